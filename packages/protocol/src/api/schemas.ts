@@ -1,0 +1,157 @@
+/** The REST API's nouns as schemas: what the server answers, what the command line and the console read. */
+import { z } from "zod";
+import { DELIVERY_METHODS, FAILURE_KINDS, UPDATE_STATES } from "../update/device-update.ts";
+
+/** An instant on the wire: ISO 8601 in UTC with milliseconds, "2026-03-01T12:00:00.000Z". */
+const instant = z.iso.datetime({ precision: 3 });
+
+/** One page of a list. `next` is the cursor of the following page, null on the last one. */
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), next: z.string().nullable() });
+
+/** A name an operator gives: 1 … 64 characters without control characters. */
+const label = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{Cc}]*$/u);
+
+/** How an image says who made it, and whether the server could check it. */
+export const ImageSignature = z.object({
+  algorithm: z.enum(["ed25519", "ecdsa-p256", "rsa-2048", "rsa-3072"]),
+  /** SHA-256 of the public key as the image names it, hex. */
+  keyHash: z.string().nullable(),
+  /** Name of the trusted key that verified it; null when no trusted key did. */
+  verifiedBy: z.string().nullable(),
+});
+
+/** Firmware in the store. Immutable: the same id is always the same bytes. */
+export const Image = z.object({
+  id: z.string().regex(/^[0-9a-f]{16}$/),
+  manufacturer: label,
+  model: label,
+  version: label,
+  /** Hardware revisions it runs on; empty = any. */
+  hardware: z.array(label),
+  sizeBytes: z.int().positive(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  format: z.enum(["raw", "mcuboot"]),
+  signature: ImageSignature.nullable(),
+  securityCounter: z.int().nonnegative().nullable(),
+  createdAt: instant,
+});
+export type Image = z.infer<typeof Image>;
+
+/** The query of `POST /api/v1/images`; the body is the image itself, application/octet-stream. */
+export const NewImage = z.object({
+  manufacturer: label,
+  model: label,
+  version: label,
+  hardware: z.union([label.transform((one) => [one]), z.array(label)]).default([]),
+});
+export type NewImage = z.input<typeof NewImage>;
+
+/** What a device last said of its Firmware Update object. */
+export const FirmwareReport = z.object({
+  state: z.int().min(0).max(3),
+  result: z.int().min(0).max(255),
+  packageName: z.string().nullable(),
+  packageVersion: z.string().nullable(),
+  /** Firmware Update Protocol Support, /5/0/8; null when the device does not say. */
+  protocols: z.array(z.int()).nullable(),
+  /** Firmware Update Delivery Method, /5/0/9: 0 pull, 1 push, 2 both. */
+  deliveryMethod: z.int().nullable(),
+});
+export type FirmwareReport = z.infer<typeof FirmwareReport>;
+
+export const Device = z.object({
+  endpoint: z.string(),
+  presence: z.enum(["registered", "expired", "deregistered"]),
+  /** "udp", or the transport's name as links are added. */
+  transport: z.string(),
+  address: z.string(),
+  lwm2mVersion: z.string(),
+  binding: z.string(),
+  lifetimeS: z.number(),
+  registeredAt: instant,
+  lastSeenAt: instant,
+  expiresAt: instant,
+  manufacturer: z.string().nullable(),
+  model: z.string().nullable(),
+  /** /3/0/3, the version that runs now. */
+  version: z.string().nullable(),
+  hardware: z.string().nullable(),
+  firmware: FirmwareReport.nullable(),
+  /** Object links as registered: "/3/0", "/5/0". */
+  objects: z.array(z.string()),
+  /** The update that is not finished yet, or the last one. */
+  updateId: z.string().nullable(),
+});
+export type Device = z.infer<typeof Device>;
+
+export const Update = z.object({
+  id: z.string(),
+  endpoint: z.string(),
+  imageId: z.string(),
+  by: z.enum(DELIVERY_METHODS),
+  /** False = stop when downloaded and wait for `POST …/apply`. */
+  apply: z.boolean(),
+  state: z.enum(UPDATE_STATES),
+  failure: z.enum(FAILURE_KINDS).nullable(),
+  /** What is going on, in one plain sentence: the newest event's. */
+  sentence: z.string(),
+  /** Chosen once the device was asked what it supports. */
+  method: z.enum(["push", "pull"]).nullable(),
+  packageUri: z.string().nullable(),
+  acknowledgedBytes: z.int().nonnegative(),
+  totalBytes: z.int().nonnegative(),
+  createdAt: instant,
+  updatedAt: instant,
+  finishedAt: instant.nullable(),
+});
+export type Update = z.infer<typeof Update>;
+
+/** The body of `POST /api/v1/updates`. */
+export const NewUpdate = z.object({
+  endpoint: z.string().min(1).max(255),
+  imageId: Image.shape.id,
+  by: z.enum(DELIVERY_METHODS).default("auto"),
+  apply: z.boolean().default(true),
+});
+export type NewUpdate = z.input<typeof NewUpdate>;
+
+export const EVENT_KINDS = [
+  "device.registered",
+  "device.updated",
+  "device.deregistered",
+  "device.expired",
+  "device.reported",
+  "image.added",
+  "update.transition",
+  "update.note",
+  "update.progress",
+] as const;
+
+/** One line of a timeline. `update.progress` travels on the live feed only and is never stored: it has the id of the event before it. */
+export const Event = z.object({
+  id: z.int().nonnegative(),
+  at: instant,
+  kind: z.enum(EVENT_KINDS),
+  endpoint: z.string().nullable(),
+  updateId: z.string().nullable(),
+  sentence: z.string(),
+  /** Numbers and codes behind the sentence. */
+  facts: z.record(z.string(), z.unknown()),
+});
+export type Event = z.infer<typeof Event>;
+
+/** RFC 9457 problem details with our error code. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  facts: z.record(z.string(), z.unknown()).optional(),
+});
+export type Problem = z.infer<typeof Problem>;
