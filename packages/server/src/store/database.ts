@@ -65,6 +65,20 @@ export function asStoreError(error: unknown): unknown {
   );
 }
 
+/** Whether a statement failed for a value in it, SQLSTATE classes 22 and 23, so that it never will succeed. */
+export const isRowFault = (error: unknown): boolean =>
+  error instanceof RangeError || (error instanceof Error && "code" in error && /^2[23]/.test(`${error.code}`));
+
+/** `text` without what PostgreSQL cannot hold: U+0000 and lone surrogates. Devices may send anything. */
+export function storableText(text: string): string {
+  return text.toWellFormed().replaceAll("\0", "");
+}
+
+/** JSON of `value` for a jsonb column, its texts made storable. */
+export function storableJson(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? storableText(part) : part));
+}
+
 function withOurErrors(pool: pg.Pool): PostgresPool {
   const connect = async () => {
     try {

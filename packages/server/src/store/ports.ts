@@ -1,7 +1,7 @@
 /** What the rest of the server may ask of the store. The instants here are UTC milliseconds, the API's are ISO texts. */
 import type { Readable } from "node:stream";
-import type { Device, Event, FirmwareReport, Image, NewImage, NewUpdate, Update } from "@airlift/protocol/api/schemas";
-import type { FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
+import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/protocol/api/schemas";
+import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
 export interface Page<Item> {
@@ -42,22 +42,30 @@ export interface ImageSource {
   read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
+/** How an image is called; `hardware` empty = runs on any. */
+export type ImageName = Pick<Image, "manufacturer" | "model" | "version" | "hardware">;
+
 export interface ImageStore {
   /**
    * Keeps an image. The same bytes under the same name again return the image that is there.
    *
    * @param content Its octets; read to the end or destroyed.
    * @throws {UsageError} IMAGE_EMPTY, IMAGE_TOO_LARGE, IMAGE_CONFLICT (409: this version exists with other bytes)
-   * @throws {EnvironmentError} DISK_FULL, IMAGE_WRITE, DATABASE_AWAY; nothing is left behind.
+   * @throws {PeerError} UPLOAD_CUT when `content` ends before it is complete
+   * @throws {EnvironmentError} DISK_FULL, IMAGE_WRITE, DATABASE_AWAY; nothing half-written is left behind.
    */
-  add(content: Readable, about: NewImage): Promise<{ image: Image; isNew: boolean }>;
+  add(content: Readable, name: ImageName): Promise<{ image: Image; isNew: boolean }>;
   get(id: string): Promise<Image | undefined>;
   /** Newest first. */
   list(page: PageRequest): Promise<Page<Image>>;
   /** Undefined when there is no such image. Cheap: the row is remembered, the file stays open while it is used. */
   openSource(id: string): Promise<ImageSource | undefined>;
-  /** Octets `start` … `end` (both included) of an image as a stream. */
-  stream(image: Image, start: number, end: number): Readable;
+  /**
+   * Octets `start` … `end` (both included) of an image as a stream.
+   *
+   * @throws {EnvironmentError} IMAGE_READ when the file cannot be opened.
+   */
+  stream(image: Image, start: number, end: number): Promise<Readable>;
 }
 
 /** A device's registration as the fleet registry holds it. */
@@ -122,6 +130,15 @@ export interface UpdateChange {
   readonly apply?: boolean | undefined;
 }
 
+/** What an operator asks for: this image onto this device. */
+export interface UpdateOrder {
+  readonly endpoint: string;
+  readonly imageId: string;
+  readonly by: DeliveryMethod;
+  /** False = stop when downloaded and wait for the word to apply. */
+  readonly apply: boolean;
+}
+
 export interface UpdateFilter {
   readonly endpoint?: string | undefined;
   readonly state?: UpdateState | undefined;
@@ -133,7 +150,7 @@ export interface UpdateStore {
    *
    * @throws {UsageError} UPDATE_RUNNING (409) when the endpoint has an unfinished one; UNKNOWN_IMAGE (404)
    */
-  create(update: NewUpdate): Promise<Update>;
+  create(order: UpdateOrder): Promise<Update>;
   /**
    * Changes an update and appends its event, both or neither: `update.transition` when the state changes, else
    * `update.note`. The first change to a final state ends it.
