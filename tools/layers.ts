@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server/fleet": ["protocol/"],
   "server/campaign": ["protocol/", "server/fleet"],
   "server/delivery": ["protocol/", "server/fleet"],
+  "server/config": ["protocol/", "node:"],
   "server/store": [
     "protocol/",
     "server/fleet",
@@ -58,6 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/campaign",
     "server/delivery",
     "server/store",
+    "server/config",
     "node:",
     "fastify",
     "fastify-type-provider-zod",
