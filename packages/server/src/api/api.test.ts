@@ -314,3 +314,30 @@ test("a port that is taken is one clear error", async () => {
   await assert.rejects(listen(second, "127.0.0.1", Number(new URL(url).port)), { code: "PORT_IN_USE" });
   await second.close();
 });
+
+test("while the database is away every route that needs it is 503 with a code, the others answer, and all is well again after", async () => {
+  const { id } = (await addImage("1.0.0")).body;
+  const order = {
+    method: "POST",
+    url: "/api/v1/updates",
+    headers: { "idempotency-key": "during-the-outage" },
+    payload: { endpoint: "beta", imageId: id },
+  } as const;
+  await scratch.database.pause();
+  for (const path of [
+    "/readyz",
+    "/api/v1/devices",
+    "/api/v1/updates/x",
+    "/api/v1/events",
+    `/firmware/${"0".repeat(16)}`,
+  ]) {
+    const answer = await ask({ url: path });
+    assert.deepEqual([answer.status, answer.body.code], [503, "DATABASE_AWAY"], path);
+    assert.ok(answer.headers["retry-after"]);
+  }
+  assert.equal((await ask(order)).body.code, "DATABASE_AWAY");
+  for (const path of ["/", "/healthz", "/metrics"]) assert.equal((await ask({ url: path })).status, 200, path);
+  await scratch.database.resume();
+  assert.equal((await ask({ url: "/readyz" })).status, 200);
+  assert.equal((await ask(order)).body.code, "UPDATE_RUNNING");
+});

@@ -1,13 +1,14 @@
 /** Stores on a scratch database, for tests and benchmarks. */
 import { join } from "node:path";
 import type { DeviceRegistration, InspectImage, Stores } from "./ports.ts";
-import { startScratchDatabase } from "./scratch-database.ts";
+import { type ScratchDatabase, startScratchDatabase } from "./scratch-database.ts";
 import { openStores, type StoreOptions } from "./stores.ts";
 
 export interface ScratchStores {
   readonly stores: Stores;
+  /** Holds the images. */
   readonly folder: string;
-  readonly url: string;
+  readonly database: ScratchDatabase;
   /** Ends everything and deletes the files. */
   close(): Promise<void>;
 }
@@ -31,7 +32,7 @@ export async function openScratchStores(
     await stores.close();
     await database.stop();
   };
-  return { stores, folder: join(database.folder, "data"), url: database.url, close };
+  return { stores, folder: join(database.folder, "data"), database, close };
 }
 
 /** A registration as a device on a laptop would have it, changed by `changes`. */
