@@ -13,7 +13,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto } from "@airlift/runtime/crypto";
 import type { PersistedUpdate, SlotFiles, UpdateHandlers, UpdateStore } from "../ports.ts";
 import { type BootReport, bootSlots } from "./slot-boot.ts";
-import { imageName, SlotDownloader, withoutDownload } from "./slot-download.ts";
+import { imageName, onFlash, SlotDownloader, withoutDownload } from "./slot-download.ts";
 import { openSlotDirectory } from "./slot-files.ts";
 import { admitImage, type ImageDescription } from "./slot-image.ts";
 import { otherSlot, type SlotName, type SlotRecord, SlotRecordStore } from "./slot-record.ts";
@@ -44,7 +44,7 @@ export interface Slots {
   /**
    * Decides which image runs now. Once, at every start of the device, before anything else here.
    *
-   * @throws {EnvironmentError} `NO_BOOTABLE_IMAGE` when neither slot holds a whole image; `FILE_SYSTEM`, `NO_SPACE`.
+   * @throws {EnvironmentError} `NO_BOOTABLE_IMAGE` when neither slot holds a whole image; `FILE_SYSTEM`.
    */
   boot(): Promise<BootReport>;
   /**
@@ -139,12 +139,14 @@ class DeviceSlots implements Slots {
     const rules = { trust, crypto: this.#crypto, securityCounter, otherImages, ...(describe && { describe }) };
     try {
       const content = await this.#downloader.finish((file) => admitImage(file, rules));
-      await this.#records.change(({ download, ...record }) => ({
-        ...record,
-        contents: { ...record.contents, [otherSlot(record.active)]: content },
-        download: { ...download, offset: content.sizeBytes, isComplete: true },
-        update: { ...record.update, state: "downloaded", result: "initial" },
-      }));
+      await onFlash(() =>
+        this.#records.change(({ download, ...record }) => ({
+          ...record,
+          contents: { ...record.contents, [otherSlot(record.active)]: content },
+          download: { ...download, offset: content.sizeBytes, isComplete: true },
+          update: { ...record.update, state: "downloaded", result: "initial" },
+        })),
+      );
     } catch (error) {
       await this.#forget().catch(() => undefined);
       throw error;
@@ -164,11 +166,13 @@ class DeviceSlots implements Slots {
 
   async #performUpgrade(): Promise<"restarting"> {
     if (!this.#downloaded()) throw new UsageError("NOTHING_DOWNLOADED", "there is no image to install");
-    await this.#records.change((record) => ({
-      ...record,
-      trial: "next",
-      update: { ...record.update, state: "updating", result: "initial" },
-    }));
+    await onFlash(() =>
+      this.#records.change((record) => ({
+        ...record,
+        trial: "next",
+        update: { ...record.update, state: "updating", result: "initial" },
+      })),
+    );
     return "restarting";
   }
 
