@@ -124,6 +124,20 @@ test("a download goes on after a restart at the last octet that was made durable
   assert.equal(await next.handlers.packageVersion?.(), "1.0.0");
 });
 
+test("nothing of what was written after the last durable octet remains in the image", async () => {
+  const flash = new Flash();
+  const options = { trust: "allow-unsigned" } as const;
+  const slots = await boot(flash, options);
+  await slots.store.save({ state: "downloading", result: "initial", uri: URI, offset: 0 });
+  await slots.handlers.openStream({ uri: URI });
+  for (let offset = 0; offset < 500; offset += 50) await slots.handlers.write(new Uint8Array(50));
+  flash.restart("kept");
+  const next = await boot(flash, options);
+  await next.handlers.write(Uint8Array.of(1));
+  await next.handlers.finish();
+  assert.equal(flash.peek("b/image")?.length, 401);
+});
+
 test("reset forgets a download in every state, and what was there before it", async () => {
   const flash = new Flash();
   const slots = await boot(flash);
