@@ -70,3 +70,67 @@ export interface UpdateHandlers {
 }
 
 export type UpgradeProgress = "restarting" | "pending" | "installed";
+
+/**
+ * What of an update outlives a restart. At a start the agent loads it and goes on from there.
+ *
+ * In every state `uri` is the Package URI (/5/0/1) the server wrote last; absent or empty = none.
+ */
+export type PersistedUpdate =
+  | { readonly state: "idle"; readonly result: UpdateResult; readonly uri?: string }
+  | {
+      readonly state: "downloading";
+      readonly result: "initial";
+      readonly uri: string;
+      /** Of the first answer, to resume with; absent when there was none, or when nothing is stored yet. */
+      readonly etag?: Uint8Array;
+      /**
+       * Octets that are stored for good. 0: nothing is open, begin with `openStream`. Above 0: the stream is open and the
+       * next `write` has to bring the octet at this offset; to begin anew, call `reset`, then `openStream`.
+       */
+      readonly offset: number;
+    }
+  | { readonly state: "downloaded"; readonly result: "initial" | "failed" | "deferred"; readonly uri?: string }
+  /** The new image runs on trial: the agent proves that it works, then confirms it; else the next start falls back. */
+  | { readonly state: "updating"; readonly result: "initial"; readonly uri?: string };
+
+/**
+ * Where the agent's part of the truth is kept. `save` is durable once its promise settles; the agent saves before it acts.
+ * The handlers may know more: after a start, `load` already tells what became of the download and the installation
+ * (`updating` that never switched is `downloaded` with `failed`; an image that fell back is `idle` with `failed`).
+ * Calls may overlap with the handlers; they take effect in the order in which they were made.
+ */
+export interface UpdateStore {
+  load(): Promise<PersistedUpdate>;
+  /** The `offset` and `etag` of a download are the handlers' own affair and are not taken from `update`. */
+  save(update: PersistedUpdate): Promise<void>;
+}
+
+/**
+ * The few file operations the slots need, as a port, so that a test can cut the power at each of them.
+ *
+ * Names are relative to the slots' directory, with at most one folder: `a/image`. What was written is only certain to
+ * outlive a power cut after `sync` of the file, what was created, renamed or removed only after `syncFolderOf` its name.
+ * `rename` replaces at once: whoever looks sees the old or the new file.
+ * All reject with `EnvironmentError`: `NO_SPACE` when the medium is full, else `FILE_SYSTEM`.
+ */
+export interface SlotFiles {
+  /** `undefined` when a file to `read` or `update` is not there. `create` makes it, or empties the one that is there. */
+  open(name: string, how: "read" | "update" | "create"): Promise<SlotFile | undefined>;
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file; that there is none is no error. */
+  unlink(name: string): Promise<void>;
+  syncFolderOf(name: string): Promise<void>;
+}
+
+export interface SlotFile {
+  sizeBytes(): Promise<number>;
+  /** The octets at `offset`: `length` of them, or fewer at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes all of `bytes`, which may be reused once the promise settles. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  sync(): Promise<void>;
+  /** Once; no other call follows. */
+  close(): Promise<void>;
+}
