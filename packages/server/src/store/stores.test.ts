@@ -193,7 +193,7 @@ describe("updates", () => {
     );
     assert.equal(heard.find((event) => event.kind === "update.progress")?.facts["acknowledgedBytes"], 2048);
     assert.equal(
-      (await updates.unfinished()).some(({ id }) => id === update.id),
+      (await updates.unfinished()).some((one) => one.update.id === update.id),
       false,
     );
   });
