@@ -5,13 +5,10 @@
  * `UpdateHandlers` that are not optional suffice. The agent calls one handler at a time and waits for its promise, so
  * a handler may be slow but never runs twice at once.
  */
-import type { UpdateResult } from "@airlift/protocol/update/firmware-update";
+import type { HandlerReason } from "@airlift/protocol/update/firmware-update";
 
 /** The reasons a handler may give; each becomes the Update Result (/5/0/5) of the same name. */
-export type HandlerFailure = Extract<
-  UpdateResult,
-  "noFlash" | "noMemory" | "integrityFailed" | "unsupportedPackage" | "deferred"
->;
+export type HandlerFailure = HandlerReason;
 
 /** Thrown by a handler that knows why it failed. Any other error becomes the default that the handler's comment names. */
 export class HandlerError extends Error {
@@ -56,12 +53,32 @@ export interface UpdateHandlers {
   reset(): Promise<void> | void;
 
   /**
+   * Reopens what an earlier run of the program stored of this download, and returns how many octets are really there:
+   * the next `write` appends after them. Called once after a restart in Downloading, instead of `openStream`, when the
+   * download has an entity tag. Absent, 0 or an error: `reset`, and the download starts over.
+   */
+  resumeStream?(origin: DownloadOrigin): Promise<number> | number;
+
+  /**
    * Installs the downloaded image, after the server has its answer and has been told State 3.
    * `restarting`: the process or device goes down now and reports the outcome with its next start.
    * `pending`: the outcome comes later through the agent's `setResult`. `installed`: done without a restart.
-   * An error returns to Downloaded with updateFailed, and the server may execute Update again.
+   * An error returns to Downloaded with failed, and the server may execute Update again.
    */
   performUpgrade(): Promise<UpgradeProgress> | UpgradeProgress;
+
+  /**
+   * What became of the update, asked once after a restart in Updating. Absent counts as `unknown`.
+   * `notStarted`: power went before anything was installed; `performUpgrade` is called again.
+   * `unknown`: the outcome comes later through the agent's `setResult`.
+   */
+  upgradeOutcome?(): Promise<UpgradeOutcome> | UpgradeOutcome;
+
+  /**
+   * The running image has proved itself: it reached the server. Called once after the first registration of every
+   * start; a boot loader that would fall back to the old image no longer does after this.
+   */
+  confirm?(): Promise<void> | void;
 
   /** Name of the downloaded package, /5/0/6; absent = the resource does not exist. Called in Downloaded only. */
   packageName?(): string | undefined;
@@ -70,3 +87,5 @@ export interface UpdateHandlers {
 }
 
 export type UpgradeProgress = "restarting" | "pending" | "installed";
+
+export type UpgradeOutcome = "success" | "integrityFailed" | "failed" | "notStarted" | "unknown";
