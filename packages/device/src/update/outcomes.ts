@@ -1,0 +1,41 @@
+/** What an outcome that comes from outside the machine does to it. */
+import type { FirmwareEvent, FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
+import type { HandlerFailure, UpgradeOutcome } from "../ports.ts";
+
+/** After this many starts of one installation that never began, the installation has failed. */
+export const UPGRADE_ATTEMPTS_MAX = 3;
+
+/** The event of a result that the integrator sets, or `undefined` where it may not (rows 33 … 35, 40). */
+export function eventOfSetResult(state: FirmwareState, result: UpdateResult): FirmwareEvent | undefined {
+  switch (result) {
+    case "initial":
+    case "cancelled":
+      return undefined;
+    case "success":
+      return state === "updating" ? "installed" : undefined;
+    case "deferred":
+      return state === "updating" || state === "downloaded" ? "deferred" : undefined;
+    default:
+      return state === "idle" ? undefined : result;
+  }
+}
+
+/** The event of a restart in Updating, whether to install again, or to wait for a result that is set later (R4, R5). */
+export function afterRestart(outcome: UpgradeOutcome, attempts: number): FirmwareEvent | "again" | "wait" {
+  switch (outcome) {
+    case "success":
+      return "installed";
+    case "integrityFailed":
+    case "failed":
+      return outcome;
+    case "notStarted":
+      return attempts < UPGRADE_ATTEMPTS_MAX ? "again" : "refused.failed";
+    case "unknown":
+      return "wait";
+  }
+}
+
+/** The event of an installation that its handler refused (row 32). */
+export function refusedBy(reason: HandlerFailure | undefined): FirmwareEvent {
+  return reason === "deferred" ? "deferred" : `refused.${reason ?? "failed"}`;
+}
