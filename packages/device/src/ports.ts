@@ -5,7 +5,7 @@
  * `UpdateHandlers` that are not optional suffice. The agent calls one handler at a time and waits for its promise, so
  * a handler may be slow but never runs twice at once.
  */
-import type { HandlerReason } from "@airlift/protocol/update/firmware-update";
+import type { HandlerReason, UpdateResult } from "@airlift/protocol/update/firmware-update";
 
 /** The reasons a handler may give; each becomes the Update Result (/5/0/5) of the same name. */
 export type HandlerFailure = HandlerReason;
@@ -53,13 +53,6 @@ export interface UpdateHandlers {
   reset(): Promise<void> | void;
 
   /**
-   * Reopens what an earlier run of the program stored of this download, and returns how many octets are really there:
-   * the next `write` appends after them. Called once after a restart in Downloading, instead of `openStream`, when the
-   * download has an entity tag. Absent, 0 or an error: `reset`, and the download starts over.
-   */
-  resumeStream?(origin: DownloadOrigin): Promise<number> | number;
-
-  /**
    * Installs the downloaded image, after the server has its answer and has been told State 3.
    * `restarting`: the process or device goes down now and reports the outcome with its next start.
    * `pending`: the outcome comes later through the agent's `setResult`. `installed`: done without a restart.
@@ -68,15 +61,9 @@ export interface UpdateHandlers {
   performUpgrade(): Promise<UpgradeProgress> | UpgradeProgress;
 
   /**
-   * What became of the update, asked once after a restart in Updating. Absent counts as `unknown`.
-   * `notStarted`: power went before anything was installed; `performUpgrade` is called again.
-   * `unknown`: the outcome comes later through the agent's `setResult`.
-   */
-  upgradeOutcome?(): Promise<UpgradeOutcome> | UpgradeOutcome;
-
-  /**
-   * The running image has proved itself: it reached the server. Called once after the first registration of every
-   * start; a boot loader that would fall back to the old image no longer does after this.
+   * The image that runs on trial has proved itself: it registered with its server. Called after a restart in Updating,
+   * before the agent tells success; from now on the boot loader keeps the image. An error becomes the result failed.
+   * Absent: the agent stays in Updating until `setResult`.
    */
   confirm?(): Promise<void> | void;
 
@@ -88,4 +75,80 @@ export interface UpdateHandlers {
 
 export type UpgradeProgress = "restarting" | "pending" | "installed";
 
-export type UpgradeOutcome = "success" | "integrityFailed" | "failed" | "notStarted" | "unknown";
+/**
+ * What of an update outlives a restart. At a start the agent loads it and goes on from there.
+ *
+ * In every state `uri` is the Package URI (/5/0/1) the server wrote last; absent or empty = none.
+ */
+export type PersistedUpdate = (
+  | { readonly state: "idle"; readonly result: UpdateResult; readonly uri?: string }
+  | {
+      readonly state: "downloading";
+      readonly result: "initial";
+      /** Empty while the server pushes: such a download cannot be resumed. */
+      readonly uri: string;
+      /** Of the first answer, to resume with; absent when there was none, or when nothing is stored yet. */
+      readonly etag?: Uint8Array;
+      /**
+       * Octets that are stored for good. 0: nothing is open, begin with `openStream`. Above 0: the stream is open and the
+       * next `write` has to bring the octet at this offset; to begin anew, call `reset`, then `openStream`.
+       */
+      readonly offset: number;
+    }
+  | { readonly state: "downloaded"; readonly result: UpdateResult; readonly uri?: string }
+  /** The new image runs on trial: the agent proves that it works, then confirms it; else the next start falls back. */
+  | { readonly state: "updating"; readonly result: "initial"; readonly uri?: string }
+) & { readonly notes?: UpdateNotes };
+
+/** What a store should keep beside the truth; without it an agent forgets it at a restart, and works all the same. */
+export interface UpdateNotes {
+  /** /5/0/12: seconds since 1970-01-01T00:00:00Z. */
+  readonly lastStateChangeAtS?: number;
+  /** /5/0/11: 0 critical, 1 mandatory, 2 optional. */
+  readonly severity?: number;
+  /** The result that a server has read last, if it has read one since the last change. */
+  readonly toldResult?: UpdateResult;
+  /** A discarded image may still lie in the store: its `reset` had not ended. */
+  readonly discarding?: boolean;
+}
+
+/**
+ * Where the agent's part of the truth is kept. `save` is durable once its promise settles; the agent saves before it acts.
+ * The handlers may know more: after a start, `load` already tells what became of the download and the installation
+ * (`updating` that never switched is `downloaded` with `failed`; an image that fell back is `idle` with `failed`).
+ * Calls may overlap with the handlers; they take effect in the order in which they were made.
+ */
+export interface UpdateStore {
+  load(): Promise<PersistedUpdate>;
+  /** The `offset` and `etag` of a download are the handlers' own affair and are not taken from `update`. */
+  save(update: PersistedUpdate): Promise<void>;
+}
+
+/**
+ * The few file operations the slots need, as a port, so that a test can cut the power at each of them.
+ *
+ * Names are relative to the slots' directory, with at most one folder: `a/image`. What was written is only certain to
+ * outlive a power cut after `sync` of the file, what was created, renamed or removed only after `syncFolderOf` its name.
+ * `rename` replaces at once: whoever looks sees the old or the new file.
+ * All reject with `EnvironmentError`: `NO_SPACE` when the medium is full, else `FILE_SYSTEM`.
+ */
+export interface SlotFiles {
+  /** `undefined` when a file to `read` or `update` is not there. `create` makes it, or empties the one that is there. */
+  open(name: string, how: "read" | "update" | "create"): Promise<SlotFile | undefined>;
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file; that there is none is no error. */
+  unlink(name: string): Promise<void>;
+  syncFolderOf(name: string): Promise<void>;
+}
+
+export interface SlotFile {
+  sizeBytes(): Promise<number>;
+  /** The octets at `offset`: `length` of them, or fewer at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes all of `bytes`, which may be reused once the promise settles. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  sync(): Promise<void>;
+  /** Once; no other call follows. */
+  close(): Promise<void>;
+}

@@ -4,7 +4,7 @@ import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { RESULT_ON_WIRE, STATE_ON_WIRE } from "@airlift/protocol/update/firmware-update";
 import { FirmwareUpdate } from "./firmware-update.ts";
 import type { HandlerCall, HandlerOutcome, UpdateInput, UpdateOutput } from "./messages.ts";
-import { FACTORY, type Persisted } from "./persisted.ts";
+import { FACTORY, fromStore, type Persisted, toStore } from "./persisted.ts";
 
 const URI = "coap://files.example/fw/1";
 const ETAG = Uint8Array.of(0xe1);
@@ -379,23 +379,21 @@ test("R1: a restart in Idle forgets a result that a server knows, and keeps one 
 });
 
 test("R2: a restart in Downloading resumes behind what is stored", () => {
-  begin({ ...FACTORY, state: "downloading", pulled: true, uri: URI, etag: ETAG });
-  scripted = { resumeStream: { ok: true, value: 3 } };
+  begin({ ...FACTORY, state: "downloading", pulled: true, uri: URI, etag: ETAG, storedBytes: 3 });
   feed({ kind: "start" });
-  assert.deepEqual(seen(), ["resumeStream", "startPull @3 etag"]);
+  assert.deepEqual(seen(), ["startPull @3 etag"]);
   chunk(2, Uint8Array.of(3, 4));
   assert.deepEqual(seen(), ["write", "pullNext"]);
   assert.equal(core.storedBytes, 4);
 });
 
 test("R2: without an entity tag, or with nothing stored, the download starts over", () => {
-  begin({ ...FACTORY, state: "downloading", pulled: true, uri: URI });
-  feed({ kind: "start" });
-  assert.deepEqual(seen(), ["reset", "startPull @0"]);
-  begin({ ...FACTORY, state: "downloading", pulled: true, uri: URI, etag: ETAG });
-  scripted = { resumeStream: { ok: false } };
-  feed({ kind: "start" });
-  assert.deepEqual(seen(), ["resumeStream", "reset", "startPull @0"]);
+  for (const held of [{ storedBytes: 3 }, { etag: ETAG }]) {
+    begin({ ...FACTORY, state: "downloading", pulled: true, uri: URI, ...held });
+    feed({ kind: "start" });
+    assert.deepEqual(seen(), ["reset", "startPull @0"]);
+    assert.equal(pair(), "1,0");
+  }
 });
 
 test("R2: a push cannot be resumed", () => {
@@ -411,30 +409,30 @@ test("R3: a restart in Downloaded", () => {
   assert.equal(pair(), "2,0");
 });
 
-test("R4, R5: a restart in Updating tells what the boot loader says", () => {
-  for (const [value, expected] of [
-    ["success", "0,1"],
-    ["failed", "0,8"],
-    ["integrityFailed", "0,5"],
-    ["unknown", "3,0"],
-  ] as const) {
-    begin({ ...FACTORY, state: "updating", upgradeAttempts: 1 });
-    scripted = { upgradeOutcome: { ok: true, value } };
+test("R4: what the boot loader made of the update is what a restart tells", () => {
+  for (const result of ["success", "integrityFailed", "failed"] as const) {
+    begin(fromStore({ state: "idle", result }));
     feed({ kind: "start" });
-    assert.equal(pair(), expected);
-    assert.equal(seen().includes("reset"), false, "the boot loader owns the slots");
+    assert.equal(pair(), `0,${RESULT_ON_WIRE[result]}`);
+    assert.deepEqual(seen(), []);
   }
 });
 
-test("R4: an installation that never began is begun again, but not for ever", () => {
-  begin({ ...FACTORY, state: "updating", upgradeAttempts: 1 });
-  scripted = { upgradeOutcome: { ok: true, value: "notStarted" }, performUpgrade: { ok: true, value: "restarting" } };
+test("R5: an image on trial is Updating until its result is set", () => {
+  begin(fromStore({ state: "updating", result: "initial" }));
   feed({ kind: "start" });
-  assert.deepEqual(seen(), ["upgradeOutcome", "performUpgrade"]);
-  begin({ ...FACTORY, state: "updating", upgradeAttempts: 3 });
-  scripted = { upgradeOutcome: { ok: true, value: "notStarted" } };
-  feed({ kind: "start" });
-  assert.equal(pair(), "2,8");
+  assert.equal(pair(), "3,0");
+  assert.deepEqual(seen(), []);
+  feed({ kind: "setResult", result: "success" });
+  assert.equal(pair(), "0,1");
+});
+
+test("what is stored comes back", () => {
+  for (const state of ["idle", "downloaded", "updating", "downloading"] as const) {
+    const facts: Persisted = { ...FACTORY, state, uri: URI, severity: 2, discarding: true, lastStateChangeAtS: 7 };
+    const download = state === "downloading" ? { pulled: true, etag: ETAG, storedBytes: 9 } : {};
+    assert.deepEqual(fromStore(toStore({ ...facts, ...download })), { ...facts, ...download });
+  }
 });
 
 test("a reset during a running handler is answered at once, and reset() waits for the handler", () => {

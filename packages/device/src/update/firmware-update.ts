@@ -13,10 +13,9 @@ import {
   type ServerEvent,
   type UpdateResult,
 } from "@airlift/protocol/update/firmware-update";
-import type { UpgradeOutcome } from "../ports.ts";
 import { type Answer, Ledger } from "./ledger.ts";
 import type { Exchange, HandlerCall, HandlerOutcome, PackageChunk, UpdateInput, UpdateOutput } from "./messages.ts";
-import { afterRestart, eventOfSetResult, refusedBy } from "./outcomes.ts";
+import { eventOfSetResult, refusedBy } from "./outcomes.ts";
 import type { Persisted } from "./persisted.ts";
 import { Transfer } from "./transfer.ts";
 
@@ -44,7 +43,6 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   #pullCount = 0;
   #nowMs = 0;
   #installAtMs: number | undefined;
-  #outcomeUnasked = false;
 
   constructor(persisted: Persisted, options: FirmwareUpdateOptions) {
     this.#ledger = new Ledger(persisted, options.utcMs);
@@ -104,17 +102,17 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     }
   }
 
-  /** R1 … R5. */
+  /** R1 … R3; in Downloaded and Updating things are as they are until somebody says otherwise. */
   #start() {
-    const { state, pulled, uri, etag, resultTold, result } = this.facts;
-    if (state === "downloading" && (!pulled || uri === "")) this.#move("reset");
-    else if (state === "downloading") {
-      const transfer = this.#newPull();
-      transfer.etag = etag;
-      transfer.resuming = etag !== undefined;
-      if (!transfer.resuming) this.#ledger.save({ discarding: true });
-    } else if (state === "updating") this.#outcomeUnasked = true;
-    else if (state === "idle" && resultTold && result !== "initial") this.#ledger.save({ result: "initial" });
+    const { state, pulled, etag, storedBytes, resultTold, result } = this.facts;
+    if (state === "idle" && resultTold && result !== "initial") this.#ledger.save({ result: "initial" });
+    if (state !== "downloading") return;
+    if (!pulled) return this.#move("reset");
+    const transfer = this.#newPull();
+    if (storedBytes === 0 || etag === undefined) return this.#ledger.save({ discarding: true, etag: undefined });
+    transfer.etag = etag;
+    transfer.storedBytes = storedBytes;
+    transfer.opened = true;
   }
 
   #request(event: ServerEvent, exchange: Exchange, patch: Partial<Persisted> = {}) {
@@ -229,7 +227,6 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     if (running.name === "reset") return this.#ledger.save({ discarding: false });
     if (running.epoch !== this.#epoch) return;
     if (running.name === "performUpgrade") return this.#performed(outcome);
-    if (running.name === "upgradeOutcome") return this.#restarted(outcome);
     if (this.#transfer) this.#stored(running.name, this.#transfer, outcome);
   }
 
@@ -238,19 +235,10 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     else if (outcome.value === "installed") this.#move("installed");
   }
 
-  /** The boot loader has dealt with the image already: nothing is discarded. */
-  #restarted(outcome: HandlerOutcome) {
-    const told = outcome.ok ? (outcome.value as UpgradeOutcome) : "unknown";
-    const next = afterRestart(told, this.facts.upgradeAttempts);
-    if (next === "again") this.#installAtMs = this.#nowMs;
-    else if (next !== "wait") this.#move(next, [], { discarding: false });
-  }
-
   #stored(name: HandlerCall["handler"], transfer: Transfer, outcome: HandlerOutcome) {
     const exchange = transfer.chunk?.exchange;
     const answered = (code: Answer["code"]): Answer[] => (exchange === undefined ? [] : [{ exchange, code }]);
     const reason = outcome.ok ? undefined : (outcome.reason ?? "noFlash");
-    if (name === "resumeStream") return this.#resumed(transfer, outcome);
     if (name === "finish") return this.#move(reason ? `verify.${reason}` : "received", answered("2.04"));
     if (reason !== undefined) {
       const isRefusedPush = name === "openStream" && transfer.source === "push";
@@ -263,18 +251,6 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     else if (transfer.source === "push") this.#move("writePackage", [], { pulled: false, etag: undefined });
     transfer.opened = true;
     this.#chunkDone(transfer);
-  }
-
-  #resumed(transfer: Transfer, outcome: HandlerOutcome) {
-    transfer.resuming = false;
-    const held = outcome.ok && typeof outcome.value === "number" ? outcome.value : 0;
-    if (held > 0) {
-      transfer.storedBytes = held;
-      transfer.opened = true;
-    } else {
-      transfer.etag = undefined;
-      this.#ledger.save({ etag: undefined, discarding: true });
-    }
   }
 
   #newPull(): Transfer {
@@ -309,10 +285,6 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   #schedule() {
     if (this.#running !== undefined) return;
     if (this.facts.discarding) return this.#call({ handler: "reset" });
-    if (this.#outcomeUnasked) {
-      this.#outcomeUnasked = false;
-      return this.#call({ handler: "upgradeOutcome" });
-    }
     if (this.#installAtMs !== undefined && this.#installAtMs <= this.#nowMs) return this.#install();
     const next = this.#transfer?.next ?? "none";
     if (next === "startPull") this.#startPull();
@@ -321,7 +293,6 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
 
   #install() {
     this.#installAtMs = undefined;
-    this.#ledger.save({ upgradeAttempts: this.facts.upgradeAttempts + 1 });
     this.#call({ handler: "performUpgrade" });
   }
 

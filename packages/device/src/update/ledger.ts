@@ -92,7 +92,7 @@ export class Ledger {
       etag: discards ? undefined : before.etag,
       discarding: before.discarding || discards,
       resultTold: arrow.extra === before.result && before.resultTold,
-      upgradeAttempts: arrow.actions.includes("install") ? 0 : before.upgradeAttempts,
+      storedBytes: discards || arrow.to !== before.state ? 0 : before.storedBytes,
       lastStateChangeAtS: arrow.to === before.state ? before.lastStateChangeAtS : Math.floor(this.#utcMs() / 1000),
       ...patch,
     };

@@ -1,6 +1,6 @@
 /** What goes into the core of the firmware update and what comes out of it. */
 import type { FailureResult, UpdateResult } from "@airlift/protocol/update/firmware-update";
-import type { DownloadOrigin, HandlerFailure, UpgradeOutcome, UpgradeProgress } from "../ports.ts";
+import type { DownloadOrigin, HandlerFailure, UpgradeProgress } from "../ports.ts";
 import type { Persisted } from "./persisted.ts";
 
 /** One request of the server that waits for its answer; unique as long as it does. */
@@ -8,13 +8,13 @@ export type Exchange = number;
 
 /** What a handler's call came to. `reason` is absent for an error that is no `HandlerError`. */
 export type HandlerOutcome =
-  | { readonly ok: true; readonly value?: UpgradeProgress | UpgradeOutcome | number | undefined }
+  | { readonly ok: true; readonly value?: UpgradeProgress | undefined }
   | { readonly ok: false; readonly reason?: HandlerFailure | undefined };
 
 export type HandlerCall =
-  | { readonly handler: "openStream" | "resumeStream"; readonly origin: DownloadOrigin }
+  | { readonly handler: "openStream"; readonly origin: DownloadOrigin }
   | { readonly handler: "write"; readonly bytes: Uint8Array }
-  | { readonly handler: "finish" | "reset" | "performUpgrade" | "upgradeOutcome" };
+  | { readonly handler: "finish" | "reset" | "performUpgrade" };
 
 /** A piece of a push. `push` names the transfer, `exchange` the request that brought this piece. */
 export interface PackageChunk {

@@ -1,9 +1,6 @@
 /** What an outcome that comes from outside the machine does to it. */
 import type { FirmwareEvent, FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
-import type { HandlerFailure, UpgradeOutcome } from "../ports.ts";
-
-/** After this many starts of one installation that never began, the installation has failed. */
-export const UPGRADE_ATTEMPTS_MAX = 3;
+import type { HandlerFailure } from "../ports.ts";
 
 /** The event of a result that the integrator sets, or `undefined` where it may not (rows 33 … 35, 40). */
 export function eventOfSetResult(state: FirmwareState, result: UpdateResult): FirmwareEvent | undefined {
@@ -17,21 +14,6 @@ export function eventOfSetResult(state: FirmwareState, result: UpdateResult): Fi
       return state === "updating" || state === "downloaded" ? "deferred" : undefined;
     default:
       return state === "idle" ? undefined : result;
-  }
-}
-
-/** The event of a restart in Updating, whether to install again, or to wait for a result that is set later (R4, R5). */
-export function afterRestart(outcome: UpgradeOutcome, attempts: number): FirmwareEvent | "again" | "wait" {
-  switch (outcome) {
-    case "success":
-      return "installed";
-    case "integrityFailed":
-    case "failed":
-      return outcome;
-    case "notStarted":
-      return attempts < UPGRADE_ATTEMPTS_MAX ? "again" : "refused.failed";
-    case "unknown":
-      return "wait";
   }
 }
 

@@ -29,8 +29,6 @@ export class Transfer {
   opened = false;
   /** The network has been asked; always so for a push. */
   started: boolean;
-  /** What an earlier run stored has yet to be reopened. */
-  resuming = false;
 
   constructor(source: "push" | "pull", id: number, encoding: "opaque" | "base64" = "opaque") {
     this.source = source;
@@ -45,7 +43,6 @@ export class Transfer {
   }
 
   get next(): NextStep {
-    if (this.resuming) return { handler: "resumeStream", origin: this.origin };
     if (!this.started) return "startPull";
     if (this.chunk === undefined && !this.ended) return "none";
     if (!this.opened) return { handler: "openStream", origin: this.origin };
