@@ -48,3 +48,8 @@ export function requestOf(parts: Partial<Lwm2mRequest> & Pick<Lwm2mRequest, "cod
     ...parts,
   };
 }
+
+/** `request` to a device whose paths start below `rootSegments`. */
+export function withRoot(request: Lwm2mRequest, rootSegments: readonly string[]): Lwm2mRequest {
+  return rootSegments.length === 0 ? request : { ...request, uriPath: [...rootSegments, ...request.uriPath] };
+}

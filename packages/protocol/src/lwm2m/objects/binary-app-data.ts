@@ -5,11 +5,11 @@ const definition = defineObject(
   { id: 19, name: "BinaryAppDataContainer", versions: ["1.0"], flags: "*" },
   {
     data: [0, "Data", "RW*!", "opaque"],
-    priority: [1, "Data Priority", "RW", "integer", { range: "0..255" }],
+    priority: [1, "Data Priority", "RW", "integer", { range: "1 bytes" }],
     creationTime: [2, "Data Creation Time", "RW", "time"],
-    description: [3, "Data Description", "RW", "string", { range: "0..32" }],
-    format: [4, "Data Format", "RW", "string", { range: "0..32" }],
-    applicationId: [5, "App ID", "RW", "integer", { range: "0..65535" }],
+    description: [3, "Data Description", "RW", "string", { range: "32 bytes" }],
+    format: [4, "Data Format", "RW", "string", { range: "32 bytes" }],
+    applicationId: [5, "App ID", "RW", "integer", { range: "2 bytes" }],
   },
 );
 

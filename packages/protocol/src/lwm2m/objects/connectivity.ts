@@ -15,7 +15,7 @@ const monitoring = defineObject(
     cellId: [8, "Cell ID", "R", "integer"],
     smnc: [9, "SMNC", "R", "integer", { range: "0..999" }],
     smcc: [10, "SMCC", "R", "integer", { range: "0..999" }],
-    signalSnr: [11, "SignalSNR", "R", "integer", { units: "dB", since: "1.2" }],
+    signalSnr: [11, "SignalSNR", "R", "integer", { units: "dB", since: "1.1" }],
     lac: [12, "LAC", "R", "integer", { since: "1.2" }],
     coverageEnhancementLevel: [13, "Coverage Enhancement Level", "R", "integer", { range: "0..4", since: "1.3" }],
   },
