@@ -1,93 +1,69 @@
 /** Retransmission of confirmable messages (RFC 7252 §4.2). Pure: no socket, no clock, no randomness of its own. */
 import type { Core, Random } from "../lib/core.ts";
+import { Deadlines } from "../lib/deadlines.ts";
+import type { TransmissionParameters } from "./transmission.ts";
 
-/** Timing of one CoAP endpoint (RFC 7252 §4.8). */
-export interface TransmissionParameters {
-  readonly ackTimeoutMs: number;
-  /** Upper bound of the first timeout as a factor of `ackTimeoutMs`; at least 1. */
-  readonly ackRandomFactor: number;
-  readonly maxRetransmit: number;
-}
-
-/** The defaults of RFC 7252 §4.8: a silent peer is given up after 62 … 93 s. */
-export const DEFAULT_TRANSMISSION: TransmissionParameters = {
-  ackTimeoutMs: 2_000,
-  ackRandomFactor: 1.5,
-  maxRetransmit: 4,
-};
-
-export type ReliabilityInput =
-  | { readonly kind: "send"; readonly messageId: number; readonly datagram: Uint8Array }
-  | { readonly kind: "acknowledged" | "rejected"; readonly messageId: number }
+/** `Key` names one transmission: any value that is the same value again, such as an object. */
+export type ReliabilityInput<Key> =
+  | { readonly kind: "sent"; readonly key: Key; readonly parameters: TransmissionParameters }
+  | { readonly kind: "settled"; readonly key: Key }
   | { readonly kind: "wake" };
 
-export type ReliabilityOutput =
-  | { readonly kind: "transmit"; readonly datagram: Uint8Array }
-  | { readonly kind: "delivered"; readonly messageId: number }
-  | { readonly kind: "failed"; readonly messageId: number; readonly reason: "rejected" | "noAnswer" };
+export type ReliabilityOutput<Key> =
+  | { readonly kind: "retransmit"; readonly key: Key; readonly retransmissionCount: number }
+  | { readonly kind: "noAnswer"; readonly key: Key };
 
 interface Pending {
-  datagram: Uint8Array;
-  retransmissions: number;
+  readonly parameters: TransmissionParameters;
+  retransmissionCount: number;
   timeoutMs: number;
-  dueAtMs: number;
 }
 
-export class Reliability implements Core<ReliabilityInput, ReliabilityOutput> {
-  readonly #pending = new Map<number, Pending>();
-  readonly #parameters: TransmissionParameters;
+export class Reliability<Key> implements Core<ReliabilityInput<Key>, ReliabilityOutput<Key>> {
+  readonly #pending = new Map<Key, Pending>();
+  readonly #deadlines = new Deadlines<Key>();
   readonly #random: Random;
 
-  constructor(parameters: TransmissionParameters, random: Random) {
-    this.#parameters = parameters;
+  constructor(random: Random) {
     this.#random = random;
   }
 
   get wakeAtMs(): number | undefined {
-    let earliest: number | undefined;
-    for (const { dueAtMs } of this.#pending.values())
-      if (earliest === undefined || dueAtMs < earliest) earliest = dueAtMs;
-    return earliest;
+    return this.#deadlines.earliestMs;
   }
 
-  step(input: ReliabilityInput, nowMs: number): ReliabilityOutput[] {
-    switch (input.kind) {
-      case "send":
-        return this.#send(input.messageId, input.datagram, nowMs);
-      case "acknowledged":
-        return this.#settle(input.messageId, { kind: "delivered", messageId: input.messageId });
-      case "rejected":
-        return this.#settle(input.messageId, { kind: "failed", messageId: input.messageId, reason: "rejected" });
-      case "wake":
-        return this.#retransmitDue(nowMs);
-    }
+  step(input: ReliabilityInput<Key>, nowMs: number): ReliabilityOutput<Key>[] {
+    if (input.kind === "sent") this.#start(input.key, input.parameters, nowMs);
+    else if (input.kind === "settled") this.#forget(input.key);
+    else return this.#retransmitDue(nowMs);
+    return [];
   }
 
-  #send(messageId: number, datagram: Uint8Array, nowMs: number): ReliabilityOutput[] {
-    const { ackTimeoutMs, ackRandomFactor } = this.#parameters;
+  #start(key: Key, parameters: TransmissionParameters, nowMs: number): void {
+    const { ackTimeoutMs, ackRandomFactor } = parameters;
     const timeoutMs = ackTimeoutMs * (1 + (ackRandomFactor - 1) * this.#random());
-    this.#pending.set(messageId, { datagram, retransmissions: 0, timeoutMs, dueAtMs: nowMs + timeoutMs });
-    return [{ kind: "transmit", datagram }];
+    this.#pending.set(key, { parameters, retransmissionCount: 0, timeoutMs });
+    this.#deadlines.set(key, nowMs + timeoutMs);
   }
 
-  /** An answer to a message that is no longer pending is a duplicate and changes nothing (§4.2). */
-  #settle(messageId: number, outcome: ReliabilityOutput): ReliabilityOutput[] {
-    return this.#pending.delete(messageId) ? [outcome] : [];
+  #forget(key: Key): void {
+    if (this.#pending.delete(key)) this.#deadlines.delete(key);
   }
 
-  #retransmitDue(nowMs: number): ReliabilityOutput[] {
-    const outputs: ReliabilityOutput[] = [];
-    for (const [messageId, pending] of this.#pending) {
-      if (pending.dueAtMs > nowMs) continue;
-      if (pending.retransmissions === this.#parameters.maxRetransmit) {
-        this.#pending.delete(messageId);
-        outputs.push({ kind: "failed", messageId, reason: "noAnswer" });
+  #retransmitDue(nowMs: number): ReliabilityOutput<Key>[] {
+    const outputs: ReliabilityOutput<Key>[] = [];
+    for (let key = this.#deadlines.popDue(nowMs); key !== undefined; key = this.#deadlines.popDue(nowMs)) {
+      const pending = this.#pending.get(key) as Pending;
+      if (pending.retransmissionCount === pending.parameters.maxRetransmit) {
+        this.#pending.delete(key);
+        outputs.push({ kind: "noAnswer", key });
         continue;
       }
-      pending.retransmissions += 1;
+      pending.retransmissionCount += 1;
       pending.timeoutMs *= 2;
-      pending.dueAtMs += pending.timeoutMs;
-      outputs.push({ kind: "transmit", datagram: pending.datagram });
+      // Counted from now, not from when it was due: a late wake must not turn into a burst of what was missed.
+      this.#deadlines.set(key, nowMs + pending.timeoutMs);
+      outputs.push({ kind: "retransmit", key, retransmissionCount: pending.retransmissionCount });
     }
     return outputs;
   }

@@ -1,0 +1,139 @@
+/** Sending a body in blocks (RFC 7959 §2.5), one request at a time. */
+import type { Core } from "../lib/core.ts";
+import { PeerError, UsageError } from "../lib/errors.ts";
+import { type Block, blockOption, findBlock, MAX_BLOCK_BYTES, MAX_BLOCK_NUMBER } from "./block-option.ts";
+import { type BusyLimits, BusyRetry, DEFAULT_BUSY_LIMITS } from "./busy-retry.ts";
+import { CODE, isSuccessCode } from "./codes.ts";
+import { CoapRefusal, type CoapRequest, type CoapResponse } from "./exchange.ts";
+import { OPTION, uintOption } from "./options.ts";
+
+export type UploadInput =
+  | { readonly kind: "start" }
+  /** What was asked for with `read`. */
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "response"; readonly response: CoapResponse }
+  | { readonly kind: "wake" };
+
+export type UploadOutput =
+  | { readonly kind: "read"; readonly offset: number; readonly length: number }
+  | { readonly kind: "request"; readonly request: CoapRequest }
+  /** The peer has taken so many octets; fewer than before when it made the transfer start over. */
+  | { readonly kind: "acknowledged"; readonly bytes: number }
+  | { readonly kind: "finished"; readonly response: CoapResponse }
+  | { readonly kind: "failed"; readonly error: PeerError };
+
+export interface BlockUploadOptions {
+  /** Largest block to use. Default 1024. */
+  readonly blockBytes?: number | undefined;
+  /** How often the transfer starts over when the peer has lost blocks (4.08). Default 2. */
+  readonly maxRestarts?: number | undefined;
+  readonly busy?: BusyLimits | undefined;
+}
+
+/**
+ * Fails with `CoapRefusal` for an error code, or `PeerError`: `BLOCK_MISMATCH` when the peer acknowledges another block than
+ * was sent · `BLOCK_IGNORED` when it takes the first block for the whole body.
+ */
+export class BlockUpload implements Core<UploadInput, UploadOutput> {
+  readonly #request: CoapRequest;
+  readonly #sizeBytes: number;
+  readonly #busy: BusyRetry;
+  #restartsLeft: number;
+  #blockBytes: number;
+  #offset = 0;
+  #sent: Block | undefined;
+  #sentBytes = 0;
+  #wakeAtMs: number | undefined;
+
+  /** @throws {UsageError} `BODY_TOO_LARGE` when the body has more blocks than can be numbered. */
+  constructor(request: CoapRequest, sizeBytes: number, options: BlockUploadOptions = {}) {
+    this.#request = request;
+    this.#sizeBytes = sizeBytes;
+    this.#blockBytes = options.blockBytes ?? MAX_BLOCK_BYTES;
+    this.#restartsLeft = options.maxRestarts ?? 2;
+    this.#busy = new BusyRetry(options.busy ?? DEFAULT_BUSY_LIMITS);
+    if (sizeBytes > (MAX_BLOCK_NUMBER + 1) * this.#blockBytes)
+      throw new UsageError("BODY_TOO_LARGE", "more blocks than can be numbered", { sizeBytes });
+  }
+
+  get wakeAtMs(): number | undefined {
+    return this.#wakeAtMs;
+  }
+
+  step(input: UploadInput, nowMs: number): UploadOutput[] {
+    try {
+      switch (input.kind) {
+        case "start":
+          return [this.#read()];
+        case "bytes":
+          return [this.#send(input.bytes)];
+        case "response":
+          return this.#respond(input.response, nowMs);
+        case "wake":
+          if (this.#wakeAtMs === undefined || nowMs < this.#wakeAtMs) return [];
+          this.#wakeAtMs = undefined;
+          return [this.#read()];
+      }
+    } catch (error) {
+      if (error instanceof PeerError) return [{ kind: "failed", error }];
+      throw error;
+    }
+  }
+
+  #read(): UploadOutput {
+    return { kind: "read", offset: this.#offset, length: Math.min(this.#blockBytes, this.#sizeBytes - this.#offset) };
+  }
+
+  #send(bytes: Uint8Array): UploadOutput {
+    this.#sentBytes = bytes.length;
+    if (this.#sizeBytes <= this.#blockBytes) {
+      this.#sent = undefined;
+      return { kind: "request", request: { ...this.#request, payload: bytes } };
+    }
+    const number = this.#offset / this.#blockBytes;
+    if (number > MAX_BLOCK_NUMBER)
+      throw new PeerError("BODY_TOO_LARGE", "the peer's blocks are too small for the body");
+    this.#sent = { number, more: this.#offset + bytes.length < this.#sizeBytes, sizeBytes: this.#blockBytes };
+    const options = [...this.#request.options, blockOption(OPTION.block1, this.#sent)];
+    if (this.#offset === 0) options.push(uintOption(OPTION.size1, this.#sizeBytes));
+    return { kind: "request", request: { ...this.#request, options, payload: bytes } };
+  }
+
+  #respond(response: CoapResponse, nowMs: number): UploadOutput[] {
+    const waitMs = this.#busy.waitMs(response);
+    if (waitMs !== undefined) {
+      this.#wakeAtMs = nowMs + waitMs;
+      return [];
+    }
+    const acknowledged = findBlock(response.options, OPTION.block1);
+    if (isSuccessCode(response.code)) return this.#advance(response, acknowledged);
+    if (response.code === CODE.requestEntityTooLarge && acknowledged && acknowledged.sizeBytes < this.#blockBytes)
+      return this.#startOver(acknowledged.sizeBytes);
+    if (response.code === CODE.requestEntityIncomplete && this.#offset > 0 && this.#restartsLeft > 0) {
+      this.#restartsLeft -= 1;
+      return this.#startOver(this.#blockBytes);
+    }
+    throw new CoapRefusal(response);
+  }
+
+  /** The block was taken whole, also when the answer asks for smaller ones from here on (RFC 7959 §2.3). */
+  #advance(response: CoapResponse, acknowledged: Block | undefined): UploadOutput[] {
+    this.#busy.reset();
+    const sent = this.#sent;
+    if (sent?.more && acknowledged === undefined)
+      throw new PeerError("BLOCK_IGNORED", "the peer took a block for the whole body");
+    if (sent && acknowledged && acknowledged.number !== sent.number)
+      throw new PeerError("BLOCK_MISMATCH", "the peer acknowledged another block", { ...acknowledged });
+    this.#offset += this.#sentBytes;
+    const progress: UploadOutput = { kind: "acknowledged", bytes: this.#offset };
+    if (!sent?.more) return [progress, { kind: "finished", response }];
+    if (acknowledged) this.#blockBytes = Math.min(this.#blockBytes, acknowledged.sizeBytes);
+    return [progress, this.#read()];
+  }
+
+  #startOver(blockBytes: number): UploadOutput[] {
+    this.#blockBytes = blockBytes;
+    this.#offset = 0;
+    return [{ kind: "acknowledged", bytes: 0 }, this.#read()];
+  }
+}

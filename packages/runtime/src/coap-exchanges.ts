@@ -1,0 +1,174 @@
+/** The promises behind the open exchanges of one endpoint. */
+import type { EndpointInput, EndpointOutput, ExchangeFailure } from "@airlift/protocol/coap/endpoint-types";
+import type { CoapRequest, CoapResponse, Peer } from "@airlift/protocol/coap/exchange";
+import { OBSERVE } from "@airlift/protocol/coap/observe";
+import { OPTION, uintOption } from "@airlift/protocol/coap/options";
+import { type AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
+import type { Observation, RequestOptions } from "./coap.ts";
+
+interface OpenExchange {
+  onResponse(response: CoapResponse, isLast: boolean): void;
+  onFailure(error: AirliftError): void;
+  readonly onRetransmission: ((count: number) => void) | undefined;
+}
+
+type Settlement<P extends Peer> = Extract<
+  EndpointOutput<P>,
+  { readonly kind: "response" | "failed" | "retransmitted" }
+>;
+
+export class OpenExchanges<P extends Peer> {
+  readonly #feed: (input: EndpointInput<P>) => void;
+  readonly #open = new Map<number, OpenExchange>();
+  #nextNumber = 0;
+  #isClosed = false;
+
+  constructor(feed: (input: EndpointInput<P>) => void) {
+    this.#feed = feed;
+  }
+
+  request(peer: P, request: CoapRequest, options: RequestOptions): Promise<CoapResponse> {
+    return new Promise((resolve, reject) => {
+      const { signal } = options;
+      signal?.throwIfAborted();
+      const number = this.#start(peer, request, options, {
+        onRetransmission: options.onRetransmission,
+        onResponse: (response) => {
+          signal?.removeEventListener("abort", onAbort);
+          resolve(response);
+        },
+        onFailure: (error) => {
+          signal?.removeEventListener("abort", onAbort);
+          reject(error);
+        },
+      });
+      const onAbort = (): void => {
+        this.#cancel(number);
+        reject(signal?.reason);
+      };
+      if (this.#open.has(number)) signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  async observe(
+    peer: P,
+    request: CoapRequest,
+    onNotification: (response: CoapResponse) => void,
+    options: RequestOptions & { readonly onEnd?: () => void },
+  ): Promise<Observation> {
+    const asked = { ...request, options: [uintOption(OPTION.observe, OBSERVE.register), ...request.options] };
+    const token = options.token ?? crypto.getRandomValues(new Uint8Array(6));
+    let isActive = true;
+    let number = -1;
+    const response = await new Promise<CoapResponse>((resolve, reject) => {
+      let isFirst = true;
+      number = this.#start(
+        peer,
+        asked,
+        { ...options, token },
+        {
+          onRetransmission: options.onRetransmission,
+          onFailure: (error) => {
+            isActive = false;
+            reject(error);
+            if (!isFirst) options.onEnd?.();
+          },
+          onResponse: (next, isLast) => {
+            isActive = !isLast;
+            if (isFirst) resolve(next);
+            else onNotification(next);
+            if (isLast && !isFirst) options.onEnd?.();
+            isFirst = false;
+          },
+        },
+      );
+      options.signal?.addEventListener("abort", () => this.#cancel(number) && reject(options.signal?.reason), {
+        once: true,
+      });
+    });
+    return {
+      response,
+      get isActive() {
+        return isActive;
+      },
+      cancel: async () => {
+        if (!isActive) return;
+        isActive = false;
+        this.#cancel(number);
+        const farewell = { ...request, options: [uintOption(OPTION.observe, OBSERVE.deregister), ...request.options] };
+        await this.request(peer, farewell, { ...options, signal: undefined, token });
+      },
+    };
+  }
+
+  settle(output: Settlement<P>): void {
+    const open = this.#open.get(output.exchange);
+    if (open === undefined) return;
+    if (output.kind === "retransmitted") {
+      open.onRetransmission?.(output.retransmissionCount);
+      return;
+    }
+    const isLast = output.kind === "failed" || output.isLast;
+    if (isLast) this.#open.delete(output.exchange);
+    if (output.kind === "failed") open.onFailure(failureError(output.reason));
+    else open.onResponse(output.response, isLast);
+  }
+
+  /** Every open exchange fails with `COAP_CLOSED`, and every later one. */
+  close(): void {
+    this.#isClosed = true;
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    for (const exchange of open) exchange.onFailure(closedError());
+  }
+
+  #start(peer: P, request: CoapRequest, options: RequestOptions, open: OpenExchange): number {
+    const number = this.#nextNumber;
+    this.#nextNumber += 1;
+    if (this.#isClosed) {
+      open.onFailure(closedError());
+      return number;
+    }
+    this.#open.set(number, open);
+    const { confirmable = true, transmission, responseTimeoutMs, token } = options;
+    try {
+      this.#feed({
+        kind: "request",
+        exchange: number,
+        peer,
+        request,
+        confirmable,
+        transmission,
+        responseTimeoutMs,
+        token,
+      });
+    } catch (error) {
+      this.#open.delete(number);
+      throw error;
+    }
+    return number;
+  }
+
+  #cancel(number: number): boolean {
+    if (!this.#open.delete(number)) return false;
+    this.#feed({ kind: "cancel", exchange: number });
+    return true;
+  }
+}
+
+const closedError = (): AirliftError => new EnvironmentError("COAP_CLOSED", "the endpoint was closed");
+
+function failureError(reason: ExchangeFailure): AirliftError {
+  switch (reason) {
+    case "noAnswer":
+      return new EnvironmentError("COAP_TIMEOUT", "the peer did not answer");
+    case "unreachable":
+      return new EnvironmentError("COAP_UNREACHABLE", "the network cannot reach the peer");
+    case "overloaded":
+      return new EnvironmentError("COAP_OVERLOADED", "too many exchanges are open");
+    case "rejected":
+      return new PeerError("COAP_RESET", "the peer rejected the request with a Reset");
+    case "badResponse":
+      return new PeerError("COAP_BAD_RESPONSE", "the response has a critical option that is not known");
+  }
+}

@@ -1,0 +1,137 @@
+/** A UDP socket as a channel of datagrams. */
+import { createSocket, type Socket } from "node:dgram";
+import { lookup } from "node:dns/promises";
+import { isIP, isIPv6 } from "node:net";
+import type { Peer } from "@airlift/protocol/coap/exchange";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import type { DatagramChannel, DatagramReceiver } from "./datagrams.ts";
+
+export interface SocketAddress {
+  /** An IP address, not a name: see `resolveUdpPeer`. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A peer that is known by its address. `key` is unique among UDP peers. */
+export interface UdpPeer extends Peer, SocketAddress {}
+
+export interface UdpOptions {
+  /** Address to bind; default all of IPv4. One of IPv6 makes an IPv6 socket. */
+  readonly host?: string | undefined;
+  /** Default 0: any free port. */
+  readonly port?: number | undefined;
+  /** Talks to this one peer only; then the network's "unreachable" answers (ICMP) are seen. */
+  readonly connect?: SocketAddress | undefined;
+  /** Size asked of the system for the receive and send buffers; default 4 MiB. The system may give less. */
+  readonly bufferBytes?: number | undefined;
+}
+
+export interface Udp extends DatagramChannel<UdpPeer> {
+  readonly address: SocketAddress;
+}
+
+const DEFAULT_BUFFER_BYTES = 4 * 2 ** 20;
+
+export function udpPeer(address: string, port: number): UdpPeer {
+  return { address, port, key: `${address} ${port}` };
+}
+
+/**
+ * The peer behind a host name or an address, looked up once.
+ *
+ * @throws {EnvironmentError} `HOST_UNKNOWN`
+ */
+export async function resolveUdpPeer(host: string, port: number): Promise<UdpPeer> {
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  if (isIP(bare)) return udpPeer(bare, port);
+  try {
+    const { address } = await lookup(bare, { order: "ipv4first" });
+    return udpPeer(address, port);
+  } catch (cause) {
+    throw new EnvironmentError("HOST_UNKNOWN", `cannot find the address of ${host}`, { host }, { cause });
+  }
+}
+
+/**
+ * Binds a socket.
+ *
+ * @throws {EnvironmentError} `SOCKET_BIND` when the address or port cannot be had.
+ */
+export async function openUdp(options: UdpOptions = {}): Promise<Udp> {
+  const { connect } = options;
+  const family = isIPv6(options.host ?? connect?.address ?? "") ? 6 : 4;
+  const socket = createSocket({
+    type: family === 6 ? "udp6" : "udp4",
+    // Peers are addresses already: asking the resolver for each datagram would cost more than sending it.
+    lookup: (host, _options, done) => done(null, host, family),
+  });
+  try {
+    await bind(socket, options);
+  } catch (cause) {
+    socket.close();
+    throw new EnvironmentError("SOCKET_BIND", "cannot bind the UDP socket", { ...options }, { cause });
+  }
+  return new UdpChannel(socket, connect && udpPeer(connect.address, connect.port));
+}
+
+async function bind(socket: Socket, options: UdpOptions): Promise<void> {
+  const { host, port = 0, connect, bufferBytes = DEFAULT_BUFFER_BYTES } = options;
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind({ port, ...(host === undefined ? {} : { address: host }) }, () => resolve());
+  });
+  if (connect)
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.connect(connect.port, connect.address, () => resolve());
+    });
+  socket.removeAllListeners("error");
+  try {
+    socket.setRecvBufferSize(bufferBytes);
+    socket.setSendBufferSize(bufferBytes);
+  } catch {
+    // A system that refuses keeps its own size.
+  }
+}
+
+class UdpChannel implements Udp {
+  readonly address: SocketAddress;
+  readonly #socket: Socket;
+  readonly #only: UdpPeer | undefined;
+  #receiver: DatagramReceiver<UdpPeer> | undefined;
+  #isClosed = false;
+
+  constructor(socket: Socket, only: UdpPeer | undefined) {
+    this.#socket = socket;
+    this.#only = only;
+    const { address, port } = socket.address();
+    this.address = { address, port };
+    socket.on("error", (error) => {
+      if (only) this.#receiver?.onUnreachable(only, error);
+    });
+  }
+
+  open(receiver: DatagramReceiver<UdpPeer>): void {
+    this.#receiver = receiver;
+    this.#socket.on("message", (buffer, from) => {
+      // A plain array: `slice` of a Buffer is a view, that of everything else here a copy.
+      const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+      receiver.onDatagram(this.#only ?? udpPeer(from.address, from.port), bytes);
+    });
+  }
+
+  send(peer: UdpPeer, bytes: Uint8Array, isWatched: boolean): void {
+    if (this.#isClosed) return;
+    const report = isWatched ? (error: Error | null) => error && this.#receiver?.onUnreachable(peer, error) : undefined;
+    if (this.#only) this.#socket.send(bytes, 0, bytes.length, report);
+    else this.#socket.send(bytes, 0, bytes.length, peer.port, peer.address, report);
+  }
+
+  close(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    this.#isClosed = true;
+    return new Promise((resolve) => {
+      this.#socket.close(() => resolve());
+    });
+  }
+}

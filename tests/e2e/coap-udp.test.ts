@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { memorySource } from "@airlift/protocol/coap/body";
+import { CODE } from "@airlift/protocol/coap/codes";
+import { CoapRefusal, createRequest, createResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, uriPath } from "@airlift/protocol/coap/options";
+import { concat, decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import type { CoapHandler, ServeOptions, ServerObservation, TransferProgress } from "@airlift/runtime/coap";
+import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
+import { resolveUdpPeer, type UdpPeer, udpPeer } from "@airlift/runtime/udp";
+import { seeded } from "@airlift/sim/world";
+
+const HASTY = {
+  endpoint: { transmission: { ackTimeoutMs: 10, ackRandomFactor: 1.5, maxRetransmit: 8 }, ackDelayMs: 5 },
+};
+const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 31) ^ (i >> 8));
+
+interface Pair {
+  client: CoapUdp;
+  server: CoapUdp;
+  peer: UdpPeer;
+}
+
+async function withPair(
+  handler: CoapHandler<UdpPeer>,
+  run: (pair: Pair) => Promise<void>,
+  options: CoapUdpOptions & { serve?: ServeOptions<UdpPeer> } = HASTY,
+): Promise<void> {
+  const server = await openCoapUdp({ ...options, host: "127.0.0.1" });
+  const client = await openCoapUdp({ ...options, host: "127.0.0.1" });
+  server.serve(handler, options.serve);
+  try {
+    await run({ client, server, peer: udpPeer("127.0.0.1", server.address.port) });
+  } finally {
+    await Promise.all([client.close(), server.close()]);
+  }
+}
+
+test("an answer at once and an answer later both arrive", async () => {
+  const handler: CoapHandler<UdpPeer> = ({ options }) => {
+    const text = createResponse(CODE.content, encodeUtf8(uriPath(options).join(",")));
+    return uriPath(options)[0] === "slow" ? new Promise((resolve) => setTimeout(resolve, 30, text)) : text;
+  };
+  await withPair(handler, async ({ client, peer }) => {
+    for (const path of ["/now/here", "/slow"]) {
+      const { code, payload } = await client.request(peer, createRequest("get", path));
+      assert.deepEqual([code, decodeUtf8(payload)], [CODE.content, path.slice(1).replace("/", ",")]);
+    }
+  });
+});
+
+test("a handler's refusal is sent, its mistake becomes 5.00 and is reported, and without one there is 4.04", async () => {
+  const errors: unknown[] = [];
+  const handler: CoapHandler<UdpPeer> = ({ options }) => {
+    if (uriPath(options)[0] === "no") throw new CoapRefusal(createResponse(CODE.forbidden));
+    throw new Error("mistake");
+  };
+  const options = { ...HASTY, serve: { onError: (error: unknown) => errors.push(error) } };
+  await withPair(
+    handler,
+    async ({ client, server, peer }) => {
+      assert.equal((await client.request(peer, createRequest("get", "/no"))).code, CODE.forbidden);
+      assert.equal((await client.request(peer, createRequest("get", "/bug"))).code, CODE.internalServerError);
+      assert.equal(errors.length, 1);
+      const back = udpPeer("127.0.0.1", client.address.port);
+      assert.equal((await server.request(back, createRequest("get", "/"))).code, CODE.notFound);
+    },
+    options,
+  );
+});
+
+test("bodies in both directions over a link that loses every tenth datagram", async () => {
+  const image = bytesOf(20_000);
+  const random = seeded(11);
+  const etag = { number: OPTION.etag, value: Uint8Array.of(7) };
+  const received: Uint8Array[] = [];
+  const serve: ServeOptions<UdpPeer> = {
+    receive: () => ({
+      write: async (bytes) => void received.push(bytes.slice()),
+      finish: () => createResponse(CODE.changed),
+      abort: () => assert.fail("aborted"),
+    }),
+  };
+  const handler: CoapHandler<UdpPeer> = () => ({
+    ...createResponse(CODE.content, undefined, [etag]),
+    body: { sizeBytes: image.length, read: async (offset, length) => image.subarray(offset, offset + length) },
+  });
+  const options = { ...HASTY, serve, loss: () => random() < 0.1 };
+  await withPair(
+    handler,
+    async ({ client, peer }) => {
+      const parts: Uint8Array[] = [];
+      const sink = { write: (bytes: Uint8Array) => void parts.push(bytes.slice()) };
+      const seen: TransferProgress[] = [];
+      const onProgress = (progress: TransferProgress) => void seen.push(progress);
+      const result = await client.download(peer, createRequest("get", "/fw"), sink, { onProgress });
+      assert.deepEqual(result, { sizeBytes: image.length, etag: Uint8Array.of(7) });
+      assert.deepEqual(concat(parts), image);
+      const last = seen.at(-1);
+      assert.deepEqual([last?.bytes, last?.sizeBytes], [image.length, image.length]);
+      assert.ok(last && last.retransmissionCount > 0);
+      const answer = await client.upload(peer, createRequest("put", "/fw"), memorySource(image), { blockBytes: 512 });
+      assert.equal(answer.code, CODE.changed);
+      assert.deepEqual(concat(received), image);
+    },
+    options,
+  );
+});
+
+test("an ordinary handler gets a small body whole and refuses one above the limit with 4.13", async () => {
+  const lengths: number[] = [];
+  const handler: CoapHandler<UdpPeer> = ({ payload }) => {
+    lengths.push(payload.length);
+    return createResponse(CODE.changed);
+  };
+  await withPair(handler, async ({ client, peer }) => {
+    const put = createRequest("put", "/x");
+    await client.upload(peer, put, memorySource(bytesOf(5_000)));
+    assert.deepEqual(lengths, [5_000]);
+    await assert.rejects(client.upload(peer, put, memorySource(bytesOf(70_000))), { facts: { status: "4.13" } });
+  });
+});
+
+test("observation: notifications arrive, cancelling ends both sides", async () => {
+  let observation: ServerObservation | undefined;
+  const ends: string[] = [];
+  const handler: CoapHandler<UdpPeer> = (_request, _peer, offer) => {
+    observation ??= offer?.accept((reason) => ends.push(reason));
+    return createResponse(CODE.content, encodeUtf8("0"));
+  };
+  await withPair(handler, async ({ client, server, peer }) => {
+    const texts: (string | undefined)[] = [];
+    let arrived = (): void => {};
+    const observing = await client.observe(peer, createRequest("get", "/state"), ({ payload }) => {
+      texts.push(decodeUtf8(payload));
+      arrived();
+    });
+    assert.ok(observing.isActive && observation?.isActive);
+    for (const confirmable of [true, false]) {
+      const arrival = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      observation.notify(createResponse(CODE.content, encodeUtf8(String(confirmable))), { confirmable });
+      await arrival;
+    }
+    assert.deepEqual(texts, ["true", "false"]);
+    await observing.cancel();
+    assert.deepEqual([ends, observation.isActive, server.load.observers], [["deregistered"], false, 0]);
+  });
+});
+
+test("closing settles every promise; aborting settles its own", async () => {
+  await withPair(
+    () => new Promise(() => {}),
+    async ({ client, peer }) => {
+      const waiting = client.request(peer, createRequest("get", "/"));
+      const aborted = client.request(peer, createRequest("get", "/"), {
+        signal: AbortSignal.abort(new Error("enough")),
+      });
+      await assert.rejects(aborted, { message: "enough" });
+      await client.close();
+      await assert.rejects(waiting, { code: "COAP_CLOSED" });
+      await assert.rejects(client.request(peer, createRequest("get", "/")), { code: "COAP_CLOSED" });
+    },
+  );
+});
+
+test("a socket connected to a port where nobody listens fails at once with COAP_UNREACHABLE", async () => {
+  const gone = await openCoapUdp({ host: "127.0.0.1" });
+  const peer = udpPeer("127.0.0.1", gone.address.port);
+  await gone.close();
+  const client = await openCoapUdp({ connect: peer });
+  await assert.rejects(client.request(peer, createRequest("get", "/")), { code: "COAP_UNREACHABLE" });
+  await client.close();
+});
+
+test("a name is looked up once, brackets of an IPv6 literal are taken off", async () => {
+  assert.equal((await resolveUdpPeer("localhost", 5683)).port, 5683);
+  assert.equal((await resolveUdpPeer("[::1]", 5683)).address, "::1");
+  await assert.rejects(resolveUdpPeer("no-such-host.invalid", 1), { code: "HOST_UNKNOWN" });
+});
