@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
-/** Who may import whom. A rule that ends in "/" or ":" opens everything below it; a layer always sees itself. */
+/** Who may import whom. A rule that ends in "/" or ":" opens what it names and all below; a layer always sees itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "protocol/lib": [],
   "protocol/machine": ["protocol/lib"],
@@ -111,7 +111,10 @@ function layerOfSpecifier(specifier: string, file: string): string {
 }
 
 const isOpen = (from: string, to: string): boolean =>
-  to === from || (MAY_IMPORT[from] ?? []).some((rule) => to === rule || (/[/:]$/.test(rule) && to.startsWith(rule)));
+  to === from ||
+  (MAY_IMPORT[from] ?? []).some(
+    (rule) => to === rule || `${to}/` === rule || (/[/:]$/.test(rule) && to.startsWith(rule)),
+  );
 
 const problems: string[] = [];
 let crossings = 0;

@@ -1,0 +1,93 @@
+/** What a start of the device makes of the two slots. */
+import type { ImageCrypto } from "@airlift/protocol/image/crypto-port";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import type { SlotFiles } from "../ports.ts";
+import { imageName, withoutDownload } from "./slot-download.ts";
+import { isIntact } from "./slot-image.ts";
+import { otherSlot, type SlotName, type SlotRecord, type SlotRecordStore } from "./slot-record.ts";
+
+export interface BootReport {
+  readonly slot: SlotName;
+  /**
+   * `unchanged` the active image · `trial` the new one, until it is confirmed or the device starts again ·
+   * `fellBack` the new one was not confirmed · `refused` the new one is no longer what was verified, it never ran ·
+   * `rescued` the active image is damaged, the other slot's still whole and its security counter not too low ·
+   * `forgot` the record was lost, the slots count as empty.
+   */
+  readonly outcome: "unchanged" | "trial" | "fellBack" | "refused" | "rescued" | "forgot";
+}
+
+/**
+ * Chooses the slot that runs now and makes the choice durable before anything runs. An image whose octets have changed
+ * since they were verified never runs.
+ *
+ * @throws {EnvironmentError} `NO_BOOTABLE_IMAGE`, `FILE_SYSTEM`, `NO_SPACE`.
+ */
+export async function bootSlots(files: SlotFiles, records: SlotRecordStore, crypto: ImageCrypto): Promise<BootReport> {
+  const found = await records.load();
+  const intact = async (slot: SlotName): Promise<boolean> => {
+    const content = records.record.contents[slot];
+    return content !== undefined && isIntact(files, { slot, content }, crypto);
+  };
+  const { active, trial } = records.record;
+  if (trial === "next" && (await intact(otherSlot(active)))) {
+    await records.change((record) => ({ ...record, trial: "running" }));
+    return { slot: otherSlot(active), outcome: "trial" };
+  }
+  if (trial) {
+    const result = trial === "next" ? "integrityFailed" : "failed";
+    await records.change(({ trial: _over, ...record }) => forgetUpdate(record, result));
+  }
+  if (records.record.contents[active] && !(await intact(active))) {
+    const { contents, securityCounter } = records.record;
+    const isTooOld = (contents[otherSlot(active)]?.securityCounter ?? 0) < securityCounter;
+    if (isTooOld || !(await intact(otherSlot(active)))) {
+      throw new EnvironmentError("NO_BOOTABLE_IMAGE", "neither slot holds a whole image that may run");
+    }
+    await records.change(rescue);
+    return { slot: otherSlot(active), outcome: "rescued" };
+  }
+  await settle(files, records);
+  if (trial) return { slot: active, outcome: trial === "next" ? "refused" : "fellBack" };
+  return { slot: active, outcome: found === "damaged" ? "forgot" : "unchanged" };
+}
+
+/** Makes the update's state say what the slots hold; costs a write only where it does not. */
+async function settle(files: SlotFiles, records: SlotRecordStore): Promise<void> {
+  const { update, download, active } = records.record;
+  const name = imageName(otherSlot(active));
+  const isStored = download !== undefined && (await sizeOf(files, name)) >= download.offset;
+  const isWhole = isStored && download.isComplete;
+  if (update.state === "updating") {
+    // The power went after the server was told and before the switch: the image can be installed again.
+    await records.change((record) =>
+      isWhole
+        ? { ...record, update: { ...update, state: "downloaded", result: "failed" } }
+        : forgetUpdate(record, "failed"),
+    );
+  } else if (update.state === "downloaded" && !isWhole) {
+    await records.change((record) => forgetUpdate(record, "integrityFailed"));
+  } else if (download && (update.state === "idle" || !isStored)) {
+    await files.unlink(name);
+    await records.change(withoutDownload);
+  }
+}
+
+function forgetUpdate(record: SlotRecord, result: "failed" | "integrityFailed"): SlotRecord {
+  return { ...withoutDownload(record), update: { ...record.update, state: "idle", result } };
+}
+
+/** The other slot takes over; what was under way is over. */
+function rescue(record: SlotRecord): SlotRecord {
+  return forgetUpdate({ ...record, active: otherSlot(record.active) }, "failed");
+}
+
+async function sizeOf(files: SlotFiles, name: string): Promise<number> {
+  const file = await files.open(name, "read");
+  if (!file) return -1;
+  try {
+    return await file.sizeBytes();
+  } finally {
+    await file.close();
+  }
+}

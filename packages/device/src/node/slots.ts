@@ -1,0 +1,224 @@
+/**
+ * Two slots in a directory: one runs, the other is filled. A switch is one small write, and a new image has to prove itself.
+ *
+ *   boot → (the agent runs) → download into the other slot → verified → performUpgrade: "try it next" → restart
+ *   boot: on trial → the agent finds that it works → confirm.  Not confirmed by the following start → the old image again.
+ */
+import type { ImageCrypto } from "@airlift/protocol/image/crypto-port";
+import type { ImageFile } from "@airlift/protocol/image/reader";
+import type { Trust } from "@airlift/protocol/image/verify";
+import type { McubootVersion } from "@airlift/protocol/image/version";
+import { fromHex } from "@airlift/protocol/lib/bytes";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { imageCrypto } from "@airlift/runtime/crypto";
+import type { PersistedUpdate, SlotFiles, UpdateHandlers, UpdateStore } from "../ports.ts";
+import { type BootReport, bootSlots } from "./slot-boot.ts";
+import { imageName, SlotDownloader, withoutDownload } from "./slot-download.ts";
+import { openSlotDirectory } from "./slot-files.ts";
+import { admitImage, type ImageDescription } from "./slot-image.ts";
+import { otherSlot, type SlotName, type SlotRecord, SlotRecordStore } from "./slot-record.ts";
+
+/** Octets that a power cut in mid-download may cost; each save costs three syncs of the medium. */
+export const DEFAULT_PERSIST_EVERY_BYTES = 65_536;
+/** 1 GiB: more than any image here, less than a disk. */
+export const DEFAULT_MAX_IMAGE_BYTES = 2 ** 30;
+
+export interface SlotsOptions {
+  /** Where the slots are: a directory that is theirs alone, or file operations of another kind. */
+  readonly directory: string | SlotFiles;
+  /** Keys whose signatures count; `allow-unsigned` also takes raw files, and images signed by anybody. */
+  readonly trust: Trust;
+  readonly maxImageBytes?: number;
+  readonly persistEveryBytes?: number;
+  /** Version of the firmware the device was made with, which is in neither slot. Default `0.0.0`. */
+  readonly factoryVersion?: string;
+  /** The lowest security counter that gets in before any higher one was confirmed. Default 0. */
+  readonly factorySecurityCounter?: number;
+  /** Versions of the device's other images by their number. Default none. */
+  readonly otherImages?: ReadonlyMap<number, McubootVersion>;
+  /** Reads what a raw file says of itself. Of an MCUboot image the version is known anyway. */
+  readonly describe?: (file: ImageFile) => Promise<ImageDescription>;
+}
+
+export interface Slots {
+  /**
+   * Decides which image runs now. Once, at every start of the device, before anything else here.
+   *
+   * @throws {EnvironmentError} `NO_BOOTABLE_IMAGE` when neither slot holds a whole image; `FILE_SYSTEM`, `NO_SPACE`.
+   */
+  boot(): Promise<BootReport>;
+  /**
+   * Says that the running image works: it is the active one from now on, and the update has succeeded. One durable write.
+   * Nothing happens when no image is on trial.
+   */
+  confirm(): Promise<void>;
+  /** The slot that runs; `isTrial` until it is confirmed. */
+  running(): { readonly slot: SlotName; readonly isTrial: boolean };
+  /** Version of the image that runs: its own, or `sha256:` and twelve digits of a raw file that names none. */
+  version(): string;
+  /** For `createUpdateAgent({ handlers })`. */
+  readonly handlers: UpdateHandlers;
+  /** For `createUpdateAgent({ store })`. */
+  readonly store: UpdateStore;
+}
+
+/**
+ * Opens the slots; nothing is read before `boot`.
+ *
+ * @throws {EnvironmentError} `FILE_SYSTEM` when the directory cannot be made.
+ */
+export function createSlots(options: SlotsOptions): Slots {
+  return new DeviceSlots(options);
+}
+
+class DeviceSlots implements Slots {
+  readonly handlers: UpdateHandlers;
+  readonly store: UpdateStore;
+  readonly #options: SlotsOptions;
+  readonly #files: SlotFiles;
+  readonly #crypto: ImageCrypto = imageCrypto;
+  readonly #records: SlotRecordStore;
+  readonly #downloader: SlotDownloader;
+  #running: SlotName | undefined;
+
+  constructor(options: SlotsOptions) {
+    const { directory, maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = options;
+    this.#options = options;
+    this.#files = typeof directory === "string" ? openSlotDirectory(directory) : directory;
+    this.#records = new SlotRecordStore(this.#files, this.#crypto, factoryRecord(options));
+    this.#downloader = new SlotDownloader({
+      files: this.#files,
+      records: this.#records,
+      maxImageBytes,
+      persistEveryBytes: options.persistEveryBytes ?? DEFAULT_PERSIST_EVERY_BYTES,
+    });
+    this.handlers = {
+      openStream: (origin) => this.#downloader.open(origin),
+      write: (bytes) => this.#downloader.write(bytes),
+      finish: () => this.#finish(),
+      reset: () => this.#reset(),
+      performUpgrade: () => this.#performUpgrade(),
+      packageName: () => this.#downloaded()?.name,
+      packageVersion: () => this.#downloaded()?.version,
+    };
+    this.store = { load: async () => persistedUpdate(this.#booted()), save: (update) => this.#save(update) };
+  }
+
+  async boot(): Promise<BootReport> {
+    if (this.#running)
+      throw new UsageError("SLOTS_BOOTED", "the slots have booted; a start of the device is a new object");
+    const report = await bootSlots(this.#files, this.#records, this.#crypto);
+    this.#running = report.slot;
+    return report;
+  }
+
+  async confirm(): Promise<void> {
+    const { trial } = this.#booted();
+    if (trial !== "running") return;
+    await this.#records.change(({ trial: _over, download: _installed, ...record }) => {
+      const active = otherSlot(record.active);
+      const securityCounter = Math.max(record.securityCounter, record.contents[active]?.securityCounter ?? 0);
+      return { ...record, active, securityCounter, update: { ...record.update, state: "idle", result: "success" } };
+    });
+  }
+
+  running(): { readonly slot: SlotName; readonly isTrial: boolean } {
+    const { active, trial } = this.#booted();
+    return { slot: this.#running ?? active, isTrial: trial === "running" };
+  }
+
+  version(): string {
+    const content = this.#booted().contents[this.running().slot];
+    if (!content) return this.#options.factoryVersion ?? "0.0.0";
+    return content.version ?? `sha256:${content.sha256.slice(0, 12)}`;
+  }
+
+  async #finish(): Promise<void> {
+    const { trust, otherImages = new Map(), describe } = this.#options;
+    const { securityCounter } = this.#booted();
+    const rules = { trust, crypto: this.#crypto, securityCounter, otherImages, ...(describe && { describe }) };
+    try {
+      const content = await this.#downloader.finish((file) => admitImage(file, rules));
+      await this.#records.change(({ download, ...record }) => ({
+        ...record,
+        contents: { ...record.contents, [otherSlot(record.active)]: content },
+        download: { ...download, offset: content.sizeBytes, isComplete: true },
+        update: { ...record.update, state: "downloaded", result: "initial" },
+      }));
+    } catch (error) {
+      await this.#forget().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #reset(): Promise<void> {
+    await this.#downloader.close();
+    if (this.#booted().download && !this.#booted().trial) await this.#forget();
+  }
+
+  /** Frees the space first: it may be what the record needs. */
+  async #forget(): Promise<void> {
+    await this.#files.unlink(imageName(otherSlot(this.#booted().active)));
+    await this.#records.change(withoutDownload);
+  }
+
+  async #performUpgrade(): Promise<"restarting"> {
+    if (!this.#downloaded()) throw new UsageError("NOTHING_DOWNLOADED", "there is no image to install");
+    await this.#records.change((record) => ({
+      ...record,
+      trial: "next",
+      update: { ...record.update, state: "updating", result: "initial" },
+    }));
+    return "restarting";
+  }
+
+  #downloaded() {
+    const { download, contents, active } = this.#booted();
+    return download?.isComplete ? contents[otherSlot(active)] : undefined;
+  }
+
+  async #save({ state, result, uri }: PersistedUpdate): Promise<void> {
+    this.#booted();
+    await this.#records.change((record) => ({
+      ...record,
+      update: { state, result, ...(uri !== undefined && { uri }) },
+    }));
+  }
+
+  #booted(): SlotRecord {
+    if (!this.#running) throw new UsageError("SLOTS_NOT_BOOTED", "call boot first");
+    return this.#records.record;
+  }
+}
+
+function factoryRecord({ factorySecurityCounter = 0 }: SlotsOptions): SlotRecord {
+  return {
+    generation: 0,
+    active: "a",
+    contents: {},
+    update: { state: "idle", result: "initial" },
+    securityCounter: factorySecurityCounter,
+  };
+}
+
+function persistedUpdate({ update, download }: SlotRecord): PersistedUpdate {
+  const uri = update.uri === undefined ? {} : { uri: update.uri };
+  switch (update.state) {
+    case "idle":
+      return { state: "idle", result: update.result, ...uri };
+    case "downloaded":
+      return { state: "downloaded", result: resultOfDownloaded(update.result), ...uri };
+    case "updating":
+      return { state: "updating", result: "initial", ...uri };
+    case "downloading": {
+      const isThis = download !== undefined && download.uri === update.uri && !download.isComplete;
+      const etag = isThis && download.etag !== undefined ? fromHex(download.etag) : undefined;
+      const offset = isThis ? download.offset : 0;
+      return { state: "downloading", result: "initial", uri: update.uri ?? "", offset, ...(etag && { etag }) };
+    }
+  }
+}
+
+function resultOfDownloaded(result: SlotRecord["update"]["result"]): "initial" | "failed" | "deferred" {
+  return result === "failed" || result === "deferred" ? result : "initial";
+}
