@@ -25,6 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "device/update": ["protocol/", "device/ports"],
   "device/transfer": ["protocol/", "device/ports"],
   "device/session": ["protocol/", "device/ports"],
+  "device/objects": ["protocol/", "device/ports", "device/update"],
   "device/node": ["protocol/", "runtime/", "device/", "node:"],
   "device/contract": ["protocol/", "runtime/", "device/", "node:"],
   device: ["protocol/", "runtime/", "device/", "node:"],
@@ -87,7 +88,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Layers that may not know the time, the date or a dice. */
-const PURE = /^(protocol\/|sim$|device\/(update|transfer|session|ports)$|server\/(fleet|campaign|delivery)$)/;
+const PURE = /^(protocol\/|sim$|device\/(update|transfer|session|objects|ports)$|server\/(fleet|campaign|delivery)$)/;
 const AMBIENT = /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|crypto\.getRandomValues)\b/;
 
 const root = resolve(import.meta.dirname, "../packages");
