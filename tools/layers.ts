@@ -24,6 +24,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "device/ports": ["protocol/"],
   "device/update": ["protocol/", "device/ports"],
   "device/transfer": ["protocol/", "device/ports"],
+  "device/session": ["protocol/", "device/ports"],
+  "device/objects": ["protocol/", "device/ports", "device/update"],
   "device/node": ["protocol/", "runtime/", "device/", "node:"],
   "device/contract": ["protocol/", "runtime/", "device/", "node:"],
   device: ["protocol/", "runtime/", "device/", "node:"],
@@ -69,7 +71,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "prom-client",
   ],
   server: ["protocol/", "runtime/", "server/", "node:", "pino", "zod"],
-  sim: ["protocol/", "device/update", "device/transfer", "device/ports"],
+  sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
   cli: [
     "protocol/",
@@ -88,7 +90,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Layers that may not know the time, the date or a dice. */
-const PURE = /^(protocol\/|sim$|device\/(update|transfer|ports)$|server\/(fleet|campaign|delivery)$)/;
+const PURE = /^(protocol\/|sim$|device\/(update|transfer|session|objects|ports)$|server\/(fleet|campaign|delivery)$)/;
 const AMBIENT = /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|crypto\.getRandomValues)\b/;
 
 const root = resolve(import.meta.dirname, "../packages");

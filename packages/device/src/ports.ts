@@ -5,13 +5,10 @@
  * `UpdateHandlers` that are not optional suffice. The agent calls one handler at a time and waits for its promise, so
  * a handler may be slow but never runs twice at once.
  */
-import type { UpdateResult } from "@airlift/protocol/update/firmware-update";
+import type { HandlerReason, UpdateResult } from "@airlift/protocol/update/firmware-update";
 
 /** The reasons a handler may give; each becomes the Update Result (/5/0/5) of the same name. */
-export type HandlerFailure = Extract<
-  UpdateResult,
-  "noFlash" | "noMemory" | "integrityFailed" | "unsupportedPackage" | "deferred"
->;
+export type HandlerFailure = HandlerReason;
 
 /** Thrown by a handler that knows why it failed. Any other error becomes the default that the handler's comment names. */
 export class HandlerError extends Error {
@@ -59,9 +56,16 @@ export interface UpdateHandlers {
    * Installs the downloaded image, after the server has its answer and has been told State 3.
    * `restarting`: the process or device goes down now and reports the outcome with its next start.
    * `pending`: the outcome comes later through the agent's `setResult`. `installed`: done without a restart.
-   * An error returns to Downloaded with updateFailed, and the server may execute Update again.
+   * An error returns to Downloaded with failed, and the server may execute Update again.
    */
   performUpgrade(): Promise<UpgradeProgress> | UpgradeProgress;
+
+  /**
+   * The image that runs on trial has proved itself: it registered with its server. Called after a restart in Updating,
+   * before the agent tells success; from now on the boot loader keeps the image. An error becomes the result failed.
+   * Absent: the agent stays in Updating until `setResult`.
+   */
+  confirm?(): Promise<void> | void;
 
   /** Name of the downloaded package, /5/0/6; absent = the resource does not exist. Called in Downloaded only. */
   packageName?(): string | undefined;
@@ -76,11 +80,12 @@ export type UpgradeProgress = "restarting" | "pending" | "installed";
  *
  * In every state `uri` is the Package URI (/5/0/1) the server wrote last; absent or empty = none.
  */
-export type PersistedUpdate =
+export type PersistedUpdate = (
   | { readonly state: "idle"; readonly result: UpdateResult; readonly uri?: string }
   | {
       readonly state: "downloading";
       readonly result: "initial";
+      /** Empty while the server pushes: such a download cannot be resumed. */
       readonly uri: string;
       /** Of the first answer, to resume with; absent when there was none, or when nothing is stored yet. */
       readonly etag?: Uint8Array;
@@ -90,9 +95,22 @@ export type PersistedUpdate =
        */
       readonly offset: number;
     }
-  | { readonly state: "downloaded"; readonly result: "initial" | "failed" | "deferred"; readonly uri?: string }
+  | { readonly state: "downloaded"; readonly result: UpdateResult; readonly uri?: string }
   /** The new image runs on trial: the agent proves that it works, then confirms it; else the next start falls back. */
-  | { readonly state: "updating"; readonly result: "initial"; readonly uri?: string };
+  | { readonly state: "updating"; readonly result: "initial"; readonly uri?: string }
+) & { readonly notes?: UpdateNotes };
+
+/** What a store should keep beside the truth; without it an agent forgets it at a restart, and works all the same. */
+export interface UpdateNotes {
+  /** /5/0/12: seconds since 1970-01-01T00:00:00Z. */
+  readonly lastStateChangeAtS?: number;
+  /** /5/0/11: 0 critical, 1 mandatory, 2 optional. */
+  readonly severity?: number;
+  /** The result that a server has read last, if it has read one since the last change. */
+  readonly toldResult?: UpdateResult;
+  /** A discarded image may still lie in the store: its `reset` had not ended. */
+  readonly discarding?: boolean;
+}
 
 /**
  * Where the agent's part of the truth is kept. `save` is durable once its promise settles; the agent saves before it acts.

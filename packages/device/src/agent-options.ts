@@ -1,0 +1,114 @@
+/** What an integrator tells the update agent, and what the agent tells in return. */
+import { DEFAULT_TRANSMISSION, type TransmissionParameters } from "@airlift/protocol/coap/transmission";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
+import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
+import type { DeviceIdentity } from "./objects/device-object.ts";
+import type { DeliveryMethods } from "./objects/firmware-object.ts";
+import type { UpdateHandlers, UpdateStore } from "./ports.ts";
+import type { RetryPolicy } from "./session/registration.ts";
+import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
+import type { PullPolicy } from "./transfer/pull.ts";
+import type { PullFailure } from "./transfer/pull-failure.ts";
+
+/** A NAT forgets a silent flow within minutes; a refresh every three keeps it open and costs two datagrams. */
+export const DEFAULT_AGENT_LIFETIME_S = 300;
+
+/** Long enough for a server that restarts and a network that is slow to come up. */
+export const DEFAULT_TRIAL_TIMEOUT_MS = 15 * 60_000;
+
+/** Two slots that install by a restart: the handlers, their store, and the word that the new image works. */
+export interface SlotSet {
+  readonly handlers: UpdateHandlers;
+  readonly store: UpdateStore;
+  confirm(): Promise<void>;
+}
+
+export interface UpdateAgentOptions {
+  /** Endpoint name: 1 … 252 octets, unique at the server. */
+  readonly endpoint: string;
+  /** `coap://host[:port]`; the host may be a name. */
+  readonly server: string;
+  /** What installs an image: slots that have booted, or handlers of your own. One of the two. */
+  readonly slots?: SlotSet;
+  readonly handlers?: UpdateHandlers;
+  /** Where the update's state outlives a restart; slots bring their own. Without one a restart begins in Idle. */
+  readonly store?: UpdateStore;
+  readonly identity: DeviceIdentity;
+  /** Seconds; default `DEFAULT_AGENT_LIFETIME_S`. */
+  readonly lifetimeS?: number;
+  /** Default 1.1. */
+  readonly lwm2mVersion?: Lwm2mVersion;
+  /** Says at registration that the device sleeps between its own messages. */
+  readonly queueMode?: boolean;
+  /** How packages may come; default both. */
+  readonly methods?: DeliveryMethods;
+  /** Restarts the device: for Reboot (/3/0/4), and when `performUpgrade` says `restarting`. */
+  readonly reboot?: () => void;
+  readonly transmission?: TransmissionParameters;
+  /** Largest block: 16 … 1024, a power of two. Default: 1024 for pushes, and what the server chooses for pulls. */
+  readonly blockBytes?: number;
+  readonly pullPolicy?: PullPolicy;
+  readonly registrationRetry?: RetryPolicy;
+  /** Local address of the socket; default all of IPv4, any port. */
+  readonly bind?: { readonly host?: string; readonly port?: number };
+  /** From the answer to Update until `performUpgrade`. */
+  readonly upgradeDelayMs?: number;
+  /** How long a new image may take to register before the device restarts into the old one; default 15 minutes. */
+  readonly trialTimeoutMs?: number;
+  /** For demonstrations: whether to lose a datagram. */
+  readonly loss?: (direction: "in" | "out", datagram: Uint8Array) => boolean;
+  readonly onEvent?: (event: AgentEvent) => void;
+}
+
+export type AgentEvent =
+  | { readonly kind: "registered"; readonly location: readonly string[] }
+  | { readonly kind: "registrationFailed"; readonly reason: string; readonly retryAfterMs: number }
+  | { readonly kind: "state"; readonly state: FirmwareState; readonly result: UpdateResult }
+  /** So much of the package is stored; `sizeBytes` of a pull whose server says it. */
+  | { readonly kind: "progress"; readonly storedBytes: number; readonly sizeBytes: number | undefined }
+  | { readonly kind: "pullPaused"; readonly reason: PullFailure; readonly retryAfterMs: number }
+  | { readonly kind: "failure"; readonly what: string; readonly error: unknown }
+  | { readonly kind: "restarting" };
+
+/** The options with everything decided. */
+export interface AgentSettings extends UpdateAgentOptions {
+  readonly handlers: UpdateHandlers;
+  readonly address: PackageUri;
+  readonly lifetimeS: number;
+  readonly lwm2mVersion: Lwm2mVersion;
+  readonly methods: DeliveryMethods;
+  readonly transmission: TransmissionParameters;
+  readonly trialTimeoutMs: number;
+}
+
+/** @throws {UsageError} AGENT_OPTIONS with a sentence for each mistake in `facts.mistakes`. */
+export function settle(options: UpdateAgentOptions): AgentSettings {
+  const { slots, lifetimeS = DEFAULT_AGENT_LIFETIME_S, lwm2mVersion = "1.1", methods = "both" } = options;
+  const address = parsePackageUri(options.server);
+  const handlers = slots?.handlers ?? options.handlers;
+  const store = slots?.store ?? options.store;
+  const mistakes = [
+    ...(address?.scheme === "coap" && address.pathAndQuery === "/"
+      ? []
+      : [`server: not coap://host[:port]: ${options.server}`]),
+    ...(options.endpoint.length > 0 ? [] : ["endpoint: empty"]),
+    ...(Number.isInteger(lifetimeS) && lifetimeS >= 1 && lifetimeS <= MAX_LIFETIME_S
+      ? []
+      : ["lifetime: 1 … 2³¹ seconds"]),
+    ...(LWM2M_VERSIONS.includes(lwm2mVersion) ? [] : ["lwm2m: 1.0, 1.1 or 1.2"]),
+    ...(isBlockSize(options.blockBytes ?? 1024) ? [] : ["block size: 16, 32, 64, 128, 256, 512 or 1024"]),
+    ...((slots === undefined) !== (options.handlers === undefined) ? [] : ["slots or handlers: exactly one of them"]),
+  ];
+  if (mistakes.length > 0 || address === undefined || handlers === undefined) {
+    throw new UsageError("AGENT_OPTIONS", mistakes.join("; "), { mistakes });
+  }
+  const transmission = options.transmission ?? DEFAULT_TRANSMISSION;
+  const { trialTimeoutMs = DEFAULT_TRIAL_TIMEOUT_MS } = options;
+  const decided = { handlers, address, lifetimeS, lwm2mVersion, methods, transmission, trialTimeoutMs };
+  return { ...options, ...(store && { store }), ...decided };
+}
+
+function isBlockSize(bytes: number): boolean {
+  return bytes >= 16 && bytes <= 1024 && Number.isInteger(Math.log2(bytes));
+}

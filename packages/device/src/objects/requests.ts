@@ -1,0 +1,206 @@
+/** Answers the requests of a server to the device's objects (LwM2M Core 1.2 §6.3). */
+
+import { EMPTY } from "@airlift/protocol/lib/bytes";
+import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { changeAttributes, type NotificationAttributes, toLinkAttributes } from "@airlift/protocol/lwm2m/attributes";
+import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import type { Entry } from "@airlift/protocol/lwm2m/entry";
+import { encodeLinks, type Link, type LinkAttribute } from "@airlift/protocol/lwm2m/link-format";
+import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
+import { decodeOperation, type Operation, responseCodeFor } from "@airlift/protocol/lwm2m/operations";
+import { formatPath, type Path } from "@airlift/protocol/lwm2m/path";
+import { decodePayload, encodePayload, isPayloadFormat } from "@airlift/protocol/lwm2m/payload";
+import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
+import { type Lwm2mRequest, RESPONSES } from "@airlift/protocol/lwm2m/request";
+import { type DeviceObject, exists, isMultiple, type ObjectTree, type Resource } from "./resource.ts";
+
+const SECURITY_ID = 0;
+
+export interface ObjectAnswer {
+  readonly code: number;
+  readonly contentFormat: number | undefined;
+  readonly payload: Uint8Array;
+}
+
+/** A refusal on its way to the answer. */
+class Refusal extends PeerError {
+  readonly response: number;
+  constructor(response: number) {
+    super("REFUSED", `refused with ${response}`);
+    this.response = response;
+  }
+}
+
+const refuse = (response: number): never => {
+  throw new Refusal(response);
+};
+
+/** The objects of one device, and the attributes that the server has written. */
+export class ObjectRequests {
+  readonly #tree: ObjectTree;
+  readonly #version: Lwm2mVersion;
+  readonly #attributes = new Map<string, NotificationAttributes>();
+
+  constructor(tree: ObjectTree, version: Lwm2mVersion) {
+    this.#tree = tree;
+    this.#version = version;
+  }
+
+  /** Never rejects: whatever is wrong with a request becomes its code. An Observe is answered as the Read that it is. */
+  async answer(request: Lwm2mRequest): Promise<ObjectAnswer> {
+    try {
+      return await this.#perform(decodeOperation(request));
+    } catch (error) {
+      return bare(codeOf(error));
+    }
+  }
+
+  /** The attributes in force at `path`, nearest last. */
+  attributesAt(path: Path): NotificationAttributes {
+    const levels = path.map((_, depth) => this.#attributes.get(formatPath(path.slice(0, depth + 1))) ?? {});
+    return Object.assign({}, ...levels) as NotificationAttributes;
+  }
+
+  /**
+   * What `path` holds at present, in the format asked for or the one that suits it.
+   *
+   * @throws {PeerError} for a path that cannot be read; `codeOf` has the response code.
+   */
+  read(path: Path, accept: number | undefined): ObjectAnswer {
+    const entries = this.entriesAt(path);
+    const [only] = entries;
+    const isSingle = entries.length === 1 && only?.path.length === path.length;
+    const contentFormat = accept ?? this.#formatFor(isSingle ? only : undefined);
+    if (!isPayloadFormat(contentFormat)) refuse(RESPONSES.notAcceptable);
+    try {
+      const payload = encodePayload(contentFormat, entries, { base: path, models: STANDARD_MODELS });
+      return { code: RESPONSES.content, contentFormat, payload };
+    } catch (error) {
+      if (error instanceof UsageError) return refuse(RESPONSES.notAcceptable);
+      throw error;
+    }
+  }
+
+  /** The values at and below `path`; what cannot be read is left out, unless it is what was asked for. */
+  entriesAt(path: Path): Entry[] {
+    const [objectId = 0, instanceId, resourceId, index] = path;
+    const object = this.#objectAt(objectId, instanceId);
+    if (resourceId === undefined) {
+      return [...object.resources].flatMap(([id, resource]) => entriesOf([objectId, 0, id], resource));
+    }
+    const resource = this.#resourceAt(path);
+    if (resource.read === undefined) return refuse(RESPONSES.methodNotAllowed);
+    const entries = entriesOf([objectId, 0, resourceId], resource);
+    if (index === undefined) return entries;
+    const found = entries.filter((entry) => entry.path[3] === index);
+    return found.length > 0 ? found : refuse(RESPONSES.notFound);
+  }
+
+  #formatFor(only: Entry | undefined): number {
+    if (only !== undefined && only.path.length === 3) {
+      return only.value instanceof Uint8Array ? CONTENT_FORMATS.opaque : CONTENT_FORMATS.text;
+    }
+    return this.#version === "1.0" ? CONTENT_FORMATS.tlv : CONTENT_FORMATS.senmlCbor;
+  }
+
+  async #perform(operation: Operation): Promise<ObjectAnswer> {
+    const { path } = operation;
+    if (path[0] === SECURITY_ID) refuse(RESPONSES.unauthorized);
+    switch (operation.kind) {
+      case "read":
+      case "observe":
+      case "cancelObserve":
+        return this.read(path, operation.accept);
+      case "discover":
+        return this.#discover(path);
+      case "write":
+        return bare(await this.#write(operation));
+      case "execute": {
+        const { execute } = this.#resourceAt(path);
+        return bare(execute ? await execute(operation.arguments) : RESPONSES.methodNotAllowed);
+      }
+      case "writeAttributes":
+        return this.#writeAttributes(operation);
+      case "create":
+      case "delete":
+        this.#objectAt(path[0] ?? -1, path[1]);
+        return bare(RESPONSES.methodNotAllowed);
+    }
+  }
+
+  /** All that can be refused beforehand is: a Write of several resources is done as a whole or not begun. */
+  async #write({ path, content }: Operation & { kind: "write" }): Promise<number> {
+    this.#objectAt(path[0] ?? -1, path[1]);
+    if (path.length >= 3 && this.#resourceAt(path).write === undefined) return RESPONSES.methodNotAllowed;
+    const entries = decodePayload(content.contentFormat, content.payload, { base: path, models: STANDARD_MODELS });
+    const writes = entries.map((entry) => ({ entry, write: this.#resourceAt(entry.path).write }));
+    if (writes.length === 0) return RESPONSES.badRequest;
+    if (writes.some(({ write }) => write === undefined)) return RESPONSES.methodNotAllowed;
+    for (const { entry, write } of writes) {
+      const code = (await write?.(entry.value)) ?? RESPONSES.methodNotAllowed;
+      if (code !== RESPONSES.changed) return code;
+    }
+    return RESPONSES.changed;
+  }
+
+  #writeAttributes({ path, change }: Operation & { kind: "writeAttributes" }): ObjectAnswer {
+    if (path.length >= 3) this.#resourceAt(path);
+    else this.#objectAt(path[0] ?? -1, path[1]);
+    const key = formatPath(path);
+    this.#attributes.set(key, changeAttributes(this.#attributes.get(key) ?? {}, change));
+    return bare(RESPONSES.changed);
+  }
+
+  #discover(path: Path): ObjectAnswer {
+    const [objectId = 0, instanceId, resourceId] = path;
+    const object = this.#objectAt(objectId, instanceId);
+    const links: Link[] = [];
+    if (resourceId !== undefined) links.push(this.#link(path, dimension(this.#resourceAt(path))));
+    else {
+      const version: LinkAttribute[] =
+        object.version === undefined ? [] : [{ name: "ver", value: object.version, quoted: this.#version === "1.0" }];
+      if (instanceId === undefined) links.push(this.#link([objectId], version));
+      links.push(this.#link([objectId, 0], []));
+      for (const [id, resource] of object.resources) {
+        if (exists(resource)) links.push(this.#link([objectId, 0, id], dimension(resource)));
+      }
+    }
+    return { code: RESPONSES.content, contentFormat: CONTENT_FORMATS.linkFormat, payload: encodeLinks(links) };
+  }
+
+  #link(path: Path, attributes: readonly LinkAttribute[]): Link {
+    const written = this.#attributes.get(formatPath(path)) ?? {};
+    return { target: formatPath(path), attributes: [...attributes, ...toLinkAttributes(written)] };
+  }
+
+  #objectAt(objectId: number, instanceId: number | undefined): DeviceObject {
+    const object = this.#tree.get(objectId);
+    return object !== undefined && (instanceId ?? 0) === 0 ? object : refuse(RESPONSES.notFound);
+  }
+
+  #resourceAt(path: Path): Resource {
+    const [objectId = -1, instanceId, resourceId = -1] = path;
+    const resource = this.#objectAt(objectId, instanceId).resources.get(resourceId);
+    return exists(resource) ? resource : refuse(RESPONSES.notFound);
+  }
+}
+
+/** The response code for what went wrong with a request. */
+export function codeOf(error: unknown): number {
+  if (error instanceof Refusal) return error.response;
+  return error instanceof AirliftError ? responseCodeFor(error) : RESPONSES.internalServerError;
+}
+
+const bare = (code: number): ObjectAnswer => ({ code, contentFormat: undefined, payload: EMPTY });
+
+function entriesOf(path: Path, { read }: Resource): Entry[] {
+  const held = read?.();
+  if (held === undefined) return [];
+  if (!isMultiple(held)) return [{ path, value: held }];
+  return [...held].map(([index, value]) => ({ path: [...path, index], value }));
+}
+
+function dimension({ read }: Resource): LinkAttribute[] {
+  const held = read?.();
+  return isMultiple(held) ? [{ name: "dim", value: String(held.size), quoted: false }] : [];
+}

@@ -1,0 +1,85 @@
+/** LwM2M Server, object 1: the registration that the server may tune. */
+
+import type { NotificationAttributes } from "@airlift/protocol/lwm2m/attributes";
+import { SERVER_ID, SERVER_RESOURCES } from "@airlift/protocol/lwm2m/objects/server";
+import { MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
+import { RESPONSES } from "@airlift/protocol/lwm2m/request";
+import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
+import type { DeviceObject, Resource } from "./resource.ts";
+
+const SHORT_SERVER_ID = 1;
+
+export interface ServerObjectPorts {
+  lifetimeS(): number;
+  /** The server wrote another lifetime: the registration is refreshed with it. */
+  setLifetime(lifetimeS: number): void;
+  /** Refresh the registration now. */
+  refresh(): void;
+  /** `U` or `UQ`. */
+  readonly binding: string;
+}
+
+/** Object 1, and the periods that hold for observations that have none of their own. */
+export interface ServerObject {
+  readonly object: DeviceObject;
+  defaults(): NotificationAttributes;
+}
+
+export function createServerObject(ports: ServerObjectPorts): ServerObject {
+  let pmin = 0;
+  let pmax = 0;
+  let storesNotifications = false;
+  const period = (read: () => number, set: (seconds: number) => void): Resource => ({
+    read,
+    write: (value) => {
+      if (typeof value !== "number" || value < 0) return RESPONSES.badRequest;
+      set(value);
+      return RESPONSES.changed;
+    },
+  });
+  const resources: [number, Resource][] = [
+    [SERVER_RESOURCES.shortServerId, { read: () => SHORT_SERVER_ID }],
+    [SERVER_RESOURCES.lifetime, { read: () => ports.lifetimeS(), write: (value) => writeLifetime(ports, value) }],
+    [
+      SERVER_RESOURCES.defaultMinimumPeriod,
+      period(
+        () => pmin,
+        (seconds) => (pmin = seconds),
+      ),
+    ],
+    [
+      SERVER_RESOURCES.defaultMaximumPeriod,
+      period(
+        () => pmax,
+        (seconds) => (pmax = seconds),
+      ),
+    ],
+    [
+      SERVER_RESOURCES.notificationStoring,
+      {
+        read: () => storesNotifications,
+        write: (value) => {
+          storesNotifications = value === true;
+          return RESPONSES.changed;
+        },
+      },
+    ],
+    [SERVER_RESOURCES.binding, { read: () => ports.binding }],
+    [SERVER_RESOURCES.registrationUpdateTrigger, { execute: () => refresh(ports) }],
+  ];
+  return {
+    object: { id: SERVER_ID, resources: new Map(resources) },
+    defaults: () => ({ ...(pmin > 0 ? { pmin } : {}), ...(pmax > 0 ? { pmax } : {}) }),
+  };
+}
+
+function writeLifetime(ports: ServerObjectPorts, value: ResourceValue): number {
+  if (typeof value !== "number" || value < 1 || value > MAX_LIFETIME_S) return RESPONSES.badRequest;
+  ports.setLifetime(value);
+  return RESPONSES.changed;
+}
+
+function refresh(ports: ServerObjectPorts): number {
+  ports.refresh();
+  return RESPONSES.changed;
+}

@@ -1,0 +1,136 @@
+/** Carries a registration session to the server, and knows which peer the server is. */
+import { CODE } from "@airlift/protocol/coap/codes";
+import type { CoapResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, optionTexts, optionUint } from "@airlift/protocol/coap/options";
+import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
+import {
+  encodeDeregister,
+  encodeRegister,
+  encodeUpdate,
+  type Registration,
+} from "@airlift/protocol/lwm2m/registration";
+import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import type { CoapClient } from "@airlift/runtime/coap";
+import { type Driven, drive } from "@airlift/runtime/drive";
+import { toCoapRequest } from "@airlift/runtime/lwm2m-coap";
+import { resolveUdpPeer, type UdpPeer } from "@airlift/runtime/udp";
+import {
+  type RegistrationInput,
+  type RegistrationOutput,
+  RegistrationSession,
+  type RetryPolicy,
+} from "./session/registration.ts";
+
+export interface RegistrarOptions {
+  readonly client: CoapClient<UdpPeer>;
+  readonly host: string;
+  readonly port: number;
+  readonly registration: Registration;
+  readonly transmission?: TransmissionParameters | undefined;
+  readonly retry?: RetryPolicy | undefined;
+  /** A new registration stands. */
+  onRegistered(location: readonly string[]): void;
+  onRetry(afterMs: number, reason: string): void;
+}
+
+/** How long a goodbye may take; after that the lifetime says it. */
+const GOODBYE_MS = 2_000;
+
+export class Registrar {
+  readonly #options: RegistrarOptions;
+  readonly #session: RegistrationSession;
+  readonly #driven: Driven<RegistrationInput>;
+  #peer: UdpPeer | undefined;
+  #reason = "";
+  #onClosed: (() => void) | undefined;
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options;
+    const { registration, retry } = options;
+    const { lifetimeS } = registration;
+    this.#session = new RegistrationSession({ lifetimeS, random: Math.random, ...(retry && { retry }) });
+    this.#driven = drive<RegistrationInput, RegistrationOutput>(this.#session, { kind: "wake" }, (output) =>
+      this.#perform(output),
+    );
+  }
+
+  get lifetimeS(): number {
+    return this.#session.lifetimeS;
+  }
+
+  get isRegistered(): boolean {
+    return this.#session.state === "registered" || this.#session.state === "refreshing";
+  }
+
+  /** Whether requests from `peer` are those of our server. */
+  isServer(peer: UdpPeer): boolean {
+    return peer.key === this.#peer?.key;
+  }
+
+  open(): void {
+    this.#driven.feed({ kind: "open" });
+  }
+
+  refresh(lifetimeS?: number): void {
+    this.#driven.feed(lifetimeS === undefined ? { kind: "changed" } : { kind: "changed", lifetimeS });
+  }
+
+  /** Ends the registration; `saysGoodbye` tells the server. */
+  async close(saysGoodbye: boolean): Promise<void> {
+    if (saysGoodbye && this.isRegistered) {
+      const closed = new Promise<void>((resolve) => {
+        this.#onClosed = resolve;
+      });
+      this.#driven.feed({ kind: "close" });
+      await closed;
+    }
+    this.#driven.stop();
+  }
+
+  #perform(output: RegistrationOutput): void {
+    const { registration } = this.#options;
+    switch (output.kind) {
+      case "register":
+        void this.#send(output.attempt, encodeRegister({ ...registration, lifetimeS: output.lifetimeS }));
+        break;
+      case "refresh":
+        void this.#send(
+          output.attempt,
+          encodeUpdate(output.location, { lifetimeS: output.lifetimeS }, registration.lwm2mVersion),
+        );
+        break;
+      case "deregister":
+        void this.#send(output.attempt, encodeDeregister(output.location), AbortSignal.timeout(GOODBYE_MS));
+        break;
+      case "registered":
+        this.#options.onRegistered(output.location);
+        break;
+      case "retry":
+        this.#options.onRetry(output.afterMs, this.#reason);
+        break;
+      case "closed":
+        this.#onClosed?.();
+    }
+  }
+
+  async #send(attempt: number, request: Lwm2mRequest, signal?: AbortSignal): Promise<void> {
+    const { client, host, port, transmission } = this.#options;
+    try {
+      // Looked up every time: a server that moves is found again by its name.
+      const peer = await resolveUdpPeer(host, port);
+      this.#peer = peer;
+      const response = await client.request(peer, toCoapRequest(request), { transmission, signal });
+      this.#driven.feed(this.#read(attempt, response));
+    } catch (error) {
+      this.#reason = error instanceof Error ? error.message : String(error);
+      this.#driven.feed({ kind: "failed", attempt, isUnknown: false });
+    }
+  }
+
+  #read(attempt: number, { code, options }: CoapResponse): RegistrationInput {
+    if (code >> 5 === 2) return { kind: "accepted", attempt, location: optionTexts(options, OPTION.locationPath) };
+    this.#reason = `refused with ${code >> 5}.${String(code & 0x1f).padStart(2, "0")}`;
+    const retryAfterMs = code === CODE.serviceUnavailable ? 1000 * (optionUint(options, OPTION.maxAge) ?? 0) : 0;
+    return { kind: "failed", attempt, isUnknown: code === CODE.notFound, retryAfterMs };
+  }
+}

@@ -1,0 +1,165 @@
+/** Runs the update's core: calls the handlers, saves, and gives each request its answer. */
+import { BugError } from "@airlift/protocol/lib/errors";
+import { type Driven, drive } from "@airlift/runtime/drive";
+import { HandlerError, type UpdateHandlers, type UpdateStore, type UpgradeProgress } from "./ports.ts";
+import { FirmwareUpdate } from "./update/firmware-update.ts";
+import type { AnswerCode, HandlerOutcome, UpdateInput, UpdateOutput } from "./update/messages.ts";
+import { type Persisted, toStore } from "./update/persisted.ts";
+
+type Call = Extract<UpdateOutput, { kind: "call" }>;
+type Exchanging = Extract<UpdateInput, { exchange: number }>;
+/** A request that has no number yet. */
+export type UpdateRequest = Exchanging extends infer Each
+  ? Each extends unknown
+    ? Omit<Each, "exchange">
+    : never
+  : never;
+
+export interface UpdateRunnerOptions {
+  readonly persisted: Persisted;
+  readonly handlers: UpdateHandlers;
+  readonly store: UpdateStore | undefined;
+  readonly utcMs: () => number;
+  readonly upgradeDelayMs?: number | undefined;
+  onStartPull(start: Extract<UpdateOutput, { kind: "startPull" }>): void;
+  onPullNext(pull: number): void;
+  onStopPull(): void;
+  onChanged(resources: readonly number[]): void;
+  /** So many octets of the package in Downloading are stored. */
+  onProgress(storedBytes: number): void;
+  /** `performUpgrade` said that the device restarts now. */
+  onRestarting(): void;
+  /** A handler or the store failed. */
+  onFailure(what: Call["handler"] | "save", error: unknown): void;
+}
+
+export class UpdateRunner {
+  readonly #options: UpdateRunnerOptions;
+  readonly #core: FirmwareUpdate;
+  readonly #driven: Driven<UpdateInput>;
+  readonly #answers = new Map<number, (code: AnswerCode) => void>();
+  readonly #queue: UpdateOutput[] = [];
+  #isPerforming = false;
+  #isStopped = false;
+  #exchangeCount = 0;
+
+  constructor(options: UpdateRunnerOptions) {
+    this.#options = options;
+    const { upgradeDelayMs, utcMs } = options;
+    this.#core = new FirmwareUpdate(options.persisted, {
+      utcMs,
+      ...(upgradeDelayMs !== undefined && { upgradeDelayMs }),
+    });
+    this.#driven = drive<UpdateInput, UpdateOutput>(this.#core, { kind: "wake" }, (output) => {
+      this.#queue.push(output);
+      void this.#performAll();
+    });
+  }
+
+  get facts(): Persisted {
+    return this.#core.facts;
+  }
+
+  get storedBytes(): number {
+    return this.#core.storedBytes;
+  }
+
+  /** @throws {UsageError} RESULT_NOT_SETTABLE */
+  feed(input: Exclude<UpdateInput, Exchanging>): void {
+    if (!this.#isStopped) this.#driven.feed(input);
+  }
+
+  /** The code that answers a request of the server. */
+  request(request: UpdateRequest): Promise<AnswerCode> {
+    return new Promise((resolve) => {
+      this.#exchangeCount += 1;
+      this.#answers.set(this.#exchangeCount, resolve);
+      this.#driven.feed({ ...request, exchange: this.#exchangeCount } as Exchanging);
+    });
+  }
+
+  /** Nothing is called or saved after this. */
+  stop() {
+    this.#isStopped = true;
+    this.#driven.stop();
+  }
+
+  /** In order, and what follows a save only when it is on the disk. */
+  async #performAll(): Promise<void> {
+    if (this.#isPerforming) return;
+    this.#isPerforming = true;
+    for (let output = this.#queue.shift(); output !== undefined; output = this.#queue.shift()) {
+      if (this.#isStopped) break;
+      if (output.kind === "save") await this.#save(output.persisted);
+      else this.#perform(output);
+    }
+    this.#isPerforming = false;
+  }
+
+  #perform(output: Exclude<UpdateOutput, { kind: "save" }>) {
+    switch (output.kind) {
+      case "answer":
+        this.#answers.get(output.exchange)?.(output.code);
+        this.#answers.delete(output.exchange);
+        return;
+      case "call":
+        void this.#call(output);
+        return;
+      case "startPull":
+        return this.#options.onStartPull(output);
+      case "pullNext":
+        return this.#options.onPullNext(output.pull);
+      case "stopPull":
+        return this.#options.onStopPull();
+      case "changed":
+        return this.#options.onChanged(output.resources);
+    }
+  }
+
+  async #save(persisted: Persisted): Promise<void> {
+    try {
+      await this.#options.store?.save(toStore(persisted));
+    } catch (error) {
+      this.#options.onFailure("save", error);
+    }
+  }
+
+  async #call(call: Call): Promise<void> {
+    const outcome = await this.#outcomeOf(call);
+    if (this.#isStopped) return;
+    this.#driven.feed({ kind: "handlerSettled", call: call.call, outcome });
+    if (call.handler === "write" && outcome.ok) this.#options.onProgress(this.#core.storedBytes);
+    if (outcome.ok && outcome.value === "restarting") this.#options.onRestarting();
+  }
+
+  async #outcomeOf(call: Call): Promise<HandlerOutcome> {
+    try {
+      return { ok: true, value: await this.#invoke(call) };
+    } catch (error) {
+      this.#options.onFailure(call.handler, error);
+      return { ok: false, reason: error instanceof HandlerError ? error.result : undefined };
+    }
+  }
+
+  async #invoke(call: Call): Promise<UpgradeProgress | undefined> {
+    const { handlers } = this.#options;
+    switch (call.handler) {
+      case "openStream":
+        await handlers.openStream(call.origin);
+        return undefined;
+      case "write":
+        await handlers.write(call.bytes);
+        return undefined;
+      case "finish":
+        await handlers.finish();
+        return undefined;
+      case "reset":
+        await handlers.reset();
+        return undefined;
+      case "performUpgrade":
+        return handlers.performUpgrade();
+      default:
+        throw new BugError("HANDLER", "no such handler");
+    }
+  }
+}

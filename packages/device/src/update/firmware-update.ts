@@ -1,0 +1,311 @@
+/**
+ * The device's half of a firmware update: object 5 between the server's requests, the download and the store.
+ *
+ * One handler runs at a time. What is to be done next is never queued but follows from the facts: a discarded image
+ * first, then whatever the transfer lacks. A handler that settles after its update was given up changes nothing.
+ */
+
+import type { Core } from "@airlift/protocol/lib/core";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import {
+  type FirmwareEvent,
+  refusalOf,
+  type ServerEvent,
+  type UpdateResult,
+} from "@airlift/protocol/update/firmware-update";
+import { type Answer, Ledger } from "./ledger.ts";
+import type { Exchange, HandlerCall, HandlerOutcome, PackageChunk, UpdateInput, UpdateOutput } from "./messages.ts";
+import { eventOfSetResult, refusedBy } from "./outcomes.ts";
+import type { Persisted } from "./persisted.ts";
+import { Transfer } from "./transfer.ts";
+
+/** Long enough for the answer and the notification to leave the device, too short for anyone to wait for. */
+export const DEFAULT_UPGRADE_DELAY_MS = 250;
+
+export interface FirmwareUpdateOptions {
+  /** Wall-clock time, for Last State Change Time. */
+  readonly utcMs: () => number;
+  /** From the answer to Update until `performUpgrade`; default `DEFAULT_UPGRADE_DELAY_MS`. */
+  readonly upgradeDelayMs?: number;
+}
+
+const NUL = 0;
+
+/** @see OMA object 5, resources 0 … 12 */
+export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
+  readonly #upgradeDelayMs: number;
+  readonly #ledger: Ledger;
+  #transfer: Transfer | undefined;
+  #running: { readonly call: number; readonly name: HandlerCall["handler"]; readonly epoch: number } | undefined;
+  /** Moves on with every arrow: a call that began before no longer counts. */
+  #epoch = 0;
+  #callCount = 0;
+  #pullCount = 0;
+  #nowMs = 0;
+  #installAtMs: number | undefined;
+
+  constructor(persisted: Persisted, options: FirmwareUpdateOptions) {
+    this.#ledger = new Ledger(persisted, options.utcMs);
+    this.#upgradeDelayMs = options.upgradeDelayMs ?? DEFAULT_UPGRADE_DELAY_MS;
+  }
+
+  /** What /5/0 reads at this moment. */
+  get facts(): Persisted {
+    return this.#ledger.facts;
+  }
+
+  /** Octets of the package in Downloading that are in the store. */
+  get storedBytes(): number {
+    return this.#transfer?.storedBytes ?? 0;
+  }
+
+  get wakeAtMs(): number | undefined {
+    return this.#running === undefined ? this.#installAtMs : undefined;
+  }
+
+  /** @throws {UsageError} RESULT_NOT_SETTABLE for a `setResult` or `accept` that the state does not allow. */
+  step(input: UpdateInput, nowMs: number): UpdateOutput[] {
+    this.#nowMs = nowMs;
+    this.#handle(input);
+    this.#schedule();
+    return this.#ledger.takeOutputs();
+  }
+
+  #handle(input: UpdateInput) {
+    switch (input.kind) {
+      case "start":
+        return this.#start();
+      case "writeUri":
+        return this.#writeUri(input.exchange, input.uri, input.supported);
+      case "packageChunk":
+        return input.first ? this.#firstChunk(input) : this.#nextChunk(input);
+      case "packageBroken":
+        return this.#packageBroken(input.push);
+      case "executeUpdate":
+        return this.#request("update", input.exchange);
+      case "executeCancel":
+        return this.#request("cancel", input.exchange);
+      case "writeSeverity":
+        return this.#writeSeverity(input.exchange, input.severity);
+      case "handlerSettled":
+        return this.#settled(input.call, input.outcome);
+      case "setResult":
+        return this.#setResult(input.result);
+      case "accept":
+        return this.#accept();
+      case "resultTold":
+        return this.facts.resultTold ? undefined : this.#ledger.save({ resultTold: true });
+      case "wake":
+        return;
+      default:
+        return this.#pullSaid(input);
+    }
+  }
+
+  /** R1 … R3; in Downloaded and Updating things are as they are until somebody says otherwise. */
+  #start() {
+    const { state, pulled, etag, storedBytes, resultTold, result } = this.facts;
+    if (state === "idle" && resultTold && result !== "initial") this.#ledger.save({ result: "initial" });
+    if (state !== "downloading") return;
+    if (!pulled) return this.#move("reset");
+    const transfer = this.#newPull();
+    if (storedBytes === 0 || etag === undefined) return this.#ledger.save({ discarding: true, etag: undefined });
+    transfer.etag = etag;
+    transfer.storedBytes = storedBytes;
+    transfer.opened = true;
+  }
+
+  #request(event: ServerEvent, exchange: Exchange, patch: Partial<Persisted> = {}) {
+    if (!this.#allows(event)) return this.#ledger.answer(exchange, refusalOf(this.facts.state, event));
+    this.#move(event, [{ exchange, code: event === "unsupportedUri" ? "4.00" : "2.04" }], patch);
+  }
+
+  /** While a push opens the store, the state still is Idle, but nothing else may begin. */
+  #allows(event: ServerEvent): boolean {
+    const begins = event === "writeUri" || event === "unsupportedUri" || event === "writePackage";
+    return this.#ledger.allows(event) && !(begins && this.#transfer !== undefined);
+  }
+
+  #writeUri(exchange: Exchange, uri: string, supported: boolean) {
+    if (uri === "") return this.#request("clearUri", exchange);
+    if (!supported) return this.#request("unsupportedUri", exchange);
+    this.#request("writeUri", exchange, { uri, etag: undefined, pulled: true });
+  }
+
+  #writeSeverity(exchange: Exchange, severity: number) {
+    const isKnown = severity === 0 || severity === 1 || severity === 2;
+    if (isKnown) this.#ledger.save({ severity });
+    this.#ledger.answer(exchange, isKnown ? "2.04" : "4.00");
+  }
+
+  #firstChunk(chunk: PackageChunk) {
+    const { exchange, last, encoding } = chunk;
+    const isNul = (bytes: Uint8Array): boolean => last && bytes.length === 1 && bytes[0] === NUL;
+    if (isNul(chunk.bytes)) return this.#request("reset", exchange);
+    if (!this.#allows("writePackage")) {
+      return this.#ledger.answer(exchange, refusalOf(this.facts.state, "writePackage"));
+    }
+    const transfer = new Transfer("push", chunk.push, encoding);
+    const bytes = transfer.decode(chunk.bytes, last);
+    if (bytes === undefined) return this.#ledger.answer(exchange, "4.00");
+    if (isNul(bytes)) return this.#request("reset", exchange);
+    transfer.chunk = { bytes, exchange };
+    transfer.ended = last;
+    this.#transfer = transfer;
+  }
+
+  #nextChunk(chunk: PackageChunk) {
+    const transfer = this.#pushOf(chunk.push);
+    if (transfer === undefined) return this.#ledger.answer(chunk.exchange, "4.08");
+    const bytes = transfer.decode(chunk.bytes, chunk.last);
+    if (bytes === undefined) return this.#move("garbled", [{ exchange: chunk.exchange, code: "4.00" }]);
+    transfer.chunk = { bytes, exchange: chunk.exchange };
+    transfer.ended = chunk.last;
+    this.#chunkDone(transfer);
+  }
+
+  #pushOf(push: number): Transfer | undefined {
+    return this.#transfer?.source === "push" && this.#transfer.id === push ? this.#transfer : undefined;
+  }
+
+  /** Row 5. As long as the store opens, the Write has not begun, and its result stays what it was. */
+  #packageBroken(push: number) {
+    if (this.#pushOf(push) === undefined) return;
+    if (this.facts.state === "downloading") this.#move("connectionLost");
+    else this.#move("reset", [], { result: this.facts.result });
+  }
+
+  #pullSaid(input: Extract<UpdateInput, { pull: number }>) {
+    const transfer = this.#transfer;
+    if (transfer?.source !== "pull" || transfer.id !== input.pull) return;
+    switch (input.kind) {
+      case "pullOrigin":
+        transfer.etag = input.etag;
+        return this.#ledger.save({ etag: input.etag });
+      case "pullChunk":
+        return transfer.take(input.offset, input.bytes) ? this.#chunkDone(transfer) : this.#move("connectionLost");
+      case "pullEnded":
+        transfer.ended = true;
+        return;
+      case "pullFailed":
+        return this.#move(input.result);
+      case "pullChanged":
+        return this.#move("startOver");
+    }
+  }
+
+  /** Lets the next piece come when nothing of this one is left to write. */
+  #chunkDone(transfer: Transfer) {
+    const { chunk } = transfer;
+    if (chunk === undefined || chunk.bytes.length > 0 || !transfer.opened || transfer.ended) return;
+    transfer.chunk = undefined;
+    if (chunk.exchange !== undefined) this.#ledger.answer(chunk.exchange, "2.31");
+    else this.#ledger.put({ kind: "pullNext", pull: transfer.id });
+  }
+
+  #setResult(result: UpdateResult) {
+    const event = eventOfSetResult(this.facts.state, result);
+    if (event === undefined) {
+      const facts = { result, state: this.facts.state };
+      throw new UsageError("RESULT_NOT_SETTABLE", `result ${result} cannot be set in ${this.facts.state}`, facts);
+    }
+    this.#move(event);
+  }
+
+  #accept() {
+    const { state, result } = this.facts;
+    if (state !== "downloaded" || result !== "deferred") {
+      throw new UsageError("RESULT_NOT_SETTABLE", "no update is deferred", { state, result });
+    }
+    this.#move("accepted");
+  }
+
+  #settled(call: number, outcome: HandlerOutcome) {
+    const running = this.#running;
+    if (running?.call !== call) return;
+    this.#running = undefined;
+    if (running.name === "reset") return this.#ledger.save({ discarding: false });
+    if (running.epoch !== this.#epoch) return;
+    if (running.name === "performUpgrade") return this.#performed(outcome);
+    if (this.#transfer) this.#stored(running.name, this.#transfer, outcome);
+  }
+
+  #performed(outcome: HandlerOutcome) {
+    if (!outcome.ok) this.#move(refusedBy(outcome.reason));
+    else if (outcome.value === "installed") this.#move("installed");
+  }
+
+  #stored(name: HandlerCall["handler"], transfer: Transfer, outcome: HandlerOutcome) {
+    const exchange = transfer.chunk?.exchange;
+    const answered = (code: Answer["code"]): Answer[] => (exchange === undefined ? [] : [{ exchange, code }]);
+    const reason = outcome.ok ? undefined : (outcome.reason ?? "noFlash");
+    if (name === "finish") return this.#move(reason ? `verify.${reason}` : "received", answered("2.04"));
+    if (reason !== undefined) {
+      const isRefusedPush = name === "openStream" && transfer.source === "push";
+      if (!isRefusedPush) return this.#move(reason, answered("5.00"));
+      this.#transfer = undefined;
+      for (const { code } of answered("5.00")) if (exchange !== undefined) this.#ledger.answer(exchange, code);
+      return;
+    }
+    if (name === "write") transfer.written();
+    else if (transfer.source === "push") this.#move("writePackage", [], { pulled: false, etag: undefined });
+    transfer.opened = true;
+    this.#chunkDone(transfer);
+  }
+
+  #newPull(): Transfer {
+    this.#pullCount += 1;
+    this.#transfer = new Transfer("pull", this.#pullCount);
+    this.#transfer.uri = this.facts.uri;
+    return this.#transfer;
+  }
+
+  #move(event: FirmwareEvent, answers: readonly Answer[] = [], patch: Partial<Persisted> = {}) {
+    this.#epoch += 1;
+    const transfer = this.#transfer;
+    const actions = this.#ledger.move(event, this.#withDropped(event, answers), patch);
+    if (this.facts.state !== "downloading" || actions.includes("discardImage")) {
+      if (transfer?.source === "pull" && transfer.started && !transfer.ended) {
+        this.#ledger.put({ kind: "stopPull", pull: transfer.id });
+      }
+      this.#transfer = undefined;
+    }
+    this.#installAtMs = actions.includes("install") ? this.#nowMs + this.#upgradeDelayMs : undefined;
+    if (actions.includes("startPull")) this.#newPull();
+  }
+
+  /** A push that ends by anything but its own request leaves that request with nothing to wait for. */
+  #withDropped(event: FirmwareEvent, answers: readonly Answer[]): readonly Answer[] {
+    const exchange = this.#transfer?.chunk?.exchange;
+    if (exchange === undefined || event === "writePackage") return answers;
+    return answers.some((answer) => answer.exchange === exchange) ? answers : [...answers, { exchange, code: "4.08" }];
+  }
+
+  /** Begins what the facts ask for; nothing while a handler runs. */
+  #schedule() {
+    if (this.#running !== undefined) return;
+    if (this.facts.discarding) return this.#call({ handler: "reset" });
+    if (this.#installAtMs !== undefined && this.#installAtMs <= this.#nowMs) return this.#install();
+    const next = this.#transfer?.next ?? "none";
+    if (next === "startPull") this.#startPull();
+    else if (next !== "none") this.#call(next);
+  }
+
+  #install() {
+    this.#installAtMs = undefined;
+    this.#call({ handler: "performUpgrade" });
+  }
+
+  #startPull() {
+    const transfer = this.#transfer as Transfer;
+    transfer.started = true;
+    const { id: pull, uri, storedBytes: offset, etag } = transfer;
+    this.#ledger.put({ kind: "startPull", pull, uri, offset, etag: offset > 0 ? etag : undefined });
+  }
+
+  #call(call: HandlerCall) {
+    this.#callCount += 1;
+    this.#running = { call: this.#callCount, name: call.handler, epoch: this.#epoch };
+    this.#ledger.put({ kind: "call", call: this.#callCount, ...call });
+  }
+}

@@ -1,0 +1,120 @@
+/** A LwM2M server that does what a test tells it, on a real socket of this machine. */
+
+import { memorySource } from "@airlift/protocol/coap/body";
+import { CODE } from "@airlift/protocol/coap/codes";
+import { type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, optionUint, textOption } from "@airlift/protocol/coap/options";
+import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { decodeRegister, type Registration } from "@airlift/protocol/lwm2m/registration";
+import { type Lwm2mRequest, METHODS, requestOf } from "@airlift/protocol/lwm2m/request";
+import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
+import { fromCoapRequest, toCoapRequest } from "@airlift/runtime/lwm2m-coap";
+import type { UdpPeer } from "@airlift/runtime/udp";
+
+export interface ScriptedServer {
+  readonly coap: CoapUdp;
+  readonly uri: string;
+  /** Files below /fw; an entity tag of one octet goes with each. */
+  readonly files: Map<string, { readonly bytes: Uint8Array; readonly etag: number }>;
+  readonly registrations: Registration[];
+  readonly updates: Lwm2mRequest[];
+  readonly deregistrations: string[];
+  /** The device that registered last. */
+  device(): UdpPeer;
+  /** The next registration; at once when it has happened since the last call. */
+  registered(): Promise<Registration>;
+  ask(request: Lwm2mRequest): Promise<CoapResponse>;
+  /** A resource as text, or the code of the refusal. */
+  read(path: string, accept?: number): Promise<string>;
+  write(path: string, text: string): Promise<string>;
+  execute(path: string): Promise<string>;
+  push(bytes: Uint8Array, blockBytes?: number): Promise<string>;
+  close(): Promise<void>;
+}
+
+export const codeText = (code: number): string => `${code >> 5}.${String(code & 31).padStart(2, "0")}`;
+const segments = (path: string): string[] => path.split("/").filter((part) => part !== "");
+
+export async function openScriptedServer(loss?: (direction: "in" | "out") => boolean): Promise<ScriptedServer> {
+  const transmission = { ackTimeoutMs: 300, ackRandomFactor: 1.5, maxRetransmit: 6 };
+  const coap = await openCoapUdp({ host: "127.0.0.1", loss, endpoint: { transmission } });
+  const registrations: Registration[] = [];
+  const updates: Lwm2mRequest[] = [];
+  const deregistrations: string[] = [];
+  const files: ScriptedServer["files"] = new Map();
+  let device: UdpPeer | undefined;
+  let unseen: Registration | undefined;
+  let wanted: ((registration: Registration) => void) | undefined;
+
+  coap.serve((request, peer) => {
+    const asked = fromCoapRequest(request);
+    const [first, second] = asked.uriPath;
+    if (first === "fw" && second !== undefined) {
+      const file = files.get(second);
+      if (file === undefined) return createResponse(CODE.notFound);
+      const etag = { number: OPTION.etag, value: Uint8Array.of(file.etag) };
+      return { ...createResponse(CODE.content, new Uint8Array(), [etag]), body: memorySource(file.bytes) };
+    }
+    if (asked.code === METHODS.delete) {
+      deregistrations.push(asked.uriPath.join("/"));
+      return createResponse(CODE.deleted);
+    }
+    if (second !== undefined) {
+      updates.push(asked);
+      return createResponse(CODE.changed);
+    }
+    const registration = decodeRegister(asked);
+    registrations.push(registration);
+    device = peer;
+    if (wanted) wanted(registration);
+    else unseen = registration;
+    wanted = undefined;
+    const location = [
+      textOption(OPTION.locationPath, "rd"),
+      textOption(OPTION.locationPath, `${registrations.length}`),
+    ];
+    return createResponse(CODE.created, new Uint8Array(), location);
+  });
+
+  const target = (): UdpPeer => {
+    if (device === undefined) throw new Error("no device has registered");
+    return device;
+  };
+  const ask = (request: Lwm2mRequest): Promise<CoapResponse> => coap.request(target(), toCoapRequest(request));
+  const codeOf = async (request: Lwm2mRequest): Promise<string> => codeText((await ask(request)).code);
+  return {
+    coap,
+    uri: `coap://127.0.0.1:${coap.address.port}`,
+    files,
+    registrations,
+    updates,
+    deregistrations,
+    device: target,
+    registered: () =>
+      new Promise((resolve) => {
+        if (unseen === undefined) wanted = resolve;
+        else resolve(unseen);
+        unseen = undefined;
+      }),
+    ask,
+    read: async (path, accept) => {
+      const { code, payload } = await ask(requestOf({ code: METHODS.get, uriPath: segments(path), accept }));
+      return code === CODE.content ? (decodeUtf8(payload) ?? "octets") : codeText(code);
+    },
+    write: (path, text) =>
+      codeOf(requestOf({ code: METHODS.put, uriPath: segments(path), contentFormat: 0, payload: encodeUtf8(text) })),
+    execute: (path) => codeOf(requestOf({ code: METHODS.post, uriPath: segments(path) })),
+    push: async (bytes, blockBytes) => {
+      const contentFormat = CONTENT_FORMATS.opaque;
+      const request = toCoapRequest(requestOf({ code: METHODS.put, uriPath: ["5", "0", "0"], contentFormat }));
+      const response = await coap.upload(target(), request, memorySource(bytes), { blockBytes });
+      return codeText(response.code);
+    },
+    close: () => coap.close(),
+  };
+}
+
+/** The format of an answer. */
+export const formatOf = (response: CoapResponse): number | undefined =>
+  optionUint(response.options, OPTION.contentFormat);
