@@ -70,7 +70,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "pino",
     "prom-client",
   ],
-  server: ["protocol/", "runtime/", "server/", "node:", "pino", "zod"],
+  server: ["protocol/", "runtime/", "server/", "node:", "pino", "prom-client"],
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
   cli: [

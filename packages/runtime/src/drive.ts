@@ -5,7 +5,7 @@ import type { Core } from "@airlift/protocol/lib/core";
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A core that runs on the real clock. */
-export interface Driven<Input, Output> {
+export interface Driven<Input, Output = unknown> {
   /** Feeds one input; what follows from it is performed before this returns it. */
   feed(input: Input): readonly Output[];
   /** Ends the timer; the core is never woken again. */

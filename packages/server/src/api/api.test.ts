@@ -23,6 +23,7 @@ const commands: UpdateCommands = {
   cancel: async (id) => {
     await scratch.stores.updates.transition(id, { state: "cancelled", sentence: "cancelled by the operator" });
   },
+  onFetched: () => {},
 };
 
 before(async () => {

@@ -1,4 +1,5 @@
 /** /firmware/{image}: the bytes for devices that download over HTTP, resumable at any octet. */
+import { Readable } from "node:stream";
 import type { Image } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -7,19 +8,28 @@ import { answerRange } from "./http-range.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
 const OneImage = z.object({ image: z.string() });
+/** The update for which a device fetches, so that its progress is seen. */
+const ForUpdate = z.object({ u: z.string().max(64).optional() });
 
-export function firmwareRoutes(app: Api, { stores }: ApiParts): void {
+export function firmwareRoutes(app: Api, { stores, commands }: ApiParts): void {
   app.route({
     method: ["GET", "HEAD"],
     url: "/firmware/:image",
-    schema: { tags: ["firmware"], summary: "An image's bytes; Range, If-Range, If-Match", params: OneImage },
+    schema: {
+      tags: ["firmware"],
+      summary: "An image's bytes; Range, If-Range, If-Match",
+      params: OneImage,
+      querystring: ForUpdate,
+    },
     handler: async (request, reply) => {
       const image = await stores.images.get(request.params.image);
       if (image === undefined) throw new UsageError("UNKNOWN_IMAGE", `there is no image ${request.params.image}`);
       const etag = `"${image.sha256.slice(0, 16)}"`;
       reply.header("etag", etag).header("accept-ranges", "bytes").header("content-type", "application/octet-stream");
       reply.header("cache-control", "public, max-age=31536000, immutable");
-      return await answer({ request, reply, image, etag });
+      const { u: updateId } = request.query;
+      const onSent = (offset: number) => updateId !== undefined && commands.onFetched(updateId, offset);
+      return await answer({ request, reply, image, etag, onSent });
     },
   });
 
@@ -28,9 +38,11 @@ export function firmwareRoutes(app: Api, { stores }: ApiParts): void {
     readonly reply: FastifyReply;
     readonly image: Image;
     readonly etag: string;
+    /** Everything before `offset` has gone out. */
+    readonly onSent: (offset: number) => void;
   }
 
-  async function answer({ request, reply, image, etag }: Asked): Promise<FastifyReply> {
+  async function answer({ request, reply, image, etag, onSent }: Asked): Promise<FastifyReply> {
     const { headers } = request;
     const asked = {
       // §14.2: a Range means something for GET alone.
@@ -50,7 +62,18 @@ export function firmwareRoutes(app: Api, { stores }: ApiParts): void {
     const { start, end } = found.kind === "part" ? found : { start: 0, end: image.sizeBytes - 1 };
     if (found.kind === "part") reply.status(206).header("content-range", `bytes ${start}-${end}/${image.sizeBytes}`);
     reply.header("content-length", end - start + 1);
-    return await reply.send(request.method === "HEAD" ? undefined : await stores.images.stream(image, start, end));
+    if (request.method === "HEAD") return await reply.send();
+    return await reply.send(Readable.from(told(await stores.images.stream(image, start, end), start, onSent)));
+  }
+}
+
+/** Passes a stream on and tells how far it got, never ahead of what the client has taken. */
+async function* told(stream: Readable, start: number, onSent: (offset: number) => void): AsyncGenerator<Buffer> {
+  let offset = start;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    yield chunk;
+    offset += chunk.length;
+    onSent(offset);
   }
 }
 

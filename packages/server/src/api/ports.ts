@@ -16,4 +16,6 @@ export interface UpdateCommands {
    * @throws {UsageError} UPDATE_STATE (409) when it is too late; UPDATE_FINISHED (409)
    */
   cancel(updateId: string): Promise<void>;
+  /** The device of an update has fetched everything before `offset` over HTTP. */
+  onFetched(updateId: string, offset: number): void;
 }

@@ -97,7 +97,7 @@ export class DeliveryEngine {
   }
 
   /** The device has, or has been sent, so many octets. */
-  onProgress(updateId: string, acknowledgedBytes: number): void {
+  onFetched(updateId: string, acknowledgedBytes: number): void {
     if (this.#core.snapshotOf(updateId)?.state !== "transferring") return;
     this.#feed(updateId, { kind: "progress", acknowledgedBytes });
     this.#options.stores.updates.queueProgress(updateId, acknowledgedBytes);
@@ -256,7 +256,7 @@ export class DeliveryEngine {
     try {
       const outcome = await this.#options.link.pushPackage(registration, source, {
         signal: transfer.signal,
-        onProgress: ({ bytes }) => this.onProgress(order.updateId, bytes),
+        onProgress: ({ bytes }) => this.onFetched(order.updateId, bytes),
       });
       if (!transfer.signal.aborted) this.#feed(order.updateId, { kind: "pushEnded", ...outcome });
     } catch (error) {

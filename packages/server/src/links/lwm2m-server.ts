@@ -60,7 +60,7 @@ export class Lwm2mServer {
       onReport: (endpoint, report) => this.#keepReport(endpoint, report),
     });
     this.#reports = new ReportReader(link, log, (endpoint, report) => this.#keepReport(endpoint, report));
-    this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onProgress(updateId, offset));
+    this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset));
   }
 
   /**
