@@ -49,7 +49,7 @@ function formatAttribute({ name, value, quoted }: LinkAttribute): string {
   return `;${name}=${value}`;
 }
 const ATTRIBUTE_NAME = /^[A-Za-z0-9!#$&+\-.^_`|~*]+$/;
-const BARE_VALUE = /^[^\s",;\\<>]+$/;
+const BARE_VALUE = /^[^\s\p{Cc}",;\\<>]+$/u;
 
 /**
  * Reads a list of links; blanks around separators and an empty list are accepted.
@@ -77,7 +77,7 @@ export function parseLinks(text: string, maxLinks: number = DEFAULT_MAX_LINKS): 
 }
 
 function readLink(scanner: Scanner): Link {
-  const target = scanner.take(/\s*<([^<>]*)>/y, "a target in angle brackets");
+  const target = scanner.take(/\s*<([^<>\p{Cc}]*)>/uy, "a target in angle brackets");
   const attributes: LinkAttribute[] = [];
   while (scanner.skip(";")) attributes.push(readAttribute(scanner));
   return { target, attributes };
@@ -87,7 +87,7 @@ function readAttribute(scanner: Scanner): LinkAttribute {
   const name = scanner.take(/\s*([A-Za-z0-9!#$&+\-.^_`|~*]+)/y, "an attribute name");
   if (!scanner.skip("=")) return { name, value: undefined, quoted: false };
   if (!scanner.isAt('"'))
-    return { name, value: scanner.take(/\s*([^\s",;\\<>]+)/y, "an attribute value"), quoted: false };
+    return { name, value: scanner.take(/\s*([^\s\p{Cc}",;\\<>]+)/uy, "an attribute value"), quoted: false };
   const value = scanner.take(/\s*"([^"\\]*(?:\\.[^"\\]*)*)"/sy, "a closing quote");
   return { name, value: value.replace(/\\(.)/gs, "$1"), quoted: true };
 }

@@ -170,6 +170,13 @@ test("SenML and LwM2M JSON keep the times of measurements (RFC 8428 §4.5.3)", (
 
 const NOTHING: Models = createModels([]);
 
+test("CBOR strings may come in chunks (RFC 8949 §3.2.3)", () => {
+  const decode = (path: Path, hex: string) =>
+    decodePayload(60, fromHex(hex) ?? new Uint8Array(), { base: path, models: STANDARD_MODELS })[0]?.value;
+  assert.deepEqual(decode([5, 0, 0], "5f42010243030405ff"), Uint8Array.of(1, 2, 3, 4, 5));
+  assert.equal(decode([3, 0, 0], "7f6141606142ff"), "AB");
+});
+
 test("resources no model knows: octets from TLV, text from plain text, what the format says from the rest", () => {
   const decode = (format: number, hex: string) =>
     decodePayload(format, fromHex(hex) ?? new Uint8Array(), { base: [9_000, 0, 1], models: NOTHING })[0]?.value;
@@ -203,6 +210,9 @@ const REFUSED: [title: string, format: keyof typeof CONTENT_FORMATS, base: strin
   ["CBOR: a map", "cbor", "/3/0/9", "a10102", "VALUE"],
   ["CBOR: an unknown tag", "cbor", "/3/0/9", "c201", "CBOR"],
   ["CBOR: nested too deep", "cbor", "/3/0/9", "8181818101", "CBOR"],
+  ["CBOR: text that is no UTF-8", "cbor", "/3/0/0", "61ff", "CBOR"],
+  ["CBOR: a number among the chunks of a text", "cbor", "/3/0/0", "7f01ff", "CBOR"],
+  ["CBOR: chunks without an end", "cbor", "/3/0/0", "7f6161", "CBOR"],
   ["CBOR: empty", "cbor", "/3/0/9", "", "CBOR"],
   ["SenML CBOR: not a list", "senmlCbor", "/3/0", "a0", "SENML"],
   ["SenML CBOR: a record without a value", "senmlCbor", "/3/0", "81a121662f332f302f39", "SENML"],
