@@ -48,11 +48,15 @@ const TAGS: Record<number, TagDecoder> = {
   4: (content) => {
     const fraction = content();
     const [exponent, mantissa] = Array.isArray(fraction) && fraction.length === 2 ? fraction : [];
-    if (typeof exponent !== "number" || !["number", "bigint"].includes(typeof mantissa))
-      throw new PeerError("CBOR", "a decimal fraction is an exponent and a mantissa");
-    return Number(`${mantissa}e${exponent}`);
+    const value = isInteger(exponent) && isInteger(mantissa) ? Number(`${mantissa}e${exponent}`) : Number.NaN;
+    if (!Number.isFinite(value)) throw new PeerError("CBOR", "not a decimal fraction");
+    return value;
   },
 };
+
+function isInteger(item: unknown): item is number | bigint {
+  return typeof item === "bigint" || Number.isInteger(item);
+}
 
 /**
  * Stops before the library's recursion goes deeper, or its work longer, than the format can need; reads strings in

@@ -56,11 +56,12 @@ for (const text of [
     );
   });
 }
-test("links are bounded", () => {
-  assert.throws(
-    () => parseLinks("</1>,</2>,</3>", 2),
-    (error) => error instanceof PeerError && error.code === "TOO_MANY",
-  );
+test("links are bounded, and the attributes of each", () => {
+  for (const text of ["</1>,</2>,</3>", `</1>${";a".repeat(65)}`])
+    assert.throws(
+      () => parseLinks(text, 2),
+      (error) => error instanceof PeerError && error.code === "TOO_MANY",
+    );
 });
 test("what the format cannot hold is not written", () => {
   assert.throws(() => formatLinks([{ target: "/>", attributes: [] }]), UsageError);

@@ -20,6 +20,9 @@ export interface Link {
 /** How many links a peer may send in one list. */
 export const DEFAULT_MAX_LINKS = 1_024;
 
+/** How many attributes one link may have; LwM2M defines fewer than twenty. */
+const MAX_ATTRIBUTES = 64;
+
 /** The value of the first attribute called `name`; empty for a bare one, `undefined` when there is none. */
 export function attributeOf(link: Link, name: string): string | undefined {
   const found = link.attributes.find((attribute) => attribute.name === name);
@@ -79,7 +82,10 @@ export function parseLinks(text: string, maxLinks: number = DEFAULT_MAX_LINKS): 
 function readLink(scanner: Scanner): Link {
   const target = scanner.take(/\s*<([^<>\p{Cc}]*)>/uy, "a target in angle brackets");
   const attributes: LinkAttribute[] = [];
-  while (scanner.skip(";")) attributes.push(readAttribute(scanner));
+  while (scanner.skip(";")) {
+    if (attributes.length >= MAX_ATTRIBUTES) throw new PeerError("TOO_MANY", "too many attributes", { target });
+    attributes.push(readAttribute(scanner));
+  }
   return { target, attributes };
 }
 
