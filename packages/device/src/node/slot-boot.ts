@@ -10,18 +10,18 @@ export interface BootReport {
   readonly slot: SlotName;
   /**
    * `unchanged` the active image · `trial` the new one, until it is confirmed or the device starts again ·
-   * `fellBack` the new one was not confirmed · `refused` the new one is no longer what was verified, it never ran ·
+   * `postponed` the medium refuses to take down that a new one is tried · `fellBack` the new one was not confirmed · `refused` the new one is no longer what was verified, it never ran ·
    * `rescued` the active image is damaged, the other slot's still whole and its security counter not too low ·
    * `forgot` the record was lost, the slots count as empty.
    */
-  readonly outcome: "unchanged" | "trial" | "fellBack" | "refused" | "rescued" | "forgot";
+  readonly outcome: "unchanged" | "trial" | "postponed" | "fellBack" | "refused" | "rescued" | "forgot";
 }
 
 /**
- * Chooses the slot that runs now and makes the choice durable before anything runs. An image whose octets have changed
+ * Chooses the slot that runs now; a trial is made durable before it runs. An image whose octets have changed
  * since they were verified never runs.
  *
- * @throws {EnvironmentError} `NO_BOOTABLE_IMAGE`, `FILE_SYSTEM`, `NO_SPACE`.
+ * @throws {EnvironmentError} `NO_BOOTABLE_IMAGE`, `FILE_SYSTEM`.
  */
 export async function bootSlots(files: SlotFiles, records: SlotRecordStore, crypto: ImageCrypto): Promise<BootReport> {
   const found = await records.load();
@@ -31,12 +31,19 @@ export async function bootSlots(files: SlotFiles, records: SlotRecordStore, cryp
   };
   const { active, trial } = records.record;
   if (trial === "next" && (await intact(otherSlot(active)))) {
-    await records.change((record) => ({ ...record, trial: "running" }));
-    return { slot: otherSlot(active), outcome: "trial" };
+    // What was not written down as tried must not run: a start that follows could not tell that it failed.
+    if (await records.changeIfPossible((record) => ({ ...record, trial: "running" }))) {
+      return { slot: otherSlot(active), outcome: "trial" };
+    }
+    await records.changeIfPossible(({ trial: _later, ...record }) => ({
+      ...record,
+      update: { ...record.update, state: "downloaded", result: "failed" },
+    }));
+    return { slot: active, outcome: "postponed" };
   }
   if (trial) {
     const result = trial === "next" ? "integrityFailed" : "failed";
-    await records.change(({ trial: _over, ...record }) => forgetUpdate(record, result));
+    await records.changeIfPossible(({ trial: _over, ...record }) => forgetUpdate(record, result));
   }
   if (records.record.contents[active] && !(await intact(active))) {
     const { contents, securityCounter } = records.record;
@@ -44,7 +51,7 @@ export async function bootSlots(files: SlotFiles, records: SlotRecordStore, cryp
     if (isTooOld || !(await intact(otherSlot(active)))) {
       throw new EnvironmentError("NO_BOOTABLE_IMAGE", "neither slot holds a whole image that may run");
     }
-    await records.change(rescue);
+    await records.changeIfPossible(rescue);
     return { slot: otherSlot(active), outcome: "rescued" };
   }
   await settle(files, records);
@@ -60,16 +67,16 @@ async function settle(files: SlotFiles, records: SlotRecordStore): Promise<void>
   const isWhole = isStored && download.isComplete;
   if (update.state === "updating") {
     // The power went after the server was told and before the switch: the image can be installed again.
-    await records.change((record) =>
+    await records.changeIfPossible((record) =>
       isWhole
         ? { ...record, update: { ...update, state: "downloaded", result: "failed" } }
         : forgetUpdate(record, "failed"),
     );
   } else if (update.state === "downloaded" && !isWhole) {
-    await records.change((record) => forgetUpdate(record, "integrityFailed"));
+    await records.changeIfPossible((record) => forgetUpdate(record, "integrityFailed"));
   } else if (download && (update.state === "idle" || !isStored)) {
     await files.unlink(name);
-    await records.change(withoutDownload);
+    await records.changeIfPossible(withoutDownload);
   }
 }
 

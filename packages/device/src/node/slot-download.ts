@@ -104,7 +104,8 @@ export class SlotDownloader {
   }
 }
 
-async function onFlash<T>(work: () => Promise<T>): Promise<T> {
+/** Tells an agent that the medium is full in the words of its handlers. */
+export async function onFlash<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {

@@ -1,8 +1,9 @@
 /** The few facts about both slots and the update under way that have to outlive a power cut, and where they are kept. */
 import { type HashAlgorithm, hashOf, type ImageCrypto } from "@airlift/protocol/image/crypto-port";
 import { decodeUtf8, encodeUtf8, toHex } from "@airlift/protocol/lib/bytes";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { UpdateResult } from "@airlift/protocol/update/firmware-update";
-import type { SlotFiles } from "../ports.ts";
+import type { SlotFiles, UpdateNotes } from "../ports.ts";
 
 export type SlotName = "a" | "b";
 
@@ -41,6 +42,7 @@ export interface SlotRecord {
     readonly state: "idle" | "downloading" | "downloaded" | "updating";
     readonly result: UpdateResult;
     readonly uri?: string;
+    readonly notes?: UpdateNotes;
   };
   /** The highest security counter that was confirmed here; no image with a lower one gets in. */
   readonly securityCounter: number;
@@ -107,6 +109,21 @@ export class SlotRecordStore {
     });
     this.#lastChange = done.catch(() => undefined);
     return done;
+  }
+
+  /**
+   * As `change`, but where the medium refuses, the change holds until the next start at least: a device that cannot
+   * write has to boot all the same. Whether it was made durable.
+   */
+  async changeIfPossible(change: (record: SlotRecord) => Omit<SlotRecord, "generation">): Promise<boolean> {
+    try {
+      await this.change(change);
+      return true;
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      this.#record = { ...change(this.#record), generation: this.#record.generation };
+      return false;
+    }
   }
 
   async #read(name: string): Promise<Uint8Array | undefined> {

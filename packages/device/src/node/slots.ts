@@ -13,7 +13,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto } from "@airlift/runtime/crypto";
 import type { PersistedUpdate, SlotFiles, UpdateHandlers, UpdateStore } from "../ports.ts";
 import { type BootReport, bootSlots } from "./slot-boot.ts";
-import { imageName, SlotDownloader, withoutDownload } from "./slot-download.ts";
+import { imageName, onFlash, SlotDownloader, withoutDownload } from "./slot-download.ts";
 import { openSlotDirectory } from "./slot-files.ts";
 import { admitImage, type ImageDescription } from "./slot-image.ts";
 import { otherSlot, type SlotName, type SlotRecord, SlotRecordStore } from "./slot-record.ts";
@@ -44,7 +44,7 @@ export interface Slots {
   /**
    * Decides which image runs now. Once, at every start of the device, before anything else here.
    *
-   * @throws {EnvironmentError} `NO_BOOTABLE_IMAGE` when neither slot holds a whole image; `FILE_SYSTEM`, `NO_SPACE`.
+   * @throws {EnvironmentError} `NO_BOOTABLE_IMAGE` when neither slot holds a whole image; `FILE_SYSTEM`.
    */
   boot(): Promise<BootReport>;
   /**
@@ -139,12 +139,14 @@ class DeviceSlots implements Slots {
     const rules = { trust, crypto: this.#crypto, securityCounter, otherImages, ...(describe && { describe }) };
     try {
       const content = await this.#downloader.finish((file) => admitImage(file, rules));
-      await this.#records.change(({ download, ...record }) => ({
-        ...record,
-        contents: { ...record.contents, [otherSlot(record.active)]: content },
-        download: { ...download, offset: content.sizeBytes, isComplete: true },
-        update: { ...record.update, state: "downloaded", result: "initial" },
-      }));
+      await onFlash(() =>
+        this.#records.change(({ download, ...record }) => ({
+          ...record,
+          contents: { ...record.contents, [otherSlot(record.active)]: content },
+          download: { ...download, offset: content.sizeBytes, isComplete: true },
+          update: { ...record.update, state: "downloaded", result: "initial" },
+        })),
+      );
     } catch (error) {
       await this.#forget().catch(() => undefined);
       throw error;
@@ -164,11 +166,13 @@ class DeviceSlots implements Slots {
 
   async #performUpgrade(): Promise<"restarting"> {
     if (!this.#downloaded()) throw new UsageError("NOTHING_DOWNLOADED", "there is no image to install");
-    await this.#records.change((record) => ({
-      ...record,
-      trial: "next",
-      update: { ...record.update, state: "updating", result: "initial" },
-    }));
+    await onFlash(() =>
+      this.#records.change((record) => ({
+        ...record,
+        trial: "next",
+        update: { ...record.update, state: "updating", result: "initial" },
+      })),
+    );
     return "restarting";
   }
 
@@ -177,11 +181,11 @@ class DeviceSlots implements Slots {
     return download?.isComplete ? contents[otherSlot(active)] : undefined;
   }
 
-  async #save({ state, result, uri }: PersistedUpdate): Promise<void> {
+  async #save({ state, result, uri, notes }: PersistedUpdate): Promise<void> {
     this.#booted();
     await this.#records.change((record) => ({
       ...record,
-      update: { state, result, ...(uri !== undefined && { uri }) },
+      update: { state, result, ...(uri !== undefined && { uri }), ...(notes && { notes }) },
     }));
   }
 
@@ -202,23 +206,19 @@ function factoryRecord({ factorySecurityCounter = 0 }: SlotsOptions): SlotRecord
 }
 
 function persistedUpdate({ update, download }: SlotRecord): PersistedUpdate {
-  const uri = update.uri === undefined ? {} : { uri: update.uri };
+  const { state: _state, result: _result, ...kept } = update;
   switch (update.state) {
     case "idle":
-      return { state: "idle", result: update.result, ...uri };
+      return { state: "idle", result: update.result, ...kept };
     case "downloaded":
-      return { state: "downloaded", result: resultOfDownloaded(update.result), ...uri };
+      return { state: "downloaded", result: update.result, ...kept };
     case "updating":
-      return { state: "updating", result: "initial", ...uri };
+      return { state: "updating", result: "initial", ...kept };
     case "downloading": {
       const isThis = download !== undefined && download.uri === update.uri && !download.isComplete;
       const etag = isThis && download.etag !== undefined ? fromHex(download.etag) : undefined;
       const offset = isThis ? download.offset : 0;
-      return { state: "downloading", result: "initial", uri: update.uri ?? "", offset, ...(etag && { etag }) };
+      return { ...kept, state: "downloading", result: "initial", uri: update.uri ?? "", offset, ...(etag && { etag }) };
     }
   }
-}
-
-function resultOfDownloaded(result: SlotRecord["update"]["result"]): "initial" | "failed" | "deferred" {
-  return result === "failed" || result === "deferred" ? result : "initial";
 }

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { isLoopbackHost, loadConfig } from "./config.ts";
+
+const problemsOf = (run: () => unknown): readonly string[] => {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof UsageError);
+    assert.equal(error.code, "CONFIG");
+    return error.facts["problems"] as string[];
+  }
+  throw new Error("it was accepted");
+};
+
+test("without any setting the server listens for CoAP everywhere and for HTTP on loopback", () => {
+  const config = loadConfig({ flags: {}, environment: {} });
+  assert.equal(config.host, "0.0.0.0");
+  assert.equal(config.httpHost, "127.0.0.1");
+  assert.deepEqual([config.coapPort, config.httpPort, config.databaseUrl], [5683, 8080, null]);
+  assert.ok(Object.isFrozen(config));
+});
+
+test("a flag wins over the environment, and the environment over the file", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "config-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "airlift.json");
+  writeFileSync(file, JSON.stringify({ httpPort: 1, coapPort: 2, publicHost: "fw.example" }));
+  const config = loadConfig({
+    flags: { config: file, httpPort: "11" },
+    environment: { AIRLIFT_HTTP_PORT: "12", AIRLIFT_COAP_PORT: "13" },
+  });
+  assert.deepEqual([config.httpPort, config.coapPort, config.publicHost], [11, 13, "fw.example"]);
+});
+
+test("all mistakes of all sources are reported at once, each with its place", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "config-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "airlift.json");
+  writeFileSync(file, JSON.stringify({ htpPort: 1, noAuth: "perhaps" }));
+  const problems = problemsOf(() =>
+    loadConfig({
+      flags: { config: file, coapPort: "70000", httpHost: "0.0.0.0" },
+      environment: { DATABASE_URL: "mysql://user:secret@host/db" },
+    }),
+  );
+  assert.equal(problems.length, 5);
+  for (const place of ['"htpPort"', '"noAuth"', "--coap-port", "--http-host", "DATABASE_URL"])
+    assert.ok(
+      problems.some((problem) => problem.includes(place)),
+      place,
+    );
+  assert.ok(!problems.join().includes("secret"));
+});
+
+test("a configuration file that is missing or broken is one mistake, not a crash", () => {
+  assert.match(
+    problemsOf(() => loadConfig({ flags: { config: "/nonexistent.json" }, environment: {} }))[0] ?? "",
+    /ENOENT/,
+  );
+});
+
+test("loopback is told from the rest", () => {
+  for (const host of ["127.0.0.1", "127.8.8.8", "::1", "localhost"]) assert.ok(isLoopbackHost(host), host);
+  for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example.com"]) assert.ok(!isLoopbackHost(host), host);
+});

@@ -1,0 +1,186 @@
+/** What `airlift serve` is told: flags before environment before file, read once, every mistake named in one error. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { UsageError } from "@airlift/protocol/lib/errors";
+
+export interface ServeConfig {
+  /** Absolute path of the folder that holds the images and the embedded database. */
+  readonly dataDir: string;
+  /** Address that CoAP listens on. */
+  readonly host: string;
+  /** Address that HTTP listens on: a loopback one, because requests carry no credentials. */
+  readonly httpHost: string;
+  /** UDP port of CoAP; 0 = any free one. */
+  readonly coapPort: number;
+  /** TCP port of HTTP; 0 = any free one. */
+  readonly httpPort: number;
+  /** PostgreSQL connection URL; null = the embedded database in `dataDir`. */
+  readonly databaseUrl: string | null;
+  /** Whether the operator said that requests need no token. */
+  readonly noAuth: boolean;
+  /** Host name or address put into Package URIs; null = the one that the device reached. */
+  readonly publicHost: string | null;
+  /** Files of public keys (PEM) whose signatures on images are believed. */
+  readonly trustedKeyFiles: readonly string[];
+  /** Largest image that is accepted, in octets. */
+  readonly maxImageBytes: number;
+}
+
+/** Where settings come from. `flags` has the names of the keys below, undefined = not given. */
+export interface ConfigSources {
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** One GiB: the largest firmware of a Linux device, far above any microcontroller's. */
+export const DEFAULT_MAX_IMAGE_BYTES = 2 ** 30;
+
+/** Either what a source's value means, or why it means nothing. */
+type Parsed = { readonly value: unknown } | { readonly problem: string };
+
+interface Setting {
+  readonly flag: string;
+  /** Names in the environment, the first that is set wins. */
+  readonly environment: readonly string[];
+  readonly fallback: unknown;
+  parse(value: unknown): Parsed;
+}
+
+const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
+  dataDir: { flag: "--data", environment: ["AIRLIFT_DATA"], fallback: ".airlift", parse: text },
+  host: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: "0.0.0.0", parse: text },
+  httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: loopback },
+  coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: 5683, parse: wholeNumber(65535) },
+  httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
+  databaseUrl: {
+    flag: "--database-url",
+    environment: ["AIRLIFT_DATABASE_URL", "DATABASE_URL"],
+    fallback: null,
+    parse: postgresUrl,
+  },
+  noAuth: { flag: "--no-auth", environment: ["AIRLIFT_NO_AUTH"], fallback: false, parse: yesOrNo },
+  publicHost: { flag: "--public-host", environment: ["AIRLIFT_PUBLIC_HOST"], fallback: null, parse: hostName },
+  trustedKeyFiles: { flag: "--trust", environment: ["AIRLIFT_TRUST"], fallback: [], parse: fileList },
+  maxImageBytes: {
+    flag: "--max-image-bytes",
+    environment: ["AIRLIFT_MAX_IMAGE_BYTES"],
+    fallback: DEFAULT_MAX_IMAGE_BYTES,
+    parse: wholeNumber(Number.MAX_SAFE_INTEGER, 1),
+  },
+};
+
+/**
+ * The settings of one run, frozen.
+ *
+ * @throws {UsageError} CONFIG with every mistake in `facts.problems`.
+ */
+export function loadConfig(sources: ConfigSources): ServeConfig {
+  const problems: string[] = [];
+  const file = readConfigFile(sources, problems);
+  const settings: Record<string, unknown> = {};
+  for (const [key, setting] of Object.entries(SETTINGS)) {
+    const found = findValue(key, setting, sources, file);
+    if (found === undefined) {
+      settings[key] = setting.fallback;
+      continue;
+    }
+    const parsed = setting.parse(found.value);
+    if ("problem" in parsed) problems.push(`${found.source}: ${parsed.problem}`);
+    else settings[key] = parsed.value;
+  }
+  if (problems.length > 0) throw new UsageError("CONFIG", problems.join("\n"), { problems });
+  const config = settings as unknown as ServeConfig;
+  return Object.freeze({
+    ...config,
+    dataDir: resolve(config.dataDir),
+    trustedKeyFiles: Object.freeze(config.trustedKeyFiles.map((name) => resolve(name))),
+  });
+}
+
+/** Whether a listening address is reachable from this machine alone. */
+export function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+interface Found {
+  readonly value: unknown;
+  readonly source: string;
+}
+
+function findValue(
+  key: string,
+  setting: Setting,
+  sources: ConfigSources,
+  file: Record<string, unknown>,
+): Found | undefined {
+  const flag = sources.flags[key];
+  if (flag !== undefined) return { value: flag, source: setting.flag };
+  for (const name of setting.environment) {
+    const value = sources.environment[name];
+    if (value !== undefined && value !== "") return { value, source: name };
+  }
+  return file[key] === undefined ? undefined : { value: file[key], source: `configuration file, "${key}"` };
+}
+
+function readConfigFile(sources: ConfigSources, problems: string[]): Record<string, unknown> {
+  const name = sources.flags["config"] ?? sources.environment["AIRLIFT_CONFIG"];
+  if (typeof name !== "string") return {};
+  try {
+    const content: unknown = JSON.parse(readFileSync(name, "utf8"));
+    if (typeof content !== "object" || content === null || Array.isArray(content))
+      throw new Error("it must be a JSON object");
+    for (const key of Object.keys(content))
+      if (!(key in SETTINGS)) problems.push(`configuration file ${name}: unknown setting "${key}"`);
+    return content as Record<string, unknown>;
+  } catch (error) {
+    problems.push(`configuration file ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    return {};
+  }
+}
+
+const shown = (value: unknown): string => JSON.stringify(value) ?? String(value);
+
+function text(value: unknown): Parsed {
+  return typeof value === "string" && value !== "" ? { value } : { problem: `${shown(value)} is not a text` };
+}
+
+function loopback(value: unknown): Parsed {
+  if (typeof value !== "string" || value === "") return text(value);
+  if (isLoopbackHost(value)) return { value };
+  return {
+    problem: `${value} is reachable from other machines, and requests carry no credentials; use 127.0.0.1 or ::1`,
+  };
+}
+
+function hostName(value: unknown): Parsed {
+  const isHost = typeof value === "string" && /^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])$/.test(value);
+  return isHost ? { value } : { problem: `${shown(value)} is not a host name or address (IPv6 in brackets, no port)` };
+}
+
+function postgresUrl(value: unknown): Parsed {
+  const isUrl = typeof value === "string" && /^postgres(ql)?:\/\//.test(value) && URL.canParse(value);
+  // The value itself stays out of the message: it holds a password.
+  return isUrl ? { value } : { problem: "not a URL of the form postgresql://user:password@host:port/database" };
+}
+
+function wholeNumber(maximum: number, minimum = 0): (value: unknown) => Parsed {
+  return (given) => {
+    const value = typeof given === "string" && /^\d+$/.test(given) ? Number(given) : given;
+    if (Number.isSafeInteger(value) && (value as number) >= minimum && (value as number) <= maximum) return { value };
+    return { problem: `${shown(given)} is not a whole number of ${minimum} … ${maximum}` };
+  };
+}
+
+function yesOrNo(given: unknown): Parsed {
+  if (typeof given === "boolean") return { value: given };
+  if (given === "1" || given === "true") return { value: true };
+  if (given === "0" || given === "false") return { value: false };
+  return { problem: `${shown(given)} is neither true nor false` };
+}
+
+/** A list, or in the environment names joined by commas. */
+function fileList(given: unknown): Parsed {
+  const names = typeof given === "string" ? given.split(",").filter((name) => name !== "") : given;
+  if (Array.isArray(names) && names.every((name) => typeof name === "string" && name !== "")) return { value: names };
+  return { problem: `${shown(given)} is not a list of file names` };
+}

@@ -1,0 +1,37 @@
+/** Which way an image goes to one device, by what the device says it can do. */
+import type { DeliveryMethod } from "@airlift/protocol/update/device-update";
+import type { DeviceReport } from "./report.ts";
+
+/** A way to deliver: the server writes the package, or the device fetches it over one of the server's doors. */
+export type DeliveryChoice = { readonly kind: "push" } | { readonly kind: "pull"; readonly scheme: PullScheme };
+
+export type PullScheme = "coap" | "http";
+
+/** Firmware Update Protocol Support (/5/0/8) by number, in the order we prefer: a constrained device speaks CoAP best. */
+const SCHEME_OF_PROTOCOL: readonly (readonly [protocol: number, scheme: PullScheme])[] = [
+  [0, "coap"],
+  [2, "http"],
+];
+
+/** Firmware Update Delivery Method, /5/0/9. */
+const PULL_ONLY = 0;
+const PUSH_ONLY = 1;
+
+/**
+ * The way to deliver, or `undefined` when what is asked for and what the device supports have nothing in common.
+ *
+ * `auto` prefers pull: a device that is pushed to may be unable to answer anything else meanwhile. Protocol numbers that
+ * are unknown are ignored, and a device that names none speaks CoAP (object 5, resource 8).
+ */
+export function chooseDelivery(
+  wanted: DeliveryMethod,
+  firmware: NonNullable<DeviceReport["firmware"]>,
+): DeliveryChoice | undefined {
+  const canPush = firmware.deliveryMethod !== PULL_ONLY;
+  const canPull = firmware.deliveryMethod !== PUSH_ONLY;
+  const protocols = firmware.protocols ?? [0];
+  const scheme = SCHEME_OF_PROTOCOL.find(([protocol]) => protocols.includes(protocol))?.[1];
+  if (wanted !== "push" && canPull && scheme !== undefined) return { kind: "pull", scheme };
+  if (wanted !== "pull" && canPush) return { kind: "push" };
+  return undefined;
+}

@@ -1,0 +1,167 @@
+/**
+ * The life of one device's update as a table: where it stands, what may happen, what the server does then.
+ *
+ * The device's own machine is object 5 (protocol/update/firmware-update); this one is the server's view of it. What the
+ * device says is turned into one of these events by `interpretReport`, so that no arrow needs a condition.
+ */
+import type { Arrow, Table } from "@airlift/protocol/machine/table";
+import type { FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
+
+/** What the operator or the server's own clock asks for. */
+export type CommandEvent = "start" | "apply" | "cancel" | "stalled" | "applyOverdue" | "silent";
+
+/** What was seen of the device. */
+export type DeviceEvent =
+  | "appeared"
+  | "vanished"
+  | "noFirmwareObject"
+  | "noCommonMethod"
+  | "alreadyRuns"
+  | "occupied"
+  | "resetSent"
+  | "resetUseless"
+  | "busyUpdating"
+  | "ready"
+  | "transferAccepted"
+  | "transferRefused"
+  | "stillDownloading"
+  | "transferLost"
+  | "attemptsUsedUp"
+  | "deviceFailed"
+  | "imageDownloaded"
+  | "imageHeld"
+  | "executed"
+  | "executeRefused"
+  | "installLost"
+  | "installsUsedUp"
+  | "stillUpdating"
+  | "deferred"
+  | "outcomeUnclear"
+  | "confirmed"
+  | "oldVersionBack"
+  | "otherVersion";
+
+export type UpdateEvent = CommandEvent | DeviceEvent;
+
+/** What the owner performs when an arrow is taken. */
+export type UpdateAction =
+  | "look"
+  | "observe"
+  | "startTransfer"
+  | "stopTransfer"
+  | "scheduleTransfer"
+  | "resetDevice"
+  | "execute"
+  | "endObservation";
+
+/** `failure` names the kind that a failed update gets; "reported" takes it from the device's Update Result. */
+export interface UpdateExtra {
+  readonly failure?: FailureKind | "reported";
+}
+
+type UpdateArrow = Arrow<UpdateState, UpdateAction, UpdateExtra>;
+
+const to = (state: UpdateState, ...actions: UpdateAction[]): UpdateArrow => ({ to: state, actions, extra: {} });
+const fail = (failure: FailureKind | "reported", ...actions: UpdateAction[]): UpdateArrow => ({
+  to: "failed",
+  actions: [...actions, "endObservation"],
+  extra: { failure },
+});
+
+/** What holds wherever the device has, or may have, some of the image. */
+const interruptible = {
+  cancel: to("cancelled", "stopTransfer", "resetDevice", "endObservation"),
+  silent: to("silent", "stopTransfer", "endObservation"),
+} as const;
+
+/** What becomes of an image that the device holds, or held. */
+const transferEnds = {
+  imageDownloaded: to("downloaded", "execute"),
+  imageHeld: to("waitingToApply"),
+  transferLost: to("waiting", "stopTransfer", "scheduleTransfer"),
+  attemptsUsedUp: fail("reported", "stopTransfer"),
+  deviceFailed: fail("reported", "stopTransfer"),
+} as const;
+
+/** What may be found once the device was told to apply. */
+const outcomes = {
+  stillUpdating: to("applying"),
+  deferred: to("applying"),
+  installLost: to("downloaded", "execute"),
+  installsUsedUp: fail("updateFailed"),
+  outcomeUnclear: to("confirming"),
+  confirmed: to("succeeded", "endObservation"),
+  oldVersionBack: to("fellBack", "endObservation"),
+  otherVersion: fail("wrongVersion"),
+  deviceFailed: fail("reported"),
+  applyOverdue: fail("timedOut"),
+  silent: interruptible.silent,
+} as const;
+
+export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, UpdateExtra> = {
+  queued: {
+    start: to("waiting"),
+    cancel: to("cancelled"),
+  },
+  waiting: {
+    appeared: to("waiting", "observe", "look"),
+    vanished: to("waiting"),
+    noFirmwareObject: fail("noFirmwareUpdateObject"),
+    noCommonMethod: fail("noCommonMethod"),
+    alreadyRuns: to("skipped", "endObservation"),
+    occupied: to("waiting", "resetDevice"),
+    resetSent: to("waiting", "look"),
+    resetUseless: fail("rejected"),
+    busyUpdating: to("waiting"),
+    ready: to("transferring", "startTransfer"),
+    stillDownloading: to("transferring"),
+    imageDownloaded: transferEnds.imageDownloaded,
+    imageHeld: transferEnds.imageHeld,
+    attemptsUsedUp: transferEnds.attemptsUsedUp,
+    ...interruptible,
+  },
+  transferring: {
+    appeared: to("transferring", "observe", "look"),
+    vanished: to("transferring"),
+    transferAccepted: to("transferring"),
+    transferRefused: fail("rejected", "stopTransfer"),
+    stillDownloading: to("transferring"),
+    stillUpdating: outcomes.stillUpdating,
+    confirmed: outcomes.confirmed,
+    stalled: fail("timedOut", "stopTransfer", "resetDevice"),
+    ...transferEnds,
+    ...interruptible,
+  },
+  downloaded: {
+    appeared: to("downloaded", "observe", "look"),
+    vanished: to("downloaded"),
+    executed: to("applying"),
+    executeRefused: fail("rejected"),
+    ...outcomes,
+    ...transferEnds,
+    ...interruptible,
+  },
+  waitingToApply: {
+    apply: to("downloaded", "execute"),
+    appeared: to("waitingToApply", "observe", "look"),
+    vanished: to("waitingToApply"),
+    ...transferEnds,
+    cancel: interruptible.cancel,
+  },
+  applying: {
+    appeared: to("confirming", "observe", "look"),
+    vanished: to("applying"),
+    ...outcomes,
+  },
+  confirming: {
+    appeared: to("confirming", "observe", "look"),
+    vanished: to("confirming"),
+    ...outcomes,
+  },
+  succeeded: {},
+  failed: {},
+  silent: {},
+  fellBack: {},
+  cancelled: {},
+  skipped: {},
+};

@@ -1,0 +1,130 @@
+/** What a device says of itself when it is asked, and the events that the server reads from it. */
+import { type FailureKind, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
+import type { DeviceEvent } from "./device-update.ts";
+
+/** One reading of /5/0 and /3/0. A resource that the device does not have is null. */
+export interface DeviceReport {
+  /** Null when the device has no Firmware Update object. */
+  readonly firmware: {
+    /** /5/0/3: 0 Idle, 1 Downloading, 2 Downloaded, 3 Updating. */
+    readonly state: number;
+    /** /5/0/5. */
+    readonly result: number;
+    readonly packageUri: string | null;
+    readonly packageName: string | null;
+    readonly packageVersion: string | null;
+    /** /5/0/8; null = not told, which means CoAP. */
+    readonly protocols: readonly number[] | null;
+    /** /5/0/9: 0 pull, 1 push, 2 both. */
+    readonly deliveryMethod: number | null;
+  } | null;
+  /** /3/0/3. */
+  readonly version: string | null;
+  readonly manufacturer: string | null;
+  readonly model: string | null;
+  readonly hardware: string | null;
+}
+
+/** What is known when a report is read. */
+export interface Situation {
+  readonly state: UpdateState;
+  /** Whether `version`, as the device tells it, is the image's. */
+  readonly isTargetVersion: boolean;
+  /** Whether `version` is the one that ran before the update. */
+  readonly isVersionBefore: boolean;
+  /** There is a way to deliver that both sides support. */
+  readonly canDeliver: boolean;
+  /** The device has taken the Package URI, or was sent the whole package. */
+  readonly transferStarted: boolean;
+  /** The transfer in force is a pull, which goes on without the server's doing. */
+  readonly pulling: boolean;
+  /** A push is on its way: the device may show any State until it ends. */
+  readonly pushRunning: boolean;
+  readonly transfersLeft: boolean;
+  readonly installsLeft: boolean;
+  /** The operator, or a policy, wants the image applied as soon as it is there. */
+  readonly applyWanted: boolean;
+}
+
+/** Update Result (/5/0/5) as a kind of failure; results that are none are absent. */
+export const FAILURE_OF_RESULT: Readonly<Record<number, FailureKind>> = {
+  2: "noFlash",
+  3: "noMemory",
+  4: "connectionLost",
+  5: "integrityFailed",
+  6: "unsupportedPackage",
+  7: "invalidUri",
+  8: "updateFailed",
+  9: "unsupportedProtocol",
+  10: "cancelledByDevice",
+  11: "deferredTooLong",
+};
+
+const CONNECTION_LOST = 4;
+const DEFERRED = 11;
+const SUCCESS = 1;
+
+/** The event that a report means in a situation; `undefined` when it says nothing new. */
+export function interpretReport(report: DeviceReport, situation: Situation): DeviceEvent | undefined {
+  const { firmware } = report;
+  if (isFinalUpdateState(situation.state) || situation.state === "queued") return undefined;
+  if (firmware === null) return situation.state === "waiting" ? "noFirmwareObject" : "outcomeUnclear";
+  switch (situation.state) {
+    case "waiting":
+      return beforeTransfer(firmware, situation);
+    case "transferring":
+      return duringTransfer(firmware, situation);
+    case "waitingToApply":
+      return whileHeld(firmware, situation);
+    default:
+      return afterExecute(firmware, situation);
+  }
+}
+
+type Firmware = NonNullable<DeviceReport["firmware"]>;
+
+function beforeTransfer(firmware: Firmware, situation: Situation): DeviceEvent {
+  const { transferStarted } = situation;
+  if (situation.isTargetVersion && firmware.state === 0) return "alreadyRuns";
+  if (firmware.state === 3) return "busyUpdating";
+  if (transferStarted && firmware.state === 2) return situation.applyWanted ? "imageDownloaded" : "imageHeld";
+  if (transferStarted && firmware.state === 1 && situation.pulling) return "stillDownloading";
+  if (firmware.state !== 0) return "occupied";
+  if (!situation.canDeliver) return "noCommonMethod";
+  return situation.transfersLeft ? "ready" : "attemptsUsedUp";
+}
+
+function duringTransfer(firmware: Firmware, situation: Situation): DeviceEvent | undefined {
+  if (situation.pushRunning || !situation.transferStarted) return undefined;
+  if (firmware.state === 2) return situation.applyWanted ? "imageDownloaded" : "imageHeld";
+  if (firmware.state === 1) return situation.pulling ? "stillDownloading" : "transferLost";
+  if (firmware.state === 3) return "stillUpdating";
+  // A device that upgrades by itself once the image is there (resource 14) may be through before it is asked.
+  if (firmware.result === SUCCESS && situation.isTargetVersion) return "confirmed";
+  return afterLoss(firmware, situation);
+}
+
+function whileHeld(firmware: Firmware, situation: Situation): DeviceEvent | undefined {
+  if (firmware.state === 2) return situation.applyWanted ? "imageDownloaded" : undefined;
+  return afterLoss(firmware, situation);
+}
+
+function afterLoss(firmware: Firmware, situation: Situation): DeviceEvent {
+  if (firmware.state === 0 && firmware.result > SUCCESS && firmware.result !== CONNECTION_LOST) return "deviceFailed";
+  return situation.transfersLeft ? "transferLost" : "attemptsUsedUp";
+}
+
+function afterExecute(firmware: Firmware, situation: Situation): DeviceEvent {
+  const { state, result } = firmware;
+  if (state === 3) return "stillUpdating";
+  if (state === 1) return situation.state === "downloaded" ? "transferLost" : "outcomeUnclear";
+  if (result === DEFERRED) return "deferred";
+  if (result > SUCCESS) return "deviceFailed";
+  if (state === 2) {
+    if (situation.state === "downloaded") return situation.applyWanted ? "imageDownloaded" : "imageHeld";
+    return situation.installsLeft ? "installLost" : "installsUsedUp";
+  }
+  if (situation.isVersionBefore) return "oldVersionBack";
+  if (!situation.isTargetVersion) return result === SUCCESS ? "otherVersion" : "outcomeUnclear";
+  return result === SUCCESS ? "confirmed" : "outcomeUnclear";
+}

@@ -1,0 +1,98 @@
+/** What an operator reads: one plain sentence for each event of an update. */
+import type { FailureKind } from "@airlift/protocol/update/device-update";
+import type { DeliveryChoice } from "./delivery-choice.ts";
+import type { UpdateEvent } from "./device-update.ts";
+import { type DeviceReport, FAILURE_OF_RESULT } from "./report.ts";
+
+/** The facts that a sentence may name. */
+export interface SentenceFacts {
+  readonly imageVersion: string;
+  readonly report: DeviceReport | undefined;
+  readonly choice: DeliveryChoice | undefined;
+  readonly totalBytes: number;
+  readonly acknowledgedBytes: number;
+  /** CoAP response code of a refusal, "4.05". */
+  readonly responseCode: string | undefined;
+  readonly attempt: number;
+  readonly attemptCount: number;
+  readonly delayMs: number;
+  readonly limitMs: number;
+}
+
+/** Why a device says that it failed, in words. */
+const WHY: Readonly<Record<string, string>> = {
+  noFlash: "there is not enough flash memory for the image",
+  noMemory: "it ran out of memory during the download",
+  connectionLost: "it lost the connection during the download",
+  integrityFailed:
+    "the image did not pass its integrity check: it is damaged, unsigned or signed by a key it does not trust",
+  unsupportedPackage: "it does not support this kind of package",
+  invalidUri: "it could not fetch the Package URI",
+  updateFailed: "installing the image failed",
+  unsupportedProtocol: "it does not support the protocol of the Package URI",
+  cancelledByDevice: "it cancelled the update",
+  deferredTooLong: "it deferred the update",
+};
+
+/** `undefined` where the event leaves nothing to tell unless the state changes. */
+export function sentenceFor(event: UpdateEvent, facts: SentenceFacts): string | undefined {
+  return SENTENCES[event]?.(facts);
+}
+
+type Phrase = (facts: SentenceFacts) => string;
+
+const versionOf = (facts: SentenceFacts): string => facts.report?.version ?? "an unknown version";
+const reportedFailure = ({ report }: SentenceFacts): string => {
+  const result = report?.firmware?.result ?? 0;
+  const kind: FailureKind | undefined = FAILURE_OF_RESULT[result];
+  return kind === undefined ? `it reports Update Result ${result}` : `${WHY[kind]} (Update Result ${result})`;
+};
+const refusal = (facts: SentenceFacts): string => facts.responseCode ?? "an error";
+
+const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
+  start: () => "waiting for the device to be registered",
+  appeared: () => "the device is registered; asking it what it runs",
+  vanished: () => "waiting: the device's registration ended; going on when it registers again",
+  noFirmwareObject: () => "failed: the device has no Firmware Update object (/5), so it cannot be updated over LwM2M",
+  noCommonMethod: ({ report }) =>
+    `failed: no way to deliver that both sides support (the device names delivery method ${report?.firmware?.deliveryMethod ?? "none"}, protocols ${report?.firmware?.protocols?.join(", ") ?? "none"})`,
+  alreadyRuns: ({ imageVersion }) => `skipped: the device already runs ${imageVersion}`,
+  occupied: ({ report }) =>
+    `the device holds another download (State ${report?.firmware?.state ?? "?"}); resetting its firmware update`,
+  resetUseless: ({ report }) =>
+    `failed: the device stays in State ${report?.firmware?.state ?? "?"} though its firmware update was reset in both ways`,
+  busyUpdating: () => "waiting: the device is installing another image (State 3)",
+  ready: ({ choice, totalBytes }) =>
+    choice?.kind === "pull"
+      ? `told the device to fetch ${totalBytes} bytes over ${choice.scheme}`
+      : `pushing ${totalBytes} bytes to the device`,
+  transferRefused: (facts) => `failed: the device refused the transfer with ${refusal(facts)}`,
+  stillDownloading: () => "the device goes on with its download",
+  transferLost: ({ report, attempt, attemptCount, delayMs }) =>
+    `the transfer was interrupted${report?.firmware?.result === 4 ? " (the device lost the connection)" : ""}; attempt ${attempt + 1} of ${attemptCount} in ${Math.ceil(delayMs / 1000)} s`,
+  attemptsUsedUp: (facts) => `failed after ${facts.attemptCount} attempts: ${reportedFailure(facts)}`,
+  deviceFailed: (facts) => `failed: ${reportedFailure(facts)}`,
+  imageDownloaded: () => "the device has the image and verified it; asking it to apply",
+  imageHeld: () => "the device has the image and verified it; waiting for the command to apply",
+  apply: () => "asking the device to apply the image",
+  executed: () => "the device is installing the image",
+  executeRefused: (facts) => `failed: the device refused to apply the image with ${refusal(facts)}`,
+  installLost: () => "the device came back with the image not installed; asking it again to apply",
+  installsUsedUp: ({ attemptCount }) =>
+    `failed: the device came back ${attemptCount} times with the image not installed`,
+  stillUpdating: () => "the device is installing the image",
+  deferred: () => "the device defers the installation (Update Result 11)",
+  outcomeUnclear: (facts) =>
+    `waiting for the device to report the outcome: it runs ${versionOf(facts)} with State ${facts.report?.firmware?.state ?? "?"}, Update Result ${facts.report?.firmware?.result ?? "?"}`,
+  confirmed: ({ imageVersion }) => `succeeded: the device runs ${imageVersion} and reports success (Update Result 1)`,
+  oldVersionBack: (facts) =>
+    `fell back: the device runs its old version ${versionOf(facts)} again (Update Result ${facts.report?.firmware?.result ?? "?"})`,
+  otherVersion: (facts) =>
+    `failed: the device reports success but runs ${versionOf(facts)} instead of ${facts.imageVersion}`,
+  cancel: () => "cancelled by the operator",
+  stalled: ({ acknowledgedBytes, totalBytes, limitMs }) =>
+    `failed: no progress for ${Math.round(limitMs / 60_000)} min at ${acknowledgedBytes} of ${totalBytes} bytes`,
+  applyOverdue: ({ limitMs }) =>
+    `failed: the device did not report an outcome within ${Math.round(limitMs / 60_000)} min of applying`,
+  silent: ({ limitMs }) => `silent: nothing was heard of the device for ${Math.round(limitMs / 3_600_000)} h`,
+};

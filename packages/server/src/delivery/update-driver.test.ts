@@ -1,0 +1,259 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newSnapshot } from "./deliveries.ts";
+import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
+import type { DeviceReport } from "./report.ts";
+import {
+  type DriverInput,
+  type DriverOutput,
+  UpdateDriver,
+  type UpdateOrder,
+  type UpdateSnapshot,
+} from "./update-driver.ts";
+
+const ORDER: UpdateOrder = {
+  updateId: "u1",
+  endpoint: "pump-7",
+  imageId: "0011223344556677",
+  imageVersion: "1.1.0",
+  totalBytes: 1000,
+  by: "auto",
+};
+
+/** A driver under test: feeds inputs at a virtual time and keeps what came out. */
+class Bench {
+  readonly driver: UpdateDriver;
+  nowMs = 0;
+  outputs: DriverOutput[] = [];
+
+  constructor(order: Partial<UpdateOrder> = {}, snapshot: UpdateSnapshot = newSnapshot(true)) {
+    this.driver = new UpdateDriver({ ...ORDER, ...order }, DEFAULT_UPDATE_POLICY, snapshot);
+  }
+
+  feed(input: DriverInput): string[] {
+    this.outputs = this.driver.step(input, this.nowMs);
+    return this.outputs.map((output) => (output.kind === "transition" ? output.event : output.kind));
+  }
+
+  /** Answers the newest look. */
+  report(
+    state: number,
+    result: number,
+    version = "1.0.0",
+    more: Partial<NonNullable<DeviceReport["firmware"]>> = {},
+  ): string[] {
+    const firmware = {
+      state,
+      result,
+      packageUri: null,
+      packageName: null,
+      packageVersion: null,
+      protocols: null,
+      deliveryMethod: 2,
+      ...more,
+    };
+    return this.feed({
+      kind: "report",
+      look: this.#newestLook,
+      report: { firmware, version, manufacturer: null, model: null, hardware: null },
+    });
+  }
+
+  wake(): string[] {
+    assert.ok(this.driver.wakeAtMs !== undefined, "nothing is due");
+    this.nowMs = Math.max(this.nowMs, this.driver.wakeAtMs);
+    return this.feed({ kind: "wake" });
+  }
+
+  get state(): string {
+    return this.driver.snapshot.state;
+  }
+
+  get sentence(): string {
+    const said = this.outputs.find((output) => output.kind === "transition");
+    return said?.kind === "transition" ? said.sentence : "";
+  }
+
+  #newestLook = 0;
+  look(): void {
+    for (const output of this.outputs) if (output.kind === "look") this.#newestLook = output.look;
+  }
+  act(input: DriverInput): string[] {
+    const names = this.feed(input);
+    this.look();
+    return names;
+  }
+}
+
+function transferring(order: Partial<UpdateOrder> = {}, apply = true): Bench {
+  const bench = new Bench(order, newSnapshot(apply));
+  bench.act({ kind: "start", registered: true });
+  assert.deepEqual(bench.report(0, 0), ["ready", "startTransfer"]);
+  return bench;
+}
+
+/** A pull that was accepted; the next look is open. */
+function pulling(order: Partial<UpdateOrder> = {}, apply = true): Bench {
+  const bench = transferring(order, apply);
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  bench.act({ kind: "notified" });
+  return bench;
+}
+
+function applying(): Bench {
+  const bench = pulling();
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+  assert.deepEqual(bench.act({ kind: "executeAnswered", outcome: "accepted" }), ["executed"]);
+  return bench;
+}
+
+test("a pull from the first look to the confirmation", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.act({ kind: "start", registered: true }), ["start", "appeared", "observe", "look"]);
+  assert.deepEqual(bench.report(0, 0), ["ready", "startTransfer"]);
+  assert.equal(bench.sentence, "told the device to fetch 1000 bytes over coap");
+  assert.deepEqual(bench.act({ kind: "transferAnswered", outcome: "accepted" }), []);
+  bench.act({ kind: "progress", acknowledgedBytes: 512 });
+  assert.equal(bench.driver.snapshot.acknowledgedBytes, 512);
+  assert.deepEqual(bench.act({ kind: "notified" }), ["look"]);
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+  assert.deepEqual(bench.act({ kind: "executeAnswered", outcome: "accepted" }), ["executed"]);
+  assert.deepEqual(bench.act({ kind: "registered" }), ["appeared", "observe", "look"]);
+  assert.deepEqual(bench.report(0, 1, "1.1.0"), ["confirmed", "endObservation"]);
+  assert.equal(bench.state, "succeeded");
+  assert.equal(bench.driver.wakeAtMs, undefined);
+});
+
+test("lesson 3: whatever State a device shows during a push is no failure", () => {
+  const bench = transferring({ by: "push" });
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(0, 0), []);
+  bench.act({ kind: "pushEnded", outcome: "accepted" });
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+});
+
+test("an image that the device refuses after the push fails with the device's own reason (Result 5)", () => {
+  const bench = transferring({ by: "push" });
+  bench.act({ kind: "pushEnded", outcome: "accepted" });
+  bench.report(0, 5);
+  assert.equal(bench.driver.snapshot.failure, "integrityFailed");
+  assert.match(bench.sentence, /signed by a key it does not trust \(Update Result 5\)$/);
+});
+
+test("lesson 13: the old version after success is an outcome of its own", () => {
+  const bench = applying();
+  bench.act({ kind: "registered" });
+  bench.report(0, 1, "1.0.0");
+  assert.equal(bench.state, "fellBack");
+});
+
+test("the new version without Result 1 is not success; it is waited for, then given up", () => {
+  const bench = applying();
+  bench.act({ kind: "registered" });
+  assert.deepEqual(bench.report(0, 0, "1.1.0"), ["outcomeUnclear"]);
+  for (let wakes = 0; bench.state !== "failed" && wakes < 1000; wakes += 1) {
+    bench.wake();
+    bench.look();
+    if (bench.state !== "failed") bench.report(0, 0, "1.1.0");
+  }
+  assert.equal(bench.driver.snapshot.failure, "timedOut");
+});
+
+test("a connection that the device lost is tried again, three times in all", () => {
+  const bench = pulling();
+  for (const attempt of [2, 3]) {
+    bench.report(0, 4);
+    assert.match(bench.sentence, new RegExp(`attempt ${attempt} of 3`));
+    assert.deepEqual(bench.wake(), ["look"]);
+    bench.look();
+    assert.deepEqual(bench.report(0, 4), ["ready", "startTransfer"]);
+    bench.act({ kind: "transferAnswered", outcome: "accepted" });
+    bench.act({ kind: "notified" });
+  }
+  bench.report(0, 4);
+  assert.equal(bench.driver.snapshot.failure, "connectionLost");
+});
+
+test("a device that comes back in mid-download goes on by itself", () => {
+  const bench = pulling();
+  bench.report(1, 0);
+  assert.deepEqual(bench.act({ kind: "registered" }), ["appeared", "observe", "look"]);
+  bench.report(1, 0);
+  assert.equal(bench.state, "transferring");
+});
+
+test("an occupied device is reset in both forms before it is given up (lesson 10)", () => {
+  const bench = new Bench();
+  bench.act({ kind: "start", registered: true });
+  const forms: string[] = [];
+  while (bench.state === "waiting") {
+    bench.report(2, 0);
+    for (const output of bench.outputs) if (output.kind === "resetDevice") forms.push(output.form);
+    if (bench.state === "waiting") bench.act({ kind: "resetAnswered", outcome: "accepted" });
+  }
+  assert.deepEqual(forms, ["emptyUri", "zeroPackage", "emptyUri", "zeroPackage"]);
+  assert.equal(bench.driver.snapshot.failure, "rejected");
+});
+
+test("what was asked before the last request says nothing of its effect", () => {
+  const bench = transferring();
+  bench.act({ kind: "notified" });
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  assert.deepEqual(bench.report(0, 5), ["look"]);
+  assert.equal(bench.state, "transferring");
+});
+
+test("lesson 2: the limit of a transfer moves with each acknowledged byte", () => {
+  const bench = transferring();
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  for (let bytes = 1; bytes <= 100; bytes += 1) {
+    bench.nowMs += DEFAULT_UPDATE_POLICY.stallTimeoutMs - 1;
+    bench.act({ kind: "progress", acknowledgedBytes: bytes });
+  }
+  assert.equal(bench.state, "transferring");
+  bench.nowMs += DEFAULT_UPDATE_POLICY.stallTimeoutMs;
+  bench.act({ kind: "wake" });
+  assert.equal(bench.sentence, "failed: no progress for 10 min at 100 of 1000 bytes");
+});
+
+test("an update without apply holds the image until the command comes", () => {
+  const bench = pulling({}, false);
+  assert.deepEqual(bench.report(2, 0), ["imageHeld"]);
+  assert.equal(bench.driver.wakeAtMs === undefined, false);
+  assert.deepEqual(bench.act({ kind: "apply" }), ["apply", "execute"]);
+});
+
+test("a cancel stops the transfer, resets the device and ends the update; not once it installs", () => {
+  const bench = pulling();
+  assert.deepEqual(bench.act({ kind: "cancel" }), ["cancel", "stopTransfer", "resetDevice", "endObservation"]);
+  const late = applying();
+  assert.equal(late.driver.allows("cancel"), false);
+});
+
+test("a device that is never heard again is silent after the policy's time, not failed", () => {
+  const bench = new Bench();
+  bench.act({ kind: "start", registered: false });
+  assert.equal(bench.driver.wakeAtMs, DEFAULT_UPDATE_POLICY.silentAfterMs);
+  bench.wake();
+  assert.equal(bench.state, "silent");
+});
+
+test("a restart of the server asks the device and goes on from what it says", () => {
+  const snapshot = pulling().driver.snapshot;
+  const bench = new Bench({}, JSON.parse(JSON.stringify(snapshot)));
+  assert.deepEqual(bench.act({ kind: "start", registered: true }), ["appeared", "observe", "look"]);
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+});
+
+test("no answer is asked again, ever more rarely, up to every 15 minutes", () => {
+  const bench = new Bench();
+  bench.act({ kind: "start", registered: true });
+  const gaps: number[] = [];
+  for (let look = 1; look < 12; look += 1) {
+    bench.feed({ kind: "report", look, report: undefined });
+    const before = bench.nowMs;
+    bench.wake();
+    gaps.push((bench.nowMs - before) / 1000);
+  }
+  assert.deepEqual(gaps, [30, 60, 120, 240, 480, 900, 900, 900, 900, 900, 900]);
+});

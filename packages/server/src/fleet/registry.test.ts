@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RegistrationRequest } from "./registration.ts";
+import { Registry } from "./registry.ts";
+
+const request = (endpoint: string, lifetimeS = 60): RegistrationRequest => ({
+  endpoint,
+  lifetimeS,
+  lwm2mVersion: "1.1",
+  binding: "U",
+  queueMode: false,
+  objects: ["/3/0", "/5/0"],
+  objectVersions: {},
+});
+const T0 = 1_700_000_000_000;
+
+test("LwM2M 1.2 §6.2.1: a registration lives for its lifetime, each Update starts it anew", () => {
+  const registry = new Registry({ graceMs: 1000 });
+  registry.step({ kind: "register", id: "a", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  assert.equal(registry.wakeAtMs, 61_000);
+  registry.step({ kind: "update", id: "a", address: "h:1", change: {}, utcMs: T0 + 50_000 }, 50_000);
+  assert.deepEqual(registry.step({ kind: "wake" }, 61_000), []);
+  const [expired] = registry.step({ kind: "wake" }, 111_000);
+  assert.equal(expired?.kind, "expired");
+  assert.equal(registry.get("pump"), undefined);
+  assert.equal(registry.wakeAtMs, undefined);
+});
+
+test("a device that registers again replaces its old registration, whose location is then unknown", () => {
+  const registry = new Registry();
+  registry.step({ kind: "register", id: "a", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  const [output] = registry.step(
+    { kind: "register", id: "b", address: "h:2", request: request("pump"), utcMs: T0 },
+    10,
+  );
+  assert.ok(output?.kind === "registered" && output.replaced?.id === "a");
+  assert.deepEqual(registry.step({ kind: "update", id: "a", address: "h:1", change: {}, utcMs: T0 }, 20), [
+    { kind: "unknown" },
+  ]);
+  assert.equal(registry.size, 1);
+});
+
+test("an Update from another address moves the device there", () => {
+  const registry = new Registry();
+  registry.step({ kind: "register", id: "a", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  const [moved] = registry.step(
+    { kind: "update", id: "a", address: "h:9", change: { lifetimeS: 10 }, utcMs: T0 + 5 },
+    5,
+  );
+  assert.ok(moved?.kind === "updated" && moved.moved);
+  assert.deepEqual([registry.get("pump")?.address, registry.get("pump")?.lifetimeS], ["h:9", 10]);
+});
+
+test("a restart keeps every registration that has not ended meanwhile", () => {
+  const before = new Registry();
+  for (const [name, lifetimeS] of [
+    ["short", 10],
+    ["long", 1000],
+  ] as const) {
+    before.step({ kind: "register", id: name, address: "h:1", request: request(name, lifetimeS), utcMs: T0 }, 0);
+  }
+  const saved = ["short", "long"].flatMap((name) => before.get(name) ?? []);
+  const after = new Registry({ graceMs: 0 });
+  after.step({ kind: "restore", registrations: saved, utcMs: T0 + 100_000 }, 7);
+  assert.deepEqual(
+    after.step({ kind: "wake" }, 7).map((output) => output.kind),
+    ["expired"],
+  );
+  assert.equal(after.wakeAtMs, 7 + 900_000);
+});
+
+test("a full registry refuses new names and still serves those it has", () => {
+  const registry = new Registry({ registrationLimit: 1 });
+  registry.step({ kind: "register", id: "a", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  const refused = registry.step({ kind: "register", id: "b", address: "h:2", request: request("fan"), utcMs: T0 }, 0);
+  assert.deepEqual(refused, [{ kind: "full" }]);
+  const again = registry.step({ kind: "register", id: "c", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  assert.equal(again[0]?.kind, "registered");
+});

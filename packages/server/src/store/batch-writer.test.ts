@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BatchWriter } from "./batch-writer.ts";
+
+const row = (key: string, n: number) => ({ key, n });
+type Row = ReturnType<typeof row>;
+
+test("the newest value of a key is written once, with the others in one batch", async () => {
+  const batches: (readonly Row[])[] = [];
+  const writer = new BatchWriter<Row>(async (rows) => void batches.push(rows));
+  for (let n = 0; n < 10; n += 1) for (const key of ["a", "b"]) writer.put(key, row(key, n));
+  await writer.flush();
+  assert.deepEqual(batches, [[row("a", 9), row("b", 9)]]);
+});
+
+test("a batch has at most its number of rows, and a full one does not wait", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const sizes: number[] = [];
+  const writer = new BatchWriter<Row>(async (rows) => void sizes.push(rows.length), { batchRows: 3 });
+  for (let n = 0; n < 7; n += 1) writer.put(`${n}`, row(`${n}`, n));
+  t.mock.timers.tick(0);
+  assert.deepEqual(sizes, [3]);
+  await writer.flush();
+  assert.deepEqual(sizes, [3, 3, 1]);
+});
+
+test("while writes fail the rows wait, newer values win, the pause doubles up to its limit, and all is written in the end", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const written: Row[] = [];
+  const failures: number[] = [];
+  let isAway = true;
+  let attempts = 0;
+  const writer = new BatchWriter<Row>(
+    async (rows) => {
+      attempts += 1;
+      if (isAway) throw new Error("away");
+      written.push(...rows);
+    },
+    { flushAfterMs: 10, retryMs: [100, 300], onFailure: (_, waiting) => failures.push(waiting) },
+  );
+  const settle = async () => {
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  };
+  writer.put("a", row("a", 1));
+  for (const [afterMs, expected] of [
+    [10, 1],
+    [99, 1],
+    [1, 2],
+    [199, 2],
+    [1, 3],
+    [299, 3],
+    [1, 4],
+    [299, 4],
+  ] as const) {
+    t.mock.timers.tick(afterMs);
+    await settle();
+    assert.equal(attempts, expected);
+  }
+  writer.put("a", row("a", 2));
+  writer.put("b", row("b", 1));
+  isAway = false;
+  t.mock.timers.tick(1);
+  await settle();
+  assert.deepEqual(written, [row("a", 2), row("b", 1)]);
+  assert.deepEqual(failures, [1, 1, 1, 1]);
+});
+
+test("memory is bounded: a new key is refused when the limit is reached, a waiting one is still replaced", async () => {
+  const written: Row[] = [];
+  const writer = new BatchWriter<Row>(async (rows) => void written.push(...rows), { capacityRows: 2 });
+  assert.deepEqual(
+    ["a", "b", "c", "a"].map((key, n) => writer.put(key, row(key, n))),
+    [true, true, false, true],
+  );
+  await writer.close();
+  assert.deepEqual(written, [row("a", 3), row("b", 1)]);
+  assert.equal(writer.put("d", row("d", 1)), false);
+});
+
+test("a row that can never be written is dropped and reported; those beside it are written", async () => {
+  const written: string[] = [];
+  const failures: unknown[] = [];
+  const writer = new BatchWriter<Row>(
+    async (rows) => {
+      if (rows.some(({ key }) => key === "poison")) throw new RangeError("never");
+      written.push(...rows.map(({ key }) => key));
+    },
+    { isPermanent: (error) => error instanceof RangeError, onFailure: (error) => failures.push(error) },
+  );
+  for (const key of ["a", "b", "poison", "c", "d"]) writer.put(key, row(key, 1));
+  await writer.flush();
+  assert.deepEqual(written, ["a", "b", "c", "d"]);
+  assert.equal(failures.length, 1);
+});

@@ -1,0 +1,99 @@
+/** The connection to PostgreSQL: a bounded pool whose failures are told apart from mistakes in a statement. */
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
+import pg from "pg";
+import type { Tables } from "./tables.ts";
+
+export interface DatabaseOptions {
+  /** Statements that run at once; the others wait. Default 10. */
+  readonly connectionCount?: number;
+  /** How long a statement may wait for a connection before the database counts as away. Default 2 s. */
+  readonly connectTimeoutMs?: number;
+  /** How long one statement may run. Default 30 s. */
+  readonly statementTimeoutMs?: number;
+}
+
+export interface Database {
+  readonly tables: Kysely<Tables>;
+  close(): Promise<void>;
+}
+
+/** Conditions of SQLSTATE that say "not now" rather than "never": classes 08, 53, 57P and 58. */
+const AWAY = /^(08|53|57P|58)/;
+
+/**
+ * @param url A connection URL; `postgresql:///name?host=/folder&user=name` for a Unix socket.
+ * Every statement throws {EnvironmentError} DATABASE_AWAY when the database cannot be reached.
+ */
+export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
+  const types = new pg.TypeOverrides();
+  // Identities, sizes and counts are bigint columns and far below 2^53.
+  types.setTypeParser(pg.types.builtins.INT8, Number);
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.connectionCount ?? 10,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 2000,
+    statement_timeout: options.statementTimeoutMs ?? 30_000,
+    application_name: "airlift",
+    types,
+  });
+  // An idle connection that breaks leaves the pool by itself; the next statement reports what is wrong.
+  pool.on("error", () => {});
+  // So does one that breaks between two statements of a transaction.
+  pool.on("connect", (client) => client.on("error", () => {}));
+  const tables = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: withOurErrors(pool) }) });
+  return { tables, close: () => tables.destroy() };
+}
+
+/** The failure in the house's words: DATABASE_AWAY, or what it was. */
+export function asStoreError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  const isAway =
+    AWAY.test(code) ||
+    /^E[A-Z]+$/.test(code) ||
+    // pg has no codes for these.
+    /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool)/.test(
+      error.message,
+    );
+  if (!isAway) return error;
+  return new EnvironmentError(
+    "DATABASE_AWAY",
+    "the database does not answer",
+    { reason: code || error.message },
+    { cause: error },
+  );
+}
+
+/** Whether a statement failed for a value in it, SQLSTATE classes 22 and 23, so that it never will succeed. */
+export const isRowFault = (error: unknown): boolean =>
+  error instanceof RangeError || (error instanceof Error && "code" in error && /^2[23]/.test(`${error.code}`));
+
+/** `text` without what PostgreSQL cannot hold: U+0000 and lone surrogates. Devices may send anything. */
+export function storableText(text: string): string {
+  return text.toWellFormed().replaceAll("\0", "");
+}
+
+/** JSON of `value` for a jsonb column, its texts made storable. */
+export function storableJson(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? storableText(part) : part));
+}
+
+function withOurErrors(pool: pg.Pool): PostgresPool {
+  const connect = async () => {
+    try {
+      const client = await pool.connect();
+      const query = async (statement: string, parameters: readonly unknown[]) => {
+        try {
+          return await client.query(statement, [...parameters]);
+        } catch (error) {
+          throw asStoreError(error);
+        }
+      };
+      return { query, release: (discard?: boolean) => client.release(discard) };
+    } catch (error) {
+      throw asStoreError(error);
+    }
+  };
+  return { connect, end: () => pool.end(), options: pool.options } as unknown as PostgresPool;
+}

@@ -1,0 +1,191 @@
+/** The devices: how each is registered and what it last said of itself. Written in batches, read at once. */
+import type { Device } from "@airlift/protocol/api/schemas";
+import { type Kysely, type Selectable, sql } from "kysely";
+import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
+import { decodeCursor, toPage } from "./cursor.ts";
+import { isRowFault, storableJson, storableText } from "./database.ts";
+import type { DeviceRegistration, DeviceReport, DeviceStore, Page, PageRequest } from "./ports.ts";
+import type { DeviceTable, Tables } from "./tables.ts";
+
+/** What waits for one endpoint. */
+interface Pending {
+  readonly registration?: DeviceRegistration;
+  readonly report?: DeviceReport;
+}
+
+/** A lifetime may reach behind what a calendar can show. */
+const LAST_INSTANT_MS = Date.UTC(9999, 11, 31);
+
+export class PostgresDeviceStore implements DeviceStore {
+  readonly #tables: Kysely<Tables>;
+  readonly #writer: BatchWriter<Pending>;
+
+  constructor(tables: Kysely<Tables>, options: BatchWriterOptions = {}) {
+    this.#tables = tables;
+    this.#writer = new BatchWriter((rows) => this.#write(rows), {
+      isPermanent: isRowFault,
+      ...options,
+      merge: (older, newer) => ({
+        ...older,
+        ...newer,
+        ...(older.report && newer.report && { report: mergeReports(older.report, newer.report) }),
+      }),
+    });
+  }
+
+  /** How many endpoints wait to be written. */
+  get waitingRows(): number {
+    return this.#writer.waitingRows;
+  }
+
+  async loadRegistrations(): Promise<DeviceRegistration[]> {
+    const rows = await this.#tables.selectFrom("devices").selectAll().orderBy("endpoint").execute();
+    return rows.map(toRegistration);
+  }
+
+  queueSave(registrations: readonly DeviceRegistration[]): boolean {
+    let isComplete = true;
+    for (const registration of registrations)
+      isComplete = this.#writer.put(storableText(registration.endpoint), { registration }) && isComplete;
+    return isComplete;
+  }
+
+  queueReport(report: DeviceReport): boolean {
+    return this.#writer.put(storableText(report.endpoint), { report });
+  }
+
+  flush(): Promise<void> {
+    return this.#writer.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#writer.close();
+  }
+
+  async get(endpoint: string): Promise<Device | undefined> {
+    const row = await this.#withUpdate().where("endpoint", "=", storableText(endpoint)).executeTakeFirst();
+    return row && toDevice(row);
+  }
+
+  async list(page: PageRequest): Promise<Page<Device>> {
+    let query = this.#withUpdate();
+    if (page.cursor !== undefined) query = query.where("endpoint", ">", decodeCursor(page.cursor));
+    const rows = await query
+      .orderBy("endpoint")
+      .limit(page.limit + 1)
+      .execute();
+    return toPage(rows, page.limit, { item: toDevice, position: (row) => row.endpoint });
+  }
+
+  #withUpdate() {
+    return this.#tables
+      .selectFrom("devices")
+      .selectAll("devices")
+      .select((select) =>
+        select
+          .selectFrom("updates")
+          .select("updates.id")
+          .whereRef("updates.endpoint", "=", "devices.endpoint")
+          .orderBy("updates.seq", "desc")
+          .limit(1)
+          .as("update_id"),
+      );
+  }
+
+  async #write(rows: readonly Pending[]): Promise<void> {
+    const registrations = rows.flatMap(({ registration }) => registration ?? []);
+    const reports = rows.flatMap(({ report }) => report ?? []);
+    if (registrations.length > 0) await saveRegistrations(this.#tables, registrations);
+    if (reports.length > 0) await saveReports(this.#tables, reports);
+  }
+}
+
+/** Columns of a registration: the type of its array and the value of one row, in the order of the statement. */
+const COLUMNS: readonly (readonly [string, string, (registration: DeviceRegistration) => unknown])[] = [
+  ["endpoint", "text", (it) => storableText(it.endpoint)],
+  ["registration_id", "text", (it) => storableText(it.registrationId)],
+  ["presence", "text", (it) => it.presence],
+  ["transport", "text", (it) => it.transport],
+  ["address", "text", (it) => it.address],
+  ["lwm2m_version", "text", (it) => storableText(it.lwm2mVersion)],
+  ["binding", "text", (it) => storableText(it.binding)],
+  ["queue_mode", "boolean", (it) => it.queueMode],
+  ["lifetime_s", "bigint", (it) => Math.round(it.lifetimeS)],
+  ["objects", "jsonb", (it) => storableJson(it.objects)],
+  ["registered_at", "timestamptz", (it) => instantOf(it.registeredAtMs)],
+  ["last_seen_at", "timestamptz", (it) => instantOf(it.lastSeenAtMs)],
+  ["expires_at", "timestamptz", (it) => instantOf(it.expiresAtMs)],
+];
+
+const UPSERT_HEAD = `insert into devices (${COLUMNS.map(([name]) => name).join(", ")}) select * from unnest(`;
+const UPSERT_TAIL = `) on conflict (endpoint) do update set ${COLUMNS.slice(1)
+  .map(([name]) => `${name} = excluded.${name}`)
+  .join(", ")}`;
+
+async function saveRegistrations(tables: Kysely<Tables>, registrations: readonly DeviceRegistration[]): Promise<void> {
+  const arrays = COLUMNS.map(([, type, read]) => sql`${registrations.map(read)}::${sql.raw(type)}[]`);
+  await sql`${sql.raw(UPSERT_HEAD)}${sql.join(arrays)}${sql.raw(UPSERT_TAIL)}`.execute(tables);
+}
+
+async function saveReports(tables: Kysely<Tables>, reports: readonly DeviceReport[]): Promise<void> {
+  // A key that is absent keeps its column; JSON null clears it.
+  await sql`
+    update devices set
+      manufacturer = case when patch ? 'manufacturer' then patch->>'manufacturer' else manufacturer end,
+      model = case when patch ? 'model' then patch->>'model' else model end,
+      version = case when patch ? 'version' then patch->>'version' else version end,
+      hardware = case when patch ? 'hardware' then patch->>'hardware' else hardware end,
+      firmware = case when patch ? 'firmware' then nullif(patch->'firmware', 'null') else firmware end
+    from unnest(
+      ${reports.map((report) => storableText(report.endpoint))}::text[],
+      ${reports.map(storableJson)}::jsonb[]
+    ) as reported(name, patch)
+    where endpoint = name`.execute(tables);
+}
+
+function mergeReports(older: DeviceReport, newer: DeviceReport): DeviceReport {
+  const given = Object.entries(newer).filter(([, value]) => value !== undefined);
+  return { ...older, ...Object.fromEntries(given) };
+}
+
+const instantOf = (atMs: number): string => new Date(Math.min(atMs, LAST_INSTANT_MS)).toISOString();
+
+function toRegistration(row: Selectable<DeviceTable>): DeviceRegistration {
+  return {
+    endpoint: row.endpoint,
+    registrationId: row.registration_id,
+    presence: row.presence,
+    transport: row.transport,
+    address: row.address,
+    lwm2mVersion: row.lwm2m_version,
+    binding: row.binding,
+    queueMode: row.queue_mode,
+    lifetimeS: row.lifetime_s,
+    objects: row.objects,
+    registeredAtMs: row.registered_at.getTime(),
+    lastSeenAtMs: row.last_seen_at.getTime(),
+    expiresAtMs: row.expires_at.getTime(),
+  };
+}
+
+function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): Device {
+  return {
+    endpoint: row.endpoint,
+    presence: row.presence,
+    transport: row.transport,
+    address: row.address,
+    lwm2mVersion: row.lwm2m_version,
+    binding: row.binding,
+    lifetimeS: row.lifetime_s,
+    registeredAt: row.registered_at.toISOString(),
+    lastSeenAt: row.last_seen_at.toISOString(),
+    expiresAt: row.expires_at.toISOString(),
+    manufacturer: row.manufacturer,
+    model: row.model,
+    version: row.version,
+    hardware: row.hardware,
+    firmware: row.firmware,
+    objects: row.objects,
+    updateId: row.update_id,
+  };
+}

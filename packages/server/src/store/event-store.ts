@@ -1,0 +1,57 @@
+/** The event log to read: timeline of every device and update, and the live feed of all of them. */
+import type { Event } from "@airlift/protocol/api/schemas";
+import type { Kysely } from "kysely";
+import { decodeNumberCursor, toPage } from "./cursor.ts";
+import { type Journal, toEvent } from "./journal.ts";
+import type { EventFilter, EventStore, NewEvent, Page, PageRequest } from "./ports.ts";
+import type { Tables } from "./tables.ts";
+
+export class PostgresEventStore implements EventStore {
+  readonly #tables: Kysely<Tables>;
+  readonly #journal: Journal;
+
+  constructor(tables: Kysely<Tables>, journal: Journal) {
+    this.#tables = tables;
+    this.#journal = journal;
+  }
+
+  async append(event: NewEvent): Promise<Event> {
+    const { events } = await this.#journal.write(async () => ({ result: undefined, events: [event] }));
+    return events[0] as Event;
+  }
+
+  subscribe(onEvent: (event: Event) => void): () => void {
+    return this.#journal.subscribe(onEvent);
+  }
+
+  async newestId(): Promise<number> {
+    const row = await this.#tables
+      .selectFrom("events")
+      .select(({ fn }) => fn.max("id").as("id"))
+      .executeTakeFirst();
+    return row?.id ?? 0;
+  }
+
+  async after(filter: EventFilter, limit: number): Promise<Event[]> {
+    const rows = await this.#matching(filter).orderBy("id").limit(limit).execute();
+    return rows.map(toEvent);
+  }
+
+  async list(filter: EventFilter, page: PageRequest): Promise<Page<Event>> {
+    let query = this.#matching(filter);
+    if (page.cursor !== undefined) query = query.where("id", "<", decodeNumberCursor(page.cursor));
+    const rows = await query
+      .orderBy("id", "desc")
+      .limit(page.limit + 1)
+      .execute();
+    return toPage(rows, page.limit, { item: toEvent, position: (row) => row.id });
+  }
+
+  #matching(filter: EventFilter) {
+    let query = this.#tables.selectFrom("events").selectAll();
+    if (filter.endpoint !== undefined) query = query.where("endpoint", "=", filter.endpoint);
+    if (filter.updateId !== undefined) query = query.where("update_id", "=", filter.updateId);
+    if (filter.afterId !== undefined) query = query.where("id", ">", filter.afterId);
+    return query;
+  }
+}

@@ -1,0 +1,143 @@
+/** The bytes of the images: one file each, named by its SHA-256, complete or not there. */
+import { createHash, randomBytes } from "node:crypto";
+import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import type { ImageReader } from "./ports.ts";
+
+/** A file that is written and on disk, but does not count yet. */
+export interface ReceivedFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+const UNFINISHED = ".part";
+
+export class ImageFiles {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Makes the folder when it is missing, and deletes what a crash left unfinished. */
+  static async open(folder: string): Promise<ImageFiles> {
+    await mkdir(folder, { recursive: true });
+    const names = await readdir(folder);
+    await Promise.all(names.filter((name) => name.endsWith(UNFINISHED)).map((name) => rm(join(folder, name))));
+    return new ImageFiles(folder);
+  }
+
+  /** Where the image with this SHA-256 (hex) lies. */
+  pathOf(sha256: string): string {
+    return join(this.#folder, sha256);
+  }
+
+  /**
+   * Writes `content` to a file of its own; `keep` or `discard` it. When this throws, there is no file.
+   *
+   * @throws {UsageError} IMAGE_EMPTY, IMAGE_TOO_LARGE
+   * @throws {PeerError} UPLOAD_CUT
+   * @throws {EnvironmentError} DISK_FULL, IMAGE_WRITE
+   */
+  async receive(content: Readable, maxBytes: number): Promise<ReceivedFile> {
+    // It may break before anybody reads it.
+    content.on("error", () => {});
+    const path = join(this.#folder, `${randomBytes(8).toString("hex")}${UNFINISHED}`);
+    const file = await open(path, "wx").catch(failWriting);
+    try {
+      const received = await writeAll(file, content, maxBytes);
+      await file.sync().catch(failWriting);
+      return { path, ...received };
+    } catch (error) {
+      content.destroy();
+      await rm(path, { force: true });
+      throw error;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Gives a received file its name, so that it outlives a power cut from here on. */
+  async keep(received: ReceivedFile): Promise<void> {
+    try {
+      await rename(received.path, this.pathOf(received.sha256));
+      const folder = await open(this.#folder, "r");
+      await folder.sync().finally(() => folder.close());
+    } catch (error) {
+      failWriting(error);
+    }
+  }
+
+  async discard(received: ReceivedFile): Promise<void> {
+    await rm(received.path, { force: true });
+  }
+}
+
+/**
+ * Runs `use` with a reader of the file at `path`.
+ *
+ * @throws {EnvironmentError} IMAGE_READ
+ */
+export async function withReader<Result>(path: string, use: (read: ImageReader) => Promise<Result> | Result) {
+  const file = await open(path, "r").catch((error) => failReading(error));
+  try {
+    return await use((offset, length) => readFully(file, offset, length));
+  } finally {
+    await file.close();
+  }
+}
+
+/** Octets of a file; fewer than `length` at its end. */
+export async function readFully(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await file.read(bytes, filled, length - filled, offset + filled).catch(failReading);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
+
+export function failReading(error: unknown): never {
+  throw new EnvironmentError("IMAGE_READ", "the image's file cannot be read", factsOf(error), { cause: error });
+}
+
+async function writeAll(file: FileHandle, content: Readable, maxBytes: number) {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const chunk of uncut(content)) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > maxBytes)
+      throw new UsageError("IMAGE_TOO_LARGE", `the image is larger than ${maxBytes} bytes`, { maxBytes });
+    hash.update(chunk);
+    await file.writeFile(chunk).catch(failWriting);
+  }
+  if (sizeBytes === 0) throw new UsageError("IMAGE_EMPTY", "the image is empty");
+  return { sizeBytes, sha256: hash.digest("hex") };
+}
+
+/** The chunks of a stream; one that breaks off is told from our own failures. */
+async function* uncut(content: Readable): AsyncGenerator<Uint8Array> {
+  const chunks = content[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  for (;;) {
+    const next = await chunks.next().catch((error: unknown) => {
+      throw new PeerError("UPLOAD_CUT", "the upload broke off", factsOf(error), { cause: error });
+    });
+    if (next.done === true) return;
+    yield next.value;
+  }
+}
+
+function failWriting(error: unknown): never {
+  const facts = factsOf(error);
+  if (facts.reason === "ENOSPC" || facts.reason === "EDQUOT")
+    throw new EnvironmentError("DISK_FULL", "no space is left for the image", facts, { cause: error });
+  throw new EnvironmentError("IMAGE_WRITE", "the image's file cannot be written", facts, { cause: error });
+}
+
+const factsOf = (error: unknown) => ({ reason: (error as NodeJS.ErrnoException).code ?? String(error) });

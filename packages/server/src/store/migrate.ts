@@ -1,0 +1,77 @@
+/** Brings the database's tables to this program's version: forward only, one program at a time. */
+import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
+import { type Kysely, sql } from "kysely";
+import { FIRST } from "./migrations/0001-first.ts";
+import type { Tables } from "./tables.ts";
+
+export interface Migration {
+  readonly name: string;
+  /** Statements separated by semicolons, run in the transaction that also records the migration. */
+  readonly sql: string;
+}
+
+/** Every migration in order; its number is its place, from 1. A published one never changes. */
+export const MIGRATIONS: readonly Migration[] = [{ name: "first", sql: FIRST }];
+
+/** Names the lock that keeps two starting servers apart; any number that nobody else uses. */
+const MIGRATION_LOCK = 7_104_531_881;
+
+/**
+ * Applies what is missing.
+ *
+ * @returns How many migrations were applied.
+ * @throws {UsageError} DATABASE_NEWER when a newer program has changed the database.
+ * @throws {EnvironmentError} MIGRATION when a statement fails; that migration left no trace.
+ */
+export async function migrate(
+  database: Kysely<Tables>,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<number> {
+  return await database.connection().execute(async (connection) => {
+    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`.execute(connection);
+    try {
+      return await applyMissing(connection, migrations);
+    } finally {
+      await sql`select pg_advisory_unlock(${MIGRATION_LOCK})`.execute(connection);
+    }
+  });
+}
+
+async function applyMissing(connection: Kysely<Tables>, migrations: readonly Migration[]): Promise<number> {
+  await sql`create table if not exists applied_migrations (
+    number integer primary key, name text not null, applied_at timestamptz(3) not null default now())`.execute(
+    connection,
+  );
+  const newest = await connection
+    .selectFrom("applied_migrations")
+    .select(({ fn }) => fn.max("number").as("number"))
+    .executeTakeFirst();
+  const applied = newest?.number ?? 0;
+  if (applied > migrations.length)
+    throw new UsageError(
+      "DATABASE_NEWER",
+      `the database has version ${applied}, this program knows ${migrations.length}: start a newer airlift`,
+      { databaseVersion: applied, programVersion: migrations.length },
+    );
+  for (const [offset, migration] of migrations.slice(applied).entries())
+    await apply(connection, migration, applied + offset + 1);
+  return migrations.length - applied;
+}
+
+async function apply(connection: Kysely<Tables>, migration: Migration, number: number): Promise<void> {
+  try {
+    await connection.transaction().execute(async (transaction) => {
+      await sql.raw(migration.sql).execute(transaction);
+      await transaction.insertInto("applied_migrations").values({ number, name: migration.name }).execute();
+    });
+  } catch (error) {
+    if (error instanceof EnvironmentError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new EnvironmentError(
+      "MIGRATION",
+      `database migration ${number} (${migration.name}) failed: ${reason}`,
+      { number },
+      { cause: error },
+    );
+  }
+}

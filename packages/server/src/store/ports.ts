@@ -1,0 +1,230 @@
+/** What the rest of the server may ask of the store. The instants here are UTC milliseconds, the API's are ISO texts. */
+import type { Readable } from "node:stream";
+import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/protocol/api/schemas";
+import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
+
+/** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
+export interface Page<Item> {
+  readonly items: Item[];
+  readonly next: string | null;
+}
+
+/** Where a page starts (`cursor` as an earlier page's `next`) and how much it may hold, 1 … 1000. */
+export interface PageRequest {
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+}
+
+/** Reads `length` octets at `offset`, fewer only at the end of the image. */
+export type ImageReader = (offset: number, length: number) => Promise<Uint8Array>;
+
+/** What the image's own bytes say of it. */
+export interface ImageInspection {
+  readonly format: Image["format"];
+  readonly signature: Image["signature"];
+  readonly securityCounter: number | null;
+}
+
+/** Looks into an image before it is accepted. Throws a UsageError or PeerError to refuse it. */
+export type InspectImage = (read: ImageReader, sizeBytes: number) => Promise<ImageInspection> | ImageInspection;
+
+/** The bytes of one image for block-wise transfers: many readers, small reads, mostly answered from memory. */
+export interface ImageSource {
+  readonly sizeBytes: number;
+  /** The first 8 octets of the SHA-256: an ETag for CoAP (RFC 7252 §5.10.6). */
+  readonly etag: Uint8Array;
+  /**
+   * `length` octets at `offset`, fewer at the end, none behind it. Synchronous when the page is in memory; a view on
+   * memory that is never written again.
+   *
+   * @throws {EnvironmentError} IMAGE_READ when the file cannot be read.
+   */
+  read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
+}
+
+/** How an image is called; `hardware` empty = runs on any. */
+export type ImageName = Pick<Image, "manufacturer" | "model" | "version" | "hardware">;
+
+export interface ImageStore {
+  /**
+   * Keeps an image. The same bytes under the same name again return the image that is there.
+   *
+   * @param content Its octets; read to the end or destroyed.
+   * @throws {UsageError} IMAGE_EMPTY, IMAGE_TOO_LARGE, IMAGE_CONFLICT (409: this version exists with other bytes)
+   * @throws {PeerError} UPLOAD_CUT when `content` ends before it is complete
+   * @throws {EnvironmentError} DISK_FULL, IMAGE_WRITE, DATABASE_AWAY; nothing half-written is left behind.
+   */
+  add(content: Readable, name: ImageName): Promise<{ image: Image; isNew: boolean }>;
+  get(id: string): Promise<Image | undefined>;
+  /** Newest first. */
+  list(page: PageRequest): Promise<Page<Image>>;
+  /** Undefined when there is no such image. Cheap: the row is remembered, the file stays open while it is used. */
+  openSource(id: string): Promise<ImageSource | undefined>;
+  /**
+   * Octets `start` … `end` (both included) of an image as a stream.
+   *
+   * @throws {EnvironmentError} IMAGE_READ when the file cannot be opened.
+   */
+  stream(image: Image, start: number, end: number): Promise<Readable>;
+}
+
+/** A device's registration as the fleet registry holds it. */
+export interface DeviceRegistration {
+  readonly endpoint: string;
+  /** The last part of its location, "/rd/{registrationId}". */
+  readonly registrationId: string;
+  readonly presence: Device["presence"];
+  readonly transport: string;
+  /** Where it is reached: "192.0.2.7:5683", "[2001:db8::7]:5683". */
+  readonly address: string;
+  readonly lwm2mVersion: string;
+  readonly binding: string;
+  readonly queueMode: boolean;
+  readonly lifetimeS: number;
+  /** Object links as registered: "/3/0", "/5/0". */
+  readonly objects: readonly string[];
+  readonly registeredAtMs: number;
+  readonly lastSeenAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** What a device said of itself when it was asked; undefined = not asked, keep what is known. */
+export interface DeviceReport {
+  readonly endpoint: string;
+  readonly manufacturer?: string | null | undefined;
+  readonly model?: string | null | undefined;
+  readonly version?: string | null | undefined;
+  readonly hardware?: string | null | undefined;
+  readonly firmware?: FirmwareReport | null | undefined;
+}
+
+export interface DeviceStore {
+  /** Every registration, for a restart. */
+  loadRegistrations(): Promise<DeviceRegistration[]>;
+  /**
+   * Saves soon, in a batch; only the newest of one endpoint is written. Never blocks, never throws.
+   *
+   * @returns False when the queue is full and this one was dropped (the database is away for long).
+   */
+  queueSave(registrations: readonly DeviceRegistration[]): boolean;
+  /** As `queueSave`; reports of one endpoint are merged. A report of an endpoint that never registered is dropped. */
+  queueReport(report: DeviceReport): boolean;
+  /** Resolves when everything queued so far is in the database. */
+  flush(): Promise<void>;
+  get(endpoint: string): Promise<Device | undefined>;
+  /** By endpoint. */
+  list(page: PageRequest): Promise<Page<Device>>;
+}
+
+/** One step of an update; what is undefined stays as it is. */
+export interface UpdateChange {
+  readonly state?: UpdateState | undefined;
+  readonly failure?: FailureKind | null | undefined;
+  /** The event's sentence, and the update's from now on. */
+  readonly sentence: string;
+  readonly facts?: Readonly<Record<string, unknown>> | undefined;
+  readonly method?: "push" | "pull" | null | undefined;
+  readonly packageUri?: string | null | undefined;
+  readonly acknowledgedBytes?: number | undefined;
+  readonly totalBytes?: number | undefined;
+  readonly apply?: boolean | undefined;
+}
+
+/** What an operator asks for: this image onto this device. */
+export interface UpdateOrder {
+  readonly endpoint: string;
+  readonly imageId: string;
+  readonly by: DeliveryMethod;
+  /** False = stop when downloaded and wait for the word to apply. */
+  readonly apply: boolean;
+}
+
+export interface UpdateFilter {
+  readonly endpoint?: string | undefined;
+  readonly state?: UpdateState | undefined;
+}
+
+export interface UpdateStore {
+  /**
+   * Creates an update in state `queued`, with its first event.
+   *
+   * @throws {UsageError} UPDATE_RUNNING (409) when the endpoint has an unfinished one; UNKNOWN_IMAGE (404)
+   */
+  create(order: UpdateOrder): Promise<Update>;
+  /**
+   * Changes an update and appends its event, both or neither: `update.transition` when the state changes, else
+   * `update.note`. The first change to a final state ends it.
+   *
+   * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_FINISHED (409) when it has ended already
+   */
+  transition(updateId: string, change: UpdateChange): Promise<Update>;
+  /** Saves soon, in a batch, and tells the live feed. Ignored unless the update is transferring. */
+  queueProgress(updateId: string, acknowledgedBytes: number): void;
+  /** Resolves when all progress queued so far is in the database. */
+  flush(): Promise<void>;
+  get(updateId: string): Promise<Update | undefined>;
+  /** Newest first. */
+  list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>>;
+  /** Every update that has not ended, oldest first, for a restart. */
+  unfinished(): Promise<Update[]>;
+}
+
+export type NewEvent = Pick<Event, "kind" | "sentence"> & {
+  readonly endpoint?: string | null;
+  readonly updateId?: string | null;
+  readonly facts?: Readonly<Record<string, unknown>>;
+};
+
+export interface EventFilter {
+  readonly endpoint?: string | undefined;
+  readonly updateId?: string | undefined;
+  /** Only events with a greater id. */
+  readonly afterId?: number | undefined;
+}
+
+export interface EventStore {
+  /** Appends one event; many at once share one statement. Resolves when it is in the database. */
+  append(event: NewEvent): Promise<Event>;
+  /** Oldest first, from `afterId` on. */
+  after(filter: EventFilter, limit: number): Promise<Event[]>;
+  /** Newest first. */
+  list(filter: EventFilter, page: PageRequest): Promise<Page<Event>>;
+  /** The id of the newest event; 0 when there is none. */
+  newestId(): Promise<number>;
+  /** Calls `onEvent` with every event from now on, ids ascending (progress has the id before it), until the returned function is called. */
+  subscribe(onEvent: (event: Event) => void): () => void;
+}
+
+/** The answer that was given to an unsafe request, kept to be given again. */
+export interface KeptAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** `mine`: go on, then `keep` or `release`. `kept`: answer this. The others refuse. */
+export type KeyClaim =
+  | { readonly kind: "mine" }
+  | { readonly kind: "kept"; readonly answer: KeptAnswer }
+  | { readonly kind: "running" }
+  | { readonly kind: "otherRequest" };
+
+export interface IdempotencyStore {
+  /** Takes `key` for the request with this fingerprint, or says who has it. */
+  claim(key: string, fingerprint: string): Promise<KeyClaim>;
+  keep(key: string, answer: KeptAnswer): Promise<void>;
+  /** Gives the key back: the request failed in a way that may pass. */
+  release(key: string): Promise<void>;
+}
+
+export interface Stores {
+  readonly images: ImageStore;
+  readonly devices: DeviceStore;
+  readonly updates: UpdateStore;
+  readonly events: EventStore;
+  readonly idempotency: IdempotencyStore;
+  /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
+  ping(): Promise<void>;
+  /** Writes what is queued, then lets go of the database and ends the embedded one. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,56 @@
+/** Stores on a scratch database, for tests and benchmarks. */
+import { join } from "node:path";
+import type { DeviceRegistration, InspectImage, Stores } from "./ports.ts";
+import { startScratchDatabase } from "./scratch-database.ts";
+import { openStores, type StoreOptions } from "./stores.ts";
+
+export interface ScratchStores {
+  readonly stores: Stores;
+  readonly folder: string;
+  readonly url: string;
+  /** Ends everything and deletes the files. */
+  close(): Promise<void>;
+}
+
+const inspectNothing: InspectImage = () => ({ format: "raw", signature: null, securityCounter: null });
+
+/** @param settings PostgreSQL's; undefined = fast and forgetful. */
+export async function openScratchStores(
+  options: Partial<StoreOptions> = {},
+  settings?: readonly string[],
+): Promise<ScratchStores> {
+  const database = await startScratchDatabase(settings);
+  const stores = await openStores({
+    dataDir: join(database.folder, "data"),
+    databaseUrl: database.url,
+    maxImageBytes: 2 ** 20,
+    inspect: inspectNothing,
+    ...options,
+  });
+  const close = async () => {
+    await stores.close();
+    await database.stop();
+  };
+  return { stores, folder: join(database.folder, "data"), url: database.url, close };
+}
+
+/** A registration as a device on a laptop would have it, changed by `changes`. */
+export function exampleRegistration(endpoint: string, changes: Partial<DeviceRegistration> = {}): DeviceRegistration {
+  const atMs = Date.UTC(2026, 2, 1, 12);
+  return {
+    endpoint,
+    registrationId: `r-${endpoint}`,
+    presence: "registered",
+    transport: "udp",
+    address: "127.0.0.1:40000",
+    lwm2mVersion: "1.1",
+    binding: "U",
+    queueMode: false,
+    lifetimeS: 300,
+    objects: ["/1/0", "/3/0", "/5/0"],
+    registeredAtMs: atMs,
+    lastSeenAtMs: atMs,
+    expiresAtMs: atMs + 300_000,
+    ...changes,
+  };
+}

@@ -1,0 +1,82 @@
+/** The store as a whole: opened once by the server, closed last. */
+import { join } from "node:path";
+import { sql } from "kysely";
+import type { BatchWriterOptions } from "./batch-writer.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { PostgresDeviceStore } from "./device-store.ts";
+import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
+import { PostgresEventStore } from "./event-store.ts";
+import { PostgresIdempotencyStore } from "./idempotency-store.ts";
+import { ImageFiles } from "./image-files.ts";
+import { PageCache, type PageCacheOptions } from "./image-source.ts";
+import { PostgresImageStore } from "./image-store.ts";
+import { Journal } from "./journal.ts";
+import { migrate } from "./migrate.ts";
+import type { InspectImage, Stores } from "./ports.ts";
+import { PostgresUpdateStore } from "./update-store.ts";
+
+export interface StoreOptions {
+  /** Holds `images/`, and `postgres/` when there is no `databaseUrl`. */
+  readonly dataDir: string;
+  /** null = the embedded database. */
+  readonly databaseUrl: string | null;
+  readonly maxImageBytes: number;
+  readonly inspect: InspectImage;
+  readonly pages?: PageCacheOptions;
+  readonly batches?: Omit<BatchWriterOptions, "onFailure">;
+  /** Called when a batch could not be written (it is tried again) and when the embedded database ended by itself. */
+  readonly onTrouble?: (what: "batchFailed" | "databaseCrashed", facts: Readonly<Record<string, unknown>>) => void;
+}
+
+/**
+ * Opens the store: starts the embedded database if need be, and brings its tables up to date.
+ *
+ * @throws {EnvironmentError} DATABASE_AWAY, DATABASE_START, NO_EMBEDDED_DATABASE, NO_DATABASE_USER, MIGRATION
+ * @throws {UsageError} DATABASE_NEWER, DATA_IN_USE
+ */
+export async function openStores(options: StoreOptions): Promise<Stores> {
+  const embedded = options.databaseUrl === null ? await startOwn(options) : undefined;
+  const database = openDatabase(options.databaseUrl ?? (embedded as EmbeddedPostgres).url);
+  try {
+    await migrate(database.tables);
+    return await assemble(options, database, embedded);
+  } catch (error) {
+    await database.close();
+    await embedded?.stop();
+    throw error;
+  }
+}
+
+const startOwn = ({ dataDir, onTrouble }: StoreOptions) =>
+  startEmbedded(join(dataDir, "postgres"), { onCrash: () => onTrouble?.("databaseCrashed", {}) });
+
+async function assemble(
+  options: StoreOptions,
+  { tables, close }: Database,
+  embedded: EmbeddedPostgres | undefined,
+): Promise<Stores> {
+  const batches: BatchWriterOptions = {
+    ...options.batches,
+    onFailure: (error, waitingRows) => options.onTrouble?.("batchFailed", { error, waitingRows }),
+  };
+  const journal = new Journal(tables);
+  const devices = new PostgresDeviceStore(tables, batches);
+  const updates = new PostgresUpdateStore(tables, journal, batches);
+  const files = await ImageFiles.open(join(options.dataDir, "images"));
+  const pages = new PageCache(options.pages);
+  const { inspect, maxImageBytes } = options;
+  return {
+    images: new PostgresImageStore({ tables, journal, files, pages, inspect, maxImageBytes }),
+    devices,
+    updates,
+    events: new PostgresEventStore(tables, journal),
+    idempotency: new PostgresIdempotencyStore(tables),
+    ping: async () => void (await sql`select 1`.execute(tables)),
+    close: async () => {
+      // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
+      await Promise.allSettled([devices.close(), updates.close()]);
+      await close();
+      await embedded?.stop();
+    },
+  };
+}

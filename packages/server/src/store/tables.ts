@@ -1,0 +1,99 @@
+/** The tables as kysely sees them. Their SQL is in migrations/. */
+import type { Device, Event, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
+import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
+import type { ColumnType, Generated } from "kysely";
+
+/** A timestamptz: read as a Date, written as one or left to its default. */
+type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
+/** A jsonb column: read as the value, written as its JSON text. */
+type Json<Value> = ColumnType<Value, string | undefined, string>;
+
+export interface ImageTable {
+  id: string;
+  seq: Generated<number>;
+  manufacturer: string;
+  model: string;
+  version: string;
+  hardware: Json<string[]>;
+  size_bytes: number;
+  sha256: string;
+  format: Image["format"];
+  signature: Json<Image["signature"]> | null;
+  security_counter: number | null;
+  created_at: Instant;
+}
+
+export interface DeviceTable {
+  endpoint: string;
+  registration_id: string;
+  presence: Device["presence"];
+  transport: string;
+  address: string;
+  lwm2m_version: string;
+  binding: string;
+  queue_mode: boolean;
+  lifetime_s: number;
+  objects: Json<string[]>;
+  registered_at: Instant;
+  last_seen_at: Instant;
+  expires_at: Instant;
+  manufacturer: string | null;
+  model: string | null;
+  version: string | null;
+  hardware: string | null;
+  firmware: Json<FirmwareReport> | null;
+}
+
+export interface UpdateTable {
+  id: string;
+  seq: Generated<number>;
+  endpoint: string;
+  image_id: string;
+  by: DeliveryMethod;
+  apply: boolean;
+  state: UpdateState;
+  failure: FailureKind | null;
+  sentence: string;
+  method: "push" | "pull" | null;
+  package_uri: string | null;
+  acknowledged_bytes: number;
+  total_bytes: number;
+  created_at: Instant;
+  updated_at: Instant;
+  finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+}
+
+export interface EventTable {
+  id: Generated<number>;
+  at: Instant;
+  kind: Event["kind"];
+  endpoint: string | null;
+  update_id: string | null;
+  sentence: string;
+  facts: Json<Record<string, unknown>>;
+}
+
+export interface KeptAnswerTable {
+  key: string;
+  fingerprint: string;
+  /** Null while the request is running. */
+  status: number | null;
+  content_type: string | null;
+  body: string | null;
+  created_at: Instant;
+}
+
+export interface MigrationTable {
+  number: number;
+  name: string;
+  applied_at: Instant;
+}
+
+export interface Tables {
+  images: ImageTable;
+  devices: DeviceTable;
+  updates: UpdateTable;
+  events: EventTable;
+  kept_answers: KeptAnswerTable;
+  applied_migrations: MigrationTable;
+}

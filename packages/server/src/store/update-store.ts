@@ -1,0 +1,225 @@
+/** The updates: each change and the event that tells of it are one transaction. */
+import { randomBytes } from "node:crypto";
+import type { Update } from "@airlift/protocol/api/schemas";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
+import { type Kysely, type Selectable, sql, type Updateable } from "kysely";
+import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
+import { decodeNumberCursor, toPage } from "./cursor.ts";
+import { isRowFault, storableText } from "./database.ts";
+import type { Journal, Written } from "./journal.ts";
+import type { Page, PageRequest, UpdateChange, UpdateFilter, UpdateOrder, UpdateStore } from "./ports.ts";
+import type { Tables, UpdateTable } from "./tables.ts";
+
+interface Progress {
+  readonly updateId: string;
+  readonly acknowledgedBytes: number;
+}
+
+type UpdateRow = Selectable<UpdateTable>;
+
+export class PostgresUpdateStore implements UpdateStore {
+  readonly #tables: Kysely<Tables>;
+  readonly #journal: Journal;
+  readonly #progress: BatchWriter<Progress>;
+
+  constructor(tables: Kysely<Tables>, journal: Journal, options: BatchWriterOptions = {}) {
+    this.#tables = tables;
+    this.#journal = journal;
+    this.#progress = new BatchWriter((rows) => this.#writeProgress(rows), {
+      isPermanent: isRowFault,
+      ...options,
+    });
+  }
+
+  async create(order: UpdateOrder): Promise<Update> {
+    const { result } = await this.#journal.write((transaction) => insertUpdate(transaction, order));
+    return result;
+  }
+
+  async transition(updateId: string, change: UpdateChange): Promise<Update> {
+    // The change knows at least as much as what waits, and must not be overwritten by it.
+    this.#progress.drop(updateId);
+    const { result } = await this.#journal.write((transaction) => changeUpdate(transaction, updateId, change));
+    return result;
+  }
+
+  queueProgress(updateId: string, acknowledgedBytes: number): void {
+    this.#progress.put(updateId, { updateId, acknowledgedBytes });
+  }
+
+  flush(): Promise<void> {
+    return this.#progress.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#progress.close();
+  }
+
+  async get(updateId: string): Promise<Update | undefined> {
+    const row = await this.#tables.selectFrom("updates").selectAll().where("id", "=", updateId).executeTakeFirst();
+    return row && toUpdate(row);
+  }
+
+  async list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>> {
+    let query = this.#tables.selectFrom("updates").selectAll();
+    if (filter.endpoint !== undefined) query = query.where("endpoint", "=", filter.endpoint);
+    if (filter.state !== undefined) query = query.where("state", "=", filter.state);
+    if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
+    const rows = await query
+      .orderBy("seq", "desc")
+      .limit(page.limit + 1)
+      .execute();
+    return toPage(rows, page.limit, { item: toUpdate, position: (row) => row.seq });
+  }
+
+  async unfinished(): Promise<Update[]> {
+    const rows = await this.#tables
+      .selectFrom("updates")
+      .selectAll()
+      .where("finished_at", "is", null)
+      .orderBy("seq")
+      .execute();
+    return rows.map(toUpdate);
+  }
+
+  async #writeProgress(rows: readonly Progress[]): Promise<void> {
+    const { result } = await this.#journal.write(async (transaction) => {
+      const changed = await sql<UpdateRow>`
+        update updates set acknowledged_bytes = bytes, updated_at = now()
+        from unnest(
+          ${rows.map((row) => row.updateId)}::text[], ${rows.map((row) => row.acknowledgedBytes)}::bigint[]
+        ) as progress(update_id, bytes)
+        where id = update_id and state = 'transferring'
+        returning updates.*`.execute(transaction);
+      return { result: changed.rows, events: [] };
+    });
+    for (const row of result)
+      this.#journal.publishProgress({
+        endpoint: row.endpoint,
+        updateId: row.id,
+        sentence: row.sentence,
+        facts: { state: row.state, acknowledgedBytes: row.acknowledged_bytes, totalBytes: row.total_bytes },
+      });
+  }
+}
+
+async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder): Promise<Written<Update>> {
+  const image = await transaction
+    .selectFrom("images")
+    .select(["size_bytes", "manufacturer", "model", "version"])
+    .where("id", "=", order.imageId)
+    .executeTakeFirst();
+  if (image === undefined)
+    throw new UsageError("UNKNOWN_IMAGE", `there is no image ${order.imageId}`, { imageId: order.imageId });
+  const sentence = `queued: ${image.manufacturer} ${image.model} ${image.version}`;
+  const row = await transaction
+    .insertInto("updates")
+    .values({
+      id: randomBytes(8).toString("hex"),
+      endpoint: order.endpoint,
+      image_id: order.imageId,
+      by: order.by,
+      apply: order.apply,
+      state: "queued",
+      sentence,
+      acknowledged_bytes: 0,
+      total_bytes: image.size_bytes,
+    })
+    .onConflict((conflict) => conflict.column("endpoint").where("finished_at", "is", null).doNothing())
+    .returningAll()
+    .executeTakeFirst();
+  if (row === undefined) throw await alreadyRunning(transaction, order.endpoint);
+  return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { imageId: order.imageId } })] };
+}
+
+async function alreadyRunning(transaction: Kysely<Tables>, endpoint: string): Promise<UsageError> {
+  const running = await transaction
+    .selectFrom("updates")
+    .select(["id", "state"])
+    .where("endpoint", "=", endpoint)
+    .where("finished_at", "is", null)
+    .executeTakeFirst();
+  return new UsageError("UPDATE_RUNNING", `${endpoint} has an update that is not finished`, {
+    updateId: running?.id,
+    state: running?.state,
+  });
+}
+
+async function changeUpdate(
+  transaction: Kysely<Tables>,
+  updateId: string,
+  change: UpdateChange,
+): Promise<Written<Update>> {
+  const old = await transaction
+    .selectFrom("updates")
+    .select(["state", "finished_at"])
+    .where("id", "=", updateId)
+    .forUpdate()
+    .executeTakeFirst();
+  if (old === undefined) throw new UsageError("UNKNOWN_UPDATE", `there is no update ${updateId}`, { updateId });
+  if (old.finished_at !== null)
+    throw new UsageError("UPDATE_FINISHED", `update ${updateId} has ended: ${old.state}`, {
+      updateId,
+      state: old.state,
+    });
+  const row = await transaction
+    .updateTable("updates")
+    .set(columnsOf(change))
+    .where("id", "=", updateId)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  const event = transitionEvent(row, change);
+  return { result: toUpdate(row), events: [old.state === row.state ? { ...event, kind: "update.note" } : event] };
+}
+
+/** The columns that a change names; undefined leaves a column as it is. */
+function columnsOf(change: UpdateChange): Updateable<UpdateTable> {
+  const now = new Date();
+  return {
+    sentence: storableText(change.sentence),
+    state: change.state,
+    failure: change.failure,
+    method: change.method,
+    package_uri: change.packageUri,
+    acknowledged_bytes: change.acknowledgedBytes,
+    total_bytes: change.totalBytes,
+    apply: change.apply,
+    updated_at: now,
+    finished_at: change.state !== undefined && isFinalUpdateState(change.state) ? now : undefined,
+  };
+}
+
+const transitionEvent = (row: UpdateRow, { sentence, facts }: Pick<UpdateChange, "sentence" | "facts">) => ({
+  kind: "update.transition" as const,
+  endpoint: row.endpoint,
+  updateId: row.id,
+  sentence,
+  facts: {
+    ...facts,
+    state: row.state,
+    ...(row.failure !== null && { failure: row.failure }),
+    acknowledgedBytes: row.acknowledged_bytes,
+    totalBytes: row.total_bytes,
+  },
+});
+
+function toUpdate(row: UpdateRow): Update {
+  return {
+    id: row.id,
+    endpoint: row.endpoint,
+    imageId: row.image_id,
+    by: row.by,
+    apply: row.apply,
+    state: row.state,
+    failure: row.failure,
+    sentence: row.sentence,
+    method: row.method,
+    packageUri: row.package_uri,
+    acknowledgedBytes: row.acknowledged_bytes,
+    totalBytes: row.total_bytes,
+    createdAt: row.created_at.toISOString(),
+    updatedAt: row.updated_at.toISOString(),
+    finishedAt: row.finished_at?.toISOString() ?? null,
+  };
+}
