@@ -32,6 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server/fleet": ["protocol/"],
   "server/campaign": ["protocol/", "server/fleet"],
   "server/delivery": ["protocol/", "server/fleet"],
+  "server/config": ["protocol/", "node:"],
   "server/store": [
     "protocol/",
     "server/fleet",
@@ -60,6 +61,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/campaign",
     "server/delivery",
     "server/store",
+    "server/config",
     "node:",
     "fastify",
     "fastify-type-provider-zod",
@@ -68,7 +70,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "pino",
     "prom-client",
   ],
-  server: ["protocol/", "runtime/", "server/", "node:", "pino", "zod"],
+  server: ["protocol/", "runtime/", "server/", "node:", "pino", "prom-client"],
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
   cli: [

@@ -37,7 +37,7 @@ export interface CoapNodeOptions {
 export class CoapNode<P extends Peer> implements CoapClient<P>, CoapServer<P> {
   readonly #channel: DatagramChannel<P>;
   readonly #core: Endpoint<P>;
-  readonly #driven: Driven<EndpointInput<P>>;
+  readonly #driven: Driven<EndpointInput<P>, EndpointOutput<P>>;
   readonly #exchanges: OpenExchanges<P>;
   readonly #loss: CoapNodeOptions["loss"];
   #responder: CoapResponder<P>;

@@ -5,9 +5,9 @@ import type { Core } from "@airlift/protocol/lib/core";
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A core that runs on the real clock. */
-export interface Driven<Input> {
-  /** Feeds one input; what follows from it is performed before this returns. */
-  feed(input: Input): void;
+export interface Driven<Input, Output = unknown> {
+  /** Feeds one input; what follows from it is performed before this returns it. */
+  feed(input: Input): readonly Output[];
   /** Ends the timer; the core is never woken again. */
   stop(): void;
 }
@@ -21,7 +21,7 @@ export function drive<Input, Output>(
   core: Core<Input, Output>,
   wake: Input,
   perform: (output: Output) => void,
-): Driven<Input> {
+): Driven<Input, Output> {
   let timer: NodeJS.Timeout | undefined;
   let armedForMs = Number.POSITIVE_INFINITY;
   let stopped = false;
@@ -38,11 +38,12 @@ export function drive<Input, Output>(
     armedForMs = Number.POSITIVE_INFINITY;
     feed(wake);
   };
-  const feed = (input: Input): void => {
+  const feed = (input: Input): readonly Output[] => {
     const nowMs = performance.now();
     const outputs = core.step(input, nowMs);
     arm(nowMs);
     for (const output of outputs) perform(output);
+    return outputs;
   };
   return {
     feed,

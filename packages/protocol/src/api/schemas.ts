@@ -18,7 +18,7 @@ const label = z
 
 /** How an image says who made it, and whether the server could check it. */
 export const ImageSignature = z.object({
-  algorithm: z.enum(["ed25519", "ecdsa-p256", "rsa-2048", "rsa-3072"]),
+  algorithm: z.enum(["ed25519", "ecdsa", "rsa-2048", "rsa-3072"]),
   /** SHA-256 of the public key as the image names it, hex. */
   keyHash: z.string().nullable(),
   /** Name of the trusted key that verified it; null when no trusted key did. */

@@ -61,7 +61,7 @@ class BoundedTokenizer extends Tokenizer {
   #items = 0;
 
   constructor(payload: Uint8Array, bounds: CborBounds) {
-    super(payload, { allowIndefinite: true, allowUndefined: true, allowBigInt: true });
+    super(plain(payload), { allowIndefinite: true, allowUndefined: true, allowBigInt: true });
     this.#bounds = bounds;
   }
 
@@ -100,7 +100,12 @@ class BoundedTokenizer extends Tokenizer {
 /** `value` in preferred serialization, map entries in their own order, floats as short as they are exact. */
 export function encodeItem(value: CborValue): Uint8Array {
   // Base fields come first, as in the published examples: a stable sort that finds all keys equal keeps their order.
-  return encode(value, { mapSorter: () => 0 });
+  return plain(encode(value, { mapSorter: () => 0 }));
+}
+
+/** The same octets as a Uint8Array and nothing more: subclasses of a runtime slice differently. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** A time as CBOR carries it: tag 1 around whole seconds since 1970. */

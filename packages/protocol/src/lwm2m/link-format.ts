@@ -88,7 +88,7 @@ function readAttribute(scanner: Scanner): LinkAttribute {
   if (!scanner.skip("=")) return { name, value: undefined, quoted: false };
   if (!scanner.isAt('"'))
     return { name, value: scanner.take(/\s*([^\s",;\\<>]+)/y, "an attribute value"), quoted: false };
-  const value = scanner.take(/\s*"((?:[^"\\]|\\.)*)"/sy, "a closing quote");
+  const value = scanner.take(/\s*"([^"\\]*(?:\\.[^"\\]*)*)"/sy, "a closing quote");
   return { name, value: value.replace(/\\(.)/gs, "$1"), quoted: true };
 }
 

@@ -1,3 +1,6 @@
+/** What the server knows of a registered device. */
+import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
+
 /** What the server knows of a device because it registered (LwM2M 1.2 §6.4.3): a plain value, saved as it is. */
 export interface Registration {
   /** Last segment of the location: `/rd/<id>`. */
@@ -5,17 +8,14 @@ export interface Registration {
   readonly endpoint: string;
   /** Who sent it, as the link names its peers: "127.0.0.1:56830". */
   readonly address: string;
-  readonly transport: "udp";
+  readonly transport: string;
   readonly lifetimeS: number;
   /** "1.0", "1.1", "1.2". */
   readonly lwm2mVersion: string;
   /** Binding mode letters, "U", "UQ". */
   readonly binding: string;
   readonly queueMode: boolean;
-  /** Objects and instances it has: "/3/0", "/5/0". */
-  readonly objects: readonly string[];
-  /** Object versions it named, by object id: { 5: "1.1" }. */
-  readonly objectVersions: Readonly<Record<number, string>>;
+  readonly objects: RegisteredObjects;
   readonly registeredAtMs: number;
   readonly lastSeenAtMs: number;
 }
@@ -23,13 +23,11 @@ export interface Registration {
 /** What a Register request asks for, once it is checked. */
 export type RegistrationRequest = Pick<
   Registration,
-  "endpoint" | "lifetimeS" | "lwm2mVersion" | "binding" | "queueMode" | "objects" | "objectVersions"
+  "endpoint" | "lifetimeS" | "lwm2mVersion" | "binding" | "queueMode" | "objects"
 >;
 
 /** What an Update request changes; an absent field stays. */
-export type RegistrationChange = Partial<
-  Pick<Registration, "lifetimeS" | "binding" | "queueMode" | "objects" | "objectVersions">
->;
+export type RegistrationChange = Partial<Pick<Registration, "lifetimeS" | "binding" | "queueMode" | "objects">>;
 
 /** When a registration ends if nothing more is heard, in wall-clock milliseconds. */
 export function expiresAtMs(registration: Registration): number {

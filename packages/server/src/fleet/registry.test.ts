@@ -9,8 +9,7 @@ const request = (endpoint: string, lifetimeS = 60): RegistrationRequest => ({
   lwm2mVersion: "1.1",
   binding: "U",
   queueMode: false,
-  objects: ["/3/0", "/5/0"],
-  objectVersions: {},
+  objects: { rootSegments: [], contentFormats: [], objects: [{ objectId: 5, version: undefined, instances: [0] }] },
 });
 const T0 = 1_700_000_000_000;
 

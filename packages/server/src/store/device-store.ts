@@ -1,15 +1,16 @@
 /** The devices: how each is registered and what it last said of itself. Written in batches, read at once. */
 import type { Device } from "@airlift/protocol/api/schemas";
 import { type Kysely, type Selectable, sql } from "kysely";
+import { expiresAtMs } from "../fleet/registration.ts";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { isRowFault, storableJson, storableText } from "./database.ts";
-import type { DeviceRegistration, DeviceReport, DeviceStore, Page, PageRequest } from "./ports.ts";
+import type { DeviceReport, DeviceStore, KeptRegistration, Page, PageRequest } from "./ports.ts";
 import type { DeviceTable, Tables } from "./tables.ts";
 
 /** What waits for one endpoint. */
 interface Pending {
-  readonly registration?: DeviceRegistration;
+  readonly registration?: KeptRegistration;
   readonly report?: DeviceReport;
 }
 
@@ -38,12 +39,12 @@ export class PostgresDeviceStore implements DeviceStore {
     return this.#writer.waitingRows;
   }
 
-  async loadRegistrations(): Promise<DeviceRegistration[]> {
+  async loadRegistrations(): Promise<KeptRegistration[]> {
     const rows = await this.#tables.selectFrom("devices").selectAll().orderBy("endpoint").execute();
     return rows.map(toRegistration);
   }
 
-  queueSave(registrations: readonly DeviceRegistration[]): boolean {
+  queueSave(registrations: readonly KeptRegistration[]): boolean {
     let isComplete = true;
     for (const registration of registrations)
       isComplete = this.#writer.put(storableText(registration.endpoint), { registration }) && isComplete;
@@ -101,9 +102,9 @@ export class PostgresDeviceStore implements DeviceStore {
 }
 
 /** Columns of a registration: the type of its array and the value of one row, in the order of the statement. */
-const COLUMNS: readonly (readonly [string, string, (registration: DeviceRegistration) => unknown])[] = [
+const COLUMNS: readonly (readonly [string, string, (registration: KeptRegistration) => unknown])[] = [
   ["endpoint", "text", (it) => storableText(it.endpoint)],
-  ["registration_id", "text", (it) => storableText(it.registrationId)],
+  ["registration_id", "text", (it) => storableText(it.id)],
   ["presence", "text", (it) => it.presence],
   ["transport", "text", (it) => it.transport],
   ["address", "text", (it) => it.address],
@@ -114,7 +115,7 @@ const COLUMNS: readonly (readonly [string, string, (registration: DeviceRegistra
   ["objects", "jsonb", (it) => storableJson(it.objects)],
   ["registered_at", "timestamptz", (it) => instantOf(it.registeredAtMs)],
   ["last_seen_at", "timestamptz", (it) => instantOf(it.lastSeenAtMs)],
-  ["expires_at", "timestamptz", (it) => instantOf(it.expiresAtMs)],
+  ["expires_at", "timestamptz", (it) => instantOf(expiresAtMs(it))],
 ];
 
 const UPSERT_HEAD = `insert into devices (${COLUMNS.map(([name]) => name).join(", ")}) select * from unnest(`;
@@ -122,7 +123,7 @@ const UPSERT_TAIL = `) on conflict (endpoint) do update set ${COLUMNS.slice(1)
   .map(([name]) => `${name} = excluded.${name}`)
   .join(", ")}`;
 
-async function saveRegistrations(tables: Kysely<Tables>, registrations: readonly DeviceRegistration[]): Promise<void> {
+async function saveRegistrations(tables: Kysely<Tables>, registrations: readonly KeptRegistration[]): Promise<void> {
   const arrays = COLUMNS.map(([, type, read]) => sql`${registrations.map(read)}::${sql.raw(type)}[]`);
   await sql`${sql.raw(UPSERT_HEAD)}${sql.join(arrays)}${sql.raw(UPSERT_TAIL)}`.execute(tables);
 }
@@ -150,10 +151,10 @@ function mergeReports(older: DeviceReport, newer: DeviceReport): DeviceReport {
 
 const instantOf = (atMs: number): string => new Date(Math.min(atMs, LAST_INSTANT_MS)).toISOString();
 
-function toRegistration(row: Selectable<DeviceTable>): DeviceRegistration {
+function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
   return {
     endpoint: row.endpoint,
-    registrationId: row.registration_id,
+    id: row.registration_id,
     presence: row.presence,
     transport: row.transport,
     address: row.address,
@@ -164,7 +165,6 @@ function toRegistration(row: Selectable<DeviceTable>): DeviceRegistration {
     objects: row.objects,
     registeredAtMs: row.registered_at.getTime(),
     lastSeenAtMs: row.last_seen_at.getTime(),
-    expiresAtMs: row.expires_at.getTime(),
   };
 }
 
@@ -185,7 +185,14 @@ function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): 
     version: row.version,
     hardware: row.hardware,
     firmware: row.firmware,
-    objects: row.objects,
+    objects: objectPaths(row.objects),
     updateId: row.update_id,
   };
+}
+
+/** Objects and instances as paths; an object without instances stands for itself. */
+function objectPaths({ objects }: KeptRegistration["objects"]): string[] {
+  return objects.flatMap(({ objectId, instances }) =>
+    instances.length === 0 ? [`/${objectId}`] : instances.map((instance) => `/${objectId}/${instance}`),
+  );
 }

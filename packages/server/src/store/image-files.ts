@@ -15,6 +15,7 @@ export interface ReceivedFile {
 }
 
 const UNFINISHED = ".part";
+const MOST_DRAINED_BYTES = 64 * 2 ** 20;
 
 export class ImageFiles {
   readonly #folder: string;
@@ -53,8 +54,8 @@ export class ImageFiles {
       await file.sync().catch(failWriting);
       return { path, ...received };
     } catch (error) {
-      content.destroy();
       await rm(path, { force: true });
+      await drain(content);
       throw error;
     } finally {
       await file.close();
@@ -130,6 +131,19 @@ async function* uncut(content: Readable): AsyncGenerator<Uint8Array> {
     });
     if (next.done === true) return;
     yield next.value;
+  }
+}
+
+/** Reads on for a while, so that a sender who is still sending gets to hear why it was refused. */
+async function drain(content: Readable): Promise<void> {
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of content) {
+      sizeBytes += (chunk as Uint8Array).length;
+      if (sizeBytes > MOST_DRAINED_BYTES) break;
+    }
+  } catch {
+    // The sender has left.
   }
 }
 

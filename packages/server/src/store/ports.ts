@@ -2,6 +2,8 @@
 import type { Readable } from "node:stream";
 import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/protocol/api/schemas";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
+import type { UpdateSnapshot } from "../delivery/update-driver.ts";
+import type { Registration } from "../fleet/registration.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
 export interface Page<Item> {
@@ -68,24 +70,9 @@ export interface ImageStore {
   stream(image: Image, start: number, end: number): Promise<Readable>;
 }
 
-/** A device's registration as the fleet registry holds it. */
-export interface DeviceRegistration {
-  readonly endpoint: string;
-  /** The last part of its location, "/rd/{registrationId}". */
-  readonly registrationId: string;
+/** A device's registration as the fleet holds it, or held it before it ended. */
+export interface KeptRegistration extends Registration {
   readonly presence: Device["presence"];
-  readonly transport: string;
-  /** Where it is reached: "192.0.2.7:5683", "[2001:db8::7]:5683". */
-  readonly address: string;
-  readonly lwm2mVersion: string;
-  readonly binding: string;
-  readonly queueMode: boolean;
-  readonly lifetimeS: number;
-  /** Object links as registered: "/3/0", "/5/0". */
-  readonly objects: readonly string[];
-  readonly registeredAtMs: number;
-  readonly lastSeenAtMs: number;
-  readonly expiresAtMs: number;
 }
 
 /** What a device said of itself when it was asked; undefined = not asked, keep what is known. */
@@ -100,13 +87,13 @@ export interface DeviceReport {
 
 export interface DeviceStore {
   /** Every registration, for a restart. */
-  loadRegistrations(): Promise<DeviceRegistration[]>;
+  loadRegistrations(): Promise<KeptRegistration[]>;
   /**
    * Saves soon, in a batch; only the newest of one endpoint is written. Never blocks, never throws.
    *
    * @returns False when the queue is full and this one was dropped (the database is away for long).
    */
-  queueSave(registrations: readonly DeviceRegistration[]): boolean;
+  queueSave(registrations: readonly KeptRegistration[]): boolean;
   /** As `queueSave`; reports of one endpoint are merged. A report of an endpoint that never registered is dropped. */
   queueReport(report: DeviceReport): boolean;
   /** Resolves when everything queued so far is in the database. */
@@ -128,6 +115,14 @@ export interface UpdateChange {
   readonly acknowledgedBytes?: number | undefined;
   readonly totalBytes?: number | undefined;
   readonly apply?: boolean | undefined;
+  /** What the update's driver needs after a restart. */
+  readonly snapshot?: UpdateSnapshot | undefined;
+}
+
+/** An update that has not ended, with what its driver knew; null when it never began. */
+export interface UnfinishedUpdate {
+  readonly update: Update;
+  readonly snapshot: UpdateSnapshot | null;
 }
 
 /** What an operator asks for: this image onto this device. */
@@ -166,7 +161,7 @@ export interface UpdateStore {
   /** Newest first. */
   list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>>;
   /** Every update that has not ended, oldest first, for a restart. */
-  unfinished(): Promise<Update[]>;
+  unfinished(): Promise<UnfinishedUpdate[]>;
 }
 
 export type NewEvent = Pick<Event, "kind" | "sentence"> & {

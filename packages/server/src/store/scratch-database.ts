@@ -8,6 +8,9 @@ export interface ScratchDatabase {
   readonly url: string;
   /** For files that belong to the same test; deleted by `stop`. */
   readonly folder: string;
+  /** Takes PostgreSQL away until `resume`, as an outage does. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -17,10 +20,15 @@ const FORGETFUL = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"
 /** @param settings In place of the forgetful ones: `[]` measures what a real server pays. */
 export async function startScratchDatabase(settings: readonly string[] = FORGETFUL): Promise<ScratchDatabase> {
   const folder = mkdtempSync(join(tmpdir(), "airlift-"));
-  const postgres = await startEmbedded(join(folder, "postgres"), { settings });
+  const start = () => startEmbedded(join(folder, "postgres"), { settings });
+  let postgres = await start();
   return {
     url: postgres.url,
     folder,
+    pause: () => postgres.stop(),
+    resume: async () => {
+      postgres = await start();
+    },
     stop: async () => {
       await postgres.stop();
       rmSync(folder, { recursive: true, force: true });

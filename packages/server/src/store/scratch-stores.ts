@@ -1,13 +1,14 @@
 /** Stores on a scratch database, for tests and benchmarks. */
 import { join } from "node:path";
-import type { DeviceRegistration, InspectImage, Stores } from "./ports.ts";
-import { startScratchDatabase } from "./scratch-database.ts";
+import type { InspectImage, KeptRegistration, Stores } from "./ports.ts";
+import { type ScratchDatabase, startScratchDatabase } from "./scratch-database.ts";
 import { openStores, type StoreOptions } from "./stores.ts";
 
 export interface ScratchStores {
   readonly stores: Stores;
+  /** Holds the images. */
   readonly folder: string;
-  readonly url: string;
+  readonly database: ScratchDatabase;
   /** Ends everything and deletes the files. */
   close(): Promise<void>;
 }
@@ -31,15 +32,15 @@ export async function openScratchStores(
     await stores.close();
     await database.stop();
   };
-  return { stores, folder: join(database.folder, "data"), url: database.url, close };
+  return { stores, folder: join(database.folder, "data"), database, close };
 }
 
 /** A registration as a device on a laptop would have it, changed by `changes`. */
-export function exampleRegistration(endpoint: string, changes: Partial<DeviceRegistration> = {}): DeviceRegistration {
+export function exampleRegistration(endpoint: string, changes: Partial<KeptRegistration> = {}): KeptRegistration {
   const atMs = Date.UTC(2026, 2, 1, 12);
   return {
     endpoint,
-    registrationId: `r-${endpoint}`,
+    id: `r-${endpoint}`,
     presence: "registered",
     transport: "udp",
     address: "127.0.0.1:40000",
@@ -47,10 +48,15 @@ export function exampleRegistration(endpoint: string, changes: Partial<DeviceReg
     binding: "U",
     queueMode: false,
     lifetimeS: 300,
-    objects: ["/1/0", "/3/0", "/5/0"],
+    objects: exampleObjects(1, 3, 5),
     registeredAtMs: atMs,
     lastSeenAtMs: atMs,
-    expiresAtMs: atMs + 300_000,
     ...changes,
   };
+}
+
+/** Instance 0 of each of these objects. */
+function exampleObjects(...ids: number[]): KeptRegistration["objects"] {
+  const objects = ids.map((objectId) => ({ objectId, version: "1.0", instances: [0] }));
+  return { rootSegments: [], contentFormats: [], objects };
 }

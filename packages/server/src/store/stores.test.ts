@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import type { Event } from "@airlift/protocol/api/schemas";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
-import { startEmbedded } from "./embedded.ts";
 import { exampleRegistration, openScratchStores, type ScratchStores } from "./scratch-stores.ts";
-import { openStores } from "./stores.ts";
 
 let scratch: ScratchStores;
 before(async () => {
@@ -196,7 +193,7 @@ describe("updates", () => {
     );
     assert.equal(heard.find((event) => event.kind === "update.progress")?.facts["acknowledgedBytes"], 2048);
     assert.equal(
-      (await updates.unfinished()).some(({ id }) => id === update.id),
+      (await updates.unfinished()).some((one) => one.update.id === update.id),
       false,
     );
   });
@@ -242,33 +239,20 @@ test("a key of a request is taken once, answers again with the same, and refuses
 });
 
 test("while the database is away calls say so and registrations wait; when it is back all is written", async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "away-"));
-  const start = () => startEmbedded(join(folder, "postgres"), { settings: ["fsync=off"] });
-  const first = await start();
   const troubles: string[] = [];
-  const stores = await openStores({
-    dataDir: join(folder, "data"),
-    databaseUrl: first.url,
-    maxImageBytes: 2 ** 20,
-    inspect: () => ({ format: "raw", signature: null, securityCounter: null }),
-    batches: { retryMs: [5, 20] },
-    onTrouble: (what) => troubles.push(what),
-  });
-  await first.stop();
+  const away = await openScratchStores({ batches: { retryMs: [5, 20] }, onTrouble: (what) => troubles.push(what) });
+  t.after(() => away.close());
+  const { stores, database } = away;
+  await database.pause();
   const isAway = (error: unknown) => error instanceof EnvironmentError && error.code === "DATABASE_AWAY";
   await assert.rejects(stores.ping(), isAway);
   await assert.rejects(stores.events.append({ kind: "device.registered", sentence: "hello" }), isAway);
   await assert.rejects(stores.images.add(Readable.from([bytes(9)]), name("9.0.0")), isAway);
-  assert.deepEqual(await readdir(join(folder, "data", "images")), []);
+  assert.deepEqual(await readdir(join(away.folder, "images")), []);
   stores.devices.queueSave([exampleRegistration("waits")]);
   await assert.rejects(stores.devices.flush(), isAway);
   assert.ok(troubles.includes("batchFailed"));
-  const second = await start();
-  t.after(async () => {
-    await stores.close();
-    await second.stop();
-    await rm(folder, { recursive: true });
-  });
+  await database.resume();
   await stores.devices.flush();
   assert.equal((await stores.devices.get("waits"))?.endpoint, "waits");
   await stores.ping();

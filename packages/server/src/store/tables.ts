@@ -1,7 +1,9 @@
 /** The tables as kysely sees them. Their SQL is in migrations/. */
 import type { Device, Event, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
+import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
+import type { UpdateSnapshot } from "../delivery/update-driver.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
 type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
@@ -33,7 +35,7 @@ export interface DeviceTable {
   binding: string;
   queue_mode: boolean;
   lifetime_s: number;
-  objects: Json<string[]>;
+  objects: Json<RegisteredObjects>;
   registered_at: Instant;
   last_seen_at: Instant;
   expires_at: Instant;
@@ -58,6 +60,7 @@ export interface UpdateTable {
   package_uri: string | null;
   acknowledged_bytes: number;
   total_bytes: number;
+  snapshot: Json<UpdateSnapshot> | null;
   created_at: Instant;
   updated_at: Instant;
   finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;

@@ -6,9 +6,17 @@ import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { type Kysely, type Selectable, sql, type Updateable } from "kysely";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
-import { isRowFault, storableText } from "./database.ts";
+import { isRowFault, storableJson, storableText } from "./database.ts";
 import type { Journal, Written } from "./journal.ts";
-import type { Page, PageRequest, UpdateChange, UpdateFilter, UpdateOrder, UpdateStore } from "./ports.ts";
+import type {
+  Page,
+  PageRequest,
+  UnfinishedUpdate,
+  UpdateChange,
+  UpdateFilter,
+  UpdateOrder,
+  UpdateStore,
+} from "./ports.ts";
 import type { Tables, UpdateTable } from "./tables.ts";
 
 interface Progress {
@@ -73,14 +81,14 @@ export class PostgresUpdateStore implements UpdateStore {
     return toPage(rows, page.limit, { item: toUpdate, position: (row) => row.seq });
   }
 
-  async unfinished(): Promise<Update[]> {
+  async unfinished(): Promise<UnfinishedUpdate[]> {
     const rows = await this.#tables
       .selectFrom("updates")
       .selectAll()
       .where("finished_at", "is", null)
       .orderBy("seq")
       .execute();
-    return rows.map(toUpdate);
+    return rows.map((row) => ({ update: toUpdate(row), snapshot: row.snapshot }));
   }
 
   async #writeProgress(rows: readonly Progress[]): Promise<void> {
@@ -185,6 +193,7 @@ function columnsOf(change: UpdateChange): Updateable<UpdateTable> {
     acknowledged_bytes: change.acknowledgedBytes,
     total_bytes: change.totalBytes,
     apply: change.apply,
+    snapshot: change.snapshot && storableJson(change.snapshot),
     updated_at: now,
     finished_at: change.state !== undefined && isFinalUpdateState(change.state) ? now : undefined,
   };

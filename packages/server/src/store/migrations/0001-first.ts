@@ -51,6 +51,7 @@ export const FIRST = `
     package_uri text,
     acknowledged_bytes bigint not null default 0,
     total_bytes bigint not null default 0,
+    snapshot jsonb,
     created_at timestamptz(3) not null default now(),
     updated_at timestamptz(3) not null default now(),
     finished_at timestamptz(3)

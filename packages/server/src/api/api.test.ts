@@ -1,0 +1,344 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { get, request as httpRequest } from "node:http";
+import { after, before, describe, test } from "node:test";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import type { FastifyInstance, InjectOptions } from "fastify";
+import { pino } from "pino";
+import { exampleRegistration, openScratchStores, type ScratchStores } from "../store/scratch-stores.ts";
+import { createApi } from "./create-api.ts";
+import { listen } from "./listen.ts";
+import type { UpdateCommands } from "./ports.ts";
+
+let scratch: ScratchStores;
+let api: FastifyInstance;
+let url: string;
+const commanded: string[] = [];
+
+const commands: UpdateCommands = {
+  start: async (update) => void commanded.push(`start ${update.endpoint}`),
+  apply: async () => {
+    throw new UsageError("UPDATE_STATE", "it does not wait to be applied");
+  },
+  cancel: async (id) => {
+    await scratch.stores.updates.transition(id, { state: "cancelled", sentence: "cancelled by the operator" });
+  },
+  onFetched: () => {},
+};
+
+before(async () => {
+  scratch = await openScratchStores();
+  const config = { httpHost: "127.0.0.1", publicHost: "fw.example", maxImageBytes: 2 ** 20 };
+  const log = pino({ level: "silent" });
+  api = await createApi({
+    config,
+    stores: scratch.stores,
+    commands,
+    log,
+    feed: { heartbeatMs: 20, bufferBytes: 4096 },
+  });
+  url = await listen(api, "127.0.0.1", 0);
+  scratch.stores.devices.queueSave(["alpha", "beta", "gamma"].map((endpoint) => exampleRegistration(endpoint)));
+  await scratch.stores.devices.flush();
+});
+after(async () => {
+  await api.close();
+  await scratch.close();
+});
+
+const ask = async (options: InjectOptions) => {
+  const answer = await api.inject({ ...options, headers: { host: "127.0.0.1:8080", ...options.headers } });
+  const isJson = `${answer.headers["content-type"]}`.includes("json");
+  return { status: answer.statusCode, headers: answer.headers, body: isJson ? answer.json() : answer.body };
+};
+const content = Buffer.from(Uint8Array.from({ length: 100_000 }, (_, i) => i ^ (i >> 8)));
+const addImage = async (version: string, payload: Buffer | undefined = content, headers = {}) =>
+  await ask({
+    method: "POST",
+    url: `/api/v1/images?manufacturer=Example&model=Sensor&version=${version}&hardware=a&hardware=b`,
+    headers: { "content-type": "application/octet-stream", ...headers },
+    ...(payload && { payload }),
+  });
+const createUpdate = async (endpoint: string, headers = {}) => {
+  const image = await addImage("1.0.0");
+  return await ask({ method: "POST", url: "/api/v1/updates", headers, payload: { endpoint, imageId: image.body.id } });
+};
+
+describe("images", () => {
+  test("an upload is 201 with its place, the same again 200, other bytes of that version 409", async () => {
+    const first = await addImage("1.0.0");
+    assert.equal(first.status, 201);
+    assert.equal(first.headers["location"], `/api/v1/images/${first.body.id}`);
+    assert.deepEqual(first.body.hardware, ["a", "b"]);
+    assert.equal(first.body.sizeBytes, content.length);
+    assert.equal((await addImage("1.0.0")).status, 200);
+    const other = await addImage("1.0.0", Buffer.from("other"));
+    assert.deepEqual([other.status, other.body.code], [409, "IMAGE_CONFLICT"]);
+    assert.match(`${other.headers["content-type"]}`, /^application\/problem\+json/);
+    assert.deepEqual((await ask({ url: `/api/v1/images/${first.body.id}` })).body, first.body);
+    assert.deepEqual((await ask({ url: "/api/v1/images?limit=1" })).body, { items: [first.body], next: null });
+  });
+
+  test("empty, oversized, nameless and wrongly typed uploads get one clear problem each", async () => {
+    const tooLarge = await addImage("9", Buffer.alloc(2 ** 20 + 1));
+    assert.deepEqual([tooLarge.status, tooLarge.body.code], [413, "IMAGE_TOO_LARGE"]);
+    const empty = await addImage("9", Buffer.alloc(0));
+    assert.deepEqual([empty.status, empty.body.code], [422, "IMAGE_EMPTY"]);
+    const nameless = await ask({
+      method: "POST",
+      url: "/api/v1/images",
+      payload: "x",
+      headers: { "content-type": "application/octet-stream" },
+    });
+    assert.deepEqual([nameless.status, nameless.body.code], [400, "VALIDATION"]);
+    assert.equal(nameless.body.facts.problems.length, 3);
+    const text = await addImage("9", content, { "content-type": "text/csv" });
+    assert.deepEqual([text.status, text.body.code], [415, "MEDIA_TYPE"]);
+  });
+
+  test("an upload without a length that turns out too large is told so over a real connection", async () => {
+    const path = "/api/v1/images?manufacturer=E&model=M&version=chunked";
+    const request = httpRequest(url + path, {
+      method: "POST",
+      headers: { "content-type": "application/octet-stream" },
+    });
+    for (let n = 0; n < 40; n += 1) request.write(Buffer.alloc(64 * 1024));
+    request.end();
+    const [answer] = await once(request, "response");
+    assert.equal(answer.statusCode, 413);
+    answer.resume();
+  });
+});
+
+describe("firmware over HTTP", () => {
+  const path = async () => `/firmware/${(await addImage("1.0.0")).body.id}`;
+
+  test("the whole, its parts and its resumption are the same bytes under one strong tag", async () => {
+    const whole = await api.inject({ url: await path(), headers: { host: "127.0.0.1" } });
+    assert.deepEqual(whole.rawPayload, content);
+    const etag = `${whole.headers["etag"]}`;
+    assert.match(etag, /^"[0-9a-f]{16}"$/);
+    for (const [range, start, end] of [
+      ["bytes=0-9", 0, 10],
+      ["bytes=99990-", 99_990, 100_000],
+      ["bytes=-5", 99_995, 100_000],
+      ["bytes=70000-70999", 70_000, 71_000],
+    ] as const) {
+      const part = await api.inject({ url: await path(), headers: { host: "127.0.0.1", range, "if-range": etag } });
+      assert.equal(part.statusCode, 206);
+      assert.equal(part.headers["content-range"], `bytes ${start}-${end - 1}/100000`);
+      assert.deepEqual(part.rawPayload, content.subarray(start, end));
+    }
+  });
+
+  test("HEAD, 304, 412, 416 and an unknown image", async () => {
+    const target = await path();
+    const head = await ask({ method: "HEAD", url: target, headers: { range: "bytes=0-1" } });
+    assert.deepEqual([head.status, head.headers["content-length"], head.body], [200, "100000", ""]);
+    const etag = `${head.headers["etag"]}`;
+    assert.equal((await ask({ url: target, headers: { "if-none-match": etag } })).status, 304);
+    const changed = await ask({ url: target, headers: { "if-match": '"other"', range: "bytes=5-" } });
+    assert.deepEqual([changed.status, changed.body.code], [412, "ETAG_MISMATCH"]);
+    const beyond = await ask({ url: target, headers: { range: "bytes=100000-" } });
+    assert.deepEqual([beyond.status, beyond.headers["content-range"]], [416, "bytes */100000"]);
+    assert.equal((await ask({ url: "/firmware/none" })).body.code, "UNKNOWN_IMAGE");
+  });
+});
+
+describe("devices and updates", () => {
+  test("devices page by endpoint, and one that never registered is 404", async () => {
+    const first = await ask({ url: "/api/v1/devices?limit=2" });
+    assert.deepEqual(
+      first.body.items.map(({ endpoint }: { endpoint: string }) => endpoint),
+      ["alpha", "beta"],
+    );
+    const second = await ask({ url: `/api/v1/devices?limit=2&cursor=${first.body.next}` });
+    assert.deepEqual([second.body.items.length, second.body.next], [1, null]);
+    assert.deepEqual((await ask({ url: "/api/v1/devices/nobody" })).body.code, "UNKNOWN_DEVICE");
+    assert.equal((await ask({ url: "/api/v1/devices?cursor=!" })).status, 400);
+    assert.equal((await ask({ url: "/api/v1/devices?limit=0" })).body.code, "VALIDATION");
+  });
+
+  test("an update is created, handed to the engine, shown, cancelled, and stands in the device's timeline", async () => {
+    const created = await createUpdate("alpha");
+    assert.deepEqual(
+      [created.status, created.body.state, created.body.by, created.body.apply],
+      [201, "queued", "auto", true],
+    );
+    assert.ok(commanded.includes("start alpha"));
+    const again = await createUpdate("alpha");
+    assert.deepEqual(
+      [again.status, again.body.code, again.body.facts.updateId],
+      [409, "UPDATE_RUNNING", created.body.id],
+    );
+    const place = `/api/v1/updates/${created.body.id}`;
+    const early = await ask({ method: "POST", url: `${place}/apply` });
+    assert.deepEqual([early.status, early.body.code], [409, "UPDATE_STATE"]);
+    assert.equal((await ask({ method: "POST", url: `${place}/cancel` })).body.state, "cancelled");
+    assert.equal((await ask({ url: place })).body.state, "cancelled");
+    assert.equal((await ask({ url: "/api/v1/updates?endpoint=alpha&state=cancelled" })).body.items.length, 1);
+    assert.equal((await ask({ url: "/api/v1/devices/alpha" })).body.updateId, created.body.id);
+    const timeline = await ask({ url: "/api/v1/devices/alpha/events" });
+    assert.deepEqual(
+      timeline.body.items.map(({ facts }: { facts: { state: string } }) => facts.state),
+      ["cancelled", "queued"],
+    );
+    assert.equal((await ask({ method: "POST", url: "/api/v1/updates/none/cancel" })).status, 404);
+    assert.equal((await createUpdate("nobody")).body.code, "UNKNOWN_DEVICE");
+  });
+
+  test("a device that registered a moment ago can be updated at once", async () => {
+    scratch.stores.devices.queueSave([exampleRegistration("newcomer")]);
+    assert.equal((await createUpdate("newcomer")).status, 201);
+  });
+
+  test("a request repeated with its Idempotency-Key is answered again, not done again; another body is 422", async () => {
+    const headers = { "idempotency-key": "one-update" };
+    const first = await createUpdate("beta", headers);
+    const second = await createUpdate("beta", headers);
+    assert.deepEqual([second.status, second.body], [201, first.body]);
+    assert.equal(second.headers["idempotency-replayed"], "true");
+    assert.equal(commanded.filter((line) => line === "start beta").length, 1);
+    const other = await createUpdate("gamma", headers);
+    assert.deepEqual([other.status, other.body.code], [422, "IDEMPOTENCY_KEY_REUSED"]);
+    const refused = await createUpdate("beta", { "idempotency-key": "second" });
+    assert.deepEqual((await createUpdate("beta", { "idempotency-key": "second" })).body, refused.body);
+    assert.equal((await createUpdate("beta", { "idempotency-key": "with space" })).body.code, "IDEMPOTENCY_KEY");
+  });
+});
+
+describe("who may ask", () => {
+  test("another host name, a foreign origin and a cross-site post are refused; our own page is not", async () => {
+    assert.equal((await ask({ url: "/healthz", headers: { host: "evil.example" } })).body.code, "HOST_REFUSED");
+    assert.equal((await ask({ url: "/healthz", headers: { host: "fw.example:8080" } })).status, 200);
+    assert.equal((await ask({ url: "/healthz", headers: { host: "[::1]:8080" } })).status, 200);
+    for (const headers of [{ origin: "http://evil.example" }, { origin: "null" }, { "sec-fetch-site": "cross-site" }])
+      assert.equal((await createUpdate("gamma", headers)).body.code, "ORIGIN_REFUSED");
+    const own = { origin: "http://127.0.0.1:8080", "sec-fetch-site": "same-origin" };
+    assert.equal((await createUpdate("gamma", own)).status, 201);
+  });
+
+  test("broken JSON, unknown routes and unknown methods are problems with a code", async () => {
+    const broken = await ask({
+      method: "POST",
+      url: "/api/v1/updates",
+      payload: "{",
+      headers: { "content-type": "application/json" },
+    });
+    assert.deepEqual([broken.status, broken.body.code], [400, "BAD_REQUEST"]);
+    assert.deepEqual((await ask({ url: "/nothing" })).body.code, "NO_SUCH_ROUTE");
+    assert.deepEqual((await ask({ method: "DELETE", url: "/api/v1/devices" })).body.code, "NO_SUCH_ROUTE");
+  });
+});
+
+test("the page has a policy without inline code, and no inline code", async () => {
+  const page = await ask({ url: "/" });
+  assert.match(`${page.headers["content-security-policy"]}`, /default-src 'none'; script-src 'self'; style-src 'self'/);
+  assert.doesNotMatch(page.body, /<style|style=|<script>|\son[a-z]+=/);
+  for (const part of ["/status.js", "/status.css"]) assert.equal((await ask({ url: part })).status, 200);
+  assert.doesNotMatch((await ask({ url: "/status.js" })).body, /innerHTML|insertAdjacentHTML|document\.write/);
+});
+
+test("the API describes itself, reports its health and counts", async () => {
+  const description = (await ask({ url: "/api/v1/openapi.json" })).body;
+  for (const path of ["/api/v1/images", "/api/v1/devices/{endpoint}", "/api/v1/updates/{id}/apply", "/api/v1/events"])
+    assert.ok(path in description.paths, path);
+  assert.deepEqual((await ask({ url: "/healthz" })).body, { status: "alive" });
+  assert.deepEqual((await ask({ url: "/readyz" })).body, { status: "ready" });
+  const metrics = (await ask({ url: "/metrics" })).body;
+  assert.match(metrics, /airlift_update_transitions_total\{state="cancelled"\} 1/);
+  assert.match(metrics, /airlift_http_request_seconds_count\{method="GET",route="\/api\/v1\/devices",status="200"\}/);
+});
+
+describe("live events", () => {
+  const open = async (query: string, headers = {}) => {
+    const request = get(`${url}/api/v1/events${query}`, { headers });
+    const [answer] = await once(request, "response");
+    answer.setEncoding("utf8");
+    let text = "";
+    answer.on("data", (chunk: string) => {
+      text += chunk;
+    });
+    const until = async (pattern: RegExp) => {
+      while (!pattern.test(text)) await once(answer, "data");
+      return text;
+    };
+    return { answer, until, close: () => request.destroy() };
+  };
+  const note = (sentence: string, endpoint = "alpha") =>
+    scratch.stores.events.append({ kind: "device.reported", endpoint, sentence });
+
+  test("what happened after the last seen id comes first, then what happens, once each and in order; silence is broken by comments", async () => {
+    const seen = await note("seen");
+    const missed = await note("missed");
+    await note("not mine", "beta");
+    const feed = await open("?endpoint=alpha", { "last-event-id": `${seen.id}` });
+    await feed.until(/missed/);
+    const live = await note("live");
+    const text = await feed.until(/live[\s\S]*\n:\n/);
+    feed.close();
+    const ids = [...text.matchAll(/^id: (\d+)\ndata/gm)].map(([, id]) => Number(id));
+    assert.deepEqual(ids, [missed.id, live.id]);
+    assert.doesNotMatch(text, /not mine/);
+  });
+
+  test("a client that does not read is dropped, the others go on", async () => {
+    const slow = get(`${url}/api/v1/events`);
+    const [answer] = await once(slow, "response");
+    answer.pause();
+    const other = await open("");
+    answer.on("error", () => {});
+    const listenerCount = async () => {
+      const { body } = await ask({ url: "/metrics" });
+      return Number(/airlift_event_listeners (\d+)/.exec(body)?.[1]);
+    };
+    const filler = "x".repeat(60_000);
+    for (let n = 0; n < 300 && (await listenerCount()) > 1; n += 1) {
+      await note(`${n} ${filler}`);
+      await other.until(new RegExp(`"${n} x{60000}"`));
+    }
+    assert.equal(await listenerCount(), 1);
+    await note("still here");
+    await other.until(/still here/);
+    slow.destroy();
+    other.close();
+  });
+});
+
+test("a port that is taken is one clear error", async () => {
+  const second = await createApi({
+    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1 },
+    stores: scratch.stores,
+    commands,
+    log: pino({ level: "silent" }),
+  });
+  await assert.rejects(listen(second, "127.0.0.1", Number(new URL(url).port)), { code: "PORT_IN_USE" });
+  await second.close();
+});
+
+test("while the database is away every route that needs it is 503 with a code, the others answer, and all is well again after", async () => {
+  const { id } = (await addImage("1.0.0")).body;
+  const order = {
+    method: "POST",
+    url: "/api/v1/updates",
+    headers: { "idempotency-key": "during-the-outage" },
+    payload: { endpoint: "beta", imageId: id },
+  } as const;
+  await scratch.database.pause();
+  for (const path of [
+    "/readyz",
+    "/api/v1/devices",
+    "/api/v1/updates/x",
+    "/api/v1/events",
+    `/firmware/${"0".repeat(16)}`,
+  ]) {
+    const answer = await ask({ url: path });
+    assert.deepEqual([answer.status, answer.body.code], [503, "DATABASE_AWAY"], path);
+    assert.ok(answer.headers["retry-after"]);
+  }
+  assert.equal((await ask(order)).body.code, "DATABASE_AWAY");
+  for (const path of ["/", "/healthz", "/metrics"]) assert.equal((await ask({ url: path })).status, 200, path);
+  await scratch.database.resume();
+  assert.equal((await ask({ url: "/readyz" })).status, 200);
+  assert.equal((await ask(order)).body.code, "UPDATE_RUNNING");
+});

@@ -1,0 +1,157 @@
+/** /api/v1/events: what happens, as it happens (server-sent events), resumable by Last-Event-ID. */
+import type { ServerResponse } from "node:http";
+import type { Event } from "@airlift/protocol/api/schemas";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import { z } from "zod";
+import type { EventFilter, EventStore } from "../store/ports.ts";
+import type { Api, ApiParts } from "./routes.ts";
+
+export interface EventFeedOptions {
+  /** Between comments that keep proxies from closing a silent connection. Default 15 s. */
+  readonly heartbeatMs?: number;
+  /** What may wait for one client before it counts as too slow and is dropped; it resumes. Default 1 MiB. */
+  readonly bufferBytes?: number;
+  /** Clients at a time. Default 500. */
+  readonly clientCount?: number;
+}
+
+const FeedQuery = z.object({
+  endpoint: z.string().optional(),
+  updateId: z.string().optional(),
+  /** As Last-Event-ID, for a first connection. */
+  after: z.coerce.number().int().nonnegative().optional(),
+});
+
+const LastEventId = z.object({ "last-event-id": z.coerce.number().int().nonnegative().optional().catch(undefined) });
+/** Stored events of one query while a client catches up. */
+const CATCH_UP_ROWS = 500;
+
+/** Adds the route; returns how many clients listen, for the metrics. */
+export function eventRoutes(app: Api, { stores }: ApiParts, options: EventFeedOptions = {}): () => number {
+  const clients = new Set<ServerResponse>();
+  app.addHook("preClose", async () => {
+    for (const client of clients) client.end();
+  });
+  app.get(
+    "/events",
+    {
+      schema: {
+        tags: ["events"],
+        summary: "Live events (text/event-stream)",
+        querystring: FeedQuery,
+        headers: LastEventId,
+      },
+    },
+    async (request, reply) => {
+      if (clients.size >= (options.clientCount ?? 500))
+        throw new EnvironmentError("TOO_MANY_LISTENERS", "too many clients listen to events");
+      const { after, ...filter } = request.query;
+      const afterId = request.headers["last-event-id"] ?? after ?? (await stores.events.newestId());
+      reply.hijack();
+      const client = reply.raw;
+      clients.add(client);
+      client.once("close", () => clients.delete(client));
+      client.writeHead(200, {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+      });
+      await new Feed(client, { events: stores.events, filter, options }).run(afterId).catch(() => client.destroy());
+    },
+  );
+  return () => clients.size;
+}
+
+interface FeedParts {
+  readonly events: EventStore;
+  readonly filter: EventFilter;
+  readonly options: EventFeedOptions;
+}
+
+class Feed {
+  readonly #client: ServerResponse;
+  readonly #parts: FeedParts;
+  readonly #bufferBytes: number;
+  #sentId = 0;
+  #isCatchingUp = true;
+  #heldBytes = 0;
+
+  constructor(client: ServerResponse, parts: FeedParts) {
+    this.#client = client;
+    this.#parts = parts;
+    this.#bufferBytes = parts.options.bufferBytes ?? 2 ** 20;
+  }
+
+  async run(afterId: number): Promise<void> {
+    const { events, options } = this.#parts;
+    this.#sentId = afterId;
+    // The id alone is no event, but it is what the client resumes from.
+    this.#client.write(`retry: 2000\nid: ${afterId}\n\n`);
+    const live: Event[] = [];
+    const unsubscribe = events.subscribe((event) => this.#onLive(event, live));
+    const heartbeat = setInterval(() => this.#send(":\n\n"), options.heartbeatMs ?? 15_000);
+    this.#client.once("close", () => {
+      unsubscribe();
+      clearInterval(heartbeat);
+    });
+    await this.#catchUp();
+    this.#isCatchingUp = false;
+    for (const event of live) this.#onLive(event, live);
+  }
+
+  async #catchUp(): Promise<void> {
+    for (;;) {
+      const stored = await this.#parts.events.after({ ...this.#parts.filter, afterId: this.#sentId }, CATCH_UP_ROWS);
+      for (const event of stored) {
+        this.#sentId = event.id;
+        const hasRoom = this.#client.write(encode(event));
+        if (!hasRoom) await drained(this.#client);
+      }
+      if (stored.length < CATCH_UP_ROWS || this.#client.destroyed) return;
+    }
+  }
+
+  #onLive(event: Event, live: Event[]): void {
+    const { endpoint, updateId } = this.#parts.filter;
+    if (endpoint !== undefined && event.endpoint !== endpoint) return;
+    if (updateId !== undefined && event.updateId !== updateId) return;
+    if (this.#isCatchingUp) {
+      // Progress is out of date by the time the client has caught up.
+      if (event.kind === "update.progress") return;
+      live.push(event);
+      this.#heldBytes += 200 + event.sentence.length;
+      if (this.#heldBytes > this.#bufferBytes) this.#client.destroy();
+      return;
+    }
+    if (event.kind !== "update.progress") {
+      if (event.id <= this.#sentId) return;
+      this.#sentId = event.id;
+    }
+    this.#send(encode(event));
+  }
+
+  #send(text: string): void {
+    if (this.#client.writableLength > this.#bufferBytes) this.#client.destroy();
+    else if (!this.#client.destroyed) this.#client.write(text);
+  }
+}
+
+/** Progress carries no id: there is nothing to resume from. */
+function encode(event: Event): string {
+  const id = event.kind === "update.progress" ? "" : `id: ${event.id}\n`;
+  return `${id}data: ${JSON.stringify(event)}\n\n`;
+}
+
+/** Resolves when the client has room again, or has gone. */
+function drained(client: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      client.off("drain", done);
+      client.off("close", done);
+      resolve();
+    };
+    client.on("drain", done);
+    client.on("close", done);
+    if (client.destroyed) done();
+  });
+}

@@ -1,0 +1,23 @@
+/** What every group of routes is given. */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import type { ServeConfig } from "../config.ts";
+import type { Stores } from "../store/ports.ts";
+import type { UpdateCommands } from "./ports.ts";
+
+export interface ApiParts {
+  readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes">;
+  readonly stores: Stores;
+  readonly commands: UpdateCommands;
+}
+
+/** Fastify with our schemas as its types. */
+export type Api = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;

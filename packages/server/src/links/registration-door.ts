@@ -1,0 +1,82 @@
+/** The registration interface, `/rd`: requests in, inputs of the registry out, and the answers (LwM2M 1.2 §6.4.3). */
+import { randomBytes } from "node:crypto";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
+import { type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, textOption, uintOption } from "@airlift/protocol/coap/options";
+import { EMPTY } from "@airlift/protocol/lib/bytes";
+import { PeerError } from "@airlift/protocol/lib/errors";
+import {
+  type Registration as DeviceRegistration,
+  decodeRegister,
+  decodeUpdate,
+  locationOf,
+  type RegistrationUpdate,
+  registrationIdIn,
+} from "@airlift/protocol/lwm2m/registration";
+import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import type { RegistrationChange, RegistrationRequest } from "../fleet/registration.ts";
+import type { RegistryInput, RegistryOutput } from "../fleet/registry.ts";
+import { refusalOf } from "./lwm2m-messages.ts";
+
+/** A device that finds the registry full asks again after this time (Max-Age of 5.03, RFC 7252 §5.9.3.4). */
+const FULL_RETRY_S = 60;
+
+/** What a request at `/rd` means, or the answer that refuses it. */
+export function readRegistrationRequest(
+  request: Lwm2mRequest,
+  from: { readonly address: string; readonly utcMs: number },
+): RegistryInput | CoapResponse {
+  try {
+    if (request.uriPath.length === 1) {
+      if (request.code !== METHOD.post) return createResponse(CODE.methodNotAllowed);
+      const id = randomBytes(8).toString("hex");
+      return { kind: "register", id, ...from, request: requestFrom(decodeRegister(request)) };
+    }
+    const id = registrationIdIn(request.uriPath);
+    if (id === undefined) return createResponse(CODE.notFound);
+    if (request.code === METHOD.delete) return { kind: "deregister", id };
+    if (request.code !== METHOD.post && request.code !== METHOD.put) return createResponse(CODE.methodNotAllowed);
+    return { kind: "update", id, ...from, change: changeFrom(decodeUpdate(request)) };
+  } catch (error) {
+    if (error instanceof PeerError) return refusalOf(error);
+    throw error;
+  }
+}
+
+/** The answer to what the registry made of a request. */
+export function registrationAnswer(output: RegistryOutput): CoapResponse {
+  switch (output.kind) {
+    case "registered": {
+      const location = locationOf(output.registration.id).map((part) => textOption(OPTION.locationPath, part));
+      return createResponse(CODE.created, EMPTY, location);
+    }
+    case "updated":
+      return createResponse(CODE.changed);
+    case "deregistered":
+    case "expired":
+      return createResponse(CODE.deleted);
+    case "unknown":
+      return createResponse(CODE.notFound);
+    case "full":
+      return createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, FULL_RETRY_S)]);
+  }
+}
+
+function requestFrom(registration: DeviceRegistration): RegistrationRequest {
+  const { endpoint, lifetimeS, lwm2mVersion, binding, queueMode, objects } = registration;
+  if (endpoint === undefined) {
+    // A name may be left to the security layer (LwM2M 1.1 §6.2.1), and plain UDP has none.
+    throw new PeerError("REGISTRATION", "a device without credentials has to name its endpoint");
+  }
+  return { endpoint, lifetimeS, lwm2mVersion, binding, queueMode, objects };
+}
+
+function changeFrom(update: RegistrationUpdate): RegistrationChange {
+  const { lifetimeS, binding, queueMode, objects } = update;
+  return {
+    ...(lifetimeS === undefined ? {} : { lifetimeS }),
+    ...(binding === undefined ? {} : { binding }),
+    ...(queueMode === undefined ? {} : { queueMode }),
+    ...(objects === undefined ? {} : { objects }),
+  };
+}

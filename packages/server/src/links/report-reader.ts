@@ -1,0 +1,59 @@
+/** Asks devices that have just registered what they run; a few at a time, so that a fleet that wakes at once is not a flood. */
+import { AirliftError } from "@airlift/protocol/lib/errors";
+import type { Logger } from "pino";
+import type { DeviceReport } from "../delivery/report.ts";
+import type { Registration } from "../fleet/registration.ts";
+import type { DeviceLink } from "./device-link.ts";
+
+/** Devices asked at once. With 100 ms round trips this reads some 600 devices a second. */
+const AT_ONCE = 200;
+
+/** Devices that may wait for their turn; one beyond is asked when it registers next. */
+const WAITING_LIMIT = 100_000;
+
+export class ReportReader {
+  readonly #link: DeviceLink;
+  readonly #log: Logger;
+  readonly #onReport: (endpoint: string, report: DeviceReport) => void;
+  /** By endpoint, so that a device that registers again while it waits is asked once, at its new address. */
+  readonly #waiting = new Map<string, Registration>();
+  #runningCount = 0;
+
+  constructor(link: DeviceLink, log: Logger, onReport: (endpoint: string, report: DeviceReport) => void) {
+    this.#link = link;
+    this.#log = log;
+    this.#onReport = onReport;
+  }
+
+  read(registration: Registration): void {
+    if (this.#waiting.size < WAITING_LIMIT || this.#waiting.has(registration.endpoint)) {
+      this.#waiting.set(registration.endpoint, registration);
+      this.#next();
+    } else this.#log.warn({ endpoint: registration.endpoint }, "too many devices wait to be read");
+  }
+
+  close(): void {
+    this.#waiting.clear();
+  }
+
+  #next(): void {
+    const [registration] = this.#waiting.values();
+    if (registration === undefined || this.#runningCount >= AT_ONCE) return;
+    this.#waiting.delete(registration.endpoint);
+    this.#runningCount += 1;
+    this.#readOne(registration).finally(() => {
+      this.#runningCount -= 1;
+      this.#next();
+    });
+  }
+
+  async #readOne(registration: Registration): Promise<void> {
+    const { endpoint } = registration;
+    try {
+      this.#onReport(endpoint, await this.#link.readReport(registration));
+    } catch (error) {
+      if (error instanceof AirliftError) this.#log.debug({ endpoint, code: error.code }, "a device did not report");
+      else this.#log.error({ error, endpoint }, "reading a device failed");
+    }
+  }
+}

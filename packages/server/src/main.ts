@@ -1,0 +1,93 @@
+/** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+import { UsageError } from "@airlift/protocol/lib/errors";
+import type { Logger } from "pino";
+import { Gauge, Registry } from "prom-client";
+import { createApi } from "./api/create-api.ts";
+import { listen } from "./api/listen.ts";
+import { isLoopbackHost, type ServeConfig } from "./config.ts";
+import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
+import { Lwm2mServer } from "./links/lwm2m-server.ts";
+import { openStores } from "./store/stores.ts";
+
+export interface RunningServer {
+  /** Base URL of API and status page, "http://127.0.0.1:8080". */
+  readonly httpUrl: string;
+  /** UDP port of CoAP. */
+  readonly coapPort: number;
+  /** Ends what was started, in the reverse order; updates under way are taken up by the next start. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts everything `airlift serve` consists of.
+ *
+ * @throws {UsageError} NO_TOKENS, TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE
+ * @throws {EnvironmentError} PORT_IN_USE, SOCKET_BIND, DATABASE_AWAY, DATABASE_START
+ */
+export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
+  assertNoAuth(config);
+  const opened: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const end of opened.splice(0).reverse()) await end();
+  };
+  try {
+    const trusted = await loadTrustedKeys(config.trustedKeyFiles);
+    const stores = await openStores({
+      dataDir: config.dataDir,
+      databaseUrl: config.databaseUrl,
+      maxImageBytes: config.maxImageBytes,
+      inspect: inspectWith(trusted),
+      onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
+    });
+    opened.push(() => stores.close());
+    let httpPort = config.httpPort;
+    const lwm2m = await Lwm2mServer.open({
+      stores,
+      log,
+      udp: { host: config.host, port: config.coapPort },
+      publicHost: config.publicHost,
+      httpPort: () => httpPort,
+    });
+    opened.push(() => lwm2m.close());
+    const metrics = new Registry();
+    describeFleet(metrics, lwm2m);
+    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics });
+    opened.push(async () => void (await app.close()));
+    const httpUrl = await listen(app, config.httpHost, config.httpPort);
+    httpPort = Number(new URL(httpUrl).port);
+    log.info({ httpUrl, coapPort: lwm2m.address.port }, "serving");
+    return { httpUrl, coapPort: lwm2m.address.port, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** There are no tokens yet: requests without any are served only where the operator says so, and only on this machine. */
+function assertNoAuth({ noAuth, httpHost }: ServeConfig): void {
+  if (noAuth && isLoopbackHost(httpHost)) return;
+  throw new UsageError(
+    "NO_TOKENS",
+    "start with --no-auth: requests carry no token yet, so the API serves this machine only",
+  );
+}
+
+function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
+  const registers = [metrics];
+  new Gauge({
+    name: "airlift_registered_devices",
+    help: "Devices whose registration has not ended",
+    registers,
+    collect() {
+      this.set(lwm2m.registrationCount);
+    },
+  });
+  new Gauge({
+    name: "airlift_running_updates",
+    help: "Updates that are under way",
+    registers,
+    collect() {
+      this.set(lwm2m.engine.runningCount);
+    },
+  });
+}
