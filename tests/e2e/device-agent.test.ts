@@ -1,13 +1,18 @@
 /** The update agent against a scripted server, over real sockets of this machine. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, test } from "node:test";
 import { createUpdateAgent, type UpdateAgent } from "@airlift/device/agent";
 import type { AgentEvent, UpdateAgentOptions } from "@airlift/device/agent-options";
+import { DEFAULT_PULL_POLICY } from "@airlift/device/transfer/pull";
 import { createRequest } from "@airlift/protocol/coap/exchange";
 import { decodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { METHODS, requestOf } from "@airlift/protocol/lwm2m/request";
+import { seeded } from "@airlift/sim/world";
 import { createMemoryDevice, type MemoryDevice } from "./memory-handlers.ts";
 import { codeText, formatOf, openScriptedServer, type ScriptedServer } from "./scripted-server.ts";
 
@@ -225,4 +230,42 @@ test("a stranger is told nothing", async () => {
   const response = await stranger.coap.request(server.device(), createRequest("get", "/3/0/0"));
   assert.equal(codeText(response.code), "4.01");
   await stranger.close();
+});
+
+test("a pull over HTTP, cut off once: resumed by Range and If-Match", async () => {
+  const bytes = Uint8Array.from(randomBytes(200_000)).fill(1, 0, 1);
+  const asked: string[] = [];
+  const files = createServer((request, response) => {
+    asked.push(`${request.headers.range ?? "all"} ${request.headers["if-match"] ?? "any"}`);
+    const from = Number(/bytes=([0-9]+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    const range = from > 0 ? { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` } : {};
+    response.writeHead(from > 0 ? 206 : 200, { etag: '"v1"', "content-length": bytes.length - from, ...range });
+    if (from > 0) response.end(bytes.subarray(from));
+    else response.write(bytes.subarray(0, 100_000), () => response.destroy());
+  }).listen(0, "127.0.0.1");
+  await once(files, "listening");
+  const { port } = files.address() as AddressInfo;
+  await start({ pullPolicy: { ...DEFAULT_PULL_POLICY, firstDelayMs: 1 } });
+  await server.write("/5/0/1", `http://127.0.0.1:${port}/a`);
+  await state("downloaded");
+  files.close();
+  assert.deepEqual(device.image(), bytes);
+  assert.equal(asked[0], "all any");
+  assert.match(asked[1] ?? "", /^bytes=[1-9][0-9]*- "v1"$/);
+});
+
+test("on a link that loses a tenth of all datagrams, a push and a pull arrive whole", async () => {
+  const random = seeded(20_261_121);
+  const lose = (): boolean => random() < 0.1;
+  await server.close();
+  server = await openScriptedServer(lose);
+  const transmission = { ackTimeoutMs: 100, ackRandomFactor: 1.5, maxRetransmit: 8 };
+  await start({ transmission, loss: lose });
+  assert.equal(await server.push(IMAGE), "2.04");
+  assert.deepEqual(device.image(), IMAGE);
+  assert.equal(await server.write("/5/0/1", ""), "2.04");
+  server.files.set("a", { bytes: IMAGE, etag: 1 });
+  await server.write("/5/0/1", `${server.uri}/fw/a`);
+  await state("downloaded");
+  assert.deepEqual(device.image(), IMAGE);
 });

@@ -32,7 +32,7 @@ import { FACTORY, fromStore } from "./update/persisted.ts";
 import { type UpdateRequest, UpdateRunner } from "./update-runner.ts";
 
 /** What this agent can fetch by itself. */
-const PULL_SCHEMES: readonly PullScheme[] = ["coap"];
+const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https"];
 const UPDATE_RESULT: Path = [FIRMWARE_UPDATE_ID, 0, 5];
 
 export interface UpdateAgent {

@@ -9,6 +9,7 @@ import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
 import type { CoapClient } from "@airlift/runtime/coap";
 import { type Driven, drive } from "@airlift/runtime/drive";
+import { pullHttp } from "@airlift/runtime/http-ranges";
 import { resolveUdpPeer, type UdpPeer } from "@airlift/runtime/udp";
 import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
 import { Pull, type PullInput, type PullOutput, type PullPolicy } from "./transfer/pull.ts";
@@ -122,7 +123,14 @@ export class Puller {
     }
   }
 
-  async #fetch(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
+  #fetch(active: Active, offset: number, etag: Uint8Array | undefined): Promise<unknown> {
+    const { scheme } = active.parts;
+    return scheme === "http" || scheme === "https"
+      ? this.#fetchHttp(active, offset, etag)
+      : this.#fetchCoap(active, offset, etag);
+  }
+
+  async #fetchCoap(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
     const { parts, abort } = active;
     const { client, transmission, blockBytes } = this.#options;
     const peer = await resolveUdpPeer(parts.host, parts.port);
@@ -136,6 +144,24 @@ export class Puller {
       blockBytes,
       signal: abort.signal,
       onStart: (start) => this.#answered(active, start.etag, start.sizeBytes),
+    });
+  }
+
+  async #fetchHttp(active: Active, fromOffset: number, etag: Uint8Array | undefined): Promise<void> {
+    let at = fromOffset;
+    await pullHttp({
+      uri: active.uri,
+      fromOffset,
+      ...(etag && { etag }),
+      signal: active.abort.signal,
+      onOrigin: (origin) => {
+        at = origin.offset;
+        this.#answered(active, origin.etag, origin.sizeBytes);
+      },
+      write: async (bytes) => {
+        await this.#chunk(active, at, bytes);
+        at += bytes.length;
+      },
     });
   }
 
@@ -163,6 +189,9 @@ export class Puller {
   }
 }
 
+/** Too Many Requests, Service Unavailable. */
+const BUSY_STATUS: ReadonlySet<unknown> = new Set([429, 503]);
+
 /** @param isResumed A server that does not know the part asked for has another image by now. */
 function failureOf(error: unknown, isResumed: boolean): { failure: PullFailure; retryAfterMs?: number } {
   if (error instanceof CoapRefusal) return refusalOf(error, isResumed);
@@ -177,7 +206,18 @@ function failureOf(error: unknown, isResumed: boolean): { failure: PullFailure; 
     case "COAP_UNREACHABLE":
     case "COAP_OVERLOADED":
     case "COAP_RESET":
+    case "CONNECTION_LOST":
+    case "IDLE_TIMEOUT":
+    case "TLS_FAILED":
       return { failure: "connection" };
+    case "NOT_FOUND":
+      return { failure: "notFound" };
+    case "HTTP_STATUS":
+      return { failure: BUSY_STATUS.has(error.facts["status"]) ? "busy" : "refused" };
+    case "HTTP_RANGE":
+      return { failure: isResumed ? "changed" : "refused" };
+    case "HTTP_URI":
+      return { failure: "badUri" };
     default:
       return { failure: "refused" };
   }

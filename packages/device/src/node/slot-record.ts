@@ -3,7 +3,7 @@ import { type HashAlgorithm, hashOf, type ImageCrypto } from "@airlift/protocol/
 import { decodeUtf8, encodeUtf8, toHex } from "@airlift/protocol/lib/bytes";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { UpdateResult } from "@airlift/protocol/update/firmware-update";
-import type { SlotFiles } from "../ports.ts";
+import type { SlotFiles, UpdateNotes } from "../ports.ts";
 
 export type SlotName = "a" | "b";
 
@@ -42,6 +42,7 @@ export interface SlotRecord {
     readonly state: "idle" | "downloading" | "downloaded" | "updating";
     readonly result: UpdateResult;
     readonly uri?: string;
+    readonly notes?: UpdateNotes;
   };
   /** The highest security counter that was confirmed here; no image with a lower one gets in. */
   readonly securityCounter: number;

@@ -181,11 +181,11 @@ class DeviceSlots implements Slots {
     return download?.isComplete ? contents[otherSlot(active)] : undefined;
   }
 
-  async #save({ state, result, uri }: PersistedUpdate): Promise<void> {
+  async #save({ state, result, uri, notes }: PersistedUpdate): Promise<void> {
     this.#booted();
     await this.#records.change((record) => ({
       ...record,
-      update: { state, result, ...(uri !== undefined && { uri }) },
+      update: { state, result, ...(uri !== undefined && { uri }), ...(notes && { notes }) },
     }));
   }
 
@@ -206,23 +206,19 @@ function factoryRecord({ factorySecurityCounter = 0 }: SlotsOptions): SlotRecord
 }
 
 function persistedUpdate({ update, download }: SlotRecord): PersistedUpdate {
-  const uri = update.uri === undefined ? {} : { uri: update.uri };
+  const { state: _state, result: _result, ...kept } = update;
   switch (update.state) {
     case "idle":
-      return { state: "idle", result: update.result, ...uri };
+      return { state: "idle", result: update.result, ...kept };
     case "downloaded":
-      return { state: "downloaded", result: resultOfDownloaded(update.result), ...uri };
+      return { state: "downloaded", result: update.result, ...kept };
     case "updating":
-      return { state: "updating", result: "initial", ...uri };
+      return { state: "updating", result: "initial", ...kept };
     case "downloading": {
       const isThis = download !== undefined && download.uri === update.uri && !download.isComplete;
       const etag = isThis && download.etag !== undefined ? fromHex(download.etag) : undefined;
       const offset = isThis ? download.offset : 0;
-      return { state: "downloading", result: "initial", uri: update.uri ?? "", offset, ...(etag && { etag }) };
+      return { ...kept, state: "downloading", result: "initial", uri: update.uri ?? "", offset, ...(etag && { etag }) };
     }
   }
-}
-
-function resultOfDownloaded(result: SlotRecord["update"]["result"]): "initial" | "failed" | "deferred" {
-  return result === "failed" || result === "deferred" ? result : "initial";
 }
