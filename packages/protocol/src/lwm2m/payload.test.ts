@@ -169,6 +169,17 @@ test("SenML and LwM2M JSON keep the times of measurements (RFC 8428 §4.5.3)", (
 
 const NOTHING: Models = createModels([]);
 
+test("§6.4.6: a Send carries values of several objects, below the root", () => {
+  const entries: Entry[] = [
+    { path: [5, 0, 3], value: 2 },
+    { path: [5, 0, 5], value: 0 },
+    { path: [3, 0, 3], value: "1.1.10" },
+  ];
+  const context = { base: [], models: STANDARD_MODELS };
+  for (const format of [CONTENT_FORMATS.senmlJson, CONTENT_FORMATS.senmlCbor, CONTENT_FORMATS.lwm2mCbor])
+    assert.deepEqual(decodePayload(format, encodePayload(format, entries, context), context), entries);
+});
+
 test("CBOR strings may come in chunks (RFC 8949 §3.2.3)", () => {
   const decode = (path: Path, hex: string) =>
     decodePayload(60, fromHex(hex) ?? new Uint8Array(), { base: path, models: STANDARD_MODELS })[0]?.value;

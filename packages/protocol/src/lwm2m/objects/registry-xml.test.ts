@@ -60,8 +60,8 @@ test("a file of the registry becomes an object model", () => {
     ],
   );
 });
-test("without a version an object is 1.0, and it may have no resources", () => {
-  const [model] = parseRegistryXml(object("", ""));
+test("without a version an object is 1.0, and it may have no resources; a byte order mark does no harm", () => {
+  const [model] = parseRegistryXml(`\uFEFF${object("", "")}`);
   assert.deepEqual([model.version, model.resources.size], ["1.0", 0]);
 });
 
