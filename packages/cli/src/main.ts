@@ -2,12 +2,14 @@
 /** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { registerDevice } from "./commands/device.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
 import { registerDevices } from "./commands/devices.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
+import { registerServe } from "./commands/serve.ts";
 import { registerUpdate } from "./commands/update.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
@@ -33,7 +35,8 @@ function createProgram(): Command {
   addGlobalOptions(program);
   const image = program.command("image").description("the images in the server's store");
   for (const register of [registerImageAdd, registerImageList, registerImageShow, registerImageKeygen]) register(image);
-  for (const register of [registerDevices, registerDeviceShow, registerUpdate]) register(program);
+  const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice];
+  for (const register of rest) register(program);
   return program;
 }
 
