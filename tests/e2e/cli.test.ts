@@ -48,6 +48,7 @@ async function startApi(port: number): Promise<void> {
     start: async (update: Update) => void play(update),
     apply: async () => {},
     cancel: async () => {},
+    onFetched: () => {},
   };
   const config = { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20 };
   api = await createApi({ config, stores: scratch.stores, commands, log: pino({ level: "silent" }) });
@@ -169,9 +170,8 @@ test("a restart of the server does not end the command: it resumes where the fee
   await waiting.untilErr(/transferring/);
   await api.close();
   await waiting.untilErr(/lost the connection/);
-  const [update] = await scratch.stores.updates
-    .unfinished()
-    .then((all) => all.filter((one) => one.endpoint === "survives"));
+  const unfinished = await scratch.stores.updates.unfinished();
+  const update = unfinished.map((one) => one.update).find(({ endpoint }) => endpoint === "survives");
   assert.ok(update);
   await scratch.stores.updates.transition(update.id, { sentence: "meanwhile" });
   await startApi(Number(new URL(url).port));
