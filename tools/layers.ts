@@ -83,6 +83,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "cli/",
     "node:",
     "commander",
+    "pino",
     "cli-progress",
     "picocolors",
     "eventsource-parser",

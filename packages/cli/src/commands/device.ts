@@ -22,7 +22,6 @@ export function registerDevice(program: Command): void {
     .option("--block-size <bytes>", "largest block: 16 … 1024")
     .option("--methods <methods>", "how firmware may come: push, pull or both", "both")
     .option("--loss <share>", "lose this share of all datagrams, to try a bad link", "0")
-    .option("--json", "one JSON document a line on stdout")
     .action(async (_: unknown, command: Command) => {
       process.exitCode = await run(command.optsWithGlobals<RawDeviceOptions>());
     });

@@ -84,19 +84,23 @@ export function isCritical(optionNumber: number): boolean {
  * @see RFC 7252 §5.4.1, §5.4.3, §5.4.5
  */
 export function acceptableOptions(options: readonly CoapOption[]): readonly CoapOption[] | number {
-  let dropped: Set<CoapOption> | undefined;
+  let kept: CoapOption[] | undefined;
   let before = -1;
-  for (const option of options) {
-    const known = RULES.get(option.number);
-    const { length } = option.value;
-    const isRepeated = option.number === before;
+  for (let i = 0; i < options.length; i += 1) {
+    const option = options[i] as CoapOption;
+    const isKnown = isAsItsRuleSays(option, option.number === before);
     before = option.number;
-    if (known && length >= known.minLength && length <= known.maxLength && (known.repeatable || !isRepeated)) continue;
-    if (isCritical(option.number)) return option.number;
-    dropped ??= new Set();
-    dropped.add(option);
+    if (isKnown) kept?.push(option);
+    else if (isCritical(option.number)) return option.number;
+    else kept ??= options.slice(0, i);
   }
-  return dropped === undefined ? options : options.filter((option) => !dropped.has(option));
+  return kept ?? options;
+}
+
+function isAsItsRuleSays({ number, value }: CoapOption, isRepeated: boolean): boolean {
+  const known = RULES.get(number);
+  if (known === undefined || value.length < known.minLength || value.length > known.maxLength) return false;
+  return known.repeatable || !isRepeated;
 }
 
 /** The first option of this number. */

@@ -1,5 +1,6 @@
 /** One CBOR data item (RFC 8949) with bounds, for the three formats built on it. */
-import { decode, encode, type TagDecoder, Tagged, type Token, Tokenizer } from "cborg";
+import { decode, encode, type TagDecoder, Tagged, Token, Tokenizer, Type } from "cborg";
+import { concat, decodeUtf8, EMPTY } from "../lib/bytes.ts";
 import { PeerError } from "../lib/errors.ts";
 
 export interface CborBounds {
@@ -47,13 +48,20 @@ const TAGS: Record<number, TagDecoder> = {
   4: (content) => {
     const fraction = content();
     const [exponent, mantissa] = Array.isArray(fraction) && fraction.length === 2 ? fraction : [];
-    if (typeof exponent !== "number" || !["number", "bigint"].includes(typeof mantissa))
-      throw new PeerError("CBOR", "a decimal fraction is an exponent and a mantissa");
-    return Number(`${mantissa}e${exponent}`);
+    const value = isInteger(exponent) && isInteger(mantissa) ? Number(`${mantissa}e${exponent}`) : Number.NaN;
+    if (!Number.isFinite(value)) throw new PeerError("CBOR", "not a decimal fraction");
+    return value;
   },
 };
 
-/** Stops before the library's recursion goes deeper, or its work longer, than the format can need. */
+function isInteger(item: unknown): item is number | bigint {
+  return typeof item === "bigint" || Number.isInteger(item);
+}
+
+/**
+ * Stops before the library's recursion goes deeper, or its work longer, than the format can need; reads strings in
+ * chunks, which the library does not; and takes text as strictly as RFC 8949 §3.1 asks.
+ */
 class BoundedTokenizer extends Tokenizer {
   readonly #bounds: CborBounds;
   /** Items still missing in each open container; `Infinity` until its break. */
@@ -61,17 +69,37 @@ class BoundedTokenizer extends Tokenizer {
   #items = 0;
 
   constructor(payload: Uint8Array, bounds: CborBounds) {
-    super(plain(payload), { allowIndefinite: true, allowUndefined: true, allowBigInt: true });
+    super(plain(payload), { allowIndefinite: true, allowUndefined: true, allowBigInt: true, retainStringBytes: true });
     this.#bounds = bounds;
   }
 
   override next(): Token {
-    const token = super.next();
-    this.#items += 1;
-    if (this.#items > this.#bounds.maxItems) throw new PeerError("CBOR", "too many items", { ...this.#bounds });
+    const head = this.data[this._pos];
+    const isChunked = head === CHUNKED_BYTES || head === CHUNKED_TEXT;
+    const token = isChunked ? this.#joinChunks(head === CHUNKED_BYTES ? Type.bytes : Type.string) : this.#one();
     this.#count(token);
     if (this.#missing.length > this.#bounds.maxDepth) throw new PeerError("CBOR", "too deep", { ...this.#bounds });
     return token;
+  }
+
+  #one(): Token {
+    const token = super.next();
+    this.#items += 1;
+    if (this.#items > this.#bounds.maxItems) throw new PeerError("CBOR", "too many items", { ...this.#bounds });
+    if (token.byteValue !== undefined) token.value = strictText(token.byteValue);
+    return token;
+  }
+
+  /** A string of definite strings up to a break, as one (RFC 8949 §3.2.3). */
+  #joinChunks(type: Type): Token {
+    const chunks: Uint8Array[] = [];
+    this._pos += 1;
+    for (let chunk = this.#one(); !Type.equals(chunk.type, Type.break); chunk = this.#one()) {
+      if (!Type.equals(chunk.type, type)) throw new PeerError("CBOR", "chunks of another type");
+      chunks.push(type === Type.bytes ? (chunk.value as Uint8Array) : (chunk.byteValue ?? EMPTY));
+    }
+    const whole = concat(chunks);
+    return new Token(type, type === Type.bytes ? whole : strictText(whole), 0);
   }
 
   #count({ type, value }: Token): void {
@@ -95,6 +123,15 @@ class BoundedTokenizer extends Tokenizer {
     const innermost = this.#missing.length - 1;
     if (innermost >= 0) this.#missing[innermost] = (this.#missing[innermost] ?? 0) - 1;
   }
+}
+
+const CHUNKED_BYTES = 0x5f;
+const CHUNKED_TEXT = 0x7f;
+
+function strictText(bytes: Uint8Array): string {
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw new PeerError("CBOR", "not UTF-8", { sizeBytes: bytes.length });
+  return text;
 }
 
 /** `value` in preferred serialization, map entries in their own order, floats as short as they are exact. */

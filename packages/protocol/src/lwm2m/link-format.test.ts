@@ -45,6 +45,8 @@ for (const text of [
   "</1/0>;a=",
   "</1> </2>",
   "<<1>>",
+  "</\u0001>",
+  "</1/0>;a=\u0001",
   ",",
 ]) {
   test(`refused: ${text}`, () => {
@@ -54,11 +56,12 @@ for (const text of [
     );
   });
 }
-test("links are bounded", () => {
-  assert.throws(
-    () => parseLinks("</1>,</2>,</3>", 2),
-    (error) => error instanceof PeerError && error.code === "TOO_MANY",
-  );
+test("links are bounded, and the attributes of each", () => {
+  for (const text of ["</1>,</2>,</3>", `</1>${";a".repeat(65)}`])
+    assert.throws(
+      () => parseLinks(text, 2),
+      (error) => error instanceof PeerError && error.code === "TOO_MANY",
+    );
 });
 test("what the format cannot hold is not written", () => {
   assert.throws(() => formatLinks([{ target: "/>", attributes: [] }]), UsageError);
@@ -69,7 +72,7 @@ test("what was formatted parses back, unchanged", () => {
   const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,6}$/);
   const attribute: fc.Arbitrary<LinkAttribute> = fc.oneof(
     name.map((of) => bare(of)),
-    fc.tuple(name, fc.stringMatching(/^[^\s",;\\<>]{1,8}$/)).map(([of, value]) => bare(of, value)),
+    fc.tuple(name, fc.stringMatching(/^[^\s\p{Cc}",;\\<>]{1,8}$/u)).map(([of, value]) => bare(of, value)),
     fc.tuple(name, fc.string({ unit: "grapheme", maxLength: 10 })).map(([of, value]) => quoted(of, value)),
   );
   const link: fc.Arbitrary<Link> = fc.record(

@@ -20,6 +20,9 @@ export interface Link {
 /** How many links a peer may send in one list. */
 export const DEFAULT_MAX_LINKS = 1_024;
 
+/** How many attributes one link may have; LwM2M defines fewer than twenty. */
+const MAX_ATTRIBUTES = 64;
+
 /** The value of the first attribute called `name`; empty for a bare one, `undefined` when there is none. */
 export function attributeOf(link: Link, name: string): string | undefined {
   const found = link.attributes.find((attribute) => attribute.name === name);
@@ -49,7 +52,7 @@ function formatAttribute({ name, value, quoted }: LinkAttribute): string {
   return `;${name}=${value}`;
 }
 const ATTRIBUTE_NAME = /^[A-Za-z0-9!#$&+\-.^_`|~*]+$/;
-const BARE_VALUE = /^[^\s",;\\<>]+$/;
+const BARE_VALUE = /^[^\s\p{Cc}",;\\<>]+$/u;
 
 /**
  * Reads a list of links; blanks around separators and an empty list are accepted.
@@ -77,9 +80,12 @@ export function parseLinks(text: string, maxLinks: number = DEFAULT_MAX_LINKS): 
 }
 
 function readLink(scanner: Scanner): Link {
-  const target = scanner.take(/\s*<([^<>]*)>/y, "a target in angle brackets");
+  const target = scanner.take(/\s*<([^<>\p{Cc}]*)>/uy, "a target in angle brackets");
   const attributes: LinkAttribute[] = [];
-  while (scanner.skip(";")) attributes.push(readAttribute(scanner));
+  while (scanner.skip(";")) {
+    if (attributes.length >= MAX_ATTRIBUTES) throw new PeerError("TOO_MANY", "too many attributes", { target });
+    attributes.push(readAttribute(scanner));
+  }
   return { target, attributes };
 }
 
@@ -87,7 +93,7 @@ function readAttribute(scanner: Scanner): LinkAttribute {
   const name = scanner.take(/\s*([A-Za-z0-9!#$&+\-.^_`|~*]+)/y, "an attribute name");
   if (!scanner.skip("=")) return { name, value: undefined, quoted: false };
   if (!scanner.isAt('"'))
-    return { name, value: scanner.take(/\s*([^\s",;\\<>]+)/y, "an attribute value"), quoted: false };
+    return { name, value: scanner.take(/\s*([^\s\p{Cc}",;\\<>]+)/uy, "an attribute value"), quoted: false };
   const value = scanner.take(/\s*"([^"\\]*(?:\\.[^"\\]*)*)"/sy, "a closing quote");
   return { name, value: value.replace(/\\(.)/gs, "$1"), quoted: true };
 }

@@ -56,7 +56,7 @@ function readField(field: string, value: CborValue): CborValue {
 }
 
 const isText = (value: CborValue): boolean => typeof value === "string";
-const isNumber = (value: CborValue): boolean => typeof value === "number";
+const isNumber = (value: CborValue): boolean => Number.isFinite(value);
 const SHAPES: Readonly<Record<keyof SenmlRecord, (value: CborValue) => boolean>> = {
   bn: isText,
   n: isText,

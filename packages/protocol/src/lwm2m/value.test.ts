@@ -18,6 +18,16 @@ test("appendix C: integers take 1, 2, 4 or 8 octets, as few as hold them", () =>
     [1, 2, 2, 4, 4, 8, 8],
   );
 });
+test("appendix C: the ends of each width read back, signed and unsigned", () => {
+  const bits = [7n, 8n, 15n, 16n, 31n, 32n, 63n];
+  const magnitudes = bits.flatMap((width) => [2n ** width - 1n, 2n ** width]);
+  for (const value of [...magnitudes, UINT64_MAX].map(narrowInteger))
+    assert.equal(decodeTlvValue("unsigned", encodeTlvValue("unsigned", value)), value);
+  for (const value of [...magnitudes.filter((of) => of <= INT64_MAX), ...magnitudes.map((of) => -of)].map(
+    narrowInteger,
+  ))
+    assert.equal(decodeTlvValue("integer", encodeTlvValue("integer", value)), value);
+});
 test("appendix C: floats take 4 octets where those are exact", () => {
   assert.equal(encodeTlvValue("float", 0.5).length, 4);
   assert.equal(encodeTlvValue("float", 0.1).length, 8);

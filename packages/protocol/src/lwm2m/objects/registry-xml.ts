@@ -44,7 +44,7 @@ const parser = new XMLParser({
 
 function parse(text: string): Element {
   try {
-    return parser.parse(text, true) as Element;
+    return parser.parse(text.replace(/^\uFEFF/, ""), true) as Element;
   } catch (cause) {
     throw new PeerError("OBJECT_XML", "not XML", { at: "" }, { cause });
   }

@@ -1,0 +1,18 @@
+/** All benchmarks, one table: `npm run bench -- [--rounds 3] [--only TEXT] [--json]`. */
+import { parseArgs } from "node:util";
+import { COAP_ROWS } from "./coap.ts";
+import { type BenchRow, formatTable, measureRows } from "./report.ts";
+
+/** Every row of the table; a new subject adds its rows here. */
+const ROWS: readonly BenchRow[] = [...COAP_ROWS];
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    only: { type: "string", default: "" },
+    json: { type: "boolean", default: false },
+  },
+});
+const rows = ROWS.filter(({ name, group }) => `${group} ${name}`.includes(values.only));
+const results = await measureRows(rows, Number(values.rounds));
+console.log(values.json ? JSON.stringify(results) : formatTable(results));

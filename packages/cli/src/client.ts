@@ -1,0 +1,144 @@
+/** The API as functions. Answers are checked against the schemas that the server answers by. */
+import { randomUUID } from "node:crypto";
+import {
+  Device,
+  Event,
+  Image,
+  type NewUpdate,
+  type Problem,
+  Problem as ProblemSchema,
+  pageOf,
+  Update,
+} from "@airlift/protocol/api/schemas";
+import { EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { RefusedError } from "./failure.ts";
+
+export interface Connection {
+  /** Base URL, "http://127.0.0.1:8080". */
+  readonly url: string;
+  /** Sent as a bearer token when there is one. */
+  readonly token?: string | undefined;
+}
+
+/** The little of a zod schema that is needed here. */
+interface Schema<Value> {
+  safeParse(value: unknown): { success: true; data: Value } | { success: false; error: { message: string } };
+}
+
+interface Call {
+  readonly method?: "GET" | "POST";
+  readonly body?: Blob | string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A name for an image that is uploaded. */
+export interface UploadName {
+  readonly manufacturer: string;
+  readonly model: string;
+  readonly version: string;
+  readonly hardware: readonly string[];
+}
+
+const LARGEST_PAGE = 1000;
+
+/**
+ * Every method throws {EnvironmentError} UNREACHABLE when nobody answers, {RefusedError} with the server's own code when
+ * it says no, {PeerError} ANSWER when it is not the server that this program knows.
+ */
+export class Client {
+  readonly #connection: Connection;
+
+  /** @throws {UsageError} URL when the base URL is not http or https. */
+  constructor(connection: Connection) {
+    if (!/^https?:\/\//.test(connection.url) || !URL.canParse(connection.url))
+      throw new UsageError("URL", `${connection.url} is not a URL of the form http://HOST:PORT`);
+    this.#connection = connection;
+  }
+
+  /** Uploads an image. Its content may be larger than memory. */
+  async addImage(content: Blob, { manufacturer, model, version, hardware }: UploadName): Promise<Image> {
+    const query = new URLSearchParams({ manufacturer, model, version });
+    for (const revision of hardware) query.append("hardware", revision);
+    const headers = { "content-type": "application/octet-stream" };
+    return await this.#call(`images?${query}`, Image, { method: "POST", body: content, headers });
+  }
+
+  images = (): Promise<Image[]> => this.#all("images", Image);
+
+  image = (id: string): Promise<Image> => this.#call(`images/${encodeURIComponent(id)}`, Image);
+
+  devices = (): Promise<Device[]> => this.#all("devices", Device);
+
+  device = (endpoint: string): Promise<Device> => this.#call(`devices/${encodeURIComponent(endpoint)}`, Device);
+
+  /** The newest events of a device, oldest of them first. */
+  async timeline(endpoint: string, limit: number): Promise<Event[]> {
+    const path = `devices/${encodeURIComponent(endpoint)}/events?limit=${limit}`;
+    const { items } = await this.#call(path, pageOf(Event));
+    return items.reverse();
+  }
+
+  /** Starts an update; a lost answer can be asked for again, so it is started once. */
+  async startUpdate(update: NewUpdate): Promise<Update> {
+    const headers = { "content-type": "application/json", "idempotency-key": randomUUID() };
+    return await this.#call("updates", Update, { method: "POST", body: JSON.stringify(update), headers });
+  }
+
+  update = (id: string): Promise<Update> => this.#call(`updates/${encodeURIComponent(id)}`, Update);
+
+  /** The bytes of the event feed, from the event after `afterId` on. */
+  async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {
+    const headers = { accept: "text/event-stream", "last-event-id": `${afterId}` };
+    const answer = await this.#send(`events?${new URLSearchParams(query)}`, { headers, signal });
+    if (answer.body === null) throw this.#notOurs("an empty event feed");
+    return answer.body;
+  }
+
+  async #all<Item>(path: string, schema: Parameters<typeof pageOf>[0] & Schema<Item>): Promise<Item[]> {
+    const all: Item[] = [];
+    let cursor = "";
+    for (;;) {
+      const query = new URLSearchParams({ limit: `${LARGEST_PAGE}`, ...(cursor !== "" && { cursor }) });
+      const page = await this.#call(`${path}?${query}`, pageOf(schema));
+      all.push(...(page.items as Item[]));
+      if (page.next === null) return all;
+      cursor = page.next;
+    }
+  }
+
+  async #call<Value>(path: string, schema: Schema<Value>, call: Call = {}): Promise<Value> {
+    const answer = await this.#send(path, call);
+    const parsed = schema.safeParse(await answer.json().catch(() => undefined));
+    if (!parsed.success) throw this.#notOurs(parsed.error.message.replaceAll(/\s+/g, " "));
+    return parsed.data;
+  }
+
+  async #send(path: string, { method = "GET", body, headers, signal }: Call): Promise<Response> {
+    const { url, token } = this.#connection;
+    const answer = await fetch(`${url.replace(/\/+$/, "")}/api/v1/${path}`, {
+      method,
+      headers: { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      ...(body !== undefined && { body }),
+      ...(signal !== undefined && { signal }),
+    }).catch((error: unknown) => {
+      throw this.#unreachable(error);
+    });
+    if (answer.ok) return answer;
+    const problem = ProblemSchema.safeParse(await answer.json().catch(() => undefined));
+    if (problem.success) throw new RefusedError(problem.data as Problem);
+    throw this.#notOurs(`status ${answer.status}`);
+  }
+
+  #unreachable(error: unknown): Error {
+    const { url } = this.#connection;
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const code = (cause as NodeJS.ErrnoException).code;
+    const reason = code === "ECONNREFUSED" ? "connection refused, is `airlift serve` running there?" : `${cause}`;
+    return new EnvironmentError("UNREACHABLE", `no answer from ${url}: ${reason}`, { url, code }, { cause: error });
+  }
+
+  #notOurs(what: string): PeerError {
+    return new PeerError("ANSWER", `${this.#connection.url} does not answer like an airlift server: ${what}`);
+  }
+}

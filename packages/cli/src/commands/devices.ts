@@ -1,0 +1,27 @@
+/** `airlift devices`: who is there. */
+import type { Command } from "commander";
+import { clientOf, printResult } from "../terminal.ts";
+import { agoText, table } from "../text.ts";
+
+export function registerDevices(program: Command): void {
+  program
+    .command("devices")
+    .description("list the devices")
+    .action(async (_: unknown, command: Command) => {
+      const devices = await clientOf(command).devices();
+      printResult(command, devices, () =>
+        table(
+          ["ENDPOINT", "PRESENCE", "MANUFACTURER", "MODEL", "VERSION", "ADDRESS", "LAST SEEN"],
+          devices.map((one) => [
+            one.endpoint,
+            one.presence,
+            one.manufacturer ?? "-",
+            one.model ?? "-",
+            one.version ?? "-",
+            one.address,
+            agoText(one.lastSeenAt, Date.now()),
+          ]),
+        ),
+      );
+    });
+}

@@ -1,0 +1,33 @@
+/** `airlift image show`: all that is known of one image. */
+import type { Command } from "commander";
+import { clientOf, printResult } from "../terminal.ts";
+import { pairs, sizeText } from "../text.ts";
+
+export function registerImageShow(image: Command): void {
+  image
+    .command("show <id>")
+    .description("show one image")
+    .action(async (id: string, _: unknown, command: Command) => {
+      const one = await clientOf(command).image(id);
+      const { signature } = one;
+      printResult(command, one, () =>
+        pairs([
+          ["id", one.id],
+          ["manufacturer", one.manufacturer],
+          ["model", one.model],
+          ["version", one.version],
+          ["hardware", one.hardware.join(", ") || "any"],
+          ["size", `${sizeText(one.sizeBytes)} (${one.sizeBytes} bytes)`],
+          ["sha256", one.sha256],
+          ["format", one.format],
+          [
+            "signature",
+            signature === null ? "none" : `${signature.algorithm}, key ${signature.keyHash ?? "not named"}`,
+          ],
+          ["verified by", signature?.verifiedBy ?? "nobody"],
+          ["security counter", `${one.securityCounter ?? "none"}`],
+          ["added", one.createdAt],
+        ]),
+      );
+    });
+}

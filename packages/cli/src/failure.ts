@@ -1,0 +1,38 @@
+/** How a command ends: 0 done, 1 failed, 2 wrong usage; a failure is one clear line on stderr. */
+import type { Problem } from "@airlift/protocol/api/schemas";
+import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
+import { CommanderError } from "commander";
+import { printable } from "./text.ts";
+
+/** The server understood and said no. */
+export class RefusedError extends AirliftError {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.code, problem.detail, problem.facts ?? {});
+    this.problem = problem;
+  }
+}
+
+/** What to print and with which code to exit; nothing is printed for what has been said already. */
+export interface Ending {
+  readonly exitCode: 0 | 1 | 2;
+  readonly lines: readonly string[];
+}
+
+export function endingOf(error: unknown): Ending {
+  // Commander has printed its own line: help, version, or a mistake in the arguments.
+  if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? 0 : 2, lines: [] };
+  if (error instanceof RefusedError)
+    return { exitCode: error.code === "VALIDATION" ? 2 : 1, lines: [`${error.message} (${error.code})`] };
+  if (error instanceof UsageError) return { exitCode: 2, lines: error.message.split("\n") };
+  if (error instanceof AirliftError) return { exitCode: 1, lines: [`${error.message} (${error.code})`] };
+  return { exitCode: 1, lines: [error instanceof Error ? error.message : String(error)] };
+}
+
+/** Prints a failure's lines and sets the exit code, so that what is still being written gets out. */
+export function fail(error: unknown): void {
+  const { exitCode, lines } = endingOf(error);
+  for (const line of lines) process.stderr.write(`airlift: ${printable(line)}\n`);
+  process.exitCode = exitCode;
+}

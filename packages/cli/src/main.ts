@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+/** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { registerDevice } from "./commands/device.ts";
+import { registerDeviceShow } from "./commands/device-show.ts";
+import { registerDevices } from "./commands/devices.ts";
+import { registerImageAdd } from "./commands/image-add.ts";
+import { registerImageKeygen } from "./commands/image-keygen.ts";
+import { registerImageList } from "./commands/image-list.ts";
+import { registerImageShow } from "./commands/image-show.ts";
+import { registerServe } from "./commands/serve.ts";
+import { registerUpdate } from "./commands/update.ts";
+import { fail } from "./failure.ts";
+import { addGlobalOptions } from "./terminal.ts";
+
+function createProgram(): Command {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  // Before the commands: they take over how mistakes are told.
+  const program = new Command("airlift")
+    .description("firmware over the air")
+    .version(version, "-V", "print the version of this program")
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) =>
+        write(
+          `airlift: ${text
+            .replace(/^error: /, "")
+            .trim()
+            .replaceAll("\n", " ")}\n`,
+        ),
+    });
+  addGlobalOptions(program);
+  const image = program.command("image").description("the images in the server's store");
+  for (const register of [registerImageAdd, registerImageList, registerImageShow, registerImageKeygen]) register(image);
+  const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice];
+  for (const register of rest) register(program);
+  return program;
+}
+
+// A reader that has seen enough, such as head, is not a failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  fail(error);
+}

@@ -1,0 +1,68 @@
+/** Shows how an update goes, on stderr: a bar on a terminal, plain lines elsewhere. */
+import type { Event } from "@airlift/protocol/api/schemas";
+import { SingleBar } from "cli-progress";
+import { say } from "./terminal.ts";
+import { clockText, printable, sizeText } from "./text.ts";
+
+export interface Progress {
+  show(event: Event): void;
+  /** Says something beside the progress. */
+  note(line: string): void;
+  /** Leaves the terminal as it was. */
+  stop(): void;
+}
+
+/** Lines of plain progress are this much apart. */
+const LINE_EVERY_PERCENT = 10;
+
+export function createProgress({ isBar }: { isBar: boolean }): Progress {
+  return isBar ? createBar() : createLines();
+}
+
+function createBar(): Progress {
+  const bar = new SingleBar({
+    format: "{bar} {percentage} %  {done} of {whole}  {sentence}",
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    barsize: 30,
+    hideCursor: true,
+    stopOnComplete: false,
+    clearOnComplete: false,
+    noTTYOutput: false,
+    stream: process.stderr,
+  });
+  let isStarted = false;
+  return {
+    show: (event) => {
+      const { done, whole } = bytesOf(event);
+      const words = { done: sizeText(done), whole: sizeText(whole), sentence: printable(event.sentence).slice(0, 60) };
+      if (isStarted) bar.update(done, words);
+      else bar.start(Math.max(1, whole), done, words);
+      isStarted = true;
+    },
+    note: (line) => bar.update({ sentence: line.slice(0, 60) }),
+    stop: () => bar.stop(),
+  };
+}
+
+function createLines(): Progress {
+  let nextPercent = LINE_EVERY_PERCENT;
+  return {
+    show: (event) => {
+      const { done, whole } = bytesOf(event);
+      const percent = whole === 0 ? 0 : Math.floor((100 * done) / whole);
+      const time = clockText(event.at, Date.now());
+      if (event.kind !== "update.progress") say(`${time}  ${printable(event.sentence)}`);
+      else if (percent >= nextPercent) say(`${time}  ${percent} %, ${sizeText(done)} of ${sizeText(whole)}`);
+      else return;
+      nextPercent = (Math.floor(percent / LINE_EVERY_PERCENT) + 1) * LINE_EVERY_PERCENT;
+    },
+    note: say,
+    stop: () => {},
+  };
+}
+
+function bytesOf({ facts }: Event): { done: number; whole: number } {
+  const numberOf = (value: unknown) => (typeof value === "number" ? value : 0);
+  return { done: numberOf(facts["acknowledgedBytes"]), whole: numberOf(facts["totalBytes"]) };
+}

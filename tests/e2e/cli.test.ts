@@ -1,0 +1,205 @@
+/** The command line as a process of its own against a real API and store; the engine behind it is scripted. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Image, Update } from "@airlift/protocol/api/schemas";
+import { imageInMemory } from "@airlift/protocol/image/reader";
+import { verifyImage } from "@airlift/protocol/image/verify";
+import { imageCrypto, loadPublicKey } from "@airlift/runtime/crypto";
+import { createApi } from "@airlift/server/api/create-api";
+import { listen } from "@airlift/server/api/listen";
+import { exampleRegistration, openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
+import type { FastifyInstance } from "fastify";
+import { pino } from "pino";
+
+const CLI = fileURLToPath(import.meta.resolve("@airlift/cli/main"));
+const folder = mkdtempSync(join(tmpdir(), "cli-"));
+let scratch: ScratchStores;
+let api: FastifyInstance;
+let url: string;
+
+/** What the engine does with an update, by the endpoint's name. */
+async function play(update: Update): Promise<void> {
+  const { updates } = scratch.stores;
+  const step = (state: Update["state"], sentence: string, more = {}) =>
+    updates.transition(update.id, { state, sentence, ...more });
+  await step("transferring", "transferring: the device pulls");
+  updates.queueProgress(update.id, Math.floor(update.totalBytes / 2));
+  await updates.flush();
+  if (update.endpoint === "stays" || update.endpoint === "survives") return;
+  await step("downloaded", "downloaded and verified by the device", { acknowledgedBytes: update.totalBytes });
+  if (!update.apply) return void (await step("waitingToApply", "waiting for the word to apply"));
+  if (update.endpoint === "refuses")
+    return void (await step("failed", "failed: the device says integrity check failed", {
+      failure: "integrityFailed",
+    }));
+  await step("applying", "applying");
+  await step("succeeded", "succeeded: 2.0.0 runs\u001b[31m");
+}
+
+async function startApi(port: number): Promise<void> {
+  const commands = {
+    start: async (update: Update) => void play(update),
+    apply: async () => {},
+    cancel: async () => {},
+    onFetched: () => {},
+  };
+  const config = { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20 };
+  api = await createApi({ config, stores: scratch.stores, commands, log: pino({ level: "silent" }) });
+  url = await listen(api, "127.0.0.1", port);
+}
+
+before(async () => {
+  scratch = await openScratchStores();
+  await startApi(0);
+  const endpoints = ["works", "refuses", "stays", "holds", "survives"];
+  scratch.stores.devices.queueSave(endpoints.map((endpoint) => exampleRegistration(endpoint)));
+  scratch.stores.devices.queueReport({ endpoint: "works", manufacturer: "Example", model: "Sensor", version: "1.0.0" });
+  await scratch.stores.devices.flush();
+});
+after(async () => {
+  await api.close();
+  await scratch.close();
+  rmSync(folder, { recursive: true });
+});
+
+interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function start(...args: string[]) {
+  const child = spawn(process.execPath, [CLI, ...args], { env: { PATH: "/usr/bin:/bin", AIRLIFT_URL: url } });
+  const texts = { out: "", err: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    texts.out += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    texts.err += text;
+  });
+  const ended = once(child, "close").then(([code]): Run => ({ code, ...texts }));
+  const untilErr = async (pattern: RegExp) => {
+    while (!pattern.test(texts.err)) await once(child.stderr, "data");
+  };
+  return { child, ended, untilErr };
+}
+const airlift = (...args: string[]): Promise<Run> => start(...args).ended;
+
+const name = (version: string) => ["--manufacturer", "Example", "--model", "Sensor", "--version", version];
+const payload = Buffer.alloc(50_000, 7);
+const payloadFile = join(folder, "app.bin");
+writeFileSync(payloadFile, payload);
+const addedId = async (version: string): Promise<string> =>
+  JSON.parse((await airlift("image", "add", payloadFile, ...name(version), "--json")).out).id;
+
+test("a key pair is made once, the private half for its owner alone, and signs an image on its way up", async () => {
+  const key = join(folder, "key.pem");
+  const made = await airlift("image", "keygen", "--out", key, "--json");
+  assert.deepEqual([made.code, JSON.parse(made.out).publicKey], [0, join(folder, "key.pub.pem")]);
+  assert.equal(statSync(key).mode & 0o777, 0o600);
+  const secret = readFileSync(key, "utf8");
+  const again = await airlift("image", "keygen", "--out", key);
+  assert.deepEqual([again.code, again.out, readFileSync(key, "utf8")], [2, "", secret]);
+  assert.match(again.err, /^airlift: .*key\.pem exists, and keys are not overwritten\n$/);
+
+  const added = await airlift("image", "add", payloadFile, ...name("3.1.4"), "--sign", key, "--json");
+  assert.equal(added.code, 0, added.err);
+  const image = JSON.parse(added.out) as Image;
+  const stored = new Uint8Array(await (await fetch(`${url}/firmware/${image.id}`)).arrayBuffer());
+  assert.equal(stored.length, image.sizeBytes);
+  const trusted = loadPublicKey(readFileSync(join(folder, "key.pub.pem"), "utf8"));
+  assert.ok((await verifyImage(imageInMemory(stored), [trusted], imageCrypto)).signedBy);
+
+  const raw = await airlift("image", "add", payloadFile, ...name("three"), "--sign", key);
+  assert.deepEqual([raw.code, raw.out], [2, ""]);
+});
+
+test("images are listed and shown, for people and as JSON", async () => {
+  const id = await addedId("1.0.0");
+  const list = await airlift("image", "list");
+  assert.match(list.out, /^ID +MANUFACTURER +MODEL +VERSION +SIZE/);
+  assert.match(list.out, new RegExp(`^${id} +Example +Sensor +1\\.0\\.0 +48\\.8 KiB +raw +no `, "m"));
+  assert.ok(JSON.parse((await airlift("image", "list", "--json")).out).some((image: Image) => image.id === id));
+  assert.match((await airlift("image", "show", id)).out, /^size +48\.8 KiB \(50000 bytes\)$/m);
+});
+
+test("an update is followed to its confirmed end; the device's timeline tells it", async () => {
+  const id = await addedId("2.0.0");
+  const done = await airlift("update", "works", "--image", id);
+  assert.equal(done.code, 0, done.err);
+  assert.equal(done.out, "works: succeeded: 2.0.0 runs\u{fffd}[31m\n");
+  for (const line of ["transferring: the device pulls", "downloaded and verified", "applying"])
+    assert.ok(done.err.includes(line), line);
+  assert.match((await airlift("devices")).out, /^works +registered +Example +Sensor +1\.0\.0 +127\.0\.0\.1:40000 /m);
+  const shown = JSON.parse((await airlift("device-show", "works", "--json")).out);
+  assert.deepEqual(
+    shown.events.map(({ facts }: { facts: { state: string } }) => facts.state),
+    ["queued", "transferring", "downloaded", "applying", "succeeded"],
+  );
+  assert.match((await airlift("device-show", "works")).out, /^\d\d:\d\d:\d\d +queued: Example Sensor 2\.0\.0$/m);
+});
+
+test("a failed update is exit 1 with its reason; --no-apply is done when it waits to be applied", async () => {
+  const id = await addedId("2.0.0");
+  const failed = await airlift("update", "refuses", "--image", id, "--json");
+  assert.deepEqual([failed.code, JSON.parse(failed.out).failure], [1, "integrityFailed"]);
+  const held = await airlift("update", "holds", "--image", id, "--no-apply", "--json");
+  assert.deepEqual([held.code, JSON.parse(held.out).state], [0, "waitingToApply"]);
+});
+
+test("an interrupted command says that the update goes on, which it does", async () => {
+  const id = await addedId("2.0.0");
+  const waiting = start("update", "stays", "--image", id, "--json");
+  await waiting.untilErr(/transferring/);
+  waiting.child.kill("SIGINT");
+  const { code, out, err } = await waiting.ended;
+  assert.equal(code, 1);
+  assert.match(err, /the update goes on without this command: airlift device-show stays/);
+  assert.equal(JSON.parse(out).state, "transferring");
+});
+
+test("a restart of the server does not end the command: it resumes where the feed broke", async () => {
+  const waiting = start("update", "survives", "--image", await addedId("2.0.0"), "--json");
+  await waiting.untilErr(/transferring/);
+  await api.close();
+  await waiting.untilErr(/lost the connection/);
+  const unfinished = await scratch.stores.updates.unfinished();
+  const update = unfinished.map((one) => one.update).find((one) => one.endpoint === "survives");
+  assert.ok(update);
+  await scratch.stores.updates.transition(update.id, { sentence: "meanwhile" });
+  await startApi(Number(new URL(url).port));
+  await scratch.stores.updates.transition(update.id, { state: "succeeded", sentence: "succeeded: 2.0.0 runs" });
+  const { code, out, err } = await waiting.ended;
+  assert.deepEqual([code, JSON.parse(out).state], [0, "succeeded"]);
+  assert.equal(err.match(/transferring: the device pulls/g)?.length, 1);
+  assert.match(err, /meanwhile[\s\S]*succeeded/);
+});
+
+test("every mistake is one clear line on stderr: 2 for wrong usage, 1 for what the server or the network refuses", async () => {
+  const id = await addedId("2.0.0");
+  for (const [code, pattern, ...args] of [
+    [2, /unknown option '--imgae' \(Did you mean --image\?\)/, "update", "works", "--image", id, "--imgae", id],
+    [2, /required option '--image <id>' not specified/, "update", "works"],
+    [2, /argument 'post' is invalid/, "update", "works", "--image", id, "--by", "post"],
+    [2, /nowhere\.bin: there is no such file/, "image", "add", "nowhere.bin", ...name("1")],
+    [2, /version/, "image", "add", payloadFile, ...name("x".repeat(65))],
+    [2, /not a URL/, "devices", "--url", "127.0.0.1:8080"],
+    [2, /unknown command 'devcies'/, "devcies"],
+    [1, /exists with other bytes.*\(IMAGE_CONFLICT\)/, "image", "add", CLI, ...name("2.0.0")],
+    [1, /\(UNKNOWN_DEVICE\)/, "update", "nobody", "--image", id],
+    [1, /\(UNKNOWN_IMAGE\)/, "update", "works", "--image", "f".repeat(16)],
+    [1, /\(UNKNOWN_DEVICE\)/, "device-show", "nobody"],
+    [1, /no answer from http:\/\/127\.0\.0\.1:1: connection refused/, "devices", "--url", "http://127.0.0.1:1"],
+  ] as const) {
+    const run = await airlift(...args);
+    assert.match(run.err, /^airlift: [^\n]+\n$/, args.join(" "));
+    assert.match(run.err, pattern);
+    assert.deepEqual([run.code, run.out], [code, ""], args.join(" "));
+  }
+});

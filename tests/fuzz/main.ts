@@ -1,0 +1,49 @@
+/**
+ * Feeds every fuzz target with mutated inputs: `npm run fuzz -- [--seconds 60] [--seed N] [--target NAME]`.
+ *
+ * A target is an exported `FuzzTarget` in a file of `targets/`. A finding ends the run with exit code 1; it names the target
+ * and the seed, and prints the input as hex, to be added to a corpus.
+ */
+import { readdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { toHex } from "@airlift/protocol/lib/bytes";
+import { seeded } from "@airlift/sim/world";
+import { mutate } from "./mutate.ts";
+import type { FuzzTarget } from "./target.ts";
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "60" },
+    seed: { type: "string", default: String(Date.now() % 2 ** 32) },
+    target: { type: "string" },
+  },
+});
+const seed = Number(values.seed);
+const folder = new URL("targets/", import.meta.url);
+const targets: FuzzTarget[] = [];
+for (const file of readdirSync(folder).sort()) {
+  if (!file.endsWith(".ts") || file.endsWith(".test.ts")) continue;
+  const exported: Record<string, FuzzTarget> = await import(new URL(file, folder).href);
+  targets.push(...Object.values(exported).filter(({ name }) => values.target === undefined || name === values.target));
+}
+
+const secondsEach = Number(values.seconds) / Math.max(1, targets.length);
+for (const target of targets) {
+  const random = seeded(seed);
+  const endMs = performance.now() + secondsEach * 1000;
+  let count = 0;
+  for (; performance.now() < endMs && process.exitCode === undefined; count += 1) {
+    const bytes = mutate(target.corpus, random);
+    try {
+      target.run(bytes);
+    } catch (error) {
+      console.error(`${target.name}: input ${count} of seed ${seed}: ${toHex(bytes)}\n`, error);
+      process.exitCode = 1;
+    }
+  }
+  console.log(`${target.name}: ${count} inputs in ${secondsEach.toFixed(1)} s, seed ${seed}`);
+}
+if (targets.length === 0) {
+  console.error("no such target");
+  process.exitCode = 2;
+}
