@@ -12,7 +12,7 @@ import { makeMcubootImage } from "@airlift/protocol/image/make-mcuboot";
 import { generateSigningKey, imageCrypto, type KeyPairPem, loadSigningKey } from "@airlift/runtime/crypto";
 import { openScriptedServer, type ScriptedServer } from "./scripted-server.ts";
 
-const PROGRAM = join(import.meta.dirname, "device-program.ts");
+const PROGRAM = join(import.meta.dirname, "../../packages/cli/src/main.ts");
 
 let server: ScriptedServer;
 let folder: string;
@@ -144,7 +144,7 @@ test("every wrong option is one line, and the exit code 2", async () => {
     text
       .trim()
       .split("\n")
-      .map((line) => line.split(/[ :]/)[0]),
+      .map((line) => line.replace(/^airlift: /, "").split(/[ :]/)[0]),
     ["--endpoint", "--server", "--lifetime", "--lwm2m", "--trust", "--block-size", "--loss"],
   );
 });
