@@ -32,7 +32,6 @@ import { FACTORY, fromStore } from "./update/persisted.ts";
 import { type UpdateRequest, UpdateRunner } from "./update-runner.ts";
 
 /** What this agent can fetch by itself. */
-const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https"];
 const UPDATE_RESULT: Path = [FIRMWARE_UPDATE_ID, 0, 5];
 
 export interface UpdateAgent {
@@ -190,7 +189,7 @@ class Agent implements UpdateAgent {
   }
 
   #objects(runner: UpdateRunner, pushes: PackagePushes): { tree: ObjectTree; defaults: () => Record<string, number> } {
-    const { identity, queueMode, reboot, handlers, methods, lifetimeS, lwm2mVersion } = this.#settings;
+    const { identity, queueMode, reboot, handlers, methods, pullSchemes, lifetimeS, lwm2mVersion } = this.#settings;
     const binding = queueMode && lwm2mVersion === "1.0" ? "UQ" : "U";
     const server = createServerObject({
       lifetimeS: () => this.#running?.registrar.lifetimeS ?? lifetimeS,
@@ -208,12 +207,12 @@ class Agent implements UpdateAgent {
         packageName: () => handlers.packageName?.(),
         packageVersion: () => handlers.packageVersion?.(),
         writePackage: (bytes) => pushes.whole(bytes),
-        writeUri: (uri) => ask({ kind: "writeUri", uri, supported: pulls && isPullable(uri) }),
+        writeUri: (uri) => ask({ kind: "writeUri", uri, supported: pulls && isPullable(uri, pullSchemes) }),
         update: () => ask({ kind: "executeUpdate" }),
         cancel: () => ask({ kind: "executeCancel" }),
         writeSeverity: (severity) => ask({ kind: "writeSeverity", severity }),
         methods,
-        protocols: pulls ? PULL_SCHEMES.map((scheme) => PROTOCOL_ON_WIRE[scheme]) : [],
+        protocols: pulls ? pullSchemes.map((scheme) => PROTOCOL_ON_WIRE[scheme]) : [],
       },
       lwm2mVersion,
     );
@@ -338,7 +337,7 @@ class Agent implements UpdateAgent {
 
 const UNAUTHORIZED = { code: RESPONSES.unauthorized, payload: EMPTY };
 
-function isPullable(uri: string): boolean {
+function isPullable(uri: string, pullSchemes: readonly PullScheme[]): boolean {
   const parts = parsePackageUri(uri);
-  return parts !== undefined && PULL_SCHEMES.includes(parts.scheme);
+  return parts !== undefined && pullSchemes.includes(parts.scheme);
 }
