@@ -176,6 +176,12 @@ test("closing settles every promise; aborting settles its own", async () => {
       await assert.rejects(aborted, { message: "enough" });
       await client.close();
       await assert.rejects(waiting, { code: "COAP_CLOSED" });
+      const { signal } = new AbortController();
+      await assert.rejects(client.request(peer, createRequest("get", "/"), { signal }), { code: "COAP_CLOSED" });
+      await assert.rejects(
+        client.observe(peer, createRequest("get", "/"), () => {}),
+        { code: "COAP_CLOSED" },
+      );
       await assert.rejects(client.request(peer, createRequest("get", "/")), { code: "COAP_CLOSED" });
     },
   );

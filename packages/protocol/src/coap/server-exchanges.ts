@@ -102,7 +102,7 @@ export class ServerExchanges<P extends Peer> {
   /** Acknowledges the request later, unless it is answered first. */
   defer(incoming: IncomingRequest<P>, nowMs: number): void {
     const serving = incoming as Serving<P>;
-    if (serving.isAnswered || serving.isQueued || !serving.isConfirmable) return;
+    if (serving.isAnswered || serving.isAcknowledged || serving.isQueued || !serving.isConfirmable) return;
     serving.ackAtMs = nowMs + this.#layer.options.ackDelayMs;
     this.#deferred.append(serving);
   }
@@ -141,7 +141,10 @@ export class ServerExchanges<P extends Peer> {
       this.#layer.sendOnce(state, { token, code, options, payload });
       this.#layer.dedup.settle(seen, undefined);
     } else if (serving.isAcknowledged) {
-      this.#layer.sendReliably(state, { token, code, options, payload }, { owner: NOBODY, nowMs });
+      // A peer that takes no answers must not make us keep ever more of them.
+      if (state.transmissions.size >= this.#layer.options.servingPerPeer || this.#layer.isCrowded)
+        this.#layer.sendOnce(state, { token, code, options, payload });
+      else this.#layer.sendReliably(state, { token, code, options, payload }, { owner: NOBODY, nowMs });
     } else {
       const type = MESSAGE_TYPE.acknowledgement;
       const datagram = encodeMessage({ type, code, messageId, token, options, payload });
