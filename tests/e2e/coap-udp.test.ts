@@ -121,6 +121,22 @@ test("an ordinary handler gets a small body whole and refuses one above the limi
   });
 });
 
+test("a request of a whole gathers what comes in blocks, and gives an error code as a response", async () => {
+  const body = bytesOf(3_000);
+  const handler: CoapHandler<UdpPeer> = ({ options, payload }) => {
+    if (uriPath(options)[0] === "no") return createResponse(CODE.notFound);
+    return createResponse(payload.length > 0 ? CODE.changed : CODE.content, payload.length > 0 ? undefined : body);
+  };
+  await withPair(handler, async ({ client, peer }) => {
+    assert.deepEqual((await client.requestWhole(peer, createRequest("get", "/list"))).payload, body);
+    assert.equal((await client.requestWhole(peer, createRequest("post", "/x", { payload: body }))).code, CODE.changed);
+    assert.equal((await client.requestWhole(peer, createRequest("get", "/no"))).code, CODE.notFound);
+    const tooLong = client.requestWhole(peer, createRequest("get", "/list"), { maxBytes: 2_999 });
+    await assert.rejects(tooLong, { code: "BODY_TOO_LARGE" });
+    await client.ping(peer);
+  });
+});
+
 test("observation: notifications arrive, cancelling ends both sides", async () => {
   let observation: ServerObservation | undefined;
   const ends: string[] = [];

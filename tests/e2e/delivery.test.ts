@@ -143,7 +143,10 @@ test("a refused Package URI ends the update with the device's code", async () =>
 test("an update for a device that is not here waits for it, says so, and can be cancelled", async () => {
   const device = await ScriptedDevice.open("late", server.address.port);
   const update = await startUpdate(device);
-  assert.equal((await reaches(update, "waiting")).sentence, "waiting for the device to be registered");
+  assert.equal(
+    (await reaches(update, "waiting")).sentence,
+    "waiting: the device is not registered; going on when it is",
+  );
   await device.register();
   await device.register();
   await server.engine.cancel(update.id);

@@ -9,9 +9,6 @@ import { CODE_OF_ANSWER, type PackagePushes } from "./package-pushes.ts";
 import { PROTOCOL_ON_WIRE, type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
 import type { UpdateRequest, UpdateRunner } from "./update-runner.ts";
 
-/** What this agent can fetch by itself. */
-export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https"];
-
 export interface AgentObjectPorts {
   readonly settings: AgentSettings;
   readonly runner: UpdateRunner;
@@ -43,7 +40,7 @@ export function createAgentObjects(ports: AgentObjectPorts): AgentObjects {
 }
 
 function firmwareObject({ settings, runner, pushes }: AgentObjectPorts) {
-  const { handlers, methods, lwm2mVersion } = settings;
+  const { handlers, methods, pullSchemes, lwm2mVersion } = settings;
   const ask = async (request: UpdateRequest): Promise<number> => CODE_OF_ANSWER[await runner.request(request)];
   const pulls = methods !== "push";
   return createFirmwareObject(
@@ -52,18 +49,18 @@ function firmwareObject({ settings, runner, pushes }: AgentObjectPorts) {
       packageName: () => handlers.packageName?.(),
       packageVersion: () => handlers.packageVersion?.(),
       writePackage: (bytes) => pushes.whole(bytes),
-      writeUri: (uri) => ask({ kind: "writeUri", uri, supported: pulls && isPullable(uri) }),
+      writeUri: (uri) => ask({ kind: "writeUri", uri, supported: pulls && isPullable(uri, pullSchemes) }),
       update: () => ask({ kind: "executeUpdate" }),
       cancel: () => ask({ kind: "executeCancel" }),
       writeSeverity: (severity) => ask({ kind: "writeSeverity", severity }),
       methods,
-      protocols: pulls ? PULL_SCHEMES.map((scheme) => PROTOCOL_ON_WIRE[scheme]) : [],
+      protocols: pulls ? pullSchemes.map((scheme) => PROTOCOL_ON_WIRE[scheme]) : [],
     },
     lwm2mVersion,
   );
 }
 
-function isPullable(uri: string): boolean {
+function isPullable(uri: string, pullSchemes: readonly PullScheme[]): boolean {
   const parts = parsePackageUri(uri);
-  return parts !== undefined && PULL_SCHEMES.includes(parts.scheme);
+  return parts !== undefined && pullSchemes.includes(parts.scheme);
 }

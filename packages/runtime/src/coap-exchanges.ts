@@ -1,6 +1,7 @@
 /** The promises behind the open exchanges of one endpoint. */
+import { CODE } from "@airlift/protocol/coap/codes";
 import type { EndpointInput, EndpointOutput, ExchangeFailure } from "@airlift/protocol/coap/endpoint-types";
-import type { CoapRequest, CoapResponse, Peer } from "@airlift/protocol/coap/exchange";
+import { type CoapRequest, type CoapResponse, createResponse, type Peer } from "@airlift/protocol/coap/exchange";
 import { OBSERVE } from "@airlift/protocol/coap/observe";
 import { OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { type AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
@@ -14,7 +15,7 @@ interface OpenExchange {
 
 type Settlement<P extends Peer> = Extract<
   EndpointOutput<P>,
-  { readonly kind: "response" | "failed" | "retransmitted" }
+  { readonly kind: "response" | "failed" | "retransmitted" | "pong" }
 >;
 
 export class OpenExchanges<P extends Peer> {
@@ -46,7 +47,7 @@ export class OpenExchanges<P extends Peer> {
         this.#cancel(number);
         reject(signal?.reason);
       };
-      if (this.#open.has(number)) signal?.addEventListener("abort", onAbort, { once: true });
+      if (number !== undefined && this.#open.has(number)) signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
 
@@ -59,7 +60,7 @@ export class OpenExchanges<P extends Peer> {
     const asked = { ...request, options: [uintOption(OPTION.observe, OBSERVE.register), ...request.options] };
     const token = options.token ?? crypto.getRandomValues(new Uint8Array(6));
     let isActive = true;
-    let number = -1;
+    let number: number | undefined;
     const response = await new Promise<CoapResponse>((resolve, reject) => {
       let isFirst = true;
       number = this.#start(
@@ -101,6 +102,13 @@ export class OpenExchanges<P extends Peer> {
     };
   }
 
+  ping(peer: P): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const exchange = this.#add({ onRetransmission: undefined, onResponse: () => resolve(), onFailure: reject });
+      if (exchange !== undefined) this.#feed({ kind: "ping", exchange, peer });
+    });
+  }
+
   settle(output: Settlement<P>): void {
     const open = this.#open.get(output.exchange);
     if (open === undefined) return;
@@ -108,10 +116,10 @@ export class OpenExchanges<P extends Peer> {
       open.onRetransmission?.(output.retransmissionCount);
       return;
     }
-    const isLast = output.kind === "failed" || output.isLast;
+    const isLast = output.kind !== "response" || output.isLast;
     if (isLast) this.#open.delete(output.exchange);
     if (output.kind === "failed") open.onFailure(failureError(output.reason));
-    else open.onResponse(output.response, isLast);
+    else open.onResponse(output.kind === "pong" ? PONG : output.response, isLast);
   }
 
   /** Every open exchange fails with `COAP_CLOSED`, and every later one. */
@@ -122,39 +130,38 @@ export class OpenExchanges<P extends Peer> {
     for (const exchange of open) exchange.onFailure(closedError());
   }
 
-  #start(peer: P, request: CoapRequest, options: RequestOptions, open: OpenExchange): number {
-    const number = this.#nextNumber;
-    this.#nextNumber += 1;
-    if (this.#isClosed) {
-      open.onFailure(closedError());
-      return number;
-    }
-    this.#open.set(number, open);
+  #start(peer: P, request: CoapRequest, options: RequestOptions, open: OpenExchange): number | undefined {
+    const exchange = this.#add(open);
+    if (exchange === undefined) return undefined;
     const { confirmable = true, transmission, responseTimeoutMs, token } = options;
     try {
-      this.#feed({
-        kind: "request",
-        exchange: number,
-        peer,
-        request,
-        confirmable,
-        transmission,
-        responseTimeoutMs,
-        token,
-      });
+      this.#feed({ kind: "request", exchange, peer, request, confirmable, transmission, responseTimeoutMs, token });
     } catch (error) {
-      this.#open.delete(number);
+      this.#open.delete(exchange);
       throw error;
     }
-    return number;
+    return exchange;
   }
 
-  #cancel(number: number): boolean {
-    if (!this.#open.delete(number)) return false;
+  /** The number of a new exchange; none, and the exchange has failed, when all is closed. */
+  #add(open: OpenExchange): number | undefined {
+    if (this.#isClosed) {
+      open.onFailure(closedError());
+      return undefined;
+    }
+    this.#nextNumber += 1;
+    this.#open.set(this.#nextNumber, open);
+    return this.#nextNumber;
+  }
+
+  #cancel(number: number | undefined): boolean {
+    if (number === undefined || !this.#open.delete(number)) return false;
     this.#feed({ kind: "cancel", exchange: number });
     return true;
   }
 }
+
+const PONG = createResponse(CODE.empty);
 
 const closedError = (): AirliftError => new EnvironmentError("COAP_CLOSED", "the endpoint was closed");
 

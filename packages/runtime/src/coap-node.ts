@@ -20,10 +20,11 @@ import type {
   RequestOptions,
   ServeOptions,
   TransferOptions,
+  WholeOptions,
 } from "./coap.ts";
 import { OpenExchanges } from "./coap-exchanges.ts";
 import { CoapResponder } from "./coap-responder.ts";
-import { download, upload } from "./coap-transfer.ts";
+import { download, requestWhole, upload } from "./coap-transfer.ts";
 import type { DatagramChannel } from "./datagrams.ts";
 import { type Driven, drive } from "./drive.ts";
 
@@ -80,6 +81,15 @@ export class CoapNode<P extends Peer> implements CoapClient<P>, CoapServer<P> {
 
   upload(peer: P, request: CoapRequest, source: BlockSource, options: TransferOptions = {}): Promise<CoapResponse> {
     return upload((block, how) => this.request(peer, block, how), request, source, options);
+  }
+
+  requestWhole(peer: P, request: CoapRequest, options: WholeOptions = {}): Promise<CoapResponse> {
+    return requestWhole((part, how) => this.request(peer, part, how), request, options);
+  }
+
+  /** A sign of life, that every CoAP endpoint gives; rejects as `request` does. @see RFC 7252 §4.3 */
+  ping(peer: P): Promise<void> {
+    return this.#exchanges.ping(peer);
   }
 
   serve(handler: CoapHandler<P>, options: ServeOptions<P> = {}): void {

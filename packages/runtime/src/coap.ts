@@ -1,5 +1,6 @@
 /** CoAP for applications, the same over UDP, DTLS and TCP. */
 import type { BlockSink, BlockSource, CoapAnswer, UploadSink } from "@airlift/protocol/coap/body";
+import type { BusyLimits } from "@airlift/protocol/coap/busy-retry";
 import type { CoapRequest, CoapResponse, Peer } from "@airlift/protocol/coap/exchange";
 import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
 
@@ -31,6 +32,8 @@ export interface TransferOptions extends Omit<RequestOptions, "token" | "onRetra
   /** Largest block to use: 16 … 1024, a power of two. Download: absent = the server chooses. Upload: default 1024. */
   readonly blockBytes?: number | undefined;
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
+  /** How long a peer is asked again that answers 5.03. Default `DEFAULT_BUSY_LIMITS`; `requestWhole`: not at all. */
+  readonly busy?: BusyLimits | undefined;
 }
 
 export interface DownloadOptions extends TransferOptions {
@@ -54,6 +57,11 @@ export interface DownloadResult {
   /** Length of the whole body, with what was held before. */
   readonly sizeBytes: number;
   readonly etag: Uint8Array | undefined;
+}
+
+export interface WholeOptions extends Omit<TransferOptions, "onProgress"> {
+  /** Longest body of a response; a longer one fails with `BODY_TOO_LARGE`. Default 64 KiB. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** An observation of ours at a server. */
@@ -83,6 +91,11 @@ export interface CoapClient<P extends Peer> {
     onNotification: (response: CoapResponse) => void,
     options?: RequestOptions & { readonly onEnd?: () => void },
   ): Promise<Observation>;
+  /**
+   * Like `request`, for bodies that may need blocks but fit into memory, in either direction. The response has the whole
+   * body; its other options are those of its first block.
+   */
+  requestWhole(peer: P, request: CoapRequest, options?: WholeOptions): Promise<CoapResponse>;
   /** A body of any size into `sink`. Also rejects with `CoapRefusal`, and `PeerError` `ETAG_CHANGED`, `BLOCK_MISMATCH`. */
   download(peer: P, request: CoapRequest, sink: BlockSink, options?: DownloadOptions): Promise<DownloadResult>;
   /** `source` as the body of `request`; the response to its last block. An error code rejects with `CoapRefusal`. */

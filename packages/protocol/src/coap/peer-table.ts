@@ -117,7 +117,12 @@ export class PeerTable<P extends Peer> {
   }
 }
 
-/** The next Message ID for this peer: they recur only after 65,535 others. @see RFC 7252 §4.4 */
+/**
+ * The next Message ID for this peer, not one that is under way. It recurs only after 65,535 others, which a slow link takes
+ * longer for than EXCHANGE_LIFETIME; a fast one does not, and a bulk transfer there is not held back to 265 messages a second.
+ *
+ * @see RFC 7252 §4.4
+ */
 export function takeMessageId<P extends Peer>(state: PeerState<P>): number {
   let messageId = state.nextMessageId;
   while (state.transmissions.has(messageId)) messageId = (messageId + 1) & 0xffff;

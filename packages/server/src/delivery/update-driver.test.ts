@@ -238,6 +238,13 @@ test("a device that is never heard again is silent after the policy's time, not 
   assert.equal(bench.state, "silent");
 });
 
+test("a device that registers in the middle of a push has forgotten it: the push is stopped and tried again", () => {
+  const bench = transferring({ by: "push" });
+  assert.deepEqual(bench.act({ kind: "registered" }), ["stopTransfer", "appeared", "observe", "look"]);
+  bench.report(0, 0);
+  assert.match(bench.sentence, /attempt 2 of 3/);
+});
+
 test("a restart of the server asks the device and goes on from what it says", () => {
   const snapshot = pulling().driver.snapshot;
   const bench = new Bench({}, JSON.parse(JSON.stringify(snapshot)));

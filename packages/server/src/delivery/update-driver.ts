@@ -143,7 +143,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         return this.#take("vanished", nowMs);
       case "registered":
         this.#registered = true;
-        return this.#take("appeared", nowMs);
+        return [...this.#dropPush(), ...this.#take("appeared", nowMs)];
       case "heard":
         return this.#unansweredCount > 0 ? this.#look(nowMs) : [];
       case "notified":
@@ -186,7 +186,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #start(registered: boolean, nowMs: number): DriverOutput[] {
-    const outputs = this.#snapshot.state === "queued" ? this.#take("start", nowMs) : [];
+    const begin = registered ? "start" : "startAbsent";
+    const outputs = this.#snapshot.state === "queued" ? this.#take(begin, nowMs) : [];
     if (this.#snapshot.state === "transferring") {
       this.#stallAtMs = nowMs + this.#policy.stallTimeoutMs;
       this.#snapshot = { ...this.#snapshot, transferStarted: true };
@@ -397,6 +398,14 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       case "endObservation":
         return [{ kind: action }];
     }
+  }
+
+  /** A device that registers in the middle of a push has started anew and forgot it; waiting for its answer is idle. */
+  #dropPush(): DriverOutput[] {
+    if (!this.#pushRunning) return [];
+    this.#pushRunning = false;
+    this.#snapshot = { ...this.#snapshot, transferStarted: true };
+    return [{ kind: "stopTransfer" }];
   }
 
   #startTransfer(): DriverOutput[] {

@@ -7,17 +7,7 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chownSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -27,6 +17,7 @@ import { promisify } from "node:util";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import pg from "pg";
 import { chooseRunAs, type RunAs } from "./embedded-user.ts";
+import { postmasterOf, textOf } from "./postmaster.ts";
 
 const run = promisify(execFile);
 
@@ -239,27 +230,6 @@ function socketFolderOf(dataFolder: string, runAs: RunAs): string {
   return folder;
 }
 
-/** The process that runs the cluster of `folder`, if one does: not just any process with a number left over from a crash. */
-function postmasterOf(folder: string): number | undefined {
-  const pid = Number.parseInt(textOf(join(folder, "postmaster.pid")), 10);
-  if (!Number.isInteger(pid) || !isRunning(pid)) return undefined;
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("postgres") ? pid : undefined;
-  } catch {
-    // No /proc: PostgreSQL itself finds out whether the process is one of its own.
-    return pid;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
 /** The prefix command changes the account by itself and must start as we are. */
 const accountOf = (runAs: RunAs) => (runAs.prefix.length === 0 ? { ...runAs.account } : {});
 
@@ -270,12 +240,3 @@ const startFailure = (message: string, cause?: unknown) =>
   new EnvironmentError("DATABASE_START", message, {}, { cause });
 
 const lastLines = (file: string): string => textOf(file).trim().split("\n").slice(-3).join(" / ");
-
-/** Empty when there is no such file. */
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
-}
