@@ -7,6 +7,8 @@ export interface Child {
   next<T>(): Promise<T>;
   send(message: unknown): void;
   stop(): void;
+  /** Resolves when it has exited. */
+  readonly ended: Promise<void>;
 }
 
 /** Starts `file` (beside this one) with `args`. Messages wait until they are asked for. */
@@ -24,7 +26,11 @@ export function startChild(file: string, args: readonly string[] = []): Child {
   child.on("exit", (code) => {
     for (const { reject } of waiting.splice(0)) reject(new Error(`${file} ended with ${code}`));
   });
+  const ended = new Promise<void>((resolve) => {
+    child.on("exit", () => resolve());
+  });
   return {
+    ended,
     next: <T>() =>
       new Promise<T>((resolve, reject) => {
         if (messages.length > 0) resolve(messages.shift() as T);
