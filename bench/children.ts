@@ -13,8 +13,11 @@ export interface Child {
 
 /** Starts `file` (beside this one) with `args`. Messages wait until they are asked for. */
 export function startChild(file: string, args: readonly string[] = []): Child {
+  // With the collector within reach, a child can tell what it holds from what is yet to be swept.
+  const execArgv = ["--expose-gc"];
   const child: ChildProcess = fork(new URL(file, import.meta.url), args, {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
+    execArgv,
   });
   const messages: unknown[] = [];
   const waiting: { resolve(message: unknown): void; reject(error: Error): void }[] = [];

@@ -30,6 +30,7 @@ export interface Udp extends DatagramChannel<UdpPeer> {
   readonly address: SocketAddress;
 }
 
+const RECENT_PEERS = 1_024;
 const DEFAULT_BUFFER_BYTES = 4 * 2 ** 20;
 
 export function udpPeer(address: string, port: number): UdpPeer {
@@ -98,6 +99,7 @@ class UdpChannel implements Udp {
   readonly address: SocketAddress;
   readonly #socket: Socket;
   readonly #only: UdpPeer | undefined;
+  readonly #recentPeers: (UdpPeer | undefined)[] = [];
   #receiver: DatagramReceiver<UdpPeer> | undefined;
   #isClosed = false;
 
@@ -116,8 +118,18 @@ class UdpChannel implements Udp {
     this.#socket.on("message", (buffer, from) => {
       // A plain array: `slice` of a Buffer is a view, that of everything else here a copy.
       const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
-      receiver.onDatagram(this.#only ?? udpPeer(from.address, from.port), bytes);
+      receiver.onDatagram(this.#only ?? this.#peerAt(from.address, from.port), bytes);
     });
+  }
+
+  /** A peer is usually heard again soon: its key need not be put together, and hashed, for every datagram. */
+  #peerAt(address: string, port: number): UdpPeer {
+    const place = port % RECENT_PEERS;
+    const recent = this.#recentPeers[place];
+    if (recent?.port === port && recent.address === address) return recent;
+    const peer = udpPeer(address, port);
+    this.#recentPeers[place] = peer;
+    return peer;
   }
 
   send(peer: UdpPeer, bytes: Uint8Array, isWatched: boolean): void {
