@@ -16,7 +16,7 @@ export interface SocketAddress {
 export interface UdpPeer extends Peer, SocketAddress {}
 
 export interface UdpOptions {
-  /** Address to bind; default all of IPv4. One of IPv6 makes an IPv6 socket. */
+  /** Address or name to bind; default all of IPv4. One of IPv6 makes an IPv6 socket. */
   readonly host?: string | undefined;
   /** Default 0: any free port. */
   readonly port?: number | undefined;
@@ -43,11 +43,14 @@ export function udpPeer(address: string, port: number): UdpPeer {
  * @throws {EnvironmentError} `HOST_UNKNOWN`
  */
 export async function resolveUdpPeer(host: string, port: number): Promise<UdpPeer> {
+  return udpPeer(await addressOf(host), port);
+}
+
+async function addressOf(host: string): Promise<string> {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(bare)) return udpPeer(bare, port);
+  if (isIP(bare)) return bare;
   try {
-    const { address } = await lookup(bare, { order: "ipv4first" });
-    return udpPeer(address, port);
+    return (await lookup(bare, { order: "ipv4first" })).address;
   } catch (cause) {
     throw new EnvironmentError("HOST_UNKNOWN", `cannot find the address of ${host}`, { host }, { cause });
   }
@@ -56,18 +59,19 @@ export async function resolveUdpPeer(host: string, port: number): Promise<UdpPee
 /**
  * Binds a socket.
  *
- * @throws {EnvironmentError} `SOCKET_BIND` when the address or port cannot be had.
+ * @throws {EnvironmentError} `SOCKET_BIND` when the address or port cannot be had, `HOST_UNKNOWN`.
  */
 export async function openUdp(options: UdpOptions = {}): Promise<Udp> {
   const { connect } = options;
-  const family = isIPv6(options.host ?? connect?.address ?? "") ? 6 : 4;
+  const host = options.host === undefined ? undefined : await addressOf(options.host);
+  const family = isIPv6(host ?? connect?.address ?? "") ? 6 : 4;
   const socket = createSocket({
     type: family === 6 ? "udp6" : "udp4",
     // Peers are addresses already: asking the resolver for each datagram would cost more than sending it.
-    lookup: (host, _options, done) => done(null, host, family),
+    lookup: (address, _options, done) => done(null, address, family),
   });
   try {
-    await bind(socket, options);
+    await bind(socket, { ...options, host });
   } catch (cause) {
     socket.close();
     throw new EnvironmentError("SOCKET_BIND", "cannot bind the UDP socket", { ...options }, { cause });

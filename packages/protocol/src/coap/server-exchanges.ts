@@ -1,4 +1,5 @@
 /** The server half of an endpoint: requests that came and how they are answered (RFC 7252 §5.2, §4.5). */
+import { EMPTY } from "../lib/bytes.ts";
 import { BugError } from "../lib/errors.ts";
 import { CODE, isSuccessCode } from "./codes.ts";
 import type { Seen } from "./dedup.ts";
@@ -21,6 +22,9 @@ interface Serving<P extends Peer> extends IncomingRequest<P>, QueueLinks<Serving
   isAcknowledged: boolean;
   isAnswered: boolean;
 }
+
+/** A server that is full may have room again in a moment; without the option a client would wait a minute. */
+const COME_BACK = [uintOption(OPTION.maxAge, 5)];
 
 /** A separate response is repeated until it arrives; nobody needs to know when. */
 const NOBODY = { onAcknowledged() {}, onRejected() {}, onNoAnswer() {}, onRetransmitted() {} };
@@ -175,7 +179,7 @@ export class ServerExchanges<P extends Peer> {
 
   /** Answers without keeping anything of the request. */
   #refuse(state: PeerState<P>, message: CoapMessage, code: number): void {
-    const { options, payload } = createResponse(code);
+    const { options, payload } = createResponse(code, EMPTY, code === CODE.serviceUnavailable ? COME_BACK : []);
     const { token, messageId } = message;
     if (message.type !== MESSAGE_TYPE.confirmable) this.#layer.sendOnce(state, { token, code, options, payload });
     else {
