@@ -106,6 +106,23 @@ test("a pull that loses its power twice, an update, the new version, and a goodb
   assert.equal(server.deregistrations.length, 1);
 });
 
+test("lesson 13: a new version that never reaches its server falls back, and that is a failure", async () => {
+  start();
+  await server.registered();
+  assert.equal(await server.push(image(V2)), "2.04");
+  server.isRefusing = true;
+  assert.equal(await server.execute("/5/0/2"), "2.04");
+  await said((line) => line.kind === "started" && line["outcome"] === "trial");
+  await said((line) => line.kind === "registrationFailed");
+  await cutPower();
+  server.isRefusing = false;
+  start();
+  await server.registered();
+  assert.equal(await server.read("/3/0/3"), "1.0.0");
+  assert.equal(await server.read("/5/0/3"), "0");
+  assert.equal(await server.read("/5/0/5"), "8");
+});
+
 test("an image signed by somebody else is refused with Result 5, and a reboot changes nothing", async () => {
   start();
   await server.registered();

@@ -2,7 +2,7 @@
 
 import { memorySource } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
-import { type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
+import { type CoapRequest, type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint, textOption } from "@airlift/protocol/coap/options";
 import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
@@ -20,6 +20,10 @@ export interface ScriptedServer {
   readonly registrations: Registration[];
   readonly updates: Lwm2mRequest[];
   readonly deregistrations: string[];
+  /** Requests for files, in the order in which they came. */
+  readonly fetches: CoapRequest[];
+  /** Refuses to register anybody as long as it is true. */
+  isRefusing: boolean;
   /** The device that registered last. */
   device(): UdpPeer;
   /** The next registration; at once when it has happened since the last call. */
@@ -42,6 +46,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
   const registrations: Registration[] = [];
   const updates: Lwm2mRequest[] = [];
   const deregistrations: string[] = [];
+  const fetches: CoapRequest[] = [];
   const files: ScriptedServer["files"] = new Map();
   let device: UdpPeer | undefined;
   let unseen: Registration | undefined;
@@ -51,6 +56,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
     const asked = fromCoapRequest(request);
     const [first, second] = asked.uriPath;
     if (first === "fw" && second !== undefined) {
+      fetches.push(request);
       const file = files.get(second);
       if (file === undefined) return createResponse(CODE.notFound);
       const etag = { number: OPTION.etag, value: Uint8Array.of(file.etag) };
@@ -64,6 +70,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
       updates.push(asked);
       return createResponse(CODE.changed);
     }
+    if (server.isRefusing) return createResponse(CODE.forbidden);
     const registration = decodeRegister(asked);
     registrations.push(registration);
     device = peer;
@@ -83,8 +90,10 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
   };
   const ask = (request: Lwm2mRequest): Promise<CoapResponse> => coap.request(target(), toCoapRequest(request));
   const codeOf = async (request: Lwm2mRequest): Promise<string> => codeText((await ask(request)).code);
-  return {
+  const server: ScriptedServer = {
     coap,
+    fetches,
+    isRefusing: false,
     uri: `coap://127.0.0.1:${coap.address.port}`,
     files,
     registrations,
@@ -113,6 +122,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
     },
     close: () => coap.close(),
   };
+  return server;
 }
 
 /** The format of an answer. */

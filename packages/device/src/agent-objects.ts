@@ -1,12 +1,13 @@
 /** The objects of an update agent: Server (1), Device (3) and Firmware Update (5). */
 import type { NotificationAttributes } from "@airlift/protocol/lwm2m/attributes";
+import { PROTOCOL_ON_WIRE } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import type { AgentSettings } from "./agent-options.ts";
 import { createDeviceObject } from "./objects/device-object.ts";
 import { createFirmwareObject } from "./objects/firmware-object.ts";
 import { createTree, type ObjectTree } from "./objects/resource.ts";
 import { createServerObject } from "./objects/server-object.ts";
 import { CODE_OF_ANSWER, type PackagePushes } from "./package-pushes.ts";
-import { PROTOCOL_ON_WIRE, type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
+import { type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
 import type { UpdateRequest, UpdateRunner } from "./update-runner.ts";
 
 export interface AgentObjectPorts {

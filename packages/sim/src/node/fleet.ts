@@ -77,6 +77,7 @@ class SimulatedDevice {
   readonly #firmware: SimulatedFirmware;
   #agent: UpdateAgent | undefined;
   #restarting: NodeJS.Timeout | undefined;
+  #isRestarting = false;
   #isStopped = false;
 
   constructor(options: FleetOptions, number: number) {
@@ -86,7 +87,7 @@ class SimulatedDevice {
   }
 
   get state(): FirmwareState {
-    return this.#agent?.state ?? "updating";
+    return this.#agent?.state ?? (this.#isRestarting ? "updating" : "idle");
   }
 
   get result(): UpdateResult {
@@ -117,6 +118,7 @@ class SimulatedDevice {
       reboot: () => void this.#restart(),
     });
     this.#agent = agent;
+    this.#isRestarting = false;
     await agent.start();
   }
 
@@ -129,6 +131,7 @@ class SimulatedDevice {
   async #restart(): Promise<void> {
     const agent = this.#agent;
     this.#agent = undefined;
+    this.#isRestarting = true;
     await agent?.close({ saysGoodbye: false });
     this.#firmware.restart();
     if (this.#isStopped) return;
