@@ -28,7 +28,8 @@ async function demo(keep: boolean): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), "airlift-demo-"));
   const programs = new Programs(folder);
   const display = createDisplay();
-  process.once("SIGINT", () => void programs.stopAll().then(() => process.exit(130)));
+  const stop = (): void => void programs.stopAll().then(() => process.exit(130));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
   try {
     display.say(`everything the demo writes is in ${folder}`);
     const images = await makeImages(folder);

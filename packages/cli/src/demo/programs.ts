@@ -42,11 +42,6 @@ export class Programs {
     for (const child of this.#running) signalGroup(child, "SIGKILL");
   }
 
-  /** Lets all go on when this process ends. */
-  release(): void {
-    for (const child of this.#running) child.unref();
-  }
-
   /** @throws {EnvironmentError} PROGRAM_ENDED when the program ends before `isReady` says yes. */
   async untilReady(child: ChildProcess, name: string, isReady: () => Promise<boolean>): Promise<void> {
     while (!(await isReady())) {
