@@ -74,7 +74,7 @@ function pullingDevice(device: ScriptedDevice, atVersion = "1.1.0"): Buffer[] {
       void device.coap
         .download(udpPeer(uri.hostname, Number(uri.port)), createRequest("get", uri.pathname + uri.search), sink)
         .then(() => device.resources.set("/5/0/3", "2"))
-        .then(() => device.register());
+        .then(() => device.registerUnlessClosed());
     }
     if (verb === "POST" && path === "/5/0/2") {
       for (const [resource, value] of [
@@ -84,7 +84,7 @@ function pullingDevice(device: ScriptedDevice, atVersion = "1.1.0"): Buffer[] {
       ] as const) {
         device.resources.set(resource, value);
       }
-      setImmediate(() => void device.register());
+      setImmediate(() => void device.registerUnlessClosed());
     }
     return undefined;
   };
