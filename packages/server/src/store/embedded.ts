@@ -7,7 +7,17 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -113,17 +123,22 @@ class Cluster {
     if (this.#socketFolder !== this.#parts.dataFolder) rmSync(this.#socketFolder, { recursive: true, force: true });
   }
 
+  /** Makes the cluster beside its place and moves it there whole, so that neither a crash nor a second start can spoil it. */
   async #initialise(): Promise<void> {
     const { programs, dataFolder, runAs } = this.#parts;
-    const initdb = ["-D", dataFolder, "-U", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"];
+    const fresh = mkdtempSync(`${dataFolder}.new-`);
+    if (runAs.account !== undefined) chownSync(fresh, runAs.account.uid, runAs.account.gid);
+    const initdb = ["-D", fresh, "-U", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"];
     const [program = "", ...args] = [...runAs.prefix, programs.initdb, ...initdb];
-    // A first start that was cut short leaves files but no version: initdb wants the folder empty.
-    for (const name of readdirSync(dataFolder)) rmSync(join(dataFolder, name), { recursive: true });
-    await run(program, args, { ...accountOf(runAs), cwd: "/", env: environment() }).catch(
-      (error: { stderr?: string }) => {
-        throw startFailure(`initdb failed: ${error.stderr ?? String(error)}`, error);
-      },
-    );
+    try {
+      await run(program, args, { ...accountOf(runAs), cwd: "/", env: environment() });
+      renameSync(fresh, dataFolder);
+    } catch (error) {
+      rmSync(fresh, { recursive: true, force: true });
+      // Another start was quicker; who of the two may use the cluster is settled later.
+      if (existsSync(join(dataFolder, "PG_VERSION"))) return;
+      throw startFailure(`initdb failed: ${(error as { stderr?: string }).stderr || String(error)}`, error);
+    }
   }
 
   #spawn(): ChildProcess {
@@ -170,7 +185,9 @@ class Cluster {
         return child;
       } catch (error) {
         const hasEnded = child !== undefined && (child.exitCode !== null || child.pid === undefined);
-        if (hasEnded || performance.now() > deadlineMs)
+        // Ours may have ended because another start was quicker: then that one is waited for.
+        const isAlone = postmasterOf(this.#parts.dataFolder) === undefined;
+        if ((hasEnded && isAlone) || performance.now() > deadlineMs)
           throw startFailure(`PostgreSQL did not start: ${lastLines(this.#logFile)}`, error);
       }
       await delay(10);
