@@ -176,6 +176,12 @@ test("closing settles every promise; aborting settles its own", async () => {
       await assert.rejects(aborted, { message: "enough" });
       await client.close();
       await assert.rejects(waiting, { code: "COAP_CLOSED" });
+      const { signal } = new AbortController();
+      await assert.rejects(client.request(peer, createRequest("get", "/"), { signal }), { code: "COAP_CLOSED" });
+      await assert.rejects(
+        client.observe(peer, createRequest("get", "/"), () => {}),
+        { code: "COAP_CLOSED" },
+      );
       await assert.rejects(client.request(peer, createRequest("get", "/")), { code: "COAP_CLOSED" });
     },
   );
@@ -193,5 +199,11 @@ test("a socket connected to a port where nobody listens fails at once with COAP_
 test("a name is looked up once, brackets of an IPv6 literal are taken off", async () => {
   assert.equal((await resolveUdpPeer("localhost", 5683)).port, 5683);
   assert.equal((await resolveUdpPeer("[::1]", 5683)).address, "::1");
+  for (const host of ["localhost", "::1"]) {
+    const node = await openCoapUdp({ host });
+    await node.ping(await resolveUdpPeer(host, node.address.port));
+    await assert.rejects(openCoapUdp({ host, port: node.address.port }), { code: "SOCKET_BIND" });
+    await node.close();
+  }
   await assert.rejects(resolveUdpPeer("no-such-host.invalid", 1), { code: "HOST_UNKNOWN" });
 });

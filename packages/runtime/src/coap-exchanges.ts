@@ -2,12 +2,11 @@
 import { CODE } from "@airlift/protocol/coap/codes";
 import type { EndpointInput, EndpointOutput, ExchangeFailure } from "@airlift/protocol/coap/endpoint-types";
 import { type CoapRequest, type CoapResponse, createResponse, type Peer } from "@airlift/protocol/coap/exchange";
-import { OBSERVE } from "@airlift/protocol/coap/observe";
-import { OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { type AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
-import type { Observation, RequestOptions } from "./coap.ts";
+import type { RequestOptions } from "./coap.ts";
 
-interface OpenExchange {
+/** What happens to an exchange. Either callback may come before `start` returns. */
+export interface OpenExchange {
   onResponse(response: CoapResponse, isLast: boolean): void;
   onFailure(error: AirliftError): void;
   readonly onRetransmission: ((count: number) => void) | undefined;
@@ -29,77 +28,28 @@ export class OpenExchanges<P extends Peer> {
   }
 
   request(peer: P, request: CoapRequest, options: RequestOptions): Promise<CoapResponse> {
+    const { signal, onRetransmission } = options;
     return new Promise((resolve, reject) => {
-      const { signal } = options;
       signal?.throwIfAborted();
-      const number = this.#start(peer, request, options, {
-        onRetransmission: options.onRetransmission,
+      let number: number | undefined;
+      const onAbort = (): void => {
+        this.cancel(number);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", onAbort);
+      const settled = (): void => signal?.removeEventListener("abort", onAbort);
+      number = this.start(peer, request, options, {
+        onRetransmission,
         onResponse: (response) => {
-          signal?.removeEventListener("abort", onAbort);
+          settled();
           resolve(response);
         },
         onFailure: (error) => {
-          signal?.removeEventListener("abort", onAbort);
+          settled();
           reject(error);
         },
       });
-      const onAbort = (): void => {
-        this.#cancel(number);
-        reject(signal?.reason);
-      };
-      if (number !== undefined && this.#open.has(number)) signal?.addEventListener("abort", onAbort, { once: true });
     });
-  }
-
-  async observe(
-    peer: P,
-    request: CoapRequest,
-    onNotification: (response: CoapResponse) => void,
-    options: RequestOptions & { readonly onEnd?: () => void },
-  ): Promise<Observation> {
-    const asked = { ...request, options: [uintOption(OPTION.observe, OBSERVE.register), ...request.options] };
-    const token = options.token ?? crypto.getRandomValues(new Uint8Array(6));
-    let isActive = true;
-    let number: number | undefined;
-    const response = await new Promise<CoapResponse>((resolve, reject) => {
-      let isFirst = true;
-      number = this.#start(
-        peer,
-        asked,
-        { ...options, token },
-        {
-          onRetransmission: options.onRetransmission,
-          onFailure: (error) => {
-            isActive = false;
-            reject(error);
-            if (!isFirst) options.onEnd?.();
-          },
-          onResponse: (next, isLast) => {
-            isActive = !isLast;
-            if (isFirst) resolve(next);
-            else onNotification(next);
-            if (isLast && !isFirst) options.onEnd?.();
-            isFirst = false;
-          },
-        },
-      );
-      options.signal?.addEventListener("abort", () => this.#cancel(number) && reject(options.signal?.reason), {
-        once: true,
-      });
-    });
-    return {
-      response,
-      get isActive() {
-        return isActive;
-      },
-      cancel: async () => {
-        if (!isActive) return;
-        isActive = false;
-        this.#cancel(number);
-        const farewell = { ...request, options: [uintOption(OPTION.observe, OBSERVE.deregister), ...request.options] };
-        await this.request(peer, farewell, { ...options, signal: undefined, token });
-      },
-    };
   }
 
   ping(peer: P): Promise<void> {
@@ -130,7 +80,8 @@ export class OpenExchanges<P extends Peer> {
     for (const exchange of open) exchange.onFailure(closedError());
   }
 
-  #start(peer: P, request: CoapRequest, options: RequestOptions, open: OpenExchange): number | undefined {
+  /** Sends a request; its number, to cancel it with. */
+  start(peer: P, request: CoapRequest, options: RequestOptions, open: OpenExchange): number | undefined {
     const exchange = this.#add(open);
     if (exchange === undefined) return undefined;
     const { confirmable = true, transmission, responseTimeoutMs, token } = options;
@@ -154,7 +105,8 @@ export class OpenExchanges<P extends Peer> {
     return this.#nextNumber;
   }
 
-  #cancel(number: number | undefined): boolean {
+  /** Whether the exchange was still open. */
+  cancel(number: number | undefined): boolean {
     if (number === undefined || !this.#open.delete(number)) return false;
     this.#feed({ kind: "cancel", exchange: number });
     return true;

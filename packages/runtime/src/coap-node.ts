@@ -17,12 +17,14 @@ import type {
   DownloadOptions,
   DownloadResult,
   Observation,
+  ObserveOptions,
   RequestOptions,
   ServeOptions,
   TransferOptions,
   WholeOptions,
 } from "./coap.ts";
 import { OpenExchanges } from "./coap-exchanges.ts";
+import { Observing } from "./coap-observing.ts";
 import { CoapResponder } from "./coap-responder.ts";
 import { download, requestWhole, upload } from "./coap-transfer.ts";
 import type { DatagramChannel } from "./datagrams.ts";
@@ -70,9 +72,9 @@ export class CoapNode<P extends Peer> implements CoapClient<P>, CoapServer<P> {
     peer: P,
     request: CoapRequest,
     onNotification: (response: CoapResponse) => void,
-    options: RequestOptions & { readonly onEnd?: () => void } = {},
+    options: ObserveOptions = {},
   ): Promise<Observation> {
-    return this.#exchanges.observe(peer, request, onNotification, options);
+    return new Observing(this.#exchanges, peer, request, options).start(onNotification);
   }
 
   download(peer: P, request: CoapRequest, sink: BlockSink, options: DownloadOptions = {}): Promise<DownloadResult> {

@@ -18,6 +18,11 @@ export interface RequestOptions {
   readonly onRetransmission?: ((count: number) => void) | undefined;
 }
 
+export interface ObserveOptions extends RequestOptions {
+  /** The observation is over, and was not ended by us: an error code came (`onNotification` got it), or all was closed. */
+  readonly onEnd?: (() => void) | undefined;
+}
+
 /** Where a transfer stands. */
 export interface TransferProgress {
   /** Octets of the body that are safely across: taken by the sink, or acknowledged by the peer. */
@@ -82,14 +87,13 @@ export interface CoapClient<P extends Peer> {
   request(peer: P, request: CoapRequest, options?: RequestOptions): Promise<CoapResponse>;
   /**
    * Registers with `request`, to which the Observe option is added. The first response comes with the promise, the later
-   * ones to `onNotification`, only newer ones; `onEnd` is called when the server ended it with an error code, which
-   * `onNotification` got before.
+   * ones to `onNotification`, only newer ones. `signal` ends it without telling the server.
    */
   observe(
     peer: P,
     request: CoapRequest,
     onNotification: (response: CoapResponse) => void,
-    options?: RequestOptions & { readonly onEnd?: () => void },
+    options?: ObserveOptions,
   ): Promise<Observation>;
   /**
    * Like `request`, for bodies that may need blocks but fit into memory, in either direction. The response has the whole

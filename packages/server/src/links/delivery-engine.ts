@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { AirliftError, EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
+import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { Logger } from "pino";
 import { Deliveries, type DeliveriesInput, type DeliveriesOutput, newSnapshot } from "../delivery/deliveries.ts";
@@ -281,6 +282,8 @@ export class DeliveryEngine {
     };
     for (;;) {
       try {
+        // Whoever reads that an update has ended must find the device as it was reported, not as it was before.
+        if (isFinalUpdateState(snapshot.state)) await this.#options.stores.devices.flush();
         await this.#options.stores.updates.transition(order.updateId, change);
         return;
       } catch (error) {

@@ -28,8 +28,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Names the lock that keeps the events of several servers in order. */
-const EVENT_LOCK = 7_104_531_883;
+/** Names the lock that keeps the events of several servers in order: whoever holds it inserts and commits. */
+export const EVENT_LOCK = 7_104_531_883;
 /** Changes of one transaction: enough to hide the commit, few enough to answer the first one soon. */
 const LARGEST_BATCH = 200;
 /** Changes that may wait: some seconds' worth. */
