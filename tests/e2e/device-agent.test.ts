@@ -320,3 +320,32 @@ test("§5.1.2: a change within pmin is held back, and removed attributes no long
   await attributes("pmin=");
   assert.equal(await told, "0");
 });
+
+test("row 29: a link that is down in the middle of a pull is waited for, and the pull goes on where it was", async () => {
+  const bytes = Uint8Array.from(randomBytes(60_000)).fill(1, 0, 1);
+  server.files.set("a", { bytes, etag: 1 });
+  let isDown = false;
+  await start({
+    transmission: { ackTimeoutMs: 10, ackRandomFactor: 1, maxRetransmit: 2 },
+    pullPolicy: { ...DEFAULT_PULL_POLICY, firstDelayMs: 1 },
+    loss: () => isDown,
+  });
+  const paused = new Promise<void>((resolve) => {
+    waiting.push({ isIt: (event) => event.kind === "pullPaused" && event.reason === "connection", resolve });
+  });
+  let hasBeenDown = false;
+  waiting.push({
+    isIt: (event) => event.kind === "progress" && event.storedBytes >= 20_000 && !hasBeenDown,
+    resolve: () => {
+      hasBeenDown = true;
+      isDown = true;
+    },
+  });
+  await server.write("/5/0/1", `${server.uri}/fw/a`);
+  await paused;
+  assert.equal(agent.state, "downloading");
+  isDown = false;
+  await state("downloaded");
+  assert.deepEqual(device.image(), bytes);
+  assert.equal(device.calls.filter((call) => call === "openStream").length, 1);
+});

@@ -12,7 +12,7 @@ import { type Answer, Ledger } from "./ledger.ts";
 import type { Exchange, HandlerCall, HandlerOutcome, PackageChunk, UpdateInput, UpdateOutput } from "./messages.ts";
 import { eventOfAccept, eventOfSetResult, refusedBy } from "./outcomes.ts";
 import type { Persisted } from "./persisted.ts";
-import { Transfer } from "./transfer.ts";
+import { openPush, Transfer } from "./transfer.ts";
 
 /** Long enough for the answer and the notification to leave the device, too short for anyone to wait for. */
 export const DEFAULT_UPGRADE_DELAY_MS = 250;
@@ -23,8 +23,6 @@ export interface FirmwareUpdateOptions {
   /** From the answer to Update until `performUpgrade`; default `DEFAULT_UPGRADE_DELAY_MS`. */
   readonly upgradeDelayMs?: number;
 }
-
-const NUL = 0;
 
 /** @see OMA object 5, resources 0 … 12 */
 export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
@@ -131,19 +129,14 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   }
 
   #firstChunk(chunk: PackageChunk) {
-    const { exchange, last, encoding } = chunk;
-    const isNul = (bytes: Uint8Array): boolean => last && bytes.length === 1 && bytes[0] === NUL;
-    if (isNul(chunk.bytes)) return this.#request("reset", exchange);
+    const { exchange } = chunk;
+    const opened = openPush(chunk);
+    if (opened === "reset") return this.#request("reset", exchange);
     if (!this.#allows("writePackage")) {
       return this.#ledger.answer(exchange, refusalOf(this.facts.state, "writePackage"));
     }
-    const transfer = new Transfer("push", chunk.push, encoding);
-    const bytes = transfer.decode(chunk.bytes, last);
-    if (bytes === undefined) return this.#ledger.answer(exchange, "4.00");
-    if (isNul(bytes)) return this.#request("reset", exchange);
-    transfer.chunk = { bytes, exchange };
-    transfer.ended = last;
-    this.#transfer = transfer;
+    if (opened === "garbled") return this.#ledger.answer(exchange, "4.00");
+    this.#transfer = opened;
   }
 
   #nextChunk(chunk: PackageChunk) {
@@ -217,7 +210,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
       const isRefusedPush = name === "openStream" && transfer.source === "push";
       if (!isRefusedPush) return this.#move(reason, answered("5.00"));
       this.#transfer = undefined;
-      for (const { code } of answered("5.00")) if (exchange !== undefined) this.#ledger.answer(exchange, code);
+      if (exchange !== undefined) this.#ledger.answer(exchange, "5.00");
       return;
     }
     if (name === "write") transfer.written();
