@@ -1,15 +1,15 @@
 /** A LwM2M server that does what a test tells it, on a real socket of this machine. */
 
 import { memorySource } from "@airlift/protocol/coap/body";
-import { CODE } from "@airlift/protocol/coap/codes";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint, textOption } from "@airlift/protocol/coap/options";
 import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import { fromCoapRequest, toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { decodeRegister, type Registration } from "@airlift/protocol/lwm2m/registration";
-import { type Lwm2mRequest, METHODS, requestOf } from "@airlift/protocol/lwm2m/request";
+import { type Lwm2mRequest, requestOf } from "@airlift/protocol/lwm2m/request";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
-import { fromCoapRequest, toCoapRequest } from "@airlift/runtime/lwm2m-coap";
 import type { UdpPeer } from "@airlift/runtime/udp";
 
 export interface ScriptedServer {
@@ -62,7 +62,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
       const etag = { number: OPTION.etag, value: Uint8Array.of(file.etag) };
       return { ...createResponse(CODE.content, new Uint8Array(), [etag]), body: memorySource(file.bytes) };
     }
-    if (asked.code === METHODS.delete) {
+    if (asked.code === METHOD.delete) {
       deregistrations.push(asked.uriPath.join("/"));
       return createResponse(CODE.deleted);
     }
@@ -108,15 +108,15 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
       }),
     ask,
     read: async (path, accept) => {
-      const { code, payload } = await ask(requestOf({ code: METHODS.get, uriPath: segments(path), accept }));
+      const { code, payload } = await ask(requestOf({ code: METHOD.get, uriPath: segments(path), accept }));
       return code === CODE.content ? (decodeUtf8(payload) ?? "octets") : codeText(code);
     },
     write: (path, text) =>
-      codeOf(requestOf({ code: METHODS.put, uriPath: segments(path), contentFormat: 0, payload: encodeUtf8(text) })),
-    execute: (path) => codeOf(requestOf({ code: METHODS.post, uriPath: segments(path) })),
+      codeOf(requestOf({ code: METHOD.put, uriPath: segments(path), contentFormat: 0, payload: encodeUtf8(text) })),
+    execute: (path) => codeOf(requestOf({ code: METHOD.post, uriPath: segments(path) })),
     push: async (bytes, blockBytes) => {
       const contentFormat = CONTENT_FORMATS.opaque;
-      const request = toCoapRequest(requestOf({ code: METHODS.put, uriPath: ["5", "0", "0"], contentFormat }));
+      const request = toCoapRequest(requestOf({ code: METHOD.put, uriPath: ["5", "0", "0"], contentFormat }));
       const response = await coap.upload(target(), request, memorySource(bytes), { blockBytes });
       return codeText(response.code);
     },

@@ -4,17 +4,18 @@
  * Composes the cores (update, transfer, session, objects) with one UDP socket.
  */
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import type { CoapRequest } from "@airlift/protocol/coap/exchange";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { fromCoapRequest, toCoapAnswer } from "@airlift/protocol/lwm2m/coap-mapping";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { FIRMWARE_UPDATE_ID } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import { isWithin, type Path, pathOfSegments } from "@airlift/protocol/lwm2m/path";
-import { type Lwm2mRequest, METHODS, RESPONSES } from "@airlift/protocol/lwm2m/request";
+import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import type { ObservationOffer } from "@airlift/runtime/coap";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
-import { fromCoapRequest, toCoapAnswer } from "@airlift/runtime/lwm2m-coap";
 import type { UdpPeer } from "@airlift/runtime/udp";
 import { createAgentObjects } from "./agent-objects.ts";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
@@ -249,8 +250,8 @@ class Agent implements UpdateAgent {
     }
     const asked = fromCoapRequest(request);
     const answer = await requests.answer(asked);
-    if (answer.code === RESPONSES.content) this.#hasRead(running, asked, offer);
-    else if (asked.code !== METHODS.get) {
+    if (answer.code === CODE.content) this.#hasRead(running, asked, offer);
+    else if (asked.code !== METHOD.get) {
       observers.attributesChanged();
       observers.changed([[1], [3]]);
     }
@@ -299,4 +300,4 @@ class Agent implements UpdateAgent {
   }
 }
 
-const UNAUTHORIZED = { code: RESPONSES.unauthorized, payload: EMPTY };
+const UNAUTHORIZED = { code: CODE.unauthorized, payload: EMPTY };
