@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newSnapshot } from "./deliveries.ts";
-import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
-import type { DeviceReport } from "./report.ts";
 import {
   type DriverInput,
   type DriverOutput,
-  UpdateDriver,
+  newSnapshot,
   type UpdateOrder,
   type UpdateSnapshot,
-} from "./update-driver.ts";
+} from "./driver-messages.ts";
+import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
+import type { DeviceReport } from "./report.ts";
+import { UpdateDriver } from "./update-driver.ts";
 
 const ORDER: UpdateOrder = {
   updateId: "u1",

@@ -6,11 +6,17 @@ import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmw
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { Logger } from "pino";
-import { Deliveries, type DeliveriesInput, type DeliveriesOutput, newSnapshot } from "../delivery/deliveries.ts";
+import { Deliveries, type DeliveriesInput, type DeliveriesOutput } from "../delivery/deliveries.ts";
 import type { DeliveryChoice } from "../delivery/delivery-choice.ts";
+import {
+  type DriverInput,
+  type DriverOutput,
+  newSnapshot,
+  type UpdateOrder,
+  type UpdateSnapshot,
+} from "../delivery/driver-messages.ts";
 import { DEFAULT_UPDATE_POLICY, type UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { DriverInput, DriverOutput, UpdateOrder, UpdateSnapshot } from "../delivery/update-driver.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { Stores, UnfinishedUpdate } from "../store/ports.ts";
 import type { DeviceLink } from "./device-link.ts";

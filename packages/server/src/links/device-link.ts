@@ -17,8 +17,8 @@ import { registeredObject } from "@airlift/protocol/lwm2m/registered-objects";
 import { type Lwm2mRequest, withRoot } from "@airlift/protocol/lwm2m/request";
 import type { CoapClient, RequestOptions, TransferProgress } from "@airlift/runtime/coap";
 import { type UdpPeer, udpPeer } from "@airlift/runtime/udp";
+import type { RequestOutcome } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { RequestOutcome } from "../delivery/update-driver.ts";
 import type { Registration } from "../fleet/registration.ts";
 
 const FIRMWARE: Path = pathOf(FIRMWARE_UPDATE_ID, 0);

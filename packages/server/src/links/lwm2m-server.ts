@@ -9,9 +9,9 @@ import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { UdpPeer } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
+import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { UpdateOrder } from "../delivery/update-driver.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
