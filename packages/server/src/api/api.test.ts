@@ -227,8 +227,18 @@ describe("who may ask", () => {
     });
     assert.deepEqual([broken.status, broken.body.code], [400, "BAD_REQUEST"]);
     assert.deepEqual((await ask({ url: "/nothing" })).body.code, "NO_SUCH_ROUTE");
+    assert.deepEqual((await ask({ url: "/%ff" })).body.code, "BAD_REQUEST");
     assert.deepEqual((await ask({ method: "DELETE", url: "/api/v1/devices" })).body.code, "NO_SUCH_ROUTE");
   });
+});
+
+test("a name that holds U+0000, which no text of the database can, is a name that is not there", async () => {
+  for (const path of ["updates/x%00", "devices/x%00", "devices/x%00/events"])
+    assert.equal((await ask({ url: `/api/v1/${path}` })).status, 404, path);
+  assert.equal((await ask({ url: "/firmware/%00" })).status, 404);
+  assert.deepEqual((await ask({ url: "/api/v1/updates?endpoint=x%00" })).body.items, []);
+  const cursor = Buffer.from("\0").toString("base64url");
+  assert.equal((await ask({ url: `/api/v1/devices?cursor=${cursor}` })).body.code, "CURSOR");
 });
 
 test("the page has a policy without inline code, and no inline code", async () => {
