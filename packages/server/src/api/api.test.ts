@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { get, request as httpRequest } from "node:http";
+import { get, request as httpRequest, ServerResponse } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { pino } from "pino";
 import { exampleRegistration, openScratchStores, type ScratchStores } from "../store/scratch-stores.ts";
@@ -313,6 +313,56 @@ describe("live events", () => {
     slow.destroy();
     other.close();
   });
+});
+
+test("a listener that leaves while the database is asked is not counted as one", async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<number>();
+  t.mock.method(scratch.stores.events, "newestId", () => {
+    asked.resolve();
+    return answered.promise;
+  });
+  const connected = once(api.server, "connection");
+  const request = get(`${url}/api/v1/events`, { agent: false }).on("error", () => {});
+  const [socket] = await connected;
+  await asked.promise;
+  request.destroy();
+  await once(socket, "close");
+  answered.resolve(0);
+  await answered.promise;
+  assert.match((await ask({ url: "/metrics" })).body, /airlift_event_listeners 0/);
+});
+
+test("an event that comes while the server ends its listeners harms nobody", async (t) => {
+  const parts = {
+    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1 },
+    log: pino({ level: "silent" }),
+  };
+  const second = await createApi({ ...parts, stores: scratch.stores, commands });
+  const place = await listen(second, "127.0.0.1", 0);
+  const subscribing = t.mock.method(scratch.stores.events, "subscribe");
+  const [answer] = await once(get(`${place}/api/v1/events`, { agent: false }), "response");
+  await once(answer, "data");
+  const event = await scratch.stores.events.append({ kind: "device.reported", sentence: "late" });
+  const end = ServerResponse.prototype.end;
+  t.mock.method(ServerResponse.prototype, "end", function (this: ServerResponse) {
+    const ended = Reflect.apply(end, this, []);
+    for (const {
+      arguments: [onEvent],
+    } of subscribing.mock.calls)
+      onEvent({ ...event, id: event.id + 1 });
+    return ended;
+  });
+  answer.resume();
+  await second.close();
+});
+
+test("an answer that cannot be kept is given all the same", async (t) => {
+  t.mock.method(scratch.stores.idempotency, "keep", async () => {
+    throw new EnvironmentError("DATABASE_AWAY", "gone in between");
+  });
+  scratch.stores.devices.queueSave([exampleRegistration("unkept")]);
+  assert.equal((await createUpdate("unkept", { "idempotency-key": "unkept" })).status, 201);
 });
 
 test("a port that is taken is one clear error", async () => {
