@@ -86,6 +86,13 @@ export type DriverOutput =
 const RESET_COUNT = 4;
 const LONGEST_POLL_MS = 15 * 60_000;
 
+/** The last block is acknowledged by the image being there: nobody asks for one behind it. */
+const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "imageHeld"]);
+
+/** Refusals that are about the moment: blocks got lost, or the device is busy (RFC 7959 §2.9.2, RFC 7252 §5.9.3.4). */
+const isPassing = (answer: RequestOutcome): boolean =>
+  answer.outcome === "refused" && (answer.code === "4.08" || answer.code === "5.03");
+
 export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   readonly #order: UpdateOrder;
   readonly #policy: UpdatePolicy;
@@ -143,6 +150,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         return this.#take("vanished", nowMs);
       case "registered":
         this.#registered = true;
+        // What was asked before went to where the device was, and tells of the time before at best.
+        this.#staleLook = this.#lookCount;
         return [...this.#dropPush(), ...this.#take("appeared", nowMs)];
       case "heard":
         return this.#unansweredCount > 0 ? this.#look(nowMs) : [];
@@ -182,6 +191,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     } else {
       this.#lastHeardMs = nowMs;
       if (input.kind !== "heard") this.#unansweredCount = 0;
+      if (this.#snapshot.state === "transferring") this.#stallAtMs ??= nowMs + this.#policy.stallTimeoutMs;
     }
   }
 
@@ -257,7 +267,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "transferring") return [];
     // Without an answer the device may have taken the Write all the same; what it reports next decides.
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
-    if (answer.outcome === "noAnswer") return this.#look(nowMs);
+    if (answer.outcome === "noAnswer" || isPassing(answer)) return this.#look(nowMs);
     if (answer.outcome === "accepted") return this.#take("transferAccepted", nowMs);
     this.#responseCode = answer.code;
     return this.#take("transferRefused", nowMs);
@@ -269,7 +279,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "transferring") return [];
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
     // 4.xx is the answer to the Write itself; a 5.xx leaves its reason in Update Result, and so does a broken transfer.
-    if (answer.outcome === "refused" && answer.code.startsWith("4.")) {
+    if (answer.outcome === "refused" && answer.code.startsWith("4.") && !isPassing(answer)) {
       this.#responseCode = answer.code;
       return this.#take("transferRefused", nowMs);
     }
@@ -281,6 +291,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "downloaded") return [];
     if (answer.outcome === "accepted") return this.#take("executed", nowMs);
     if (answer.outcome === "noAnswer") return this.#look(nowMs);
+    // At once it would be as busy; the next look is soon enough.
+    if (isPassing(answer)) return [];
     this.#responseCode = answer.code;
     return this.#take("executeRefused", nowMs);
   }
@@ -291,7 +303,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #onProgress(acknowledgedBytes: number, nowMs: number): DriverOutput[] {
-    if (this.#snapshot.state !== "transferring") return [];
+    // A device that asks for the same block for ever gets no further.
+    if (this.#snapshot.state !== "transferring" || acknowledgedBytes === this.#snapshot.acknowledgedBytes) return [];
     this.#snapshot = { ...this.#snapshot, acknowledgedBytes };
     this.#stallAtMs = nowMs + this.#policy.stallTimeoutMs;
     return [];
@@ -300,7 +313,11 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #onWake(nowMs: number): DriverOutput[] {
     const isDue = (atMs: number | undefined): boolean => atMs !== undefined && atMs <= nowMs;
     if (isDue(this.#applyDueMs)) return this.#take("applyOverdue", nowMs);
-    if (isDue(this.#stallAtMs)) return this.#take("stalled", nowMs);
+    if (isDue(this.#stallAtMs)) {
+      if (this.#registered && this.#unansweredCount === 0) return this.#take("stalled", nowMs);
+      // A device without power or link is waited for until it counts as silent: it may still go on where it stopped.
+      this.#stallAtMs = undefined;
+    }
     if (isDue(this.#silentAtMs)) return this.#take("silent", nowMs);
     if (isDue(this.#retryAtMs)) {
       this.#retryAtMs = undefined;
@@ -322,6 +339,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       ...this.#snapshot,
       state: arrow.to,
       failure: failure === "reported" ? this.#reportedFailure() : (failure ?? null),
+      ...(HAS_IMAGE.has(event) && { acknowledgedBytes: this.#order.totalBytes }),
     };
     this.#setLimits(from, nowMs);
     const sentence = this.#sentence(event, from);
