@@ -12,7 +12,7 @@ import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
 import type { UpdateOrder } from "@airlift/server/store/ports";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import { pino } from "pino";
-import { ScriptedDevice } from "./scripted-device.ts";
+import { ScriptedDevice, untilClosed } from "./scripted-device.ts";
 
 const image = randomBytes(200_000);
 let scratch: ScratchStores;
@@ -71,10 +71,12 @@ function pullingDevice(device: ScriptedDevice, atVersion = "1.1.0"): Buffer[] {
       device.resources.set("/5/0/3", "1");
       const uri = new URL(Buffer.from(payload).toString());
       const sink = { write: (bytes: Uint8Array) => void got.push(Buffer.from(bytes)) };
-      void device.coap
-        .download(udpPeer(uri.hostname, Number(uri.port)), createRequest("get", uri.pathname + uri.search), sink)
+      const image = createRequest("get", uri.pathname + uri.search);
+      const fetched = device.coap
+        .download(udpPeer(uri.hostname, Number(uri.port)), image, sink)
         .then(() => device.resources.set("/5/0/3", "2"))
-        .then(() => device.registerUnlessClosed());
+        .then(() => device.register());
+      void untilClosed(fetched);
     }
     if (verb === "POST" && path === "/5/0/2") {
       for (const [resource, value] of [
@@ -84,7 +86,7 @@ function pullingDevice(device: ScriptedDevice, atVersion = "1.1.0"): Buffer[] {
       ] as const) {
         device.resources.set(resource, value);
       }
-      setImmediate(() => void device.registerUnlessClosed());
+      setImmediate(() => void untilClosed(device.register()));
     }
     return undefined;
   };

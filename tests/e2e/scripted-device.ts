@@ -45,13 +45,6 @@ export class ScriptedDevice {
     return `/${optionTexts(response.options, OPTION.locationPath).join("/")}`;
   }
 
-  /** For a script that may still run when its test is over. */
-  async registerUnlessClosed(): Promise<void> {
-    await this.register().catch((error) => {
-      if (!(error instanceof EnvironmentError && error.code === "COAP_CLOSED")) throw error;
-    });
-  }
-
   request(...args: Parameters<typeof createRequest>): Promise<CoapResponse> {
     return this.coap.request(this.#server, createRequest(...args));
   }
@@ -89,4 +82,11 @@ export class ScriptedDevice {
       abort: () => this.heard.push("PUSH BROKEN"),
     };
   }
+}
+
+/** Lets a script's errand end with its device: what is still under way when the device closes is nobody's failure. */
+export async function untilClosed(errand: Promise<unknown>): Promise<void> {
+  await errand.catch((error) => {
+    if (!(error instanceof EnvironmentError && error.code === "COAP_CLOSED")) throw error;
+  });
 }
