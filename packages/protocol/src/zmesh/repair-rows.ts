@@ -5,11 +5,8 @@
  * (one quotient of 64), so that a device without a floating point unit gets the same rows.
  */
 import { UsageError } from "../lib/errors.ts";
-
-/** Value of End's repair scheme octet. */
-export const REPAIR_SCHEME_ON_WIRE = { ts004: 1, hashed: 2 } as const;
-
-export type RepairScheme = keyof typeof REPAIR_SCHEME_ON_WIRE;
+import { LARGEST_DATA_COUNT } from "./chunking.ts";
+import { REPAIR_SCHEME, type RepairScheme } from "./messages.ts";
 
 /** Says of each chunk 1 … K whether the row covers it. */
 export type RepairRow = (chunk: number) => boolean;
@@ -23,9 +20,9 @@ export type RepairRows = (n: number) => RepairRow;
  * @throws {UsageError} `CHUNK_COUNT` when it is not 1 … 2²⁴ − 3.
  */
 export function repairRows(scheme: RepairScheme, chunkCount: number): RepairRows {
-  if (!Number.isInteger(chunkCount) || chunkCount < 1 || chunkCount > 2 ** 24 - 3)
+  if (!Number.isInteger(chunkCount) || chunkCount < 1 || chunkCount > LARGEST_DATA_COUNT)
     throw new UsageError("CHUNK_COUNT", "a content has 1 to 2^24 - 3 chunks", { chunkCount });
-  return scheme === "hashed" ? hashedRow : ts004Rows(chunkCount);
+  return scheme === REPAIR_SCHEME.hashedRows ? hashedRow : ts004Rows(chunkCount);
 }
 
 /** Row n of the hashed scheme: chunk i belongs to it when `rowHash(n, i) < rowThreshold(n)`. Random access, no state. */
