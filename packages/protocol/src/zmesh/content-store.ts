@@ -12,8 +12,8 @@ import { type ContentShape, repairNumberOf, repairPayload } from "./content-sour
 import type { Frame } from "./frame.ts";
 import { decodeInterest } from "./interest.ts";
 import { BEGIN_BYTES, END_BYTES, type RepairScheme } from "./messages.ts";
-import { PayloadCache } from "./payload-cache.ts";
 import type { PackedContent } from "./packed-content.ts";
+import { PayloadCache } from "./payload-cache.ts";
 import { Refusals } from "./refusals.ts";
 import type { Claim, ReleaseLedger } from "./release-ledger.ts";
 import { type RepairRows, repairRows } from "./repair-rows.ts";

@@ -84,12 +84,10 @@ export const RECEIVER: Table<ReceiverState, ReceiverEvent, ReceiverAction, Updat
   pulling: {
     ...underWay,
     begun: to("pulling", "initial", "prepare"),
-    silent: to("suspended", "initial"),
     finished: to("verified", "initial"),
   },
   suspended: {
     ...underWay,
-    begun: to("receiving", "initial", "prepare"),
     heard: to("repairing", "initial"),
     request: to("pulling", "initial"),
     finished: to("verified", "initial"),

@@ -9,8 +9,9 @@ import type { UpdateResult } from "../update/firmware-update.ts";
 import { tagBytesOf } from "./chunking.ts";
 import type { Poll } from "./command.ts";
 import { ContentCipher } from "./content-cipher.ts";
-import { type ContentMessage, readContent } from "./content-message.ts";
+import { type Reading, readContent } from "./content-reading.ts";
 import { AT_ONCE, isInstant, NEVER } from "./instant.ts";
+import type { End } from "./messages.ts";
 import {
   RECEIVER,
   type ReceiverEvent,
@@ -27,7 +28,7 @@ import {
   type ReceiverRecord,
   type ReceiverTiming,
 } from "./receiver-types.ts";
-import { Reception } from "./reception.ts";
+import { type ContentProfile, Reception } from "./reception.ts";
 import { RequestPacer } from "./request-pacer.ts";
 import type { Schedule } from "./schedule.ts";
 import { LARGEST_DEFICIT, type StatusDetail } from "./status-event.ts";
@@ -131,7 +132,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   // What comes over the air
 
   #takeContent(seq: number, payload: Uint8Array, nowMs: number): void {
-    if (!this.#isListening) return;
+    if (!this.#isListening && !this.#lacksEnd) return;
     const message = this.#read(seq, payload);
     if (message === undefined) return;
     this.#lastHeardAtMs = nowMs;
@@ -139,11 +140,11 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     if (this.state === "suspended") this.#step("heard");
     this.#pacer.heard(nowMs);
     this.#takeMessage(message);
-    this.#finishIfComplete();
+    this.#finishIfComplete(nowMs);
   }
 
   /** What a message is, or `undefined` when it is none of this content. */
-  #read(seq: number, payload: Uint8Array): ContentMessage | undefined {
+  #read(seq: number, payload: Uint8Array): Reading | undefined {
     const { schedule, profile } = this.#record;
     if (schedule === undefined) return undefined;
     try {
@@ -156,7 +157,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   }
 
   /** The first message that says what comes: makes room for it. */
-  #begin(message: ContentMessage): boolean {
+  #begin(message: Reading): boolean {
     const { profile } = message;
     if (profile === undefined) return false;
     if (this.#expected === undefined && this.#options.allowsUnsigned !== true) {
@@ -171,36 +172,57 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     return this.#reception !== undefined;
   }
 
-  #takeMessage(message: ContentMessage): void {
+  #takeMessage(message: Reading): void {
+    if (message.profile) this.#correct(message.profile);
     const reception = this.#reception as Reception;
+    if (this.state === "receiving" && (message.kind === "end" || message.kind === "repair")) this.#step("ended");
     switch (message.kind) {
       case "begin":
         break;
       case "data":
         reception.takeData(message.chunk, message.payload);
         break;
-      case "end": {
-        const { applyAtMs, imageDigest } = message.end;
-        if (this.#record.end === undefined) {
-          reception.proof = { imageDigest, ...reception.proof };
-          this.#store({ ...this.#record, end: { applyAtMs, imageDigest } });
-        }
-        if (this.state === "receiving") this.#step("ended");
+      case "end":
+        this.#takeEnd(message.end, reception);
         break;
-      }
       case "repair":
-        if (this.state === "receiving") this.#step("ended");
-        if (reception.takeParity(message.n, message.payload) === "new") reception.repair();
+        reception.takeParity(message.n, message.payload);
         break;
     }
+    reception.repair();
   }
 
-  #finishIfComplete(): void {
+  #takeEnd({ applyAtMs, imageDigest }: End, reception: Reception): void {
+    if (this.#record.end !== undefined) return;
+    reception.proof = { imageDigest, ...reception.proof };
+    this.#store({ ...this.#record, end: { applyAtMs, imageDigest } });
+  }
+
+  /** What Begin left open: the rows of the parity until End, and the chunk until the first Data message in rare cases. */
+  #correct(profile: ContentProfile): void {
+    const reception = this.#reception as Reception;
+    const { chunkBytes, repairScheme } = reception.profile;
+    const isOtherChunk = chunkBytes !== profile.chunkBytes;
+    if (!isOtherChunk && repairScheme === profile.repairScheme) return;
+    if (isOtherChunk && reception.receivedCount > 0) return;
+    reception.save();
+    this.#store({ ...this.#record, profile });
+    const { proof } = reception;
+    this.#reception = this.#openReception(isOtherChunk ? "new" : "recovered");
+    if (this.#reception) this.#reception.proof = proof;
+  }
+
+  #finish(nowMs: number): void {
+    this.#step("finished");
+    if (this.#lacksEnd) this.#pacer.begin(nowMs);
+  }
+
+  #finishIfComplete(nowMs: number): void {
     const reception = this.#reception;
     if (!this.#isListening || reception === undefined) return;
     if (reception.isHopeless) this.#fail("integrityFailed");
     else if (reception.missingCount === 0) {
-      if (reception.verify()) this.#step("finished");
+      if (reception.verify()) this.#finish(nowMs);
       else if (reception.missingCount === 0 || reception.isHopeless) this.#fail("integrityFailed");
     }
   }
@@ -253,12 +275,23 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         else this.#outputs.push({ kind: "interest", interest: this.#pacer.next(this.#reception, nowMs) });
         break;
       case "verified":
-        this.#step("apply");
+        if (this.#lacksEnd)
+          this.#outputs.push({ kind: "interest", interest: this.#pacer.endOf(this.#dataCount, nowMs) });
+        else this.#step("apply");
         break;
       case "idle":
       case "applying":
         break;
     }
+  }
+
+  get #dataCount(): number {
+    return this.#record.profile?.dataCount ?? 0;
+  }
+
+  /** All is there but the message that says when to apply it. */
+  get #lacksEnd(): boolean {
+    return this.state === "verified" && this.#record.end === undefined && this.#reception !== undefined;
   }
 
   /** When something is due in this state if nothing happens before. */
@@ -275,7 +308,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
       case "pulling":
         return this.#deadline(this.#pacer.dueAtMs);
       case "verified":
-        return this.#applyAtMs();
+        return this.#lacksEnd && this.#canRequest ? this.#pacer.dueAtMs : this.#applyAtMs();
       case "idle":
       case "applying":
         return undefined;
@@ -383,6 +416,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     const kept = event === "schedule" ? {} : this.#record;
     this.#store({ ...kept, ...change, state: arrow.to, result: arrow.extra });
     this.#answer = undefined;
+    if (event === "silent") this.#reception?.save();
     for (const action of arrow.actions) {
       if (action === "prepare") this.#prepare();
       else if (action === "install") this.#outputs.push({ kind: "install" });

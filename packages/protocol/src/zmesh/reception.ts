@@ -6,14 +6,12 @@ import type { ContentCipher } from "./content-cipher.ts";
 import { crc32 } from "./crc32.ts";
 import type { ZmeshCrypto } from "./crypto-port.ts";
 import { ImageSlot } from "./image-slot.ts";
+import { BLOCK_DIGEST_BYTES, blockCountOf, blockDigestOf, blockOfSeq, seqsOfBlock } from "./manifest.ts";
 import type { RepairScheme } from "./messages.ts";
 import { repairRows } from "./repair-rows.ts";
 import { ScratchStore } from "./scratch-store.ts";
 import { DEFAULT_MAX_MISSING, StripedDecoder } from "./striped-decoder.ts";
 import { erasePages, type WordFlash } from "./word-flash.ts";
-
-/** Payloads that one digest of the manifest covers. */
-export const BLOCK_CHUNKS = 64;
 
 /** Chunks that a power cut may cost: after so many, the bitmap is saved. */
 export const CHUNKS_PER_SNAPSHOT = 64;
@@ -27,7 +25,8 @@ export const MAX_BAD_SOLUTIONS = 2;
 /** What a content is, from Begin, End or the manifest. */
 export interface ContentProfile {
   readonly lengthBytes: number;
-  readonly crc32: number;
+  /** Not in a manifest, which has better. */
+  readonly crc32?: number;
   readonly dataCount: number;
   readonly chunkBytes: number;
   readonly repairScheme: RepairScheme;
@@ -37,8 +36,8 @@ export interface ContentProfile {
 export interface ContentProof {
   /** The first 16 octets, or all 32, of the plain image's SHA-256. */
   readonly imageDigest?: Uint8Array;
-  /** Of each block of 64 payloads as they travel the first 16 octets of its SHA-256, from a verified manifest. */
-  readonly blockDigests?: readonly Uint8Array[];
+  /** 16 octets for each block, from a verified manifest. */
+  readonly blockDigests?: Uint8Array;
 }
 
 export interface ReceptionOptions {
@@ -170,7 +169,7 @@ export class Reception {
 
   /** Whether the image in the slot is the one that Begin, End and the manifest speak of. For a complete reception. */
   verify(): boolean {
-    for (let block = 0; block * BLOCK_CHUNKS < this.profile.dataCount; block += 1) {
+    for (let block = 0; block < blockCountOf(this.profile.dataCount); block += 1) {
       if (!this.#isBlockGood(block, (chunk) => this.#slot.payload(chunk))) {
         this.#discardBlock(block);
         return false;
@@ -239,7 +238,7 @@ export class Reception {
 
   #discardBlock(block: number): void {
     this.#badBlockCount += 1;
-    this.#discard(block * BLOCK_CHUNKS + 1, Math.min((block + 1) * BLOCK_CHUNKS, this.profile.dataCount));
+    this.#discard(...seqsOfBlock(block, this.profile.dataCount));
   }
 
   #countUnsaved(): void {
@@ -248,10 +247,10 @@ export class Reception {
   }
 
   #checkBlockOf(chunk: number): boolean {
-    const block = Math.floor((chunk - 1) / BLOCK_CHUNKS);
+    const block = blockOfSeq(chunk);
     if (this.proof.blockDigests === undefined) return true;
-    const next = this.#chunks.nextMissing(block * BLOCK_CHUNKS + 1);
-    if (next !== undefined && next <= (block + 1) * BLOCK_CHUNKS) return true;
+    const [first, last] = seqsOfBlock(block, this.profile.dataCount);
+    if ((this.#chunks.nextMissing(first) ?? Number.POSITIVE_INFINITY) <= last) return true;
     if (this.#isBlockGood(block, (each) => this.#slot.payload(each))) return true;
     this.#discardBlock(block);
     return false;
@@ -275,7 +274,7 @@ export class Reception {
     if (this.proof.blockDigests) {
       const good = new Map<number, boolean>();
       return missing.filter((chunk) => {
-        const block = Math.floor((chunk - 1) / BLOCK_CHUNKS);
+        const block = blockOfSeq(chunk);
         const isGood = good.get(block) ?? this.#isBlockGood(block, payloadOf);
         good.set(block, isGood);
         return isGood;
@@ -288,14 +287,13 @@ export class Reception {
   }
 
   #isBlockGood(block: number, payloadOf: (chunk: number) => Uint8Array): boolean {
-    const digest = this.proof.blockDigests?.[block];
-    if (digest === undefined) return this.proof.blockDigests === undefined;
+    const { blockDigests } = this.proof;
+    if (blockDigests === undefined) return true;
     const payloads: Uint8Array[] = [];
-    const last = Math.min((block + 1) * BLOCK_CHUNKS, this.profile.dataCount);
-    for (let chunk = block * BLOCK_CHUNKS + 1; chunk <= last; chunk += 1) {
-      payloads.push(payloadOf(chunk).slice());
-    }
-    return equalBytes(this.#options.crypto.sha256(...payloads).subarray(0, digest.length), digest);
+    const [first, last] = seqsOfBlock(block, this.profile.dataCount);
+    for (let chunk = first; chunk <= last; chunk += 1) payloads.push(payloadOf(chunk).slice());
+    const digest = blockDigests.subarray(block * BLOCK_DIGEST_BYTES, (block + 1) * BLOCK_DIGEST_BYTES);
+    return equalBytes(blockDigestOf(payloads, this.#options.crypto), digest);
   }
 
   #isImageGood(plainOf: (chunk: number) => Uint8Array): boolean {
@@ -308,7 +306,7 @@ export class Reception {
       parts.push(part);
     }
     const { imageDigest } = this.proof;
-    if (sum !== this.profile.crc32) return false;
+    if (this.profile.crc32 !== undefined && sum !== this.profile.crc32) return false;
     if (imageDigest === undefined) return true;
     return equalBytes(this.#options.crypto.sha256(...parts).subarray(0, imageDigest.length), imageDigest);
   }

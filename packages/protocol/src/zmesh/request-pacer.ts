@@ -37,12 +37,22 @@ export class RequestPacer {
     this.#dueAtMs = nowMs + this.#pauseMs;
   }
 
+  /** The request that is due when only End of a content is missing. */
+  endOf(dataCount: number, nowMs: number): InterestFields {
+    this.#back(nowMs);
+    return encodeInterest(dataCount + 1);
+  }
+
   /** The request that is due. */
   next(reception: Reception | undefined, nowMs: number): InterestFields {
-    this.#dueAtMs = nowMs + this.#pauseMs * (1 + this.#random());
-    this.#pauseMs = Math.min(2 * this.#pauseMs, this.#timing.longestPauseMs);
+    this.#back(nowMs);
     if (reception === undefined) return encodeInterest(0);
     this.#fseq = (this.#fseq + 1) % 2 ** 24;
     return encodeRangeInterest(reception.missing(PACKETS_PER_REQUEST, LARGEST_RANGE), this.#fseq);
+  }
+
+  #back(nowMs: number): void {
+    this.#dueAtMs = nowMs + this.#pauseMs * (1 + this.#random());
+    this.#pauseMs = Math.min(2 * this.#pauseMs, this.#timing.longestPauseMs);
   }
 }
