@@ -30,6 +30,8 @@ export class DutyLedger {
   readonly #budgetUs: number;
   /** In the order of time. */
   readonly #entries: Entry[] = [];
+  /** The sum over all entries. */
+  #usedUs = 0;
 
   constructor(limit: AirtimeLimit, reserveShare: number = DEFAULT_RESERVE_SHARE) {
     this.#limit = limit;
@@ -44,9 +46,7 @@ export class DutyLedger {
   /** Airtime that a window which ends at `nowMs` holds; never too little. */
   usedMs(nowMs: number): number {
     this.#forget(nowMs);
-    let usedUs = 0;
-    for (const entry of this.#entries) usedUs += entry.airtimeUs;
-    return usedUs / 1000;
+    return this.#usedUs / 1000;
   }
 
   /**
@@ -57,7 +57,8 @@ export class DutyLedger {
     if (airtimeUs > this.#budgetUs) return Number.POSITIVE_INFINITY;
     const last = this.#entries.at(-1);
     let startMs = Math.max(nowMs, last ? last.endMs + this.#limit.offMs : nowMs);
-    let usedUs = this.usedMs(nowMs) * 1000;
+    this.#forget(nowMs);
+    let usedUs = this.#usedUs;
     for (const entry of this.#entries) {
       const goneAtMs = entry.endMs + this.#limit.windowMs - airtimeMs;
       if (goneAtMs > startMs) {
@@ -107,6 +108,7 @@ export class DutyLedger {
       return { startMs: endMs, endMs, airtimeUs };
     });
     this.#entries.push(...entries);
+    for (const { airtimeUs } of entries) this.#usedUs += airtimeUs;
     this.#entries.sort((a, b) => a.endMs - b.endMs);
     this.#forget(nowMs);
   }
@@ -121,13 +123,17 @@ export class DutyLedger {
       last.endMs = endMs;
       last.airtimeUs += airtimeUs;
     } else this.#entries.push({ startMs: fromMs, endMs, airtimeUs });
+    this.#usedUs += airtimeUs;
     this.#forget(fromMs);
   }
 
   #forget(nowMs: number): void {
     let gone = 0;
-    while (gone < this.#entries.length && (this.#entries[gone] as Entry).endMs + this.#limit.windowMs <= nowMs)
+    for (const { endMs, airtimeUs } of this.#entries) {
+      if (endMs + this.#limit.windowMs > nowMs) break;
+      this.#usedUs -= airtimeUs;
       gone += 1;
+    }
     if (gone > 0) this.#entries.splice(0, gone);
   }
 }
