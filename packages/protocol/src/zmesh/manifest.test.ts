@@ -94,6 +94,27 @@ test("RFC 9052 §4.4: what another implementation signed is understood", () => {
   assert.equal(Buffer.from(verifySign1(signed, trust(key)).payload).toString(), "This is the content.");
 });
 
+test("RFC 9053 §2.1: r and s as 32 octets each, whatever DER makes of them", () => {
+  const { publicKey } = keyPair("ecdsa-p256");
+  const cases: [raw: string, der: string][] = [
+    [
+      "80".padEnd(64, "0") + "7f".padEnd(64, "1"),
+      `3045${"022100"}${"80".padEnd(64, "0")}${"0220"}${"7f".padEnd(64, "1")}`,
+    ],
+    ["1".padStart(64, "0") + "ff".padStart(64, "0"), "3007020101020200ff"],
+  ];
+  for (const [raw, der] of cases) {
+    const key = { publicKey, createSigner: () => ({ update: () => {}, sign: () => fromHex(der) ?? assert.fail() }) };
+    const signed = signSign1(Uint8Array.of(1), key);
+    assert.equal(toHex(signed.subarray(-64)), raw);
+    const seen: string[] = [];
+    const verify = (signature: Uint8Array) => seen.push(toHex(signature)) > 0;
+    const crypto = { ...imageCrypto, createVerifier: () => ({ update: () => {}, verify }) };
+    verifySign1(signed, { keys: [publicKey], crypto });
+    assert.deepEqual(seen, [der]);
+  }
+});
+
 test("profile 6: one flipped bit anywhere and nothing is believed", () => {
   const { privateKey, publicKey } = keyPair("ed25519");
   const signed = signManifest(manifest, privateKey);
