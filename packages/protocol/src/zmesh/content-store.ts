@@ -71,6 +71,8 @@ export class ContentStore {
   readonly #cache: PayloadCache;
   readonly #contents = new Map<string, Held>();
   readonly #expiries = new Deadlines<string>();
+  /** Payloads on their way to the disk. */
+  readonly #writing = new Map<string, Uint8Array>();
 
   constructor(options: ContentStoreOptions) {
     this.#options = options;
@@ -141,14 +143,13 @@ export class ContentStore {
       const held = this.#contents.get(toHex(name));
       if (!held) throw new PeerError("CONTENT_UNKNOWN", "nobody opened this content", { name: toHex(name) });
       assertPayload(held.shape, seq, payload);
-      const earlier = await this.#payloadOf(held, seq);
+      const key = keyOf(name, seq);
+      const earlier = (await this.#payloadOf(held, seq)) ?? this.#writing.get(key);
       if (earlier && !equalBytes(earlier, payload))
         throw new PeerError("CONTENT_CONFLICT", "another payload came first", { name: toHex(name), seq });
       this.#expiries.set(toHex(name), nowMs + this.#retentionMs);
       if (earlier) return;
-      const copy = payload.slice();
-      await this.#options.disk.write(name, seq, copy);
-      this.#cache.set(keyOf(name, seq), copy);
+      await this.#write({ name, seq, payload: payload.slice() }, key);
     } catch (error) {
       if (error instanceof PeerError) this.refusals.count(error.code);
       throw error;
@@ -208,6 +209,16 @@ export class ContentStore {
     const rows = repairRows(shape.repairScheme, shape.dataCount);
     if (!this.#contents.has(key)) this.#contents.set(key, { shape, rows, ...(source && { source }) });
     this.#expiries.set(key, nowMs + this.#retentionMs);
+  }
+
+  async #write({ name, seq, payload }: ContentMessage, key: string): Promise<void> {
+    this.#writing.set(key, payload);
+    try {
+      await this.#options.disk.write(name, seq, payload);
+      this.#cache.set(key, payload);
+    } finally {
+      this.#writing.delete(key);
+    }
   }
 
   async #payloadOf({ shape, rows, source }: Held, seq: number): Promise<Uint8Array | undefined> {
