@@ -57,6 +57,11 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     this.#lastHeardAtMs = nowMs;
     if (record.state === "pulling") this.#pacer.begin(nowMs);
     if (record.profile) this.#reception = this.#openReception(record.isClearing === true ? "new" : "recovered");
+    if (record.isClearing === true) {
+      const { isClearing: _, ...cleared } = record;
+      this.#store(cleared);
+    }
+    if (this.#lacksEnd) this.#pacer.begin(nowMs);
     if (this.#reception && record.end) this.#reception.proof = { ...this.#reception.proof, ...record.end };
   }
 

@@ -79,7 +79,7 @@ class Broadcast {
 
   figures(): BroadcastFigures {
     const random = seeded(this.#run.seed);
-    let devices = this.#openLoop(random);
+    let devices: readonly Device[] = this.#openLoop(random);
     let pollCount = 0;
     while (devices.length > 0) {
       pollCount += 1;
