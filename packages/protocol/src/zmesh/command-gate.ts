@@ -1,9 +1,10 @@
-/** The counter that keeps a command, once taken, from being taken again. Source: profile 4, "Replay". */
+/** The counter that keeps a command or an event, once taken, from being taken again. Source: profile 4, "Replay"; profile 9. */
 import { EnvironmentError, PeerError } from "../lib/errors.ts";
 import type { DeviceCommand } from "./command.ts";
-import { openCommand, type SealingChannel } from "./command-channel.ts";
+import { openCommand, openStatus, type SealingChannel } from "./command-channel.ts";
 import { isSameName } from "./content-name.ts";
 import type { Frame } from "./frame.ts";
+import type { StatusEvent } from "./status-event.ts";
 
 /** FSEQ before the first frame of a channel. */
 export const NO_FSEQ = -1;
@@ -20,6 +21,19 @@ export function openFreshCommand(channel: SealingChannel, lastFseq: number, fram
     throw new PeerError("COMMAND_CHANNEL", "not a command of this channel", { kind: frame.kind });
   assertRising(lastFseq, frame.fseq);
   return openCommand(channel, frame.fseq, frame.payload);
+}
+
+/**
+ * Opens a device's status event and checks that it is newer than the last one.
+ *
+ * @param lastFseq As in `openFreshCommand`, of the device's own numbers.
+ * @throws {PeerError} `COMMAND_CHANNEL`; `FSEQ_REPLAYED`; what `openStatus` throws.
+ */
+export function openFreshStatus(channel: SealingChannel, lastFseq: number, frame: Frame): StatusEvent {
+  if (frame.kind !== "event" || !isSameName(frame.name, channel.name))
+    throw new PeerError("COMMAND_CHANNEL", "not an event of this device", { kind: frame.kind });
+  assertRising(lastFseq, frame.fseq);
+  return openStatus(channel, frame.fseq, frame.payload);
 }
 
 /** FSEQ rises strictly. @throws {PeerError} `FSEQ_REPLAYED` */

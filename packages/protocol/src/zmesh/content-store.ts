@@ -8,6 +8,7 @@ import { equalBytes, toHex } from "../lib/bytes.ts";
 import { Deadlines } from "../lib/deadlines.ts";
 import { EnvironmentError, PeerError, UsageError } from "../lib/errors.ts";
 import { CONTENT_TAG_BYTES, type EncType, kindOfSeq, tagBytesOf } from "./chunking.ts";
+import type { ContentDisk } from "./content-disk.ts";
 import { type ContentShape, repairNumberOf, repairPayload } from "./content-source.ts";
 import type { Frame } from "./frame.ts";
 import { decodeInterest } from "./interest.ts";
@@ -15,7 +16,7 @@ import { BEGIN_BYTES, END_BYTES, type RepairScheme } from "./messages.ts";
 import type { PackedContent } from "./packed-content.ts";
 import { PayloadCache } from "./payload-cache.ts";
 import { Refusals } from "./refusals.ts";
-import type { Claim, ReleaseLedger } from "./release-ledger.ts";
+import type { ReleaseLedger } from "./release-ledger.ts";
 import { type RepairRows, repairRows } from "./repair-rows.ts";
 
 /** How long a content is kept after it was published, opened or received last: 24 hours. */
@@ -24,17 +25,6 @@ export const DEFAULT_RETENTION_MS = 24 * 3_600_000;
 export const DEFAULT_MAX_CONTENTS = 256;
 /** Octets of payload that all opened contents together may take on disk. */
 export const DEFAULT_MAX_DISK_BYTES = 1024 * 1024 * 1024;
-
-/** Where payloads and claims outlast a restart. Calls for different SEQ may overlap. */
-export interface ContentDisk {
-  /** Durable when it settles. A payload is written once. */
-  write(name: Uint8Array, seq: number, payload: Uint8Array): Promise<void>;
-  read(name: Uint8Array, seq: number): Promise<Uint8Array | undefined>;
-  /** Removes all payloads of a content; nothing happens when there are none. */
-  remove(name: Uint8Array): Promise<void>;
-  /** Durable when it settles; kept for good. */
-  keepClaim(claim: Claim): Promise<void>;
-}
 
 /** A content that is going to be received. */
 export interface OpenedContent extends ContentShape {

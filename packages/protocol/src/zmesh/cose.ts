@@ -2,7 +2,7 @@
  * COSE_Sign1 (RFC 9052 §4.2) with EdDSA or ES256, in the one deterministic form that this house writes and takes:
  * 18([<< {1: alg} >>, {}, payload, signature]).
  */
-import { decode, encode, Tagged, type Token, Tokenizer } from "cborg";
+import { decode, encode, Tagged, Token, Tokenizer } from "cborg";
 import type { ImageCrypto, PublicKey, SigningKey } from "../image/crypto-port.ts";
 import { EMPTY, equalBytes } from "../lib/bytes.ts";
 import { BugError, PeerError, UsageError } from "../lib/errors.ts";
@@ -68,7 +68,7 @@ export function verifySign1(bytes: Uint8Array, { keys, crypto }: Sign1Trust): Ve
 
 /** One CBOR item in deterministic form (RFC 8949 §4.2.1). */
 export function encodeItem(item: Item): Uint8Array {
-  const bytes = encode(item);
+  const bytes = encode(item, { mapSorter: byNumber });
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
@@ -87,6 +87,14 @@ export function decodeItem(bytes: Uint8Array, code: string): Item {
     throw new PeerError(code, "not one CBOR item", { sizeBytes: bytes.length }, { cause });
   }
   throw new PeerError(code, "not in deterministic form", { sizeBytes: bytes.length });
+}
+
+type MapEntry = readonly (Token | readonly Token[])[];
+
+/** The order of keys that are numbers. No map here has others, so what a stranger puts there may stay where it is. */
+function byNumber([a]: MapEntry, [b]: MapEntry): number {
+  const isNumbers = a instanceof Token && b instanceof Token && a.type.name === "uint" && b.type.name === "uint";
+  return isNumbers ? Number(a.value) - Number(b.value) : 0;
 }
 
 /** Stops a bomb of containers before the library's recursion goes deep. */

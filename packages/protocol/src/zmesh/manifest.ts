@@ -61,7 +61,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
   if (!(map instanceof Map)) throw new PeerError("MANIFEST_FORMAT", "not a map");
   const fields: Partial<Record<keyof Manifest, Item>> = {};
   for (const [key, item] of map) {
-    const field = FIELDS[Number(key) - 1];
+    const field = typeof key === "number" ? FIELDS[key - 1] : undefined;
     if (field === undefined) throw new PeerError("MANIFEST_FORMAT", "no such field", { key });
     fields[field] = item;
   }

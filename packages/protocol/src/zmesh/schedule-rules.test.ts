@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { DeviceCommand } from "./command.ts";
-import { type SealingChannel, sealCommand } from "./command-channel.ts";
-import { NO_FSEQ, nextFseq, openFreshCommand } from "./command-gate.ts";
+import { type SealingChannel, sealCommand, sealStatus } from "./command-channel.ts";
+import { NO_FSEQ, nextFseq, openFreshCommand, openFreshStatus } from "./command-gate.ts";
 import type { Frame } from "./frame.ts";
 import { AT_ONCE, NEVER } from "./instant.ts";
 import { Refusals } from "./refusals.ts";
 import type { Schedule } from "./schedule.ts";
 import { Attempts, assertSchedule, clockGuardMs, type DeviceClock } from "./schedule-rules.ts";
+import type { StatusEvent } from "./status-event.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -113,6 +114,27 @@ test("profile 4: a recorded command under a higher FSEQ does not open", () => {
 test("a command of another channel, and another kind of frame, are none of ours", () => {
   assert.throws(() => openFreshCommand(channel, 0, frameOf(1, { name: schedule.name })), refusal("COMMAND_CHANNEL"));
   assert.throws(() => openFreshCommand(channel, 0, frameOf(1, { kind: "event" })), refusal("COMMAND_CHANNEL"));
+});
+
+test("profile 9: no status is taken twice, and none from another device", () => {
+  const status: StatusEvent = {
+    name: schedule.name,
+    state: "downloaded",
+    detail: "verified",
+    result: "initial",
+    version: [1, 0, 0],
+    receivedCount: 3,
+    deficit: 0,
+    flags: 0,
+    batteryPercent: 50,
+  };
+  const event = frameOf(5, { kind: "event", payload: sealStatus(channel, 5, status) });
+  assert.deepEqual(openFreshStatus(channel, 4, event), status);
+  assert.throws(() => openFreshStatus(channel, 5, event), refusal("FSEQ_REPLAYED"));
+  assert.throws(() => openFreshStatus(channel, 5, { ...event, fseq: 6 }), refusal("COMMAND_TAG"));
+  assert.throws(() => openFreshStatus(channel, 4, { ...event, name: schedule.name }), refusal("COMMAND_CHANNEL"));
+  assert.throws(() => openFreshStatus({ ...channel, key: schedule.key }, 4, event), refusal("COMMAND_TAG"));
+  assert.throws(() => openFreshStatus(channel, 4, frameOf(5)), refusal("COMMAND_CHANNEL"));
 });
 
 test("a sender's FSEQ never comes round again", () => {
