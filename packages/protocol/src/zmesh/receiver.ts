@@ -57,6 +57,11 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     this.#lastHeardAtMs = nowMs;
     if (record.state === "pulling") this.#pacer.begin(nowMs);
     if (record.profile) this.#reception = this.#openReception(record.isClearing === true ? "new" : "recovered");
+    if (record.isClearing === true) {
+      const { isClearing: _, ...cleared } = record;
+      this.#store(cleared);
+    }
+    if (this.#lacksEnd) this.#pacer.begin(nowMs);
     if (this.#reception && record.end) this.#reception.proof = { ...this.#reception.proof, ...record.end };
   }
 
@@ -86,6 +91,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         break;
       case "clock":
         this.#setClock(input.utcMs, nowMs);
+        this.#finishIfSolvable(nowMs);
         break;
       case "content":
         this.#takeContent(input.seq, input.payload, nowMs);
@@ -107,6 +113,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         this.#tryStep(input.outcome === "confirmed" ? "applied" : "rolledBack", input.outcome);
         break;
       case "wake":
+        this.#finishIfSolvable(nowMs);
         break;
     }
     this.#meetDeadlines(nowMs);
@@ -140,7 +147,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     if (this.state === "suspended") this.#step("heard");
     this.#pacer.heard(nowMs);
     this.#takeMessage(message);
-    this.#finishIfComplete(nowMs);
+    this.#advance(nowMs);
   }
 
   /** What a message is, or `undefined` when it is none of this content. */
@@ -189,7 +196,6 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         reception.takeParity(message.n, message.payload);
         break;
     }
-    reception.repair();
   }
 
   #takeEnd({ applyAtMs, imageDigest }: End, reception: Reception): void {
@@ -217,9 +223,15 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     if (this.#lacksEnd) this.#pacer.begin(nowMs);
   }
 
-  #finishIfComplete(nowMs: number): void {
+  /** After a restart: what was there before it may be enough. */
+  #finishIfSolvable(nowMs: number): void {
+    if (this.#reception?.deficit === 0) this.#advance(nowMs);
+  }
+
+  #advance(nowMs: number): void {
     const reception = this.#reception;
     if (!this.#isListening || reception === undefined) return;
+    reception.repair();
     if (reception.isHopeless) this.#fail("integrityFailed");
     else if (reception.missingCount === 0) {
       if (reception.verify()) this.#finish(nowMs);

@@ -48,7 +48,10 @@ export class RequestPacer {
     this.#back(nowMs);
     if (reception === undefined) return encodeInterest(0);
     this.#fseq = (this.#fseq + 1) % 2 ** 24;
-    return encodeRangeInterest(reception.missing(PACKETS_PER_REQUEST, LARGEST_RANGE), this.#fseq);
+    return encodeRangeInterest(
+      reception.missing(Math.min(PACKETS_PER_REQUEST, reception.deficit), LARGEST_RANGE),
+      this.#fseq,
+    );
   }
 
   #back(nowMs: number): void {

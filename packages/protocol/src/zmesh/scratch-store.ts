@@ -10,7 +10,7 @@ import { EnvironmentError } from "../lib/errors.ts";
 import { ChunkSet } from "./chunk-set.ts";
 import { crc32 } from "./crc32.ts";
 import { FieldWriter, readUint } from "./fields.ts";
-import { ERASED, erasePages, FLASH_WORD_BYTES, type WordFlash } from "./word-flash.ts";
+import { ERASED, erasePages, FLASH_WORD_BYTES, isErased, type WordFlash } from "./word-flash.ts";
 
 const SNAPSHOT = 1;
 const PARITY = 2;
@@ -77,7 +77,7 @@ export class ScratchStore {
       for (let i = 0; i < SNAPSHOTS_PER_JOURNAL; i += 1) {
         const at = journal + i * this.#snapshotBytes;
         const snapshot = this.#read(at, this.#snapshotBytes);
-        if (snapshot.every((octet) => octet === ERASED)) break;
+        if (isErased(snapshot)) break;
         const bits = snapshot.subarray(FLASH_WORD_BYTES, FLASH_WORD_BYTES + chunks.bits.length);
         const number = readUint(snapshot, 1, 3);
         if (number < this.#snapshotNumber) break;
@@ -170,7 +170,7 @@ export class ScratchStore {
 
   #placeOfSnapshot(): number {
     const journal = this.#snapshotAt <= this.#journalBytes ? 0 : this.#journalBytes;
-    const isBlank = (at: number) => this.#read(at, this.#snapshotBytes).every((octet) => octet === ERASED);
+    const isBlank = (at: number) => isErased(this.#read(at, this.#snapshotBytes));
     const last = journal + SNAPSHOTS_PER_JOURNAL * this.#snapshotBytes;
     if (this.#snapshotAt + this.#snapshotBytes <= last && isBlank(this.#snapshotAt)) return this.#snapshotAt;
     const other = journal === 0 && this.#snapshotNumber > 0 ? this.#journalBytes : 0;
@@ -184,7 +184,7 @@ export class ScratchStore {
     const last = this.#parityFrom + this.#areaBytes - this.#recordBytes;
     for (let at = this.#parityFrom; at <= last; at += this.#recordBytes) {
       const record = this.#read(at, this.#recordBytes);
-      if (record.every((octet) => octet === ERASED)) continue;
+      if (isErased(record)) continue;
       // All that lies before a used place counts as used.
       this.#parityEnd = at + this.#recordBytes;
       if (record[0] === PARITY) this.#parity.push(at);

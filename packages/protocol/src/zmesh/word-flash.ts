@@ -1,5 +1,7 @@
 /** Flash as a microcontroller has it: read anywhere, program double words, erase pages. A port of whoever runs a receiver. */
 
+import { equalBytes } from "../lib/bytes.ts";
+
 /** Octets that are programmed at once. */
 export const FLASH_WORD_BYTES = 8;
 
@@ -23,13 +25,19 @@ export interface WordFlash {
   erase(offset: number): void;
 }
 
+/** Whether all of it reads as erased. */
+export function isErased(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i += 1) if (bytes[i] !== ERASED) return false;
+  return true;
+}
+
 /** What a word holds with regard to what it is to hold. */
 export type WordState = "erased" | "same" | "different";
 
 /** Programs a word unless it holds that already; an erased word that shall read as erased is left alone. */
 export function programOnce(flash: WordFlash, offset: number, word: Uint8Array): WordState {
   const state = wordState(flash, offset, word);
-  if (state === "erased" && !word.every((octet) => octet === ERASED)) flash.program(offset, word);
+  if (state === "erased" && !isErased(word)) flash.program(offset, word);
   return state;
 }
 
@@ -38,14 +46,14 @@ export function erasePages(flash: WordFlash, from: number, to: number): void {
   const page = new Uint8Array(flash.pageBytes);
   for (let offset = from - (from % flash.pageBytes); offset < to; offset += flash.pageBytes) {
     flash.read(offset, page);
-    if (!page.every((octet) => octet === ERASED)) flash.erase(offset);
+    if (!isErased(page)) flash.erase(offset);
   }
 }
 
 function wordState(flash: WordFlash, offset: number, word: Uint8Array): WordState {
   flash.read(offset, held);
-  if (held.every((octet, i) => octet === word[i])) return "same";
-  return held.every((octet) => octet === ERASED) ? "erased" : "different";
+  if (equalBytes(held, word)) return "same";
+  return isErased(held) ? "erased" : "different";
 }
 
 const held = new Uint8Array(FLASH_WORD_BYTES);
