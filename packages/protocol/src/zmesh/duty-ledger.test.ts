@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countViolations, type OnAir } from "@airlift/sim/mesh/sliding-window";
+import { randomTraffic } from "@airlift/sim/mesh/random-traffic";
+import { countViolations } from "@airlift/sim/mesh/sliding-window";
 import { seeded } from "@airlift/sim/world";
 import { DutyLedger } from "./duty-ledger.ts";
 import { SUB_BANDS, subBandNamed } from "./regions.ts";
@@ -45,28 +46,6 @@ test("§7: in 10⁵ packets of random traffic, with restarts and clocks that jum
     }
   }
 });
-
-/** Traffic that sends whenever it may, most of the time; the machine restarts now and then, for a time that nobody knows. */
-function randomTraffic(bandLimit: typeof limit, count: number, random: () => number): OnAir[] {
-  let ledger = new DutyLedger(bandLimit);
-  const sent: OnAir[] = [];
-  let nowMs = 0;
-  while (sent.length < count) {
-    if (random() < 0.002) {
-      const record = ledger.record(nowMs, 0);
-      nowMs += random() * bandLimit.windowMs * 0.2;
-      // A new process has a monotonic clock of its own; this one goes on, which is the harder case.
-      ledger = new DutyLedger(bandLimit);
-      ledger.restore(record, nowMs, random() < 0.5 ? 0 : -1e9);
-    }
-    const airtimeMs = 1 + Math.floor(random() * 100) / 4;
-    nowMs = ledger.earliestMs(airtimeMs, nowMs + (random() < 0.9 ? 0 : random() * bandLimit.windowMs * 0.05));
-    ledger.book(nowMs, airtimeMs);
-    sent.push({ startMs: nowMs, airtimeMs });
-    nowMs += airtimeMs;
-  }
-  return sent;
-}
 
 test("the checker sees what a ledger must not let through", () => {
   const burst = Array.from({ length: 3_601 }, (_, i) => ({ startMs: i * 10, airtimeMs: 10 }));

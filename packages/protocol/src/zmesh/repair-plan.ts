@@ -19,7 +19,7 @@ export interface LossAssumption {
 /** Parity chunks after which `share` of the devices have all: the open loop. */
 export function openLoopRepairs(assumption: LossAssumption, share: number = OPEN_LOOP_SHARE): number {
   const z = normalQuantile(share);
-  return Math.max(0, Math.ceil(packetsForQuantile(assumption, z) - assumption.dataCount));
+  return Math.max(1, Math.ceil(packetsForQuantile(assumption, z) - assumption.dataCount));
 }
 
 /** Parity chunks that bring the device with the largest deficit to its end, most of the time. */

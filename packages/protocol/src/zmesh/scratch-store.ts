@@ -10,7 +10,7 @@ import { EnvironmentError } from "../lib/errors.ts";
 import { ChunkSet } from "./chunk-set.ts";
 import { crc32 } from "./crc32.ts";
 import { FieldWriter, readUint } from "./fields.ts";
-import { ERASED, erasePages, FLASH_WORD_BYTES, isErased, type WordFlash } from "./word-flash.ts";
+import { ERASED, erasePages, FLASH_WORD_BYTES, isErased, programWord, type WordFlash } from "./word-flash.ts";
 
 const SNAPSHOT = 1;
 const PARITY = 2;
@@ -148,7 +148,7 @@ export class ScratchStore {
   }
 
   stage(place: number, stripe: number, word: Uint8Array): void {
-    this.#flash.program(this.#stagingFrom + place * this.#payloadBytes + stripe * FLASH_WORD_BYTES, word);
+    programWord(this.#flash, this.#stagingFrom + place * this.#payloadBytes + stripe * FLASH_WORD_BYTES, word);
   }
 
   /** A payload of the solution; a copy. */
@@ -199,7 +199,7 @@ export class ScratchStore {
 
   #program(at: number, bytes: Uint8Array): void {
     for (let offset = 0; offset < bytes.length; offset += FLASH_WORD_BYTES)
-      this.#flash.program(at + offset, bytes.subarray(offset, offset + FLASH_WORD_BYTES));
+      programWord(this.#flash, at + offset, bytes.subarray(offset, offset + FLASH_WORD_BYTES));
   }
 }
 

@@ -42,6 +42,8 @@ export interface TransmitterRecord {
   /** What is still to be sent, in order. */
   readonly runs: readonly Run[];
   readonly lastRepair: number;
+  /** Copies of End that were sent or are among `runs`. */
+  readonly endCount: number;
   readonly pollCount: number;
   /** Polls without an answer since the last one that had some. */
   readonly quietCount: number;

@@ -8,7 +8,6 @@ import { airtimeMs } from "./airtime.ts";
 import { seqOfRepair } from "./chunking.ts";
 import { COMMAND_BYTES } from "./command.ts";
 import { COMMAND_TAG_BYTES } from "./command-channel.ts";
-import { END_BYTES } from "./messages.ts";
 import {
   isLate,
   isPullCheaper,
@@ -60,6 +59,7 @@ const START: TransmitterRecord = {
   state: "waiting",
   runs: [],
   lastRepair: 0,
+  endCount: 0,
   pollCount: 0,
   quietCount: 0,
   tally: NO_TALLY,
@@ -71,6 +71,8 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
   #record: TransmitterRecord;
   #runs: Run[];
   #unsavedCount = PACKETS_PER_SAVE;
+  readonly #beginBytes: number;
+  readonly #endBytes: number;
   #outputs: TransmitterOutput[] = [];
   /** Answers to the present poll, by device. */
   readonly #answers = new Map<string, number>();
@@ -87,6 +89,8 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     this.#options = options;
     const { content, loss, clumping = 1 } = options;
     this.#assumption = { dataCount: content.dataCount, loss, clumping };
+    this.#beginBytes = content.payloadAt(0).length;
+    this.#endBytes = content.payloadAt(content.dataCount + 1).length;
     this.#record = record;
     this.#runs = [...record.runs];
     this.#paceAtMs = Math.max(options.startAtMs, nowMs);
@@ -198,8 +202,8 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
   #airtimeOf(run: Run): number {
     const { content, rateBps } = this.#options;
     if (run.kind === "poll") return airtimeMs(COMMAND_BYTES.poll + COMMAND_TAG_BYTES, rateBps);
-    // Begin and End are shorter than data or about as long: none is longer than what is booked.
-    return airtimeMs(Math.max(content.payloadBytes, run.first > content.dataCount ? END_BYTES + 8 : 0), rateBps);
+    if (run.first === 0) return airtimeMs(this.#beginBytes, rateBps);
+    return airtimeMs(run.first === content.dataCount + 1 ? this.#endBytes : content.payloadBytes, rateBps);
   }
 
   #count(change: Partial<Tally>, airtime: number): void {
@@ -278,17 +282,17 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
         break;
       case "sendParity": {
         const largest = Math.max(...this.#answers.values());
-        this.#runs = [this.#end(1), this.#parity(repairsForDeficit(largest, this.#lossFor(largest)))].flat();
+        this.#runs = [this.#parity(repairsForDeficit(largest, this.#lossFor(largest))), ...this.#lastEnds(1)];
         break;
       }
       case "sendHead":
-        this.#runs = [...this.#end(1), this.#head(Math.max(...this.#answers.values()))];
+        this.#runs = [this.#head(Math.max(...this.#answers.values())), ...this.#lastEnds(1)];
         break;
       case "invitePull":
         this.#runs = [{ kind: "poll", slotCount: 1, slotMs: 0, leastDeficit: 1 }];
         break;
       case "sendEnd":
-        this.#runs = this.#end(CONTROL_REPEATS);
+        this.#runs = this.#lastEnds(CONTROL_REPEATS);
         break;
       case "stop":
         this.#runs = [];
@@ -301,10 +305,10 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
   #everything(): Run[] {
     const { dataCount } = this.#assumption;
     const begins = Array.from({ length: CONTROL_REPEATS }, (): Run => ({ kind: "content", first: 0, last: 0 }));
-    const all: Run[] = [...begins, { kind: "content", first: 1, last: dataCount }, ...this.#end(CONTROL_REPEATS)];
-    if (this.#options.usesRepair === false) return all;
-    const repairCount = openLoopRepairs(this.#assumption);
-    return repairCount > 0 ? [...all, this.#parity(repairCount)] : all;
+    const all: Run[] = [...begins, { kind: "content", first: 1, last: dataCount }, ...this.#end(1)];
+    if (this.#options.usesRepair === false) return [...all, ...this.#end(1)];
+    // End comes again after the parity: what one burst of losses takes, the other does not.
+    return [...all, this.#parity(openLoopRepairs(this.#assumption)), ...this.#end(1)];
   }
 
   #parity(count: number): Run {
@@ -315,11 +319,18 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     return { kind: "content", first: seqOfRepair(dataCount, first), last: seqOfRepair(dataCount, last) };
   }
 
+  /** With Begin before it: who comes late does not know yet what is coming. */
   #head(count: number): Run {
-    return { kind: "content", first: 1, last: Math.min(this.#assumption.dataCount, count) };
+    return { kind: "content", first: 0, last: Math.min(this.#assumption.dataCount, count) };
+  }
+
+  /** Up to so many of the copies of End that are still owed. */
+  #lastEnds(times: number): Run[] {
+    return this.#end(Math.max(0, Math.min(times, CONTROL_REPEATS - this.#record.endCount)));
   }
 
   #end(times: number): Run[] {
+    this.#record = { ...this.#record, endCount: this.#record.endCount + times };
     const seq = this.#assumption.dataCount + 1;
     return Array.from({ length: times }, (): Run => ({ kind: "content", first: seq, last: seq }));
   }
@@ -339,7 +350,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     this.#record = { ...this.#record, runs: [...this.#runs] };
     this.#unsavedCount = 0;
     const { payloadBytes } = this.#options.content;
-    const aheadMs = PACKETS_PER_SAVE * airtimeMs(Math.max(payloadBytes, END_BYTES + 8), this.#options.rateBps);
+    const aheadMs = PACKETS_PER_SAVE * airtimeMs(Math.max(payloadBytes, this.#endBytes), this.#options.rateBps);
     this.#outputs.push({ kind: "save", record: this.#record, ledger: this.#options.ledger.record(nowMs, aheadMs) });
   }
 }

@@ -37,8 +37,16 @@ export type WordState = "erased" | "same" | "different";
 /** Programs a word unless it holds that already; an erased word that shall read as erased is left alone. */
 export function programOnce(flash: WordFlash, offset: number, word: Uint8Array): WordState {
   const state = wordState(flash, offset, word);
-  if (state === "erased" && !isErased(word)) flash.program(offset, word);
+  if (state === "erased") programWord(flash, offset, word);
   return state;
+}
+
+/**
+ * Programs an erased word, unless it is to read as erased: so what reads as blank has not been programmed, and may be, without
+ * anybody having kept count.
+ */
+export function programWord(flash: WordFlash, offset: number, word: Uint8Array): void {
+  if (!isErased(word)) flash.program(offset, word);
 }
 
 /** Erases all pages from `from` up to `to` that are not blank. */

@@ -3,6 +3,10 @@
  * ranks computed by columns and no octets moved.
  */
 import type { Random } from "@airlift/protocol/lib/core";
+import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
+import { COMMAND_BYTES } from "@airlift/protocol/zmesh/command";
+import { COMMAND_TAG_BYTES } from "@airlift/protocol/zmesh/command-channel";
+import { BEGIN_BYTES, END_BYTES } from "@airlift/protocol/zmesh/messages";
 import {
   isLate,
   isPullCheaper,
@@ -13,7 +17,7 @@ import {
   repairsForDeficit,
 } from "@airlift/protocol/zmesh/repair-plan";
 import type { RepairRows } from "@airlift/protocol/zmesh/repair-rows";
-import { QUIET_POLLS } from "@airlift/protocol/zmesh/transmitter";
+import { CONTROL_REPEATS, QUIET_POLLS } from "@airlift/protocol/zmesh/transmitter";
 import { seeded } from "../world.ts";
 import { type Channel, clumpingOf, type LossModel, openChannel, plannedLoss } from "./loss-model.ts";
 import { RowColumns } from "./row-columns.ts";
@@ -36,7 +40,10 @@ export interface BroadcastFigures {
   /** Polls until the last device was complete; those that find nobody come after. */
   readonly pollCount: number;
   readonly answerCount: number;
-  /** Begin, End and polls. */
+  /** All frames, Begin, End and all polls included, at 50 kb/s and 48 bytes of payload. */
+  readonly airtimeMs: number;
+  /** The same until the last device was complete: without the polls that found nobody. */
+  readonly completeMs: number;
   readonly controlCount: number;
   /** For each device, parity received beyond what was missing; ascending. */
   readonly overheads: readonly number[];
@@ -67,7 +74,6 @@ class Broadcast {
   #worst = NOTHING_YET;
   #idealRepairCount = 0;
   #pulledCount = 0;
-  #headCount = 0;
   #answerCount = 0;
 
   constructor(run: BroadcastCase) {
@@ -86,15 +92,21 @@ class Broadcast {
       devices = this.#afterPoll(devices, random);
     }
     const { dataCount } = this.#run;
+    const packetCount = dataCount + this.#sentRows + this.#pulledCount;
+    // Two polls find nobody.
+    const pollFrames = pollCount + QUIET_POLLS;
+    const pollMs = airtimeMs(COMMAND_BYTES.poll + COMMAND_TAG_BYTES);
+    const messagesMs = packetCount * airtimeMs(48) + CONTROL_REPEATS * (airtimeMs(BEGIN_BYTES) + airtimeMs(END_BYTES));
     return {
-      packetCount: dataCount + this.#sentRows + this.#pulledCount + this.#headCount,
+      packetCount,
+      airtimeMs: messagesMs + pollFrames * pollMs,
+      completeMs: messagesMs + pollCount * pollMs,
       idealCount: dataCount + this.#idealRepairCount,
       repairCount: this.#sentRows,
       pulledCount: this.#pulledCount,
       pollCount,
       answerCount: this.#answerCount,
-      // Begin ×3, End ×3 twice, one End a round, the polls, and those that find nobody.
-      controlCount: 9 + 2 * pollCount + QUIET_POLLS,
+      controlCount: 2 * CONTROL_REPEATS + pollFrames,
       overheads: this.#overheads.sort((a, b) => a - b),
       worst: this.#worst,
     };
