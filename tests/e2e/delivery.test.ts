@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { CODE, formatCode } from "@airlift/protocol/coap/codes";
 import { createRequest, createResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, optionUint } from "@airlift/protocol/coap/options";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { udpPeer } from "@airlift/runtime/udp";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
@@ -19,11 +20,11 @@ let scratch: ScratchStores;
 let server: Lwm2mServer;
 let imageId: string;
 
-const openServer = (): Promise<Lwm2mServer> =>
+const openServer = (port = 0): Promise<Lwm2mServer> =>
   Lwm2mServer.open({
     stores: scratch.stores,
     log: pino({ level: "silent" }),
-    udp: { host: "127.0.0.1" },
+    udp: { host: "127.0.0.1", port },
     publicHost: null,
     httpPort: () => 0,
   });
@@ -177,6 +178,47 @@ test("a server that restarts in mid-update goes on with it", async () => {
   assert.equal((await reaches(update)).state, "succeeded");
   await device.close();
   await moved.close();
+});
+
+test("a device that moves to a new address in mid-update is asked there at once", { timeout: 10_000 }, async () => {
+  const before = await ScriptedDevice.open("mover", server.address.port);
+  const location = await before.register();
+  // Behind its old address somebody takes everything and answers nothing.
+  const asked = Promise.withResolvers<void>();
+  before.coap.serve(({ options }) => {
+    if (optionUint(options, OPTION.observe) === 0) asked.resolve();
+    return new Promise(() => {});
+  });
+  const update = await startUpdate(before);
+  await asked.promise;
+  const now = await ScriptedDevice.open("mover", server.address.port);
+  pullingDevice(now);
+  assert.equal(formatCode((await now.request("post", location)).code), "2.04");
+  assert.equal((await reaches(update)).state, "succeeded");
+  await Promise.all([before.close(), now.close()]);
+});
+
+test("a server that is still reading the registrations of its last run asks for patience, and sends nobody away", async (t) => {
+  const device = await ScriptedDevice.open("patient", server.address.port);
+  const location = await device.register();
+  const { port } = server.address;
+  await server.close();
+  const reading = Promise.withResolvers<void>();
+  const { devices } = scratch.stores;
+  const load = devices.loadRegistrations.bind(devices);
+  t.mock.method(devices, "loadRegistrations", async () => {
+    await reading.promise;
+    await devices.flush();
+    return await load();
+  });
+  const opening = openServer(port);
+  let answer = await device.request("post", location);
+  assert.equal(formatCode(answer.code), "5.03");
+  reading.resolve();
+  server = await opening;
+  answer = await device.request("post", location);
+  assert.equal(formatCode(answer.code), "2.04");
+  await device.close();
 });
 
 test("LwM2M 1.2 §6.2: an unknown location is 4.04, a version we do not speak 4.12, a name that is missing 4.00", async () => {
