@@ -125,6 +125,18 @@ test("a push of 200,000 octets arrives block by block and whole", async () => {
   await device.close();
 });
 
+test("RFC 7959 §2.4: what a device answers in blocks of 16 octets is read to its end", async () => {
+  const device = await ScriptedDevice.open("small-blocks", server.address.port, 16);
+  pullingDevice(device);
+  device.resources.set("/3/0/0", "a maker whose name is longer than a block");
+  await device.register();
+  const done = await reaches(await startUpdate(device));
+  assert.equal(done.state, "succeeded");
+  const known = await scratch.stores.devices.get("small-blocks");
+  assert.equal(known?.manufacturer, "a maker whose name is longer than a block");
+  await device.close();
+});
+
 test("lesson 13: a device that comes back with its old version fell back", async () => {
   const device = await ScriptedDevice.open("fallback", server.address.port);
   pullingDevice(device, "1.0.0");
