@@ -54,6 +54,8 @@ function assertTruth(world: MeshWorld, seed: number): void {
   for (const { id, record, completeAtMs } of world.nodes) {
     const isInstalled = record.state === "idle" && record.result === "success";
     assert.equal(isInstalled, completeAtMs !== undefined, `seed ${seed}, ${id}: ${JSON.stringify(record)}`);
+    // Complete, but cancelled before anybody said when to apply it, and the cancel was lost: it waits for a command.
+    if (record.state === "verified" && world.outcome === "cancelled") continue;
     assert.ok(record.state === "idle", `seed ${seed}, ${id} is ${record.state}`);
     if (!isInstalled)
       assert.ok(["connectionLost", "cancelled", "initial"].includes(record.result), `seed ${seed}, ${id}`);

@@ -320,11 +320,17 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
       case "pulling":
         return this.#deadline(this.#pacer.dueAtMs);
       case "verified":
-        return this.#lacksEnd && this.#canRequest ? this.#pacer.dueAtMs : this.#applyAtMs();
+        return this.#lacksEnd ? this.#endRequestAtMs() : this.#applyAtMs();
       case "idle":
       case "applying":
         return undefined;
     }
+  }
+
+  /** After the window nobody has End any more, and the Apply command alone can help. */
+  #endRequestAtMs(): number | undefined {
+    const { dueAtMs } = this.#pacer;
+    return this.#canRequest && dueAtMs !== undefined && dueAtMs < this.#abandonAtMs() ? dueAtMs : undefined;
   }
 
   #deadline(atMs: number | undefined): number | undefined {
