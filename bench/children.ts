@@ -7,12 +7,17 @@ export interface Child {
   next<T>(): Promise<T>;
   send(message: unknown): void;
   stop(): void;
+  /** Resolves when it has exited. */
+  readonly ended: Promise<void>;
 }
 
 /** Starts `file` (beside this one) with `args`. Messages wait until they are asked for. */
 export function startChild(file: string, args: readonly string[] = []): Child {
+  // With the collector within reach, a child can tell what it holds from what is yet to be swept.
+  const execArgv = ["--expose-gc"];
   const child: ChildProcess = fork(new URL(file, import.meta.url), args, {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
+    execArgv,
   });
   const messages: unknown[] = [];
   const waiting: { resolve(message: unknown): void; reject(error: Error): void }[] = [];
@@ -24,7 +29,11 @@ export function startChild(file: string, args: readonly string[] = []): Child {
   child.on("exit", (code) => {
     for (const { reject } of waiting.splice(0)) reject(new Error(`${file} ended with ${code}`));
   });
+  const ended = new Promise<void>((resolve) => {
+    child.on("exit", () => resolve());
+  });
   return {
+    ended,
     next: <T>() =>
       new Promise<T>((resolve, reject) => {
         if (messages.length > 0) resolve(messages.shift() as T);

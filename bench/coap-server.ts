@@ -49,7 +49,9 @@ const servers: Record<string, () => Promise<number>> = {
 };
 const port = await servers[process.argv[2] ?? ""]?.();
 process.send?.(port);
-process.on("message", () => {
+process.on("message", (question) => {
+  if (question === "held") globalThis.gc?.();
   const { user, system } = process.cpuUsage();
-  process.send?.({ cpuSeconds: (user + system) / 1e6, rssBytes: process.memoryUsage.rss() });
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+  process.send?.({ cpuSeconds: (user + system) / 1e6, rssBytes: rss, heldBytes: heapUsed + arrayBuffers });
 });

@@ -7,14 +7,18 @@ import type { BenchRow, Figures } from "./report.ts";
 interface Usage {
   cpuSeconds: number;
   rssBytes: number;
+  /** What is in use on the heap and in buffers; after a collection when `held` was asked for. */
+  heldBytes: number;
 }
 
 const SECONDS = 3;
 const WINDOW = 64;
+/** Of 1024 octets, in 1 MiB. */
+const BLOCKS = 1_024;
 const LIBCOAP = "/usr/bin/coap-server-notls";
 
-async function usageOf(server: Child): Promise<Usage> {
-  server.send("usage");
+async function usageOf(server: Child, what: "usage" | "held" = "usage"): Promise<Usage> {
+  server.send(what);
   return server.next<Usage>();
 }
 
@@ -63,35 +67,41 @@ async function pulls(parallel: number, sockets: number): Promise<Figures> {
     const port = await server.next<number>();
     const client = startChild("coap-pull.ts", [String(port), String(parallel), String(sockets)]);
     await client.next();
-    const before = await usageOf(server);
-    let peakBytes = before.rssBytes;
+    const before = await usageOf(server, "held");
     const result = client.next<{ megabytesPerSecond: number; blocksPerSecond: number; retransmissionCount: number }>();
-    const watching = (async () => {
-      let isDone = false;
-      void result
-        .finally(() => {
-          isDone = true;
-        })
-        .catch(() => {});
-      while (!isDone) {
-        peakBytes = Math.max(peakBytes, (await usageOf(server)).rssBytes);
-        await new Promise((resolve) => setTimeout(resolve, 250));
-      }
-    })();
-    const figures = await result;
-    await watching;
-    const after = await usageOf(server);
-    const serverCpuMicroseconds = ((after.cpuSeconds - before.cpuSeconds) * 1e6) / (parallel * 1024);
-    const megabytes = (bytes: number): number => bytes / 1e6;
-    const memory = {
-      rssBeforeMb: megabytes(before.rssBytes),
-      rssPeakMb: megabytes(peakBytes),
-      rssAfterMb: megabytes(after.rssBytes),
+    const [figures, rssPeakBytes] = await Promise.all([result, peakDuring(result, server)]);
+    const { cpuSeconds } = await usageOf(server);
+    const { heldBytes } = await usageOf(server, "held");
+    return {
+      ...figures,
+      serverCpuMicrosecondsPerBlock: ((cpuSeconds - before.cpuSeconds) * 1e6) / (parallel * BLOCKS),
+      rssBeforeMb: before.rssBytes / 1e6,
+      rssPeakMb: rssPeakBytes / 1e6,
+      heldBeforeMb: before.heldBytes / 1e6,
+      heldAfterMb: heldBytes / 1e6,
     };
-    return { ...figures, serverCpuMicrosecondsPerBlock: serverCpuMicroseconds, ...memory };
   } finally {
     server.stop();
   }
+}
+
+/** The largest resident size of `server` until `work` is done, looked at four times a second. */
+async function peakDuring(work: Promise<unknown>, server: Child): Promise<number> {
+  let isDone = false;
+  const done = work.then(
+    () => {
+      isDone = true;
+    },
+    () => {
+      isDone = true;
+    },
+  );
+  let peakBytes = 0;
+  while (!isDone) {
+    peakBytes = Math.max(peakBytes, (await usageOf(server)).rssBytes);
+    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 250))]);
+  }
+  return peakBytes;
 }
 
 const GET = "CoAP confirmable GET";

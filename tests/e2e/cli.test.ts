@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -170,7 +171,7 @@ test("a restart of the server does not end the command: it resumes where the fee
   await api.close();
   await waiting.untilErr(/lost the connection/);
   const unfinished = await scratch.stores.updates.unfinished();
-  const update = unfinished.map((one) => one.update).find((one) => one.endpoint === "survives");
+  const update = unfinished.map((one) => one.update).find(({ endpoint }) => endpoint === "survives");
   assert.ok(update);
   await scratch.stores.updates.transition(update.id, { sentence: "meanwhile" });
   await startApi(Number(new URL(url).port));
@@ -183,6 +184,10 @@ test("a restart of the server does not end the command: it resumes where the fee
 
 test("every mistake is one clear line on stderr: 2 for wrong usage, 1 for what the server or the network refuses", async () => {
   const id = await addedId("2.0.0");
+  const nobody = createServer().listen(0, "127.0.0.1");
+  await once(nobody, "listening");
+  const deaf = `http://127.0.0.1:${(nobody.address() as AddressInfo).port}`;
+  nobody.close();
   for (const [code, pattern, ...args] of [
     [2, /unknown option '--imgae' \(Did you mean --image\?\)/, "update", "works", "--image", id, "--imgae", id],
     [2, /required option '--image <id>' not specified/, "update", "works"],
@@ -195,7 +200,7 @@ test("every mistake is one clear line on stderr: 2 for wrong usage, 1 for what t
     [1, /\(UNKNOWN_DEVICE\)/, "update", "nobody", "--image", id],
     [1, /\(UNKNOWN_IMAGE\)/, "update", "works", "--image", "f".repeat(16)],
     [1, /\(UNKNOWN_DEVICE\)/, "device-show", "nobody"],
-    [1, /no answer from http:\/\/127\.0\.0\.1:1: connection refused/, "devices", "--url", "http://127.0.0.1:1"],
+    [1, /no answer from http:\/\/127\.0\.0\.1:\d+: connection refused/, "devices", "--url", deaf],
   ] as const) {
     const run = await airlift(...args);
     assert.match(run.err, /^airlift: [^\n]+\n$/, args.join(" "));

@@ -121,6 +121,22 @@ test("an ordinary handler gets a small body whole and refuses one above the limi
   });
 });
 
+test("a request of a whole gathers what comes in blocks, and gives an error code as a response", async () => {
+  const body = bytesOf(3_000);
+  const handler: CoapHandler<UdpPeer> = ({ options, payload }) => {
+    if (uriPath(options)[0] === "no") return createResponse(CODE.notFound);
+    return createResponse(payload.length > 0 ? CODE.changed : CODE.content, payload.length > 0 ? undefined : body);
+  };
+  await withPair(handler, async ({ client, peer }) => {
+    assert.deepEqual((await client.requestWhole(peer, createRequest("get", "/list"))).payload, body);
+    assert.equal((await client.requestWhole(peer, createRequest("post", "/x", { payload: body }))).code, CODE.changed);
+    assert.equal((await client.requestWhole(peer, createRequest("get", "/no"))).code, CODE.notFound);
+    const tooLong = client.requestWhole(peer, createRequest("get", "/list"), { maxBytes: 2_999 });
+    await assert.rejects(tooLong, { code: "BODY_TOO_LARGE" });
+    await client.ping(peer);
+  });
+});
+
 test("observation: notifications arrive, cancelling ends both sides", async () => {
   let observation: ServerObservation | undefined;
   const ends: string[] = [];
@@ -160,6 +176,12 @@ test("closing settles every promise; aborting settles its own", async () => {
       await assert.rejects(aborted, { message: "enough" });
       await client.close();
       await assert.rejects(waiting, { code: "COAP_CLOSED" });
+      const { signal } = new AbortController();
+      await assert.rejects(client.request(peer, createRequest("get", "/"), { signal }), { code: "COAP_CLOSED" });
+      await assert.rejects(
+        client.observe(peer, createRequest("get", "/"), () => {}),
+        { code: "COAP_CLOSED" },
+      );
       await assert.rejects(client.request(peer, createRequest("get", "/")), { code: "COAP_CLOSED" });
     },
   );
@@ -177,5 +199,11 @@ test("a socket connected to a port where nobody listens fails at once with COAP_
 test("a name is looked up once, brackets of an IPv6 literal are taken off", async () => {
   assert.equal((await resolveUdpPeer("localhost", 5683)).port, 5683);
   assert.equal((await resolveUdpPeer("[::1]", 5683)).address, "::1");
+  for (const host of ["localhost", "::1"]) {
+    const node = await openCoapUdp({ host });
+    await node.ping(await resolveUdpPeer(host, node.address.port));
+    await assert.rejects(openCoapUdp({ host, port: node.address.port }), { code: "SOCKET_BIND" });
+    await node.close();
+  }
   await assert.rejects(resolveUdpPeer("no-such-host.invalid", 1), { code: "HOST_UNKNOWN" });
 });

@@ -74,7 +74,7 @@ function pullingDevice(device: ScriptedDevice, atVersion = "1.1.0"): Buffer[] {
       void device.coap
         .download(udpPeer(uri.hostname, Number(uri.port)), createRequest("get", uri.pathname + uri.search), sink)
         .then(() => device.resources.set("/5/0/3", "2"))
-        .then(() => device.register());
+        .then(() => device.registerUnlessClosed());
     }
     if (verb === "POST" && path === "/5/0/2") {
       for (const [resource, value] of [
@@ -84,7 +84,7 @@ function pullingDevice(device: ScriptedDevice, atVersion = "1.1.0"): Buffer[] {
       ] as const) {
         device.resources.set(resource, value);
       }
-      setImmediate(() => void device.register());
+      setImmediate(() => void device.registerUnlessClosed());
     }
     return undefined;
   };
@@ -143,7 +143,10 @@ test("a refused Package URI ends the update with the device's code", async () =>
 test("an update for a device that is not here waits for it, says so, and can be cancelled", async () => {
   const device = await ScriptedDevice.open("late", server.address.port);
   const update = await startUpdate(device);
-  assert.equal((await reaches(update, "waiting")).sentence, "waiting for the device to be registered");
+  assert.equal(
+    (await reaches(update, "waiting")).sentence,
+    "waiting: the device is not registered; going on when it is",
+  );
   await device.register();
   await device.register();
   await server.engine.cancel(update.id);

@@ -8,10 +8,13 @@ import { afterEach, beforeEach, test } from "node:test";
 import { createUpdateAgent, type UpdateAgent } from "@airlift/device/agent";
 import type { AgentEvent, UpdateAgentOptions } from "@airlift/device/agent-options";
 import { DEFAULT_PULL_POLICY } from "@airlift/device/transfer/pull";
+import { blockOption } from "@airlift/protocol/coap/block-option";
+import { METHOD } from "@airlift/protocol/coap/codes";
 import { createRequest } from "@airlift/protocol/coap/exchange";
+import { findOption, OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { decodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
-import { METHODS, requestOf } from "@airlift/protocol/lwm2m/request";
+import { requestOf } from "@airlift/protocol/lwm2m/request";
 import { seeded } from "@airlift/sim/world";
 import { createMemoryDevice, type MemoryDevice } from "./memory-handlers.ts";
 import { codeText, formatOf, openScriptedServer, type ScriptedServer } from "./scripted-server.ts";
@@ -101,7 +104,7 @@ test("§6.3: reads, discovers and refuses", async () => {
   assert.equal(await server.write("/1/0/1", "many"), "4.00");
   assert.equal(await server.execute("/5/0/2"), "4.05", "row 14");
   const cbor = requestOf({
-    code: METHODS.put,
+    code: METHOD.put,
     uriPath: ["1", "0", "1"],
     contentFormat: 999,
     payload: Uint8Array.of(1),
@@ -119,7 +122,7 @@ test("§7.4: without Accept one value is text, several are TLV in 1.0 and SenML-
       ["5", "0", "8"],
       ["3", "0"],
     ];
-    const answers = await Promise.all(paths.map((uriPath) => server.ask(requestOf({ code: METHODS.get, uriPath }))));
+    const answers = await Promise.all(paths.map((uriPath) => server.ask(requestOf({ code: METHOD.get, uriPath }))));
     return answers.map(formatOf);
   };
   await start();
@@ -268,4 +271,82 @@ test("on a link that loses a tenth of all datagrams, a push and a pull arrive wh
   await server.write("/5/0/1", `${server.uri}/fw/a`);
   await state("downloaded");
   assert.deepEqual(device.image(), IMAGE);
+});
+
+/** One block of a push, as a request of its own with a token of its own. */
+async function block(number: number, more: boolean): Promise<string> {
+  const options = [
+    uintOption(OPTION.contentFormat, CONTENT_FORMATS.opaque),
+    blockOption(OPTION.block1, { number, more, sizeBytes: 64 }),
+  ];
+  const payload = IMAGE.subarray(64 * number, 64 * number + 64);
+  const response = await server.coap.request(server.device(), createRequest("put", "/5/0/0", { options, payload }));
+  return codeText(response.code);
+}
+
+test("lesson 4: a server that takes a new token for every block pushes all the same", async () => {
+  await start();
+  assert.deepEqual([await block(0, true), await block(1, true), await block(2, false)], ["2.31", "2.31", "2.04"]);
+  assert.deepEqual(device.image(), IMAGE.subarray(0, 192));
+});
+
+test("lesson 5: block 0 sent again is not a new update", async () => {
+  await start();
+  assert.deepEqual([await block(0, true), await block(0, true), await block(1, false)], ["2.31", "2.31", "2.04"]);
+  assert.deepEqual(device.image(), IMAGE.subarray(0, 128));
+  assert.equal(device.calls.filter((call) => call === "openStream").length, 1);
+});
+
+test("lesson 8: the first request of a pull leaves the size of the blocks to the server", async () => {
+  await start();
+  server.files.set("a", { bytes: IMAGE, etag: 1 });
+  await server.write("/5/0/1", `${server.uri}/fw/a`);
+  await state("downloaded");
+  assert.equal(findOption(server.fetches[0]?.options ?? [], OPTION.block2), undefined);
+  assert.equal(server.fetches.length, Math.ceil(IMAGE.length / 1024), "no block is fetched twice");
+});
+
+test("§5.1.2: a change within pmin is held back, and removed attributes no longer hold it", async () => {
+  await start();
+  const { promise: told, resolve } = Promise.withResolvers<string>();
+  const attributes = (query: string) =>
+    server.ask(requestOf({ code: METHOD.put, uriPath: ["5", "0", "11"], uriQuery: [query] }));
+  assert.equal(codeText((await attributes("pmin=3600")).code), "2.04");
+  assert.match(await server.read("/5", CONTENT_FORMATS.linkFormat), /<\/5\/0\/11>;pmin=3600/);
+  await server.coap.observe(server.device(), createRequest("get", "/5/0/11"), ({ payload }) =>
+    resolve(decodeUtf8(payload) ?? ""),
+  );
+  assert.equal(await server.write("/5/0/11", "0"), "2.04");
+  assert.equal(await Promise.race([told, server.read("/5/0/11").then((value) => `read ${value}`)]), "read 0");
+  await attributes("pmin=");
+  assert.equal(await told, "0");
+});
+
+test("row 29: a link that is down in the middle of a pull is waited for, and the pull goes on where it was", async () => {
+  const bytes = Uint8Array.from(randomBytes(60_000)).fill(1, 0, 1);
+  server.files.set("a", { bytes, etag: 1 });
+  let isDown = false;
+  await start({
+    transmission: { ackTimeoutMs: 10, ackRandomFactor: 1, maxRetransmit: 2 },
+    pullPolicy: { ...DEFAULT_PULL_POLICY, firstDelayMs: 1 },
+    loss: () => isDown,
+  });
+  const paused = new Promise<void>((resolve) => {
+    waiting.push({ isIt: (event) => event.kind === "pullPaused" && event.reason === "connection", resolve });
+  });
+  let hasBeenDown = false;
+  waiting.push({
+    isIt: (event) => event.kind === "progress" && event.storedBytes >= 20_000 && !hasBeenDown,
+    resolve: () => {
+      hasBeenDown = true;
+      isDown = true;
+    },
+  });
+  await server.write("/5/0/1", `${server.uri}/fw/a`);
+  await paused;
+  assert.equal(agent.state, "downloading");
+  isDown = false;
+  await state("downloaded");
+  assert.deepEqual(device.image(), bytes);
+  assert.equal(device.calls.filter((call) => call === "openStream").length, 1);
 });

@@ -12,7 +12,7 @@ import { makeMcubootImage } from "@airlift/protocol/image/make-mcuboot";
 import { generateSigningKey, imageCrypto, type KeyPairPem, loadSigningKey } from "@airlift/runtime/crypto";
 import { openScriptedServer, type ScriptedServer } from "./scripted-server.ts";
 
-const PROGRAM = join(import.meta.dirname, "device-program.ts");
+const PROGRAM = join(import.meta.dirname, "../../packages/cli/src/main.ts");
 
 let server: ScriptedServer;
 let folder: string;
@@ -106,6 +106,23 @@ test("a pull that loses its power twice, an update, the new version, and a goodb
   assert.equal(server.deregistrations.length, 1);
 });
 
+test("lesson 13: a new version that never reaches its server falls back, and that is a failure", async () => {
+  start();
+  await server.registered();
+  assert.equal(await server.push(image(V2)), "2.04");
+  server.isRefusing = true;
+  assert.equal(await server.execute("/5/0/2"), "2.04");
+  await said((line) => line.kind === "started" && line["outcome"] === "trial");
+  await said((line) => line.kind === "registrationFailed");
+  await cutPower();
+  server.isRefusing = false;
+  start();
+  await server.registered();
+  assert.equal(await server.read("/3/0/3"), "1.0.0");
+  assert.equal(await server.read("/5/0/3"), "0");
+  assert.equal(await server.read("/5/0/5"), "8");
+});
+
 test("an image signed by somebody else is refused with Result 5, and a reboot changes nothing", async () => {
   start();
   await server.registered();
@@ -144,7 +161,7 @@ test("every wrong option is one line, and the exit code 2", async () => {
     text
       .trim()
       .split("\n")
-      .map((line) => line.split(/[ :]/)[0]),
+      .map((line) => line.replace(/^airlift: /, "").split(/[ :]/)[0]),
     ["--endpoint", "--server", "--lifetime", "--lwm2m", "--trust", "--block-size", "--loss"],
   );
 });

@@ -4,6 +4,7 @@ import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, type CoapResponse, createRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts, uintOption, uriPath } from "@airlift/protocol/coap/options";
 import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { udpPeer } from "@airlift/runtime/udp";
 
@@ -42,6 +43,13 @@ export class ScriptedDevice {
     const response = await this.coap.request(this.#server, request);
     if (response.code !== CODE.created) throw new Error(`not registered: ${response.code}`);
     return `/${optionTexts(response.options, OPTION.locationPath).join("/")}`;
+  }
+
+  /** For a script that may still run when its test is over. */
+  async registerUnlessClosed(): Promise<void> {
+    await this.register().catch((error) => {
+      if (!(error instanceof EnvironmentError && error.code === "COAP_CLOSED")) throw error;
+    });
   }
 
   request(...args: Parameters<typeof createRequest>): Promise<CoapResponse> {

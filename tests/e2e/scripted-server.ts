@@ -1,15 +1,15 @@
 /** A LwM2M server that does what a test tells it, on a real socket of this machine. */
 
 import { memorySource } from "@airlift/protocol/coap/body";
-import { CODE } from "@airlift/protocol/coap/codes";
-import { type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
+import { type CoapRequest, type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint, textOption } from "@airlift/protocol/coap/options";
 import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import { fromCoapRequest, toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { decodeRegister, type Registration } from "@airlift/protocol/lwm2m/registration";
-import { type Lwm2mRequest, METHODS, requestOf } from "@airlift/protocol/lwm2m/request";
+import { type Lwm2mRequest, requestOf } from "@airlift/protocol/lwm2m/request";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
-import { fromCoapRequest, toCoapRequest } from "@airlift/runtime/lwm2m-coap";
 import type { UdpPeer } from "@airlift/runtime/udp";
 
 export interface ScriptedServer {
@@ -20,6 +20,10 @@ export interface ScriptedServer {
   readonly registrations: Registration[];
   readonly updates: Lwm2mRequest[];
   readonly deregistrations: string[];
+  /** Requests for files, in the order in which they came. */
+  readonly fetches: CoapRequest[];
+  /** Refuses to register anybody as long as it is true. */
+  isRefusing: boolean;
   /** The device that registered last. */
   device(): UdpPeer;
   /** The next registration; at once when it has happened since the last call. */
@@ -42,6 +46,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
   const registrations: Registration[] = [];
   const updates: Lwm2mRequest[] = [];
   const deregistrations: string[] = [];
+  const fetches: CoapRequest[] = [];
   const files: ScriptedServer["files"] = new Map();
   let device: UdpPeer | undefined;
   let unseen: Registration | undefined;
@@ -51,12 +56,13 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
     const asked = fromCoapRequest(request);
     const [first, second] = asked.uriPath;
     if (first === "fw" && second !== undefined) {
+      fetches.push(request);
       const file = files.get(second);
       if (file === undefined) return createResponse(CODE.notFound);
       const etag = { number: OPTION.etag, value: Uint8Array.of(file.etag) };
       return { ...createResponse(CODE.content, new Uint8Array(), [etag]), body: memorySource(file.bytes) };
     }
-    if (asked.code === METHODS.delete) {
+    if (asked.code === METHOD.delete) {
       deregistrations.push(asked.uriPath.join("/"));
       return createResponse(CODE.deleted);
     }
@@ -64,6 +70,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
       updates.push(asked);
       return createResponse(CODE.changed);
     }
+    if (server.isRefusing) return createResponse(CODE.forbidden);
     const registration = decodeRegister(asked);
     registrations.push(registration);
     device = peer;
@@ -83,8 +90,10 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
   };
   const ask = (request: Lwm2mRequest): Promise<CoapResponse> => coap.request(target(), toCoapRequest(request));
   const codeOf = async (request: Lwm2mRequest): Promise<string> => codeText((await ask(request)).code);
-  return {
+  const server: ScriptedServer = {
     coap,
+    fetches,
+    isRefusing: false,
     uri: `coap://127.0.0.1:${coap.address.port}`,
     files,
     registrations,
@@ -99,20 +108,21 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
       }),
     ask,
     read: async (path, accept) => {
-      const { code, payload } = await ask(requestOf({ code: METHODS.get, uriPath: segments(path), accept }));
+      const { code, payload } = await ask(requestOf({ code: METHOD.get, uriPath: segments(path), accept }));
       return code === CODE.content ? (decodeUtf8(payload) ?? "octets") : codeText(code);
     },
     write: (path, text) =>
-      codeOf(requestOf({ code: METHODS.put, uriPath: segments(path), contentFormat: 0, payload: encodeUtf8(text) })),
-    execute: (path) => codeOf(requestOf({ code: METHODS.post, uriPath: segments(path) })),
+      codeOf(requestOf({ code: METHOD.put, uriPath: segments(path), contentFormat: 0, payload: encodeUtf8(text) })),
+    execute: (path) => codeOf(requestOf({ code: METHOD.post, uriPath: segments(path) })),
     push: async (bytes, blockBytes) => {
       const contentFormat = CONTENT_FORMATS.opaque;
-      const request = toCoapRequest(requestOf({ code: METHODS.put, uriPath: ["5", "0", "0"], contentFormat }));
+      const request = toCoapRequest(requestOf({ code: METHOD.put, uriPath: ["5", "0", "0"], contentFormat }));
       const response = await coap.upload(target(), request, memorySource(bytes), { blockBytes });
       return codeText(response.code);
     },
     close: () => coap.close(),
   };
+  return server;
 }
 
 /** The format of an answer. */

@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { registerDevice } from "./commands/device.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
 import { registerDevices } from "./commands/devices.ts";
+import { registerFleet } from "./commands/fleet.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
@@ -49,7 +50,7 @@ function createProgram(): Command {
     registerMeshSimulate,
   ])
     register(mesh);
-  const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice];
+  const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
   for (const register of rest) register(program);
   return program;
 }

@@ -7,7 +7,7 @@ import type { DeviceIdentity } from "./objects/device-object.ts";
 import type { DeliveryMethods } from "./objects/firmware-object.ts";
 import type { UpdateHandlers, UpdateStore } from "./ports.ts";
 import type { RetryPolicy } from "./session/registration.ts";
-import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
+import { type PackageUri, type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
 import type { PullPolicy } from "./transfer/pull.ts";
 import type { PullFailure } from "./transfer/pull-failure.ts";
 
@@ -43,6 +43,8 @@ export interface UpdateAgentOptions {
   readonly queueMode?: boolean;
   /** How packages may come; default both. */
   readonly methods?: DeliveryMethods;
+  /** Protocols over which packages are fetched, as /5/0/8 tells them; default all of `PULL_SCHEMES`. */
+  readonly pullSchemes?: readonly PullScheme[];
   /** Restarts the device: for Reboot (/3/0/4), and when `performUpgrade` says `restarting`. */
   readonly reboot?: () => void;
   readonly transmission?: TransmissionParameters;
@@ -71,6 +73,9 @@ export type AgentEvent =
   | { readonly kind: "failure"; readonly what: string; readonly error: unknown }
   | { readonly kind: "restarting" };
 
+/** What the agent can fetch a Package URI with. */
+export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https"];
+
 /** The options with everything decided. */
 export interface AgentSettings extends UpdateAgentOptions {
   readonly handlers: UpdateHandlers;
@@ -78,6 +83,7 @@ export interface AgentSettings extends UpdateAgentOptions {
   readonly lifetimeS: number;
   readonly lwm2mVersion: Lwm2mVersion;
   readonly methods: DeliveryMethods;
+  readonly pullSchemes: readonly PullScheme[];
   readonly transmission: TransmissionParameters;
   readonly trialTimeoutMs: number;
 }
@@ -85,6 +91,7 @@ export interface AgentSettings extends UpdateAgentOptions {
 /** @throws {UsageError} AGENT_OPTIONS with a sentence for each mistake in `facts.mistakes`. */
 export function settle(options: UpdateAgentOptions): AgentSettings {
   const { slots, lifetimeS = DEFAULT_AGENT_LIFETIME_S, lwm2mVersion = "1.1", methods = "both" } = options;
+  const { pullSchemes = PULL_SCHEMES } = options;
   const address = parsePackageUri(options.server);
   const handlers = slots?.handlers ?? options.handlers;
   const store = slots?.store ?? options.store;
@@ -98,6 +105,9 @@ export function settle(options: UpdateAgentOptions): AgentSettings {
       : ["lifetime: 1 … 2³¹ seconds"]),
     ...(LWM2M_VERSIONS.includes(lwm2mVersion) ? [] : ["lwm2m: 1.0, 1.1 or 1.2"]),
     ...(isBlockSize(options.blockBytes ?? 1024) ? [] : ["block size: 16, 32, 64, 128, 256, 512 or 1024"]),
+    ...(pullSchemes.every((scheme) => PULL_SCHEMES.includes(scheme))
+      ? []
+      : [`pull schemes: ${PULL_SCHEMES.join(", ")}`]),
     ...((slots === undefined) !== (options.handlers === undefined) ? [] : ["slots or handlers: exactly one of them"]),
   ];
   if (mistakes.length > 0 || address === undefined || handlers === undefined) {
@@ -105,7 +115,7 @@ export function settle(options: UpdateAgentOptions): AgentSettings {
   }
   const transmission = options.transmission ?? DEFAULT_TRANSMISSION;
   const { trialTimeoutMs = DEFAULT_TRIAL_TIMEOUT_MS } = options;
-  const decided = { handlers, address, lifetimeS, lwm2mVersion, methods, transmission, trialTimeoutMs };
+  const decided = { handlers, address, lifetimeS, lwm2mVersion, methods, pullSchemes, transmission, trialTimeoutMs };
   return { ...options, ...(store && { store }), ...decided };
 }
 

@@ -4,35 +4,32 @@
  * Composes the cores (update, transfer, session, objects) with one UDP socket.
  */
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import type { CoapRequest } from "@airlift/protocol/coap/exchange";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { fromCoapRequest, toCoapAnswer } from "@airlift/protocol/lwm2m/coap-mapping";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { FIRMWARE_UPDATE_ID } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import { isWithin, type Path, pathOfSegments } from "@airlift/protocol/lwm2m/path";
-import { type Lwm2mRequest, METHODS, RESPONSES } from "@airlift/protocol/lwm2m/request";
+import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import type { ObservationOffer } from "@airlift/runtime/coap";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
-import { fromCoapRequest, toCoapAnswer } from "@airlift/runtime/lwm2m-coap";
 import type { UdpPeer } from "@airlift/runtime/udp";
+import { createAgentObjects } from "./agent-objects.ts";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
-import { createDeviceObject } from "./objects/device-object.ts";
-import { createFirmwareObject } from "./objects/firmware-object.ts";
 import { ObjectRequests } from "./objects/requests.ts";
-import { createTree, type ObjectTree } from "./objects/resource.ts";
-import { createServerObject } from "./objects/server-object.ts";
+import type { ObjectTree } from "./objects/resource.ts";
 import { ObserverList } from "./observer-list.ts";
-import { CODE_OF_ANSWER, PackagePushes } from "./package-pushes.ts";
-import { Puller } from "./puller.ts";
+import { PackagePushes } from "./package-pushes.ts";
+import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
-import { PROTOCOL_ON_WIRE, type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
+import { Trial } from "./trial.ts";
 import { DEFAULT_UPGRADE_DELAY_MS } from "./update/firmware-update.ts";
-import { FACTORY, fromStore } from "./update/persisted.ts";
-import { type UpdateRequest, UpdateRunner } from "./update-runner.ts";
+import { FACTORY, fromStore, type Persisted } from "./update/persisted.ts";
+import { UpdateRunner } from "./update-runner.ts";
 
-/** What this agent can fetch by itself. */
-const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https"];
 const UPDATE_RESULT: Path = [FIRMWARE_UPDATE_ID, 0, 5];
 
 export interface UpdateAgent {
@@ -77,13 +74,9 @@ class Agent implements UpdateAgent {
   readonly #settings: AgentSettings;
   #running: Running | undefined;
   #isStarted = false;
-  /** The running image has yet to prove itself. */
-  #isOnTrial = false;
-  /** The server is not answered before the trial is decided, so that it never reads a success that may be taken back. */
-  #decided: Promise<void> = Promise.resolve();
-  #decide: () => void = () => undefined;
+  #trial: Trial | undefined;
   #pullSizeBytes: number | undefined;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  #restarting: NodeJS.Timeout | undefined;
 
   constructor(settings: AgentSettings) {
     this.#settings = settings;
@@ -109,7 +102,7 @@ class Agent implements UpdateAgent {
     const coap = await openCoapUdp({ ...bind, loss, endpoint: { transmission } });
     const running = this.#compose(coap, persisted);
     this.#running = running;
-    if (persisted.state === "updating" && this.#confirm !== undefined) this.#beginTrial();
+    if (persisted.state === "updating") this.#beginTrial();
     coap.serve((request, peer, offer) => this.#serve(running, request, peer, offer), {
       blockBytes,
       receive: (request, peer) => this.#receive(running, request, peer),
@@ -122,7 +115,8 @@ class Agent implements UpdateAgent {
   async close({ saysGoodbye = true }: { readonly saysGoodbye?: boolean } = {}): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#trial?.stop();
+    clearTimeout(this.#restarting);
     if (running === undefined) return;
     running.puller.stop();
     running.runner.stop();
@@ -139,85 +133,69 @@ class Agent implements UpdateAgent {
     this.#running?.runner.feed({ kind: "accept" });
   }
 
-  get #confirm(): (() => Promise<void> | void) | undefined {
-    const { slots, handlers } = this.#settings;
-    if (slots) return () => slots.confirm();
-    return handlers.confirm ? () => handlers.confirm?.() : undefined;
-  }
-
   // ---- composition ----
 
-  #compose(coap: CoapUdp, persisted: typeof FACTORY): Running {
+  #compose(coap: CoapUdp, persisted: Persisted): Running {
     const settings = this.#settings;
-    const { pullPolicy, transmission, blockBytes, lwm2mVersion } = settings;
+    const runner = this.#createRunner(persisted, () => running);
+    const pushes = new PackagePushes(runner, settings.methods !== "pull");
+    const { tree, defaults } = createAgentObjects({
+      settings,
+      runner,
+      pushes,
+      lifetimeS: () => running.registrar.lifetimeS,
+      refresh: (seconds) => running.registrar.refresh(seconds),
+      restart: () => this.#restart(),
+    });
+    const requests = new ObjectRequests(tree, settings.lwm2mVersion);
+    const running: Running = {
+      coap,
+      runner,
+      pushes,
+      requests,
+      puller: this.#createPuller(coap, runner),
+      observers: new ObserverList({ requests, defaults }),
+      registrar: this.#createRegistrar(coap, tree),
+    };
+    return running;
+  }
+
+  #createRunner(persisted: Persisted, running: () => Running): UpdateRunner {
+    const { handlers, store, upgradeDelayMs } = this.#settings;
     const runner: UpdateRunner = new UpdateRunner({
       persisted,
-      handlers: settings.handlers,
-      store: settings.store,
+      handlers,
+      store,
       utcMs: Date.now,
-      upgradeDelayMs: settings.upgradeDelayMs,
-      onStartPull: (start) => puller.start(start),
-      onPullNext: (pull) => puller.next(pull, runner.storedBytes),
-      onStopPull: () => puller.stop(),
-      onChanged: (resources) => this.#changed(observers, resources),
-      onProgress: (storedBytes) => this.#tell({ kind: "progress", storedBytes, sizeBytes: this.#pullSizeBytes }),
+      upgradeDelayMs,
+      onStartPull: (start) => running().puller.start(start),
+      onPullNext: (pull) => running().puller.next(pull, runner.storedBytes),
+      onStopPull: () => running().puller.stop(),
+      onChanged: (resources) => this.#changed(running(), resources),
+      onProgress: (storedBytes) => {
+        const sizeBytes = runner.facts.pulled ? this.#pullSizeBytes : undefined;
+        this.#tell({ kind: "progress", storedBytes, sizeBytes });
+      },
       onRestarting: () => this.#restart(),
       onFailure: (what, error) => this.#tell({ kind: "failure", what, error }),
     });
-    const puller = new Puller({
-      client: coap,
-      policy: pullPolicy,
-      transmission,
-      blockBytes,
-      listener: {
-        onOrigin: (pull, etag, sizeBytes) => {
-          this.#pullSizeBytes = sizeBytes;
-          runner.feed({ kind: "pullOrigin", pull, etag });
-        },
-        onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
-        onEnded: (pull) => runner.feed({ kind: "pullEnded", pull }),
-        onChanged: (pull) => runner.feed({ kind: "pullChanged", pull }),
-        onFailed: (pull, result) => runner.feed({ kind: "pullFailed", pull, result }),
-        onPause: (_pull, reason, retryAfterMs) => this.#tell({ kind: "pullPaused", reason, retryAfterMs }),
-      },
-    });
-    const pushes = new PackagePushes(runner, settings.methods !== "pull");
-    const { tree, defaults } = this.#objects(runner, pushes);
-    const requests = new ObjectRequests(tree, lwm2mVersion);
-    const observers = new ObserverList({ requests, defaults });
-    const registrar = this.#createRegistrar(coap, tree);
-    return { coap, runner, puller, registrar, requests, observers, pushes };
+    return runner;
   }
 
-  #objects(runner: UpdateRunner, pushes: PackagePushes): { tree: ObjectTree; defaults: () => Record<string, number> } {
-    const { identity, queueMode, reboot, handlers, methods, lifetimeS, lwm2mVersion } = this.#settings;
-    const binding = queueMode && lwm2mVersion === "1.0" ? "UQ" : "U";
-    const server = createServerObject({
-      lifetimeS: () => this.#running?.registrar.lifetimeS ?? lifetimeS,
-      setLifetime: (seconds) => this.#running?.registrar.refresh(seconds),
-      refresh: () => this.#running?.registrar.refresh(),
-      binding,
-    });
-    const restart = reboot && ((): void => this.#restart());
-    const device = createDeviceObject({ identity, utcMs: Date.now, binding, reboot: restart });
-    const ask = async (request: UpdateRequest): Promise<number> => CODE_OF_ANSWER[await runner.request(request)];
-    const pulls = methods !== "push";
-    const firmware = createFirmwareObject(
-      {
-        facts: () => runner.facts,
-        packageName: () => handlers.packageName?.(),
-        packageVersion: () => handlers.packageVersion?.(),
-        writePackage: (bytes) => pushes.whole(bytes),
-        writeUri: (uri) => ask({ kind: "writeUri", uri, supported: pulls && isPullable(uri) }),
-        update: () => ask({ kind: "executeUpdate" }),
-        cancel: () => ask({ kind: "executeCancel" }),
-        writeSeverity: (severity) => ask({ kind: "writeSeverity", severity }),
-        methods,
-        protocols: pulls ? PULL_SCHEMES.map((scheme) => PROTOCOL_ON_WIRE[scheme]) : [],
+  #createPuller(client: CoapUdp, runner: UpdateRunner): Puller {
+    const { pullPolicy: policy, transmission, blockBytes } = this.#settings;
+    const listener: PullListener = {
+      onOrigin: (pull, etag, sizeBytes) => {
+        this.#pullSizeBytes = sizeBytes;
+        runner.feed({ kind: "pullOrigin", pull, etag });
       },
-      lwm2mVersion,
-    );
-    return { tree: createTree([server.object, device, firmware]), defaults: () => ({ ...server.defaults() }) };
+      onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
+      onEnded: (pull) => runner.feed({ kind: "pullEnded", pull }),
+      onChanged: (pull) => runner.feed({ kind: "pullChanged", pull }),
+      onFailed: (pull, result) => runner.feed({ kind: "pullFailed", pull, result }),
+      onPause: (_pull, reason, retryAfterMs) => this.#tell({ kind: "pullPaused", reason, retryAfterMs }),
+    };
+    return new Puller({ client, listener, policy, transmission, blockBytes });
   }
 
   #createRegistrar(coap: CoapUdp, tree: ObjectTree): Registrar {
@@ -242,7 +220,7 @@ class Agent implements UpdateAgent {
       retry,
       onRegistered: (location) => {
         this.#running?.observers.clear();
-        if (this.#isOnTrial) void this.#endTrial();
+        void this.#trial?.succeed();
         this.#tell({ kind: "registered", location });
       },
       onRetry: (retryAfterMs, reason) => this.#tell({ kind: "registrationFailed", reason, retryAfterMs }),
@@ -265,15 +243,15 @@ class Agent implements UpdateAgent {
   ): Promise<CoapAnswer> {
     const { registrar, pushes, requests, observers } = running;
     if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
-    await this.#decided;
+    await this.#trial?.decided;
     const encoding = pushes.encodingOf(request);
     if (encoding !== undefined) {
       return toCoapAnswer({ code: await pushes.whole(request.payload, encoding), payload: EMPTY });
     }
     const asked = fromCoapRequest(request);
     const answer = await requests.answer(asked);
-    if (answer.code === RESPONSES.content) this.#hasRead(running, asked, offer);
-    else if (asked.code !== METHODS.get) {
+    if (answer.code === CODE.content) this.#hasRead(running, asked, offer);
+    else if (asked.code !== METHOD.get) {
       observers.attributesChanged();
       observers.changed([[1], [3]]);
     }
@@ -289,46 +267,32 @@ class Agent implements UpdateAgent {
 
   // ---- what happens inside ----
 
-  #changed(observers: ObserverList, resources: readonly number[]): void {
+  #changed({ observers }: Running, resources: readonly number[]): void {
     observers.changed(resources.map((resource) => [FIRMWARE_UPDATE_ID, 0, resource]));
     this.#tell({ kind: "state", state: this.state, result: this.result });
   }
 
+  /** Only where somebody can confirm it; else the outcome comes by `setResult`. */
   #beginTrial(): void {
-    this.#isOnTrial = true;
-    this.#decided = new Promise((resolve) => {
-      this.#decide = resolve;
+    const { slots, handlers, trialTimeoutMs } = this.#settings;
+    const confirm = slots ? () => slots.confirm() : handlers.confirm && (() => handlers.confirm?.());
+    if (confirm === undefined) return;
+    this.#trial = new Trial({
+      confirm,
+      onDecided: (error) => {
+        if (error !== undefined) this.#tell({ kind: "failure", what: "confirm", error });
+        this.setResult(error === undefined ? "success" : "failed");
+      },
+      onExpired: () => this.#restart(),
+      timeoutMs: trialTimeoutMs,
     });
-    const { trialTimeoutMs } = this.#settings;
-    // An image that cannot reach its server is worse than the old one, to which the restart falls back.
-    this.#later(trialTimeoutMs, () => this.#isOnTrial && this.#restart());
-  }
-
-  async #endTrial(): Promise<void> {
-    this.#isOnTrial = false;
-    try {
-      await this.#confirm?.();
-      this.setResult("success");
-    } catch (error) {
-      this.#tell({ kind: "failure", what: "confirm", error });
-      this.setResult("failed");
-    }
-    this.#decide();
   }
 
   /** Soon, so that the answer to what caused it has left. */
   #restart(): void {
     this.#tell({ kind: "restarting" });
     const { reboot } = this.#settings;
-    if (reboot) this.#later(DEFAULT_UPGRADE_DELAY_MS, reboot);
-  }
-
-  #later(delayMs: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      act();
-    }, delayMs);
-    this.#timers.add(timer);
+    if (reboot) this.#restarting ??= setTimeout(reboot, DEFAULT_UPGRADE_DELAY_MS);
   }
 
   #tell(event: AgentEvent): void {
@@ -336,9 +300,4 @@ class Agent implements UpdateAgent {
   }
 }
 
-const UNAUTHORIZED = { code: RESPONSES.unauthorized, payload: EMPTY };
-
-function isPullable(uri: string): boolean {
-  const parts = parsePackageUri(uri);
-  return parts !== undefined && PULL_SCHEMES.includes(parts.scheme);
-}
+const UNAUTHORIZED = { code: CODE.unauthorized, payload: EMPTY };

@@ -3,6 +3,7 @@ import { CODE } from "@airlift/protocol/coap/codes";
 import type { CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts, optionUint } from "@airlift/protocol/coap/options";
 import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
+import { toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import {
   encodeDeregister,
   encodeRegister,
@@ -12,7 +13,6 @@ import {
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { CoapClient } from "@airlift/runtime/coap";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import { toCoapRequest } from "@airlift/runtime/lwm2m-coap";
 import { resolveUdpPeer, type UdpPeer } from "@airlift/runtime/udp";
 import {
   type RegistrationInput,

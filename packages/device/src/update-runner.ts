@@ -52,7 +52,7 @@ export class UpdateRunner {
     });
     this.#driven = drive<UpdateInput, UpdateOutput>(this.#core, { kind: "wake" }, (output) => {
       this.#queue.push(output);
-      void this.#performAll();
+      this.#wakePerformer();
     });
   }
 
@@ -84,10 +84,15 @@ export class UpdateRunner {
     this.#driven.stop();
   }
 
-  /** In order, and what follows a save only when it is on the disk. */
-  async #performAll(): Promise<void> {
+  /** Not at once: what performing one output feeds must not overtake the outputs that stand behind it. */
+  #wakePerformer(): void {
     if (this.#isPerforming) return;
     this.#isPerforming = true;
+    queueMicrotask(() => void this.#performAll());
+  }
+
+  /** In order, and what follows a save only when it is on the disk. */
+  async #performAll(): Promise<void> {
     for (let output = this.#queue.shift(); output !== undefined; output = this.#queue.shift()) {
       if (this.#isStopped) break;
       if (output.kind === "save") await this.#save(output.persisted);

@@ -1,12 +1,12 @@
 /** The promises behind the open exchanges of one endpoint. */
+import { CODE } from "@airlift/protocol/coap/codes";
 import type { EndpointInput, EndpointOutput, ExchangeFailure } from "@airlift/protocol/coap/endpoint-types";
-import type { CoapRequest, CoapResponse, Peer } from "@airlift/protocol/coap/exchange";
-import { OBSERVE } from "@airlift/protocol/coap/observe";
-import { OPTION, uintOption } from "@airlift/protocol/coap/options";
+import { type CoapRequest, type CoapResponse, createResponse, type Peer } from "@airlift/protocol/coap/exchange";
 import { type AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
-import type { Observation, RequestOptions } from "./coap.ts";
+import type { RequestOptions } from "./coap.ts";
 
-interface OpenExchange {
+/** What happens to an exchange. Either callback may come before `start` returns. */
+export interface OpenExchange {
   onResponse(response: CoapResponse, isLast: boolean): void;
   onFailure(error: AirliftError): void;
   readonly onRetransmission: ((count: number) => void) | undefined;
@@ -14,7 +14,7 @@ interface OpenExchange {
 
 type Settlement<P extends Peer> = Extract<
   EndpointOutput<P>,
-  { readonly kind: "response" | "failed" | "retransmitted" }
+  { readonly kind: "response" | "failed" | "retransmitted" | "pong" }
 >;
 
 export class OpenExchanges<P extends Peer> {
@@ -28,77 +28,35 @@ export class OpenExchanges<P extends Peer> {
   }
 
   request(peer: P, request: CoapRequest, options: RequestOptions): Promise<CoapResponse> {
+    const { signal, onRetransmission } = options;
     return new Promise((resolve, reject) => {
-      const { signal } = options;
       signal?.throwIfAborted();
-      const number = this.#start(peer, request, options, {
-        onRetransmission: options.onRetransmission,
+      let number: number | undefined;
+      const onAbort = (): void => {
+        this.cancel(number);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", onAbort);
+      const settled = (): void => signal?.removeEventListener("abort", onAbort);
+      number = this.start(peer, request, options, {
+        onRetransmission,
         onResponse: (response) => {
-          signal?.removeEventListener("abort", onAbort);
+          settled();
           resolve(response);
         },
         onFailure: (error) => {
-          signal?.removeEventListener("abort", onAbort);
+          settled();
           reject(error);
         },
       });
-      const onAbort = (): void => {
-        this.#cancel(number);
-        reject(signal?.reason);
-      };
-      if (this.#open.has(number)) signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
 
-  async observe(
-    peer: P,
-    request: CoapRequest,
-    onNotification: (response: CoapResponse) => void,
-    options: RequestOptions & { readonly onEnd?: () => void },
-  ): Promise<Observation> {
-    const asked = { ...request, options: [uintOption(OPTION.observe, OBSERVE.register), ...request.options] };
-    const token = options.token ?? crypto.getRandomValues(new Uint8Array(6));
-    let isActive = true;
-    let number = -1;
-    const response = await new Promise<CoapResponse>((resolve, reject) => {
-      let isFirst = true;
-      number = this.#start(
-        peer,
-        asked,
-        { ...options, token },
-        {
-          onRetransmission: options.onRetransmission,
-          onFailure: (error) => {
-            isActive = false;
-            reject(error);
-            if (!isFirst) options.onEnd?.();
-          },
-          onResponse: (next, isLast) => {
-            isActive = !isLast;
-            if (isFirst) resolve(next);
-            else onNotification(next);
-            if (isLast && !isFirst) options.onEnd?.();
-            isFirst = false;
-          },
-        },
-      );
-      options.signal?.addEventListener("abort", () => this.#cancel(number) && reject(options.signal?.reason), {
-        once: true,
-      });
+  ping(peer: P): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const exchange = this.#add({ onRetransmission: undefined, onResponse: () => resolve(), onFailure: reject });
+      if (exchange !== undefined) this.#feed({ kind: "ping", exchange, peer });
     });
-    return {
-      response,
-      get isActive() {
-        return isActive;
-      },
-      cancel: async () => {
-        if (!isActive) return;
-        isActive = false;
-        this.#cancel(number);
-        const farewell = { ...request, options: [uintOption(OPTION.observe, OBSERVE.deregister), ...request.options] };
-        await this.request(peer, farewell, { ...options, signal: undefined, token });
-      },
-    };
   }
 
   settle(output: Settlement<P>): void {
@@ -108,10 +66,10 @@ export class OpenExchanges<P extends Peer> {
       open.onRetransmission?.(output.retransmissionCount);
       return;
     }
-    const isLast = output.kind === "failed" || output.isLast;
+    const isLast = output.kind !== "response" || output.isLast;
     if (isLast) this.#open.delete(output.exchange);
     if (output.kind === "failed") open.onFailure(failureError(output.reason));
-    else open.onResponse(output.response, isLast);
+    else open.onResponse(output.kind === "pong" ? PONG : output.response, isLast);
   }
 
   /** Every open exchange fails with `COAP_CLOSED`, and every later one. */
@@ -122,39 +80,40 @@ export class OpenExchanges<P extends Peer> {
     for (const exchange of open) exchange.onFailure(closedError());
   }
 
-  #start(peer: P, request: CoapRequest, options: RequestOptions, open: OpenExchange): number {
-    const number = this.#nextNumber;
-    this.#nextNumber += 1;
-    if (this.#isClosed) {
-      open.onFailure(closedError());
-      return number;
-    }
-    this.#open.set(number, open);
+  /** Sends a request; its number, to cancel it with. */
+  start(peer: P, request: CoapRequest, options: RequestOptions, open: OpenExchange): number | undefined {
+    const exchange = this.#add(open);
+    if (exchange === undefined) return undefined;
     const { confirmable = true, transmission, responseTimeoutMs, token } = options;
     try {
-      this.#feed({
-        kind: "request",
-        exchange: number,
-        peer,
-        request,
-        confirmable,
-        transmission,
-        responseTimeoutMs,
-        token,
-      });
+      this.#feed({ kind: "request", exchange, peer, request, confirmable, transmission, responseTimeoutMs, token });
     } catch (error) {
-      this.#open.delete(number);
+      this.#open.delete(exchange);
       throw error;
     }
-    return number;
+    return exchange;
   }
 
-  #cancel(number: number): boolean {
-    if (!this.#open.delete(number)) return false;
+  /** The number of a new exchange; none, and the exchange has failed, when all is closed. */
+  #add(open: OpenExchange): number | undefined {
+    if (this.#isClosed) {
+      open.onFailure(closedError());
+      return undefined;
+    }
+    this.#nextNumber += 1;
+    this.#open.set(this.#nextNumber, open);
+    return this.#nextNumber;
+  }
+
+  /** Whether the exchange was still open. */
+  cancel(number: number | undefined): boolean {
+    if (number === undefined || !this.#open.delete(number)) return false;
     this.#feed({ kind: "cancel", exchange: number });
     return true;
   }
 }
+
+const PONG = createResponse(CODE.empty);
 
 const closedError = (): AirliftError => new EnvironmentError("COAP_CLOSED", "the endpoint was closed");
 

@@ -17,13 +17,16 @@ import type {
   DownloadOptions,
   DownloadResult,
   Observation,
+  ObserveOptions,
   RequestOptions,
   ServeOptions,
   TransferOptions,
+  WholeOptions,
 } from "./coap.ts";
 import { OpenExchanges } from "./coap-exchanges.ts";
+import { Observing } from "./coap-observing.ts";
 import { CoapResponder } from "./coap-responder.ts";
-import { download, upload } from "./coap-transfer.ts";
+import { download, requestWhole, upload } from "./coap-transfer.ts";
 import type { DatagramChannel } from "./datagrams.ts";
 import { type Driven, drive } from "./drive.ts";
 
@@ -69,9 +72,9 @@ export class CoapNode<P extends Peer> implements CoapClient<P>, CoapServer<P> {
     peer: P,
     request: CoapRequest,
     onNotification: (response: CoapResponse) => void,
-    options: RequestOptions & { readonly onEnd?: () => void } = {},
+    options: ObserveOptions = {},
   ): Promise<Observation> {
-    return this.#exchanges.observe(peer, request, onNotification, options);
+    return new Observing(this.#exchanges, peer, request, options).start(onNotification);
   }
 
   download(peer: P, request: CoapRequest, sink: BlockSink, options: DownloadOptions = {}): Promise<DownloadResult> {
@@ -80,6 +83,15 @@ export class CoapNode<P extends Peer> implements CoapClient<P>, CoapServer<P> {
 
   upload(peer: P, request: CoapRequest, source: BlockSource, options: TransferOptions = {}): Promise<CoapResponse> {
     return upload((block, how) => this.request(peer, block, how), request, source, options);
+  }
+
+  requestWhole(peer: P, request: CoapRequest, options: WholeOptions = {}): Promise<CoapResponse> {
+    return requestWhole((part, how) => this.request(peer, part, how), request, options);
+  }
+
+  /** A sign of life, that every CoAP endpoint gives; rejects as `request` does. @see RFC 7252 §4.3 */
+  ping(peer: P): Promise<void> {
+    return this.#exchanges.ping(peer);
   }
 
   serve(handler: CoapHandler<P>, options: ServeOptions<P> = {}): void {

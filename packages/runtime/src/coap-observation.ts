@@ -1,8 +1,8 @@
 /** An observation as its server's handler sees it, from the offer to the end. */
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
-import { isSuccessCode } from "@airlift/protocol/coap/codes";
+import { CODE, isSuccessCode } from "@airlift/protocol/coap/codes";
 import type { EndpointInput, IncomingRequest } from "@airlift/protocol/coap/endpoint-types";
-import type { CoapResponse, Peer } from "@airlift/protocol/coap/exchange";
+import { type CoapResponse, createResponse, type Peer } from "@airlift/protocol/coap/exchange";
 import type { Observer } from "@airlift/protocol/coap/observers";
 import type { ObservationOffer, ServerObservation } from "./coap.ts";
 
@@ -71,7 +71,12 @@ export class Offer<P extends Peer> implements ObservationOffer, ServerObservatio
       return;
     }
     const response = this.#cut(answer);
-    if (response instanceof Promise) response.then((settled) => this.#send(settled, confirmable));
+    if (response instanceof Promise)
+      response.then(
+        (settled) => this.#send(settled, confirmable),
+        // A state that cannot be told any more ends the observation, and the client learns of it (RFC 7641 §4.2).
+        () => this.#send(createResponse(CODE.internalServerError), true),
+      );
     else this.#send(response, confirmable);
   }
 

@@ -2,11 +2,20 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BlockDownload, type DownloadOutput } from "@airlift/protocol/coap/block-download";
+import { MAX_BLOCK_BYTES } from "@airlift/protocol/coap/block-option";
 import { BlockUpload, type UploadOutput } from "@airlift/protocol/coap/block-upload";
-import type { BlockSink, BlockSource } from "@airlift/protocol/coap/body";
-import type { CoapRequest, CoapResponse } from "@airlift/protocol/coap/exchange";
+import { type BlockSink, type BlockSource, memorySource } from "@airlift/protocol/coap/body";
+import { CoapRefusal, type CoapRequest, type CoapResponse } from "@airlift/protocol/coap/exchange";
+import { concat } from "@airlift/protocol/lib/bytes";
 import { BugError } from "@airlift/protocol/lib/errors";
-import type { DownloadOptions, DownloadResult, RequestOptions, TransferOptions } from "./coap.ts";
+import type {
+  DownloadOptions,
+  DownloadResult,
+  DownloadStart,
+  RequestOptions,
+  TransferOptions,
+  WholeOptions,
+} from "./coap.ts";
 
 /** Sends one request of a transfer to the peer of the transfer. */
 export type SendRequest = (request: CoapRequest, options: RequestOptions) => Promise<CoapResponse>;
@@ -70,6 +79,35 @@ export async function upload(
     }
     outputs = next ?? core.step({ kind: "wake" }, await transfer.wake(core.wakeAtMs));
   }
+}
+
+/** Longest body of a response that is gathered, unless told otherwise. */
+const DEFAULT_WHOLE_BYTES = 65_536;
+const NEVER_AGAIN = { maxRetries: 0, maxWaitMs: 0 };
+
+/** Request and response as wholes, in as many blocks as it takes. @see CoapClient.requestWhole */
+export async function requestWhole(
+  send: SendRequest,
+  request: CoapRequest,
+  options: WholeOptions,
+): Promise<CoapResponse> {
+  const { maxBytes = DEFAULT_WHOLE_BYTES, blockBytes = MAX_BLOCK_BYTES, busy = NEVER_AGAIN } = options;
+  const parts: Uint8Array[] = [];
+  let first: CoapResponse | undefined;
+  const onStart = ({ response }: DownloadStart): void => {
+    first = response;
+  };
+  try {
+    if (request.payload.length > blockBytes)
+      return await upload(send, request, memorySource(request.payload), { ...options, busy });
+    const sink = { write: (bytes: Uint8Array) => void parts.push(bytes) };
+    await download(send, request, sink, { ...options, busy, maxBytes, onStart });
+  } catch (error) {
+    if (error instanceof CoapRefusal) return error.response;
+    throw error;
+  }
+  if (first === undefined) throw new BugError("TRANSFER_STALLED", "a transfer ended without a response");
+  return { ...first, payload: concat(parts) };
 }
 
 /** What all requests of one transfer share. */

@@ -96,6 +96,7 @@ export class CoapUploads<P extends Peer> {
     const answer = reception.owned.sink.finish();
     const whole = (final: CoapAnswer): CoapAnswer => {
       reception.owned.isEnded = true;
+      this.#receptions.finish(reception);
       return { ...final, options: [...final.options, echo] };
     };
     return answer instanceof Promise ? answer.then(whole) : whole(answer);

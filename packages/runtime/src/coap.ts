@@ -1,5 +1,6 @@
 /** CoAP for applications, the same over UDP, DTLS and TCP. */
 import type { BlockSink, BlockSource, CoapAnswer, UploadSink } from "@airlift/protocol/coap/body";
+import type { BusyLimits } from "@airlift/protocol/coap/busy-retry";
 import type { CoapRequest, CoapResponse, Peer } from "@airlift/protocol/coap/exchange";
 import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
 
@@ -17,6 +18,11 @@ export interface RequestOptions {
   readonly onRetransmission?: ((count: number) => void) | undefined;
 }
 
+export interface ObserveOptions extends RequestOptions {
+  /** The observation is over, and was not ended by us: an error code came (`onNotification` got it), or all was closed. */
+  readonly onEnd?: (() => void) | undefined;
+}
+
 /** Where a transfer stands. */
 export interface TransferProgress {
   /** Octets of the body that are safely across: taken by the sink, or acknowledged by the peer. */
@@ -31,6 +37,8 @@ export interface TransferOptions extends Omit<RequestOptions, "token" | "onRetra
   /** Largest block to use: 16 … 1024, a power of two. Download: absent = the server chooses. Upload: default 1024. */
   readonly blockBytes?: number | undefined;
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
+  /** How long a peer is asked again that answers 5.03. Default `DEFAULT_BUSY_LIMITS`; `requestWhole`: not at all. */
+  readonly busy?: BusyLimits | undefined;
 }
 
 export interface DownloadOptions extends TransferOptions {
@@ -56,6 +64,11 @@ export interface DownloadResult {
   readonly etag: Uint8Array | undefined;
 }
 
+export interface WholeOptions extends Omit<TransferOptions, "onProgress"> {
+  /** Longest body of a response; a longer one fails with `BODY_TOO_LARGE`. Default 64 KiB. */
+  readonly maxBytes?: number | undefined;
+}
+
 /** An observation of ours at a server. */
 export interface Observation {
   /** The answer to the request. Without an Observe option in it the server does not keep us informed. */
@@ -74,15 +87,19 @@ export interface CoapClient<P extends Peer> {
   request(peer: P, request: CoapRequest, options?: RequestOptions): Promise<CoapResponse>;
   /**
    * Registers with `request`, to which the Observe option is added. The first response comes with the promise, the later
-   * ones to `onNotification`, only newer ones; `onEnd` is called when the server ended it with an error code, which
-   * `onNotification` got before.
+   * ones to `onNotification`, only newer ones. `signal` ends it without telling the server.
    */
   observe(
     peer: P,
     request: CoapRequest,
     onNotification: (response: CoapResponse) => void,
-    options?: RequestOptions & { readonly onEnd?: () => void },
+    options?: ObserveOptions,
   ): Promise<Observation>;
+  /**
+   * Like `request`, for bodies that may need blocks but fit into memory, in either direction. The response has the whole
+   * body; its other options are those of its first block.
+   */
+  requestWhole(peer: P, request: CoapRequest, options?: WholeOptions): Promise<CoapResponse>;
   /** A body of any size into `sink`. Also rejects with `CoapRefusal`, and `PeerError` `ETAG_CHANGED`, `BLOCK_MISMATCH`. */
   download(peer: P, request: CoapRequest, sink: BlockSink, options?: DownloadOptions): Promise<DownloadResult>;
   /** `source` as the body of `request`; the response to its last block. An error code rejects with `CoapRefusal`. */

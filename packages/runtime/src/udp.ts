@@ -16,7 +16,7 @@ export interface SocketAddress {
 export interface UdpPeer extends Peer, SocketAddress {}
 
 export interface UdpOptions {
-  /** Address to bind; default all of IPv4. One of IPv6 makes an IPv6 socket. */
+  /** Address or name to bind; default all of IPv4. One of IPv6 makes an IPv6 socket. */
   readonly host?: string | undefined;
   /** Default 0: any free port. */
   readonly port?: number | undefined;
@@ -30,6 +30,7 @@ export interface Udp extends DatagramChannel<UdpPeer> {
   readonly address: SocketAddress;
 }
 
+const RECENT_PEERS = 1_024;
 const DEFAULT_BUFFER_BYTES = 4 * 2 ** 20;
 
 export function udpPeer(address: string, port: number): UdpPeer {
@@ -42,11 +43,14 @@ export function udpPeer(address: string, port: number): UdpPeer {
  * @throws {EnvironmentError} `HOST_UNKNOWN`
  */
 export async function resolveUdpPeer(host: string, port: number): Promise<UdpPeer> {
+  return udpPeer(await addressOf(host), port);
+}
+
+async function addressOf(host: string): Promise<string> {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(bare)) return udpPeer(bare, port);
+  if (isIP(bare)) return bare;
   try {
-    const { address } = await lookup(bare, { order: "ipv4first" });
-    return udpPeer(address, port);
+    return (await lookup(bare, { order: "ipv4first" })).address;
   } catch (cause) {
     throw new EnvironmentError("HOST_UNKNOWN", `cannot find the address of ${host}`, { host }, { cause });
   }
@@ -55,18 +59,19 @@ export async function resolveUdpPeer(host: string, port: number): Promise<UdpPee
 /**
  * Binds a socket.
  *
- * @throws {EnvironmentError} `SOCKET_BIND` when the address or port cannot be had.
+ * @throws {EnvironmentError} `SOCKET_BIND` when the address or port cannot be had, `HOST_UNKNOWN`.
  */
 export async function openUdp(options: UdpOptions = {}): Promise<Udp> {
   const { connect } = options;
-  const family = isIPv6(options.host ?? connect?.address ?? "") ? 6 : 4;
+  const host = options.host === undefined ? undefined : await addressOf(options.host);
+  const family = isIPv6(host ?? connect?.address ?? "") ? 6 : 4;
   const socket = createSocket({
     type: family === 6 ? "udp6" : "udp4",
     // Peers are addresses already: asking the resolver for each datagram would cost more than sending it.
-    lookup: (host, _options, done) => done(null, host, family),
+    lookup: (address, _options, done) => done(null, address, family),
   });
   try {
-    await bind(socket, options);
+    await bind(socket, { ...options, host });
   } catch (cause) {
     socket.close();
     throw new EnvironmentError("SOCKET_BIND", "cannot bind the UDP socket", { ...options }, { cause });
@@ -98,6 +103,7 @@ class UdpChannel implements Udp {
   readonly address: SocketAddress;
   readonly #socket: Socket;
   readonly #only: UdpPeer | undefined;
+  readonly #recentPeers: (UdpPeer | undefined)[] = [];
   #receiver: DatagramReceiver<UdpPeer> | undefined;
   #isClosed = false;
 
@@ -116,8 +122,18 @@ class UdpChannel implements Udp {
     this.#socket.on("message", (buffer, from) => {
       // A plain array: `slice` of a Buffer is a view, that of everything else here a copy.
       const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
-      receiver.onDatagram(this.#only ?? udpPeer(from.address, from.port), bytes);
+      receiver.onDatagram(this.#only ?? this.#peerAt(from.address, from.port), bytes);
     });
+  }
+
+  /** A peer is usually heard again soon: its key need not be put together, and hashed, for every datagram. */
+  #peerAt(address: string, port: number): UdpPeer {
+    const place = port % RECENT_PEERS;
+    const recent = this.#recentPeers[place];
+    if (recent?.port === port && recent.address === address) return recent;
+    const peer = udpPeer(address, port);
+    this.#recentPeers[place] = peer;
+    return peer;
   }
 
   send(peer: UdpPeer, bytes: Uint8Array, isWatched: boolean): void {

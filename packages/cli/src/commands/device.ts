@@ -21,6 +21,8 @@ export function registerDevice(program: Command): void {
     .option("--model <name>", "as /3/0/1 tells it", "virtual")
     .option("--block-size <bytes>", "largest block: 16 … 1024")
     .option("--methods <methods>", "how firmware may come: push, pull or both", "both")
+    .option("--protocols <list>", "what it fetches firmware with", "coap,http,https")
+    .option("--ack-timeout <ms>", "first wait for an acknowledgement, ACK_TIMEOUT of RFC 7252", "2000")
     .option("--loss <share>", "lose this share of all datagrams, to try a bad link", "0")
     .action(async (_: unknown, command: Command) => {
       process.exitCode = await run(command.optsWithGlobals<RawDeviceOptions>());

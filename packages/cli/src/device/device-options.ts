@@ -1,8 +1,9 @@
 /** What `airlift device` was told, checked as a whole: every mistake is one line. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { PULL_SCHEMES } from "@airlift/device/agent-options";
 import type { DeliveryMethods } from "@airlift/device/objects/firmware-object";
-import { parsePackageUri } from "@airlift/device/transfer/package-uri";
+import { type PullScheme, parsePackageUri } from "@airlift/device/transfer/package-uri";
 import type { PublicKey } from "@airlift/protocol/image/crypto-port";
 import type { Trust } from "@airlift/protocol/image/verify";
 import { UsageError } from "@airlift/protocol/lib/errors";
@@ -24,7 +25,9 @@ export interface RawDeviceOptions {
   readonly model: string;
   readonly blockSize?: string;
   readonly methods: string;
+  readonly protocols: string;
   readonly loss: string;
+  readonly ackTimeout: string;
   readonly json?: boolean;
 }
 
@@ -42,6 +45,8 @@ export interface DeviceOptions {
   readonly model: string;
   readonly blockBytes: number | undefined;
   readonly methods: DeliveryMethods;
+  readonly pullSchemes: readonly PullScheme[];
+  readonly ackTimeoutMs: number;
   /** Share of datagrams to lose, 0 … 1. */
   readonly loss: number;
   readonly json: boolean;
@@ -84,6 +89,11 @@ export class OptionReader {
     const found = choices.find((choice) => choice === text);
     if (found === undefined) this.mistakes.push(`--${name} ${text}: not one of ${choices.join(", ")}`);
     return found ?? (choices[0] as Choice);
+  }
+
+  /** Separated by commas, at least one. */
+  choices<const Choice extends string>(name: string, text: string, choices: readonly Choice[]): Choice[] {
+    return text.split(",").map((one) => this.choice(name, one, choices));
   }
 
   blockBytes(text: string | undefined): number | undefined {
@@ -135,6 +145,8 @@ export function readDeviceOptions(raw: RawDeviceOptions): DeviceOptions {
     model: reader.text("model", raw.model),
     blockBytes: reader.blockBytes(raw.blockSize),
     methods: reader.choice("methods", raw.methods, ["both", "push", "pull"]),
+    pullSchemes: reader.choices("protocols", raw.protocols, PULL_SCHEMES),
+    ackTimeoutMs: reader.integer("ack-timeout", raw.ackTimeout, [10, 60_000]),
     loss: reader.share("loss", raw.loss),
     json: raw.json ?? false,
   };

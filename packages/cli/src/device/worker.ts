@@ -1,6 +1,7 @@
 /** One run of a device, from its start to its restart or end. */
 import { createUpdateAgent } from "@airlift/device/agent";
 import { createSlots } from "@airlift/device/node/slots";
+import { DEFAULT_TRANSMISSION } from "@airlift/protocol/coap/transmission";
 import type { ImageFile } from "@airlift/protocol/image/reader";
 import type { DeviceOptions } from "./device-options.ts";
 import { createReport } from "./device-report.ts";
@@ -33,6 +34,8 @@ export async function runDevice(options: DeviceOptions): Promise<number> {
     lwm2mVersion: options.lwm2mVersion,
     queueMode: options.queueMode,
     methods: options.methods,
+    pullSchemes: options.pullSchemes,
+    transmission: { ...DEFAULT_TRANSMISSION, ackTimeoutMs: options.ackTimeoutMs },
     reboot: () => end("restart"),
     ...(options.blockBytes !== undefined && { blockBytes: options.blockBytes }),
     ...(options.loss > 0 && { loss: () => Math.random() < options.loss }),

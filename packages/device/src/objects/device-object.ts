@@ -1,6 +1,7 @@
 /** Device, object 3: who makes it, which firmware runs, and how to restart it. */
+
+import { CODE } from "@airlift/protocol/coap/codes";
 import { DEVICE_ID, DEVICE_RESOURCES } from "@airlift/protocol/lwm2m/objects/device";
-import { RESPONSES } from "@airlift/protocol/lwm2m/request";
 import type { DeviceObject, Resource } from "./resource.ts";
 
 /** What object 3 tells of the device. */
@@ -38,14 +39,14 @@ export function createDeviceObject({ identity, utcMs, binding, reboot }: DeviceO
     [DEVICE_RESOURCES.firmwareVersion, text(identity.firmwareVersion)],
     [DEVICE_RESOURCES.reboot, { execute: () => restart(reboot) }],
     [DEVICE_RESOURCES.errorCode, { read: () => new Map([[0, NO_ERROR]]) }],
-    [DEVICE_RESOURCES.resetErrorCode, { execute: () => RESPONSES.changed }],
+    [DEVICE_RESOURCES.resetErrorCode, { execute: () => CODE.changed }],
     [
       DEVICE_RESOURCES.currentTime,
       {
         read: () => nowS() + clockOffsetS,
         write: (value) => {
           clockOffsetS = Number(value) - nowS();
-          return RESPONSES.changed;
+          return CODE.changed;
         },
       },
     ],
@@ -81,15 +82,15 @@ function kept(read: () => string, set: (value: string) => void, pattern: RegExp)
   return {
     read,
     write: (value) => {
-      if (typeof value !== "string" || !pattern.test(value)) return RESPONSES.badRequest;
+      if (typeof value !== "string" || !pattern.test(value)) return CODE.badRequest;
       set(value);
-      return RESPONSES.changed;
+      return CODE.changed;
     },
   };
 }
 
 function restart(reboot: (() => void) | undefined): number {
-  if (reboot === undefined) return RESPONSES.methodNotAllowed;
+  if (reboot === undefined) return CODE.methodNotAllowed;
   reboot();
-  return RESPONSES.changed;
+  return CODE.changed;
 }

@@ -1,11 +1,12 @@
 /** Firmware Update, object 5, as a view of the update's facts. */
+
+import { CODE } from "@airlift/protocol/coap/codes";
 import {
   DELIVERY_ON_WIRE,
   FIRMWARE_UPDATE_ID,
   FIRMWARE_UPDATE_RESOURCES,
 } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
-import { RESPONSES } from "@airlift/protocol/lwm2m/request";
 import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
 import { RESULT_ON_WIRE, STATE_ON_WIRE } from "@airlift/protocol/update/firmware-update";
 import type { Persisted } from "../update/persisted.ts";
@@ -57,6 +58,6 @@ export function createFirmwareObject(ports: FirmwareObjectPorts, lwm2mVersion: L
 }
 
 function writeUri(ports: FirmwareObjectPorts, value: ResourceValue): Promise<number> | number {
-  if (typeof value !== "string" || value.length > MAX_URI_LENGTH) return RESPONSES.badRequest;
+  if (typeof value !== "string" || value.length > MAX_URI_LENGTH) return CODE.badRequest;
   return ports.writeUri(value);
 }

@@ -1,9 +1,9 @@
 /** LwM2M Server, object 1: the registration that the server may tune. */
 
+import { CODE } from "@airlift/protocol/coap/codes";
 import type { NotificationAttributes } from "@airlift/protocol/lwm2m/attributes";
 import { SERVER_ID, SERVER_RESOURCES } from "@airlift/protocol/lwm2m/objects/server";
 import { MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
-import { RESPONSES } from "@airlift/protocol/lwm2m/request";
 import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
 import type { DeviceObject, Resource } from "./resource.ts";
 
@@ -32,9 +32,9 @@ export function createServerObject(ports: ServerObjectPorts): ServerObject {
   const period = (read: () => number, set: (seconds: number) => void): Resource => ({
     read,
     write: (value) => {
-      if (typeof value !== "number" || value < 0) return RESPONSES.badRequest;
+      if (typeof value !== "number" || value < 0) return CODE.badRequest;
       set(value);
-      return RESPONSES.changed;
+      return CODE.changed;
     },
   });
   const resources: [number, Resource][] = [
@@ -60,7 +60,7 @@ export function createServerObject(ports: ServerObjectPorts): ServerObject {
         read: () => storesNotifications,
         write: (value) => {
           storesNotifications = value === true;
-          return RESPONSES.changed;
+          return CODE.changed;
         },
       },
     ],
@@ -74,12 +74,12 @@ export function createServerObject(ports: ServerObjectPorts): ServerObject {
 }
 
 function writeLifetime(ports: ServerObjectPorts, value: ResourceValue): number {
-  if (typeof value !== "number" || value < 1 || value > MAX_LIFETIME_S) return RESPONSES.badRequest;
+  if (typeof value !== "number" || value < 1 || value > MAX_LIFETIME_S) return CODE.badRequest;
   ports.setLifetime(value);
-  return RESPONSES.changed;
+  return CODE.changed;
 }
 
 function refresh(ports: ServerObjectPorts): number {
   ports.refresh();
-  return RESPONSES.changed;
+  return CODE.changed;
 }

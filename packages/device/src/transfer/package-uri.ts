@@ -1,8 +1,8 @@
 /** Which client fetches a Package URI (RFC 3986 §3, OMA object 5 resource 8). */
 
-/** The protocols of /5/0/8 by URI scheme. */
-export const PROTOCOL_ON_WIRE = { coap: 0, coaps: 1, http: 2, https: 3, "coap+tcp": 4, "coaps+tcp": 5 } as const;
+import type { PROTOCOL_ON_WIRE } from "@airlift/protocol/lwm2m/objects/firmware-update";
 
+/** The schemes of the protocols of /5/0/8. */
 export type PullScheme = keyof typeof PROTOCOL_ON_WIRE;
 
 export const DEFAULT_PORT: Readonly<Record<PullScheme, number>> = {
@@ -39,5 +39,5 @@ export function parsePackageUri(uri: string): PackageUri | undefined {
 }
 
 function isPullScheme(scheme: string): scheme is PullScheme {
-  return scheme in PROTOCOL_ON_WIRE;
+  return Object.hasOwn(DEFAULT_PORT, scheme);
 }

@@ -481,3 +481,11 @@ test("everything is saved before it is answered, told, or acted upon", () => {
   cancel();
   assert.deepEqual(log.splice(0), ["save", "2.04", "changed 5,3", "stopPull", "reset", "save"]);
 });
+
+test("lesson 11: what erases flash begins after the answer", () => {
+  downloaded();
+  scripted = { reset: "never" };
+  push(Uint8Array.of(0));
+  const words = seen();
+  assert.ok(words.indexOf("2.04") < words.indexOf("reset"));
+});

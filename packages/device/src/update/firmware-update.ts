@@ -6,18 +6,13 @@
  */
 
 import type { Core } from "@airlift/protocol/lib/core";
-import { UsageError } from "@airlift/protocol/lib/errors";
-import {
-  type FirmwareEvent,
-  refusalOf,
-  type ServerEvent,
-  type UpdateResult,
-} from "@airlift/protocol/update/firmware-update";
+import { type FirmwareEvent, refusalOf, type ServerEvent } from "@airlift/protocol/update/firmware-update";
+import { HandlerTurn } from "./handler-turn.ts";
 import { type Answer, Ledger } from "./ledger.ts";
 import type { Exchange, HandlerCall, HandlerOutcome, PackageChunk, UpdateInput, UpdateOutput } from "./messages.ts";
-import { eventOfSetResult, refusedBy } from "./outcomes.ts";
+import { eventOfAccept, eventOfSetResult, refusedBy } from "./outcomes.ts";
 import type { Persisted } from "./persisted.ts";
-import { Transfer } from "./transfer.ts";
+import { openPush, Transfer } from "./transfer.ts";
 
 /** Long enough for the answer and the notification to leave the device, too short for anyone to wait for. */
 export const DEFAULT_UPGRADE_DELAY_MS = 250;
@@ -29,17 +24,12 @@ export interface FirmwareUpdateOptions {
   readonly upgradeDelayMs?: number;
 }
 
-const NUL = 0;
-
 /** @see OMA object 5, resources 0 … 12 */
 export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   readonly #upgradeDelayMs: number;
   readonly #ledger: Ledger;
   #transfer: Transfer | undefined;
-  #running: { readonly call: number; readonly name: HandlerCall["handler"]; readonly epoch: number } | undefined;
-  /** Moves on with every arrow: a call that began before no longer counts. */
-  #epoch = 0;
-  #callCount = 0;
+  readonly #turn = new HandlerTurn();
   #pullCount = 0;
   #nowMs = 0;
   #installAtMs: number | undefined;
@@ -60,7 +50,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   }
 
   get wakeAtMs(): number | undefined {
-    return this.#running === undefined ? this.#installAtMs : undefined;
+    return this.#turn.isFree ? this.#installAtMs : undefined;
   }
 
   /** @throws {UsageError} RESULT_NOT_SETTABLE for a `setResult` or `accept` that the state does not allow. */
@@ -90,9 +80,9 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
       case "handlerSettled":
         return this.#settled(input.call, input.outcome);
       case "setResult":
-        return this.#setResult(input.result);
+        return this.#move(eventOfSetResult(this.facts, input.result));
       case "accept":
-        return this.#accept();
+        return this.#move(eventOfAccept(this.facts));
       case "resultTold":
         return this.facts.resultTold ? undefined : this.#ledger.save({ resultTold: true });
       case "wake":
@@ -139,19 +129,14 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   }
 
   #firstChunk(chunk: PackageChunk) {
-    const { exchange, last, encoding } = chunk;
-    const isNul = (bytes: Uint8Array): boolean => last && bytes.length === 1 && bytes[0] === NUL;
-    if (isNul(chunk.bytes)) return this.#request("reset", exchange);
+    const { exchange } = chunk;
+    const opened = openPush(chunk);
+    if (opened === "reset") return this.#request("reset", exchange);
     if (!this.#allows("writePackage")) {
       return this.#ledger.answer(exchange, refusalOf(this.facts.state, "writePackage"));
     }
-    const transfer = new Transfer("push", chunk.push, encoding);
-    const bytes = transfer.decode(chunk.bytes, last);
-    if (bytes === undefined) return this.#ledger.answer(exchange, "4.00");
-    if (isNul(bytes)) return this.#request("reset", exchange);
-    transfer.chunk = { bytes, exchange };
-    transfer.ended = last;
-    this.#transfer = transfer;
+    if (opened === "garbled") return this.#ledger.answer(exchange, "4.00");
+    this.#transfer = opened;
   }
 
   #nextChunk(chunk: PackageChunk) {
@@ -203,31 +188,12 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     else this.#ledger.put({ kind: "pullNext", pull: transfer.id });
   }
 
-  #setResult(result: UpdateResult) {
-    const event = eventOfSetResult(this.facts.state, result);
-    if (event === undefined) {
-      const facts = { result, state: this.facts.state };
-      throw new UsageError("RESULT_NOT_SETTABLE", `result ${result} cannot be set in ${this.facts.state}`, facts);
-    }
-    this.#move(event);
-  }
-
-  #accept() {
-    const { state, result } = this.facts;
-    if (state !== "downloaded" || result !== "deferred") {
-      throw new UsageError("RESULT_NOT_SETTABLE", "no update is deferred", { state, result });
-    }
-    this.#move("accepted");
-  }
-
   #settled(call: number, outcome: HandlerOutcome) {
-    const running = this.#running;
-    if (running?.call !== call) return;
-    this.#running = undefined;
-    if (running.name === "reset") return this.#ledger.save({ discarding: false });
-    if (running.epoch !== this.#epoch) return;
-    if (running.name === "performUpgrade") return this.#performed(outcome);
-    if (this.#transfer) this.#stored(running.name, this.#transfer, outcome);
+    const settled = this.#turn.settle(call);
+    if (settled?.name === "reset") return this.#ledger.save({ discarding: false });
+    if (settled === undefined || settled.isStale) return;
+    if (settled.name === "performUpgrade") return this.#performed(outcome);
+    if (this.#transfer) this.#stored(settled.name, this.#transfer, outcome);
   }
 
   #performed(outcome: HandlerOutcome) {
@@ -244,7 +210,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
       const isRefusedPush = name === "openStream" && transfer.source === "push";
       if (!isRefusedPush) return this.#move(reason, answered("5.00"));
       this.#transfer = undefined;
-      for (const { code } of answered("5.00")) if (exchange !== undefined) this.#ledger.answer(exchange, code);
+      if (exchange !== undefined) this.#ledger.answer(exchange, "5.00");
       return;
     }
     if (name === "write") transfer.written();
@@ -261,7 +227,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   }
 
   #move(event: FirmwareEvent, answers: readonly Answer[] = [], patch: Partial<Persisted> = {}) {
-    this.#epoch += 1;
+    this.#turn.moveOn();
     const transfer = this.#transfer;
     const actions = this.#ledger.move(event, this.#withDropped(event, answers), patch);
     if (this.facts.state !== "downloading" || actions.includes("discardImage")) {
@@ -283,7 +249,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
 
   /** Begins what the facts ask for; nothing while a handler runs. */
   #schedule() {
-    if (this.#running !== undefined) return;
+    if (!this.#turn.isFree) return;
     if (this.facts.discarding) return this.#call({ handler: "reset" });
     if (this.#installAtMs !== undefined && this.#installAtMs <= this.#nowMs) return this.#install();
     const next = this.#transfer?.next ?? "none";
@@ -304,8 +270,6 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   }
 
   #call(call: HandlerCall) {
-    this.#callCount += 1;
-    this.#running = { call: this.#callCount, name: call.handler, epoch: this.#epoch };
-    this.#ledger.put({ kind: "call", call: this.#callCount, ...call });
+    this.#ledger.put(this.#turn.begin(call));
   }
 }

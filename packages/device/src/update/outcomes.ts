@@ -1,20 +1,26 @@
 /** What an outcome that comes from outside the machine does to it. */
-import type { FirmwareEvent, FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import type { FirmwareEvent, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import type { HandlerFailure } from "../ports.ts";
+import type { Persisted } from "./persisted.ts";
 
-/** The event of a result that the integrator sets, or `undefined` where it may not (rows 33 … 35, 40). */
-export function eventOfSetResult(state: FirmwareState, result: UpdateResult): FirmwareEvent | undefined {
-  switch (result) {
-    case "initial":
-    case "cancelled":
-      return undefined;
-    case "success":
-      return state === "updating" ? "installed" : undefined;
-    case "deferred":
-      return state === "updating" || state === "downloaded" ? "deferred" : undefined;
-    default:
-      return state === "idle" ? undefined : result;
-  }
+/**
+ * The event of a result that the integrator sets (rows 33 … 35, 40).
+ *
+ * @throws {UsageError} RESULT_NOT_SETTABLE
+ */
+export function eventOfSetResult({ state }: Persisted, result: UpdateResult): FirmwareEvent {
+  if (result === "success" && state === "updating") return "installed";
+  if (result === "deferred" && (state === "updating" || state === "downloaded")) return "deferred";
+  const isFailure = result !== "success" && result !== "deferred" && result !== "initial" && result !== "cancelled";
+  if (isFailure && state !== "idle") return result;
+  throw new UsageError("RESULT_NOT_SETTABLE", `result ${result} cannot be set in ${state}`, { result, state });
+}
+
+/** @throws {UsageError} RESULT_NOT_SETTABLE when no update is deferred. */
+export function eventOfAccept({ state, result }: Persisted): FirmwareEvent {
+  if (state === "downloaded" && result === "deferred") return "accepted";
+  throw new UsageError("RESULT_NOT_SETTABLE", "no update is deferred", { state, result });
 }
 
 /** The event of an installation that its handler refused (row 32). */

@@ -2,7 +2,7 @@
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import type { DownloadOrigin } from "../ports.ts";
 import { Base64Stream } from "./base64-stream.ts";
-import type { Exchange, HandlerCall } from "./messages.ts";
+import type { Exchange, HandlerCall, PackageChunk } from "./messages.ts";
 
 /** Octets that wait to be written; `exchange` is the push request that waits for them. */
 interface Chunk {
@@ -71,4 +71,19 @@ export class Transfer {
     this.storedBytes += this.chunk.bytes.length;
     this.chunk = { bytes: EMPTY, exchange: this.chunk.exchange };
   }
+}
+
+const NUL = 0;
+
+/** What the first piece of a push begins: a transfer, the reset of a single zero octet, or nothing that can be read. */
+export function openPush({ push, exchange, last, bytes, encoding }: PackageChunk): Transfer | "reset" | "garbled" {
+  const isNul = (octets: Uint8Array): boolean => last && octets.length === 1 && octets[0] === NUL;
+  if (isNul(bytes)) return "reset";
+  const transfer = new Transfer("push", push, encoding);
+  const decoded = transfer.decode(bytes, last);
+  if (decoded === undefined) return "garbled";
+  if (isNul(decoded)) return "reset";
+  transfer.chunk = { bytes: decoded, exchange };
+  transfer.ended = last;
+  return transfer;
 }

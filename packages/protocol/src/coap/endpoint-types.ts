@@ -15,6 +15,8 @@ export interface IncomingRequest<P extends Peer> {
 export type EndpointInput<P extends Peer> =
   | { readonly kind: "datagram"; readonly peer: P; readonly datagram: Uint8Array }
   | RequestInput<P>
+  /** Asks for a sign of life; `exchange` is a number as for a request. @see RFC 7252 §4.3 */
+  | { readonly kind: "ping"; readonly exchange: number; readonly peer: P }
   /** Forgets an exchange or observation; a late answer to it is answered with a Reset. */
   | { readonly kind: "cancel"; readonly exchange: number }
   /** The answer will take a while: acknowledge the request within `ackDelayMs`, so that it is not sent again. */
@@ -71,6 +73,7 @@ export type EndpointOutput<P extends Peer> =
       readonly response: CoapResponse;
       readonly isLast: boolean;
     }
+  | { readonly kind: "pong"; readonly exchange: number }
   | { readonly kind: "failed"; readonly exchange: number; readonly reason: ExchangeFailure }
   | { readonly kind: "retransmitted"; readonly exchange: number; readonly retransmissionCount: number }
   | { readonly kind: "observationEnded"; readonly observer: Observer<P>; readonly reason: ObservationEnd };

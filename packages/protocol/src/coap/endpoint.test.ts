@@ -185,6 +185,17 @@ test("§4.3: an Empty confirmable message is a ping and gets a Reset; other Empt
     assert.deepEqual(bench.feed({ kind: "datagram", peer: PEER, datagram: encodeEmpty(type, 5) }), []);
 });
 
+test("§4.3: our ping is answered by a Reset, or fails after the retransmissions", () => {
+  const bench = new Bench();
+  const first = only(sent(bench.feed({ kind: "ping", exchange: 5, peer: PEER })));
+  assert.equal(first.length, 4);
+  const reset = encodeEmpty(3, decodeMessage(first).messageId);
+  assert.deepEqual(bench.feed({ kind: "datagram", peer: PEER, datagram: reset }), [{ kind: "pong", exchange: 5 }]);
+  bench.feed({ kind: "ping", exchange: 6, peer: PEER });
+  assert.deepEqual(bench.pass(100_000).at(-1), { kind: "failed", exchange: 6, reason: "noAnswer" });
+  assert.equal(bench.request(1).length, 1);
+});
+
 test("§4.2, §4.3: a malformed or reserved confirmable message gets a Reset, a non-confirmable one nothing", () => {
   const bench = new Bench();
   const feed = (octets: number[]) => bench.feed({ kind: "datagram", peer: PEER, datagram: Uint8Array.from(octets) });
@@ -241,13 +252,16 @@ test("RFC 7641 §4.4: the Observe option grows with each notification", () => {
 });
 
 test("RFC 7641 §4.5.2: while one confirmable notification is under way only the newest state is kept", () => {
-  const bench = new Bench();
-  const observer = observe(bench);
-  const notify = (text: string) => bench.feed({ kind: "notify", observer, response: content(text), confirmable: true });
-  const first = only(sentMessages(notify("1")));
-  assert.deepEqual([...notify("2"), ...notify("3")], []);
-  const next = bench.feed({ kind: "datagram", peer: PEER, datagram: encodeEmpty(2, first.messageId) });
-  assert.deepEqual(only(sentMessages(next)).payload, encodeUtf8("3"));
+  for (const nstart of [1, 4]) {
+    const bench = new Bench({ nstart });
+    const observer = observe(bench);
+    const notify = (text: string) =>
+      bench.feed({ kind: "notify", observer, response: content(text), confirmable: true });
+    const first = only(sentMessages(notify("1")));
+    assert.deepEqual([...notify("2"), ...notify("3")], []);
+    const next = bench.feed({ kind: "datagram", peer: PEER, datagram: encodeEmpty(2, first.messageId) });
+    assert.deepEqual(only(sentMessages(next)).payload, encodeUtf8("3"));
+  }
 });
 
 test("RFC 7641 §3.6, §4.2, §4.5: a Reset, silence, a deregistration and a new registration end an observation", () => {

@@ -20,6 +20,7 @@ import { earlier, MessageLayer } from "./message-layer.ts";
 import { Observers } from "./observers.ts";
 import { acceptableOptions } from "./options.ts";
 import type { PeerState } from "./peer-table.ts";
+import { ping } from "./pings.ts";
 import { ServerExchanges } from "./server-exchanges.ts";
 import { checkTransmission, exchangeLifetimeMs } from "./transmission.ts";
 
@@ -73,6 +74,9 @@ export class Endpoint<P extends Peer> implements Core<EndpointInput<P>, Endpoint
         break;
       case "request":
         this.#client.request(input, nowMs);
+        break;
+      case "ping":
+        ping(this.#layer, input.peer, input.exchange, nowMs);
         break;
       case "cancel":
         this.#client.cancel(input.exchange, nowMs);

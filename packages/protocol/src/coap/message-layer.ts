@@ -40,6 +40,11 @@ export class MessageLayer<P extends Peer> {
     return earlier(this.#reliability.wakeAtMs, this.peers.wakeAtMs);
   }
 
+  /** Whether as many messages wait for their acknowledgement as own exchanges may be open. */
+  get isCrowded(): boolean {
+    return this.#reliability.size >= this.options.exchanges;
+  }
+
   emit(output: EndpointOutput<P>): void {
     this.#outputs.push(output);
   }

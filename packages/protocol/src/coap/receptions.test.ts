@@ -39,6 +39,19 @@ test("a client that falls silent is given up; the table has a limit", () => {
   assert.equal(receptions.size, 0);
 });
 
+test("§2.5: a body that is complete takes no room, and is remembered for its last block to come again", () => {
+  const receptions = new Receptions<null>({ receptions: 1, silenceMs: 100 });
+  const complete = receptions.add("a", null, 0);
+  receptions.advance(complete, payload(0), 0);
+  receptions.finish(complete);
+  assert.equal(receptions.isFull, false);
+  assert.equal(judgeBlock(receptions.find("a"), block(0, false), payload(0)), "repeat");
+  receptions.finish(receptions.add("b", null, 50));
+  assert.equal(receptions.find("a"), undefined);
+  assert.deepEqual(receptions.expire(150), []);
+  assert.equal(receptions.find("b"), undefined);
+});
+
 test("§2.5: parts of one body are known by peer, method and target", () => {
   const key = receptionKey("a", createRequest("put", "/5/0/0"));
   assert.equal(key, receptionKey("a", createRequest("put", "/5/0/0", { options: [uintOption(12, 42)] })));

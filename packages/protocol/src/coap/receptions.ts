@@ -12,6 +12,7 @@ export interface Reception<Owned> extends QueueLinks<Reception<Owned>> {
   lastUsedAtMs: number;
   lastOffset: number;
   lastDigest: number;
+  isFinished: boolean;
 }
 
 /**
@@ -29,23 +30,25 @@ export interface ReceptionLimits {
 export class Receptions<Owned> {
   readonly #limits: ReceptionLimits;
   readonly #byKey = new Map<string, Reception<Owned>>();
-  readonly #bySilence = new LinkedQueue<Reception<Owned>>();
+  readonly #active = new LinkedQueue<Reception<Owned>>();
+  readonly #finished = new LinkedQueue<Reception<Owned>>();
 
   constructor(limits: ReceptionLimits) {
     this.#limits = limits;
   }
 
+  /** Bodies that are on their way. */
   get size(): number {
-    return this.#byKey.size;
+    return this.#active.size;
   }
 
   get isFull(): boolean {
-    return this.#byKey.size >= this.#limits.receptions;
+    return this.#active.size >= this.#limits.receptions;
   }
 
   /** When `expire` is due. */
   get wakeAtMs(): number | undefined {
-    const first = this.#bySilence.first;
+    const first = this.#active.first ?? this.#finished.first;
     return first && first.lastUsedAtMs + this.#limits.silenceMs;
   }
 
@@ -61,12 +64,13 @@ export class Receptions<Owned> {
       lastUsedAtMs: nowMs,
       lastOffset: -1,
       lastDigest: 0,
+      isFinished: false,
       before: undefined,
       after: undefined,
       isQueued: false,
     };
     this.#byKey.set(key, reception);
-    this.#bySilence.append(reception);
+    this.#active.append(reception);
     return reception;
   }
 
@@ -76,23 +80,42 @@ export class Receptions<Owned> {
     reception.lastDigest = digest(payload);
     reception.receivedBytes += payload.length;
     reception.lastUsedAtMs = nowMs;
-    if (reception.isQueued) this.#bySilence.moveToEnd(reception);
+    if (reception.isQueued) this.#active.moveToEnd(reception);
+  }
+
+  /** The body is complete. It is remembered while there is room, for its last block may come once more. */
+  finish(reception: Reception<Owned>): void {
+    if (!reception.isQueued || reception.isFinished) return;
+    reception.isFinished = true;
+    this.#active.remove(reception);
+    this.#finished.append(reception);
+    const oldest = this.#finished.first;
+    if (oldest && this.#finished.size > this.#limits.receptions) this.#drop(this.#finished, oldest);
   }
 
   remove(reception: Reception<Owned>): void {
-    if (this.#byKey.get(reception.key) === reception) this.#byKey.delete(reception.key);
-    this.#bySilence.remove(reception);
+    this.#drop(reception.isFinished ? this.#finished : this.#active, reception);
   }
 
-  /** Removes and returns those whose client fell silent. */
+  /** Forgets and returns those on their way whose client fell silent; forgets old ones that are complete. */
   expire(nowMs: number): Reception<Owned>[] {
+    this.#expireOf(this.#finished, nowMs);
+    return this.#expireOf(this.#active, nowMs);
+  }
+
+  #expireOf(queue: LinkedQueue<Reception<Owned>>, nowMs: number): Reception<Owned>[] {
     const expired: Reception<Owned>[] = [];
-    for (let first = this.#bySilence.first; first !== undefined; first = this.#bySilence.first) {
+    for (let first = queue.first; first !== undefined; first = queue.first) {
       if (first.lastUsedAtMs + this.#limits.silenceMs > nowMs) break;
-      this.remove(first);
+      this.#drop(queue, first);
       expired.push(first);
     }
     return expired;
+  }
+
+  #drop(queue: LinkedQueue<Reception<Owned>>, reception: Reception<Owned>): void {
+    if (this.#byKey.get(reception.key) === reception) this.#byKey.delete(reception.key);
+    queue.remove(reception);
   }
 }
 

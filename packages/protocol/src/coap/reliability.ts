@@ -32,6 +32,10 @@ export class Reliability<Key> implements Core<ReliabilityInput<Key>, Reliability
     return this.#deadlines.earliestMs;
   }
 
+  get size(): number {
+    return this.#pending.size;
+  }
+
   step(input: ReliabilityInput<Key>, nowMs: number): ReliabilityOutput<Key>[] {
     if (input.kind === "sent") this.#start(input.key, input.parameters, nowMs);
     else if (input.kind === "settled") this.#forget(input.key);

@@ -1,4 +1,5 @@
 /** The server half of an endpoint: requests that came and how they are answered (RFC 7252 §5.2, §4.5). */
+import { EMPTY } from "../lib/bytes.ts";
 import { BugError } from "../lib/errors.ts";
 import { CODE, isSuccessCode } from "./codes.ts";
 import type { Seen } from "./dedup.ts";
@@ -21,6 +22,9 @@ interface Serving<P extends Peer> extends IncomingRequest<P>, QueueLinks<Serving
   isAcknowledged: boolean;
   isAnswered: boolean;
 }
+
+/** A server that is full may have room again in a moment; without the option a client would wait a minute. */
+const COME_BACK = [uintOption(OPTION.maxAge, 5)];
 
 /** A separate response is repeated until it arrives; nobody needs to know when. */
 const NOBODY = { onAcknowledged() {}, onRejected() {}, onNoAnswer() {}, onRetransmitted() {} };
@@ -102,7 +106,7 @@ export class ServerExchanges<P extends Peer> {
   /** Acknowledges the request later, unless it is answered first. */
   defer(incoming: IncomingRequest<P>, nowMs: number): void {
     const serving = incoming as Serving<P>;
-    if (serving.isAnswered || serving.isQueued || !serving.isConfirmable) return;
+    if (serving.isAnswered || serving.isAcknowledged || serving.isQueued || !serving.isConfirmable) return;
     serving.ackAtMs = nowMs + this.#layer.options.ackDelayMs;
     this.#deferred.append(serving);
   }
@@ -141,7 +145,10 @@ export class ServerExchanges<P extends Peer> {
       this.#layer.sendOnce(state, { token, code, options, payload });
       this.#layer.dedup.settle(seen, undefined);
     } else if (serving.isAcknowledged) {
-      this.#layer.sendReliably(state, { token, code, options, payload }, { owner: NOBODY, nowMs });
+      // A peer that takes no answers must not make us keep ever more of them.
+      if (state.transmissions.size >= this.#layer.options.servingPerPeer || this.#layer.isCrowded)
+        this.#layer.sendOnce(state, { token, code, options, payload });
+      else this.#layer.sendReliably(state, { token, code, options, payload }, { owner: NOBODY, nowMs });
     } else {
       const type = MESSAGE_TYPE.acknowledgement;
       const datagram = encodeMessage({ type, code, messageId, token, options, payload });
@@ -172,7 +179,7 @@ export class ServerExchanges<P extends Peer> {
 
   /** Answers without keeping anything of the request. */
   #refuse(state: PeerState<P>, message: CoapMessage, code: number): void {
-    const { options, payload } = createResponse(code);
+    const { options, payload } = createResponse(code, EMPTY, code === CODE.serviceUnavailable ? COME_BACK : []);
     const { token, messageId } = message;
     if (message.type !== MESSAGE_TYPE.confirmable) this.#layer.sendOnce(state, { token, code, options, payload });
     else {

@@ -105,6 +105,16 @@ test("messages of another length, past the last SEQ, damaged or contradicting ar
   });
 });
 
+test("profile 1: an End under another SEQ than its own is none", () => {
+  const content = pack(ENC_TYPE.none);
+  const K = content.dataCount;
+  const chunks = heard(content, upTo(K).slice(1));
+  const misplaced = { seq: K + 2, payload: content.payloadAt(K + 1), isEnd: true };
+  const assembly = assemblyOf(content);
+  assert.throws(() => assembly.assemble([...chunks, misplaced]), refusal("CONTENT_UNKNOWN"));
+  assert.equal(assembly.refusals.counts.get("NUM_PACKETS"), 1);
+});
+
 test("an image that is not the announced one is not handed out", () => {
   const content = pack(ENC_TYPE.none);
   const other = pack(ENC_TYPE.none, image.slice().fill(7, 100, 101));

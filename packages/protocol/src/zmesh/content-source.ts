@@ -1,4 +1,4 @@
-/** Where the payloads of a content come from: made from the plain bytes, or kept as they were heard. */
+/** What can be made of a content's payloads without its key. */
 import { UsageError } from "../lib/errors.ts";
 import { kindOfSeq, repairOfSeq } from "./chunking.ts";
 import type { RepairRow } from "./repair-rows.ts";
@@ -34,14 +34,14 @@ export async function repairPayload(
   return sum;
 }
 
-/** Adds `payload` to `sum` modulo 2. @throws {UsageError} `PAYLOAD_SIZE` when it has another length. */
-export function addTo(sum: Uint8Array, payload: Uint8Array): void {
-  if (payload.length !== sum.length)
-    throw new UsageError("PAYLOAD_SIZE", "payloads of one content have one length", { sizeBytes: payload.length });
-  for (let i = 0; i < sum.length; i += 1) sum[i] = (sum[i] ?? 0) ^ (payload[i] ?? 0);
-}
-
 /** The n of a SEQ that stands for parity, else `undefined`. @throws {PeerError} `SEQ_RANGE` */
 export function repairNumberOf(dataCount: number, seq: number): number | undefined {
   return kindOfSeq(seq, dataCount) === "repair" ? repairOfSeq(dataCount, seq) : undefined;
+}
+
+/** Modulo 2. @throws {UsageError} `PAYLOAD_SIZE` when it has another length. */
+function addTo(sum: Uint8Array, payload: Uint8Array): void {
+  if (payload.length !== sum.length)
+    throw new UsageError("PAYLOAD_SIZE", "payloads of one content have one length", { sizeBytes: payload.length });
+  for (let i = 0; i < sum.length; i += 1) sum[i] = (sum[i] ?? 0) ^ (payload[i] ?? 0);
 }

@@ -215,13 +215,17 @@ export class ContentStore {
     const key = keyOf(shape.name, seq);
     const cached = this.#cache.get(key);
     if (cached) return cached;
-    const n = repairNumberOf(shape.dataCount, seq);
-    const found =
-      n === undefined
-        ? (source?.payloadAt(seq) ?? (await this.#options.disk.read(shape.name, seq)))
-        : await repairPayload(shape, rows(n), (one) => source?.payloadAt(one) ?? this.#payloadOf({ shape, rows }, one));
+    const found = source ? source.payloadAt(seq) : await this.#heard({ shape, rows }, seq);
     if (found) this.#cache.set(key, found);
     return found;
+  }
+
+  /** A payload that was received, or parity made of such. */
+  async #heard(held: Held, seq: number): Promise<Uint8Array | undefined> {
+    const { shape, rows } = held;
+    const n = repairNumberOf(shape.dataCount, seq);
+    if (n === undefined) return await this.#options.disk.read(shape.name, seq);
+    return await repairPayload(shape, rows(n), (one) => this.#payloadOf(held, one));
   }
 }
 

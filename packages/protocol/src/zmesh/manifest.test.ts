@@ -82,16 +82,51 @@ test("RFC 9052 §4.2: the form on the wire, EdDSA", () => {
 });
 
 test("RFC 9052 §4.4: what another implementation signed is understood", () => {
-  // The key of RFC 8032 §7.1, test 1; the signature over the Sig_structure made with the Python package `cryptography`.
+  // Keys of RFC 8032 §7.1, test 1, and RFC 6979 §A.2.5; signed over the Sig_structure by the Python package `cryptography`.
+  const signers = [
+    {
+      kind: "ed25519",
+      alg: "27",
+      spki: "302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+      signature:
+        "6354488f9f290e36cd80e23762e664a5cb03e4267c66a8cffaef7c66d89a40bf2cbb8222432a08e5ee410d8b540c6931d26fb6af673f7e2100655d8bae765c04",
+    },
+    {
+      kind: "ecdsa-p256",
+      alg: "26",
+      spki: "3059301306072a8648ce3d020106082a8648ce3d0301070342000460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb67903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299",
+      signature:
+        "f67f1f7cc2c717eba5ec0109e48b8aac57d5baa8df564c8029f48571a9489152d69a2ca64b825ea96071ffc4b8dcacdd51cab4fa84b8ff0806498970e0a6db46",
+    },
+  ] as const;
   const payload = Buffer.from("This is the content.");
-  const signature =
-    "6354488f9f290e36cd80e23762e664a5cb03e4267c66a8cffaef7c66d89a40bf2cbb8222432a08e5ee410d8b540c6931d26fb6af673f7e2100655d8bae765c04";
-  const spki =
-    fromHex("302a300506032b6570032100d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a") ??
-    assert.fail();
-  const signed = fromHex(`d28443a10127a054${payload.toString("hex")}5840${signature}`) ?? assert.fail();
-  const key = { kind: "ed25519", spki, embedded: spki } as const;
-  assert.equal(Buffer.from(verifySign1(signed, trust(key)).payload).toString(), "This is the content.");
+  for (const { kind, alg, spki, signature } of signers) {
+    const signed = fromHex(`d28443a101${alg}a054${payload.toString("hex")}5840${signature}`) ?? assert.fail();
+    const key = fromHex(spki) ?? assert.fail();
+    const verified = verifySign1(signed, trust({ kind, spki: key, embedded: key }));
+    assert.equal(Buffer.from(verified.payload).toString(), "This is the content.");
+  }
+});
+
+test("RFC 9053 §2.1: r and s as 32 octets each, whatever DER makes of them", () => {
+  const { publicKey } = keyPair("ecdsa-p256");
+  const cases: [raw: string, der: string][] = [
+    [
+      "80".padEnd(64, "0") + "7f".padEnd(64, "1"),
+      `3045${"022100"}${"80".padEnd(64, "0")}${"0220"}${"7f".padEnd(64, "1")}`,
+    ],
+    ["1".padStart(64, "0") + "ff".padStart(64, "0"), "3007020101020200ff"],
+  ];
+  for (const [raw, der] of cases) {
+    const key = { publicKey, createSigner: () => ({ update: () => {}, sign: () => fromHex(der) ?? assert.fail() }) };
+    const signed = signSign1(Uint8Array.of(1), key);
+    assert.equal(toHex(signed.subarray(-64)), raw);
+    const seen: string[] = [];
+    const verify = (signature: Uint8Array) => seen.push(toHex(signature)) > 0;
+    const crypto = { ...imageCrypto, createVerifier: () => ({ update: () => {}, verify }) };
+    verifySign1(signed, { keys: [publicKey], crypto });
+    assert.deepEqual(seen, [der]);
+  }
 });
 
 test("profile 6: one flipped bit anywhere and nothing is believed", () => {

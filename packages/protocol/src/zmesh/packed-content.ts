@@ -15,7 +15,7 @@ import {
 } from "./chunking.ts";
 import { ContentCipher } from "./content-cipher.ts";
 import { type NameProfile, nameOf } from "./content-name.ts";
-import { addTo, type ContentShape } from "./content-source.ts";
+import type { ContentShape } from "./content-source.ts";
 import { crc32 } from "./crc32.ts";
 import type { ZmeshCrypto } from "./crypto-port.ts";
 import { AT_ONCE } from "./instant.ts";
@@ -28,7 +28,8 @@ import {
   REPAIR_SCHEME,
   type RepairScheme,
 } from "./messages.ts";
-import { type RepairRows, repairRows } from "./repair-rows.ts";
+import { RepairEncoder } from "./repair-encoder.ts";
+import { repairRows } from "./repair-rows.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Key and IV of one content; for a release they come from `drawKeys`. */
@@ -78,7 +79,7 @@ export class PackedContent implements ContentShape {
   readonly digest: Uint8Array;
   readonly #bytes: Uint8Array;
   readonly #cipher: ContentCipher;
-  readonly #rows: RepairRows;
+  #encoder: RepairEncoder | undefined;
 
   /**
    * @throws {UsageError} `ENC_TYPE_REFUSED` for Enc. Type 0 that is not allowed; `MTU_RANGE`; `IMAGE_EMPTY`; `IMAGE_SIZE`
@@ -103,7 +104,6 @@ export class PackedContent implements ContentShape {
     this.end = { ...this.begin, repairCount, repairScheme, applyAtMs, flags: 0, imageDigest };
     this.#bytes = bytes;
     this.#cipher = new ContentCipher({ encType, name: this.name, ...this.keys }, crypto);
-    this.#rows = repairRows(repairScheme, this.dataCount);
   }
 
   /** What tells a device to receive it. Campaigns wrap the same content key anew for each device or group. */
@@ -126,10 +126,12 @@ export class PackedContent implements ContentShape {
   }
 
   #parity(n: number): Uint8Array {
-    const sum = new Uint8Array(this.payloadBytes);
-    const row = this.#rows(n);
-    for (let seq = 1; seq <= this.dataCount; seq += 1) if (row(seq)) addTo(sum, this.payloadAt(seq));
-    return sum;
+    // Asked for once, parity will be asked for again: from here on the ciphertext is kept.
+    this.#encoder ??= new RepairEncoder(
+      repairRows(this.end.repairScheme, this.dataCount),
+      Array.from({ length: this.dataCount }, (_, i) => this.payloadAt(i + 1)),
+    );
+    return this.#encoder.parity(n);
   }
 }
 

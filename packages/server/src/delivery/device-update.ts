@@ -8,7 +8,7 @@ import type { Arrow, Table } from "@airlift/protocol/machine/table";
 import type { FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 
 /** What the operator or the server's own clock asks for. */
-export type CommandEvent = "start" | "apply" | "cancel" | "stalled" | "applyOverdue" | "silent";
+export type CommandEvent = "start" | "startAbsent" | "apply" | "cancel" | "stalled" | "applyOverdue" | "silent";
 
 /** What was seen of the device. */
 export type DeviceEvent =
@@ -101,6 +101,7 @@ const outcomes = {
 export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, UpdateExtra> = {
   queued: {
     start: to("waiting"),
+    startAbsent: to("waiting"),
     cancel: to("cancelled"),
   },
   waiting: {

@@ -50,7 +50,8 @@ const reportedFailure = ({ report }: SentenceFacts): string => {
 const refusal = (facts: SentenceFacts): string => facts.responseCode ?? "an error";
 
 const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
-  start: () => "waiting for the device to be registered",
+  start: () => "starting",
+  startAbsent: () => "waiting: the device is not registered; going on when it is",
   appeared: () => "the device is registered; asking it what it runs",
   vanished: () => "waiting: the device's registration ended; going on when it registers again",
   noFirmwareObject: () => "failed: the device has no Firmware Update object (/5), so it cannot be updated over LwM2M",

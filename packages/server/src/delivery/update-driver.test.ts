@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newSnapshot } from "./deliveries.ts";
-import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
-import type { DeviceReport } from "./report.ts";
 import {
   type DriverInput,
   type DriverOutput,
-  UpdateDriver,
+  newSnapshot,
   type UpdateOrder,
   type UpdateSnapshot,
-} from "./update-driver.ts";
+} from "./driver-messages.ts";
+import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
+import type { DeviceReport } from "./report.ts";
+import { UpdateDriver } from "./update-driver.ts";
 
 const ORDER: UpdateOrder = {
   updateId: "u1",
@@ -236,6 +236,13 @@ test("a device that is never heard again is silent after the policy's time, not 
   assert.equal(bench.driver.wakeAtMs, DEFAULT_UPDATE_POLICY.silentAfterMs);
   bench.wake();
   assert.equal(bench.state, "silent");
+});
+
+test("a device that registers in the middle of a push has forgotten it: the push is stopped and tried again", () => {
+  const bench = transferring({ by: "push" });
+  assert.deepEqual(bench.act({ kind: "registered" }), ["stopTransfer", "appeared", "observe", "look"]);
+  bench.report(0, 0);
+  assert.match(bench.sentence, /attempt 2 of 3/);
 });
 
 test("a restart of the server asks the device and goes on from what it says", () => {

@@ -3,13 +3,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { AirliftError, EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
+import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { Logger } from "pino";
-import { Deliveries, type DeliveriesInput, type DeliveriesOutput, newSnapshot } from "../delivery/deliveries.ts";
+import { Deliveries, type DeliveriesInput, type DeliveriesOutput } from "../delivery/deliveries.ts";
 import type { DeliveryChoice } from "../delivery/delivery-choice.ts";
+import {
+  type DriverInput,
+  type DriverOutput,
+  newSnapshot,
+  type UpdateOrder,
+  type UpdateSnapshot,
+} from "../delivery/driver-messages.ts";
 import { DEFAULT_UPDATE_POLICY, type UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { DriverInput, DriverOutput, UpdateOrder, UpdateSnapshot } from "../delivery/update-driver.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { Stores, UnfinishedUpdate } from "../store/ports.ts";
 import type { DeviceLink } from "./device-link.ts";
@@ -281,6 +288,8 @@ export class DeliveryEngine {
     };
     for (;;) {
       try {
+        // Whoever reads that an update has ended must find the device as it was reported, not as it was before.
+        if (isFinalUpdateState(snapshot.state)) await this.#options.stores.devices.flush();
         await this.#options.stores.updates.transition(order.updateId, change);
         return;
       } catch (error) {

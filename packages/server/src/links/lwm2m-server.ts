@@ -4,20 +4,20 @@ import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts } from "@airlift/protocol/coap/options";
 import { AirliftError } from "@airlift/protocol/lib/errors";
+import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { UdpPeer } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
+import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { UpdateOrder } from "../delivery/update-driver.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink, formatAddress, peerOf } from "./device-link.ts";
 import { ImageDoor, imagePath } from "./image-door.ts";
-import { toLwm2mRequest } from "./lwm2m-messages.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
 import { ReportReader } from "./report-reader.ts";
@@ -115,7 +115,7 @@ export class Lwm2mServer {
 
   #answerRegistration(request: CoapRequest, peer: UdpPeer): CoapAnswer {
     const from = { address: formatAddress(peer), utcMs: Date.now() };
-    const read = readRegistrationRequest(toLwm2mRequest(request), from);
+    const read = readRegistrationRequest(fromCoapRequest(request), from);
     if ("code" in read) return read;
     const [output] = this.#driven.feed(read);
     return output === undefined ? createResponse(CODE.internalServerError) : registrationAnswer(output);

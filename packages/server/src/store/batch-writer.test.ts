@@ -65,6 +65,29 @@ test("while writes fail the rows wait, newer values win, the pause doubles up to
   assert.deepEqual(failures, [1, 1, 1, 1]);
 });
 
+test("a value that comes while an older one fails to be written is the one that is written next", async () => {
+  const written: Row[] = [];
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let isFirst = true;
+  const writer = new BatchWriter<Row>(async (rows) => {
+    if (isFirst) {
+      isFirst = false;
+      begun.resolve();
+      return await gate.promise;
+    }
+    written.push(...rows);
+  });
+  writer.put("a", row("a", 1));
+  const failing = writer.flush();
+  await begun.promise;
+  writer.put("a", row("a", 2));
+  gate.reject(new Error("away"));
+  await assert.rejects(failing);
+  await writer.close();
+  assert.deepEqual(written, [row("a", 2)]);
+});
+
 test("memory is bounded: a new key is refused when the limit is reached, a waiting one is still replaced", async () => {
   const written: Row[] = [];
   const writer = new BatchWriter<Row>(async (rows) => void written.push(...rows), { capacityRows: 2 });

@@ -60,6 +60,17 @@ test("a PostgreSQL that outlived its killed server is taken over with all that w
   await next.stop();
 });
 
+test("of two first starts at once one gets the folder, the other is refused, and the database is whole", async (t) => {
+  const folder = folderOf(t);
+  const both = await Promise.allSettled([startEmbedded(folder, { settings }), startEmbedded(folder, { settings })]);
+  const started = both.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const refused = both.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  assert.equal(started.length, 1);
+  assert.equal(refused[0]?.code, "DATA_IN_USE");
+  assert.deepEqual(await ask(started[0]?.url ?? "", "select 1 as one"), [{ one: 1 }]);
+  await started[0]?.stop();
+});
+
 test("a process number left over from a crash, now another process's, does not keep the database from starting", async (t) => {
   const folder = folderOf(t);
   const first = await startEmbedded(folder, { settings });

@@ -12,9 +12,9 @@ import {
   closeSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
-  readdirSync,
-  readFileSync,
+  renameSync,
   rmSync,
   statSync,
 } from "node:fs";
@@ -27,6 +27,7 @@ import { promisify } from "node:util";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import pg from "pg";
 import { chooseRunAs, type RunAs } from "./embedded-user.ts";
+import { postmasterOf, textOf } from "./postmaster.ts";
 
 const run = promisify(execFile);
 
@@ -122,17 +123,22 @@ class Cluster {
     if (this.#socketFolder !== this.#parts.dataFolder) rmSync(this.#socketFolder, { recursive: true, force: true });
   }
 
+  /** Makes the cluster beside its place and moves it there whole, so that neither a crash nor a second start can spoil it. */
   async #initialise(): Promise<void> {
     const { programs, dataFolder, runAs } = this.#parts;
-    const initdb = ["-D", dataFolder, "-U", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"];
+    const fresh = mkdtempSync(`${dataFolder}.new-`);
+    if (runAs.account !== undefined) chownSync(fresh, runAs.account.uid, runAs.account.gid);
+    const initdb = ["-D", fresh, "-U", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"];
     const [program = "", ...args] = [...runAs.prefix, programs.initdb, ...initdb];
-    // A first start that was cut short leaves files but no version: initdb wants the folder empty.
-    for (const name of readdirSync(dataFolder)) rmSync(join(dataFolder, name), { recursive: true });
-    await run(program, args, { ...accountOf(runAs), cwd: "/", env: environment() }).catch(
-      (error: { stderr?: string }) => {
-        throw startFailure(`initdb failed: ${error.stderr ?? String(error)}`, error);
-      },
-    );
+    try {
+      await run(program, args, { ...accountOf(runAs), cwd: "/", env: environment() });
+      renameSync(fresh, dataFolder);
+    } catch (error) {
+      rmSync(fresh, { recursive: true, force: true });
+      // Another start was quicker; who of the two may use the cluster is settled later.
+      if (existsSync(join(dataFolder, "PG_VERSION"))) return;
+      throw startFailure(`initdb failed: ${(error as { stderr?: string }).stderr || String(error)}`, error);
+    }
   }
 
   #spawn(): ChildProcess {
@@ -179,7 +185,9 @@ class Cluster {
         return child;
       } catch (error) {
         const hasEnded = child !== undefined && (child.exitCode !== null || child.pid === undefined);
-        if (hasEnded || performance.now() > deadlineMs)
+        // Ours may have ended because another start was quicker: then that one is waited for.
+        const isAlone = postmasterOf(this.#parts.dataFolder) === undefined;
+        if ((hasEnded && isAlone) || performance.now() > deadlineMs)
           throw startFailure(`PostgreSQL did not start: ${lastLines(this.#logFile)}`, error);
       }
       await delay(10);
@@ -239,27 +247,6 @@ function socketFolderOf(dataFolder: string, runAs: RunAs): string {
   return folder;
 }
 
-/** The process that runs the cluster of `folder`, if one does: not just any process with a number left over from a crash. */
-function postmasterOf(folder: string): number | undefined {
-  const pid = Number.parseInt(textOf(join(folder, "postmaster.pid")), 10);
-  if (!Number.isInteger(pid) || !isRunning(pid)) return undefined;
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("postgres") ? pid : undefined;
-  } catch {
-    // No /proc: PostgreSQL itself finds out whether the process is one of its own.
-    return pid;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
 /** The prefix command changes the account by itself and must start as we are. */
 const accountOf = (runAs: RunAs) => (runAs.prefix.length === 0 ? { ...runAs.account } : {});
 
@@ -270,12 +257,3 @@ const startFailure = (message: string, cause?: unknown) =>
   new EnvironmentError("DATABASE_START", message, {}, { cause });
 
 const lastLines = (file: string): string => textOf(file).trim().split("\n").slice(-3).join(" / ");
-
-/** Empty when there is no such file. */
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
-}

@@ -28,8 +28,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Names the lock that keeps the events of several servers in order. */
-const EVENT_LOCK = 7_104_531_883;
+/** Names the lock that keeps the events of several servers in order: whoever holds it inserts and commits. */
+export const EVENT_LOCK = 7_104_531_883;
 /** Changes of one transaction: enough to hide the commit, few enough to answer the first one soon. */
 const LARGEST_BATCH = 200;
 /** Changes that may wait: some seconds' worth. */
@@ -39,7 +39,7 @@ export class Journal {
   readonly #tables: Kysely<Tables>;
   readonly #listeners = new Set<Listener>();
   readonly #waiting: Waiting[] = [];
-  #isWriting = false;
+  #writing: Promise<void> | undefined;
   #newestId = 0;
 
   constructor(tables: Kysely<Tables>) {
@@ -56,8 +56,13 @@ export class Journal {
       throw new EnvironmentError("STORE_BUSY", "too many changes wait for the database", { waiting: MOST_WAITING });
     const { promise, resolve, reject } = Promise.withResolvers<{ result: unknown; events: Event[] }>();
     this.#waiting.push({ change, resolve, reject });
-    if (!this.#isWriting) void this.#writeWaiting();
+    this.#writing ??= this.#writeWaiting();
     return (await promise) as { result: Result; events: Event[] };
+  }
+
+  /** Resolves when every change asked for so far is committed or has failed. */
+  async settle(): Promise<void> {
+    await this.#writing;
   }
 
   subscribe(listener: Listener): () => void {
@@ -72,9 +77,8 @@ export class Journal {
   }
 
   async #writeWaiting(): Promise<void> {
-    this.#isWriting = true;
     while (this.#waiting.length > 0) await this.#writeBatch(this.#waiting.splice(0, LARGEST_BATCH));
-    this.#isWriting = false;
+    this.#writing = undefined;
   }
 
   async #writeBatch(batch: readonly Waiting[]): Promise<void> {

@@ -75,6 +75,7 @@ async function assemble(
     close: async () => {
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
       await Promise.allSettled([devices.close(), updates.close()]);
+      await journal.settle();
       await close();
       await embedded?.stop();
     },

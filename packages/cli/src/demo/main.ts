@@ -1,0 +1,193 @@
+/**
+ * `npm run demo`: a server and ten devices in processes of their own. All refuse an image that a stranger signed, all take
+ * the right one, each in its own way, one of them in spite of a power cut. Exit code 0 only if every device ends as it should.
+ */
+import type { ChildProcess } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Device, Update } from "@airlift/protocol/api/schemas";
+import { Client } from "../client.ts";
+import { fail } from "../failure.ts";
+import { table } from "../text.ts";
+import { CAST, type CastMember } from "./cast.ts";
+import { createDisplay } from "./display.ts";
+import { FIRMWARE_BYTES, FIRST_VERSION, FORGED_VERSION, makeImages, NEW_VERSION } from "./images.ts";
+import { Programs } from "./programs.ts";
+import { PowerCut, rollOut } from "./rollout.ts";
+
+/** More than three times what it takes on two slow cores. */
+const ROLLOUT_LIMIT_MS = 180_000;
+
+const NAME = { manufacturer: "Example", model: "Pump", hardware: [] };
+
+async function demo(keep: boolean): Promise<boolean> {
+  const startedMs = performance.now();
+  const folder = await mkdtemp(join(tmpdir(), "airlift-demo-"));
+  const programs = new Programs(folder);
+  const display = createDisplay();
+  const stop = (): void => void programs.stopAll().then(() => process.exit(130));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
+  try {
+    display.say(`everything the demo writes is in ${folder}`);
+    const images = await makeImages(folder);
+    const server = await startServer(programs, folder);
+    const devices = await startDevices(programs, { folder, trustFile: images.trustFile, ...server });
+    const { client } = server;
+    display.say(`a server at ${server.httpUrl} and ${CAST.length} devices that run ${FIRST_VERSION}`);
+
+    const forged = await client.addImage(images.forged, { ...NAME, version: FORGED_VERSION });
+    display.title(`${FORGED_VERSION}, signed by a stranger: every device must refuse it`);
+    const common = { client, cast: CAST, limitMs: ROLLOUT_LIMIT_MS };
+    const refusals = await rollOut({ ...common, image: forged, onProgress: display.progress });
+
+    const good = await client.addImage(images.good, { ...NAME, version: NEW_VERSION });
+    display.title(`${NEW_VERSION}, ${(good.sizeBytes / 1e6).toFixed(1)} MB: every device must take it`);
+    const cut = powerCutOf(devices, programs, display.say);
+    const onProgress = async (updates: readonly Update[]): Promise<void> => {
+      display.progress(updates);
+      await cut.watch(updates);
+    };
+    const updates = await rollOut({ ...common, image: good, onProgress });
+
+    const inventory = await client.devices();
+    const verdicts = CAST.map((member, index) => judge(member, { refusals, updates, inventory, cut }, index));
+    display.result(tableOf({ refusals, updates, inventory }, verdicts));
+    const isGood = verdicts.every((verdict) => verdict === "ok");
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+    display.result(
+      isGood
+        ? `\nAll ${CAST.length} devices refused the forged image and run ${NEW_VERSION}, after ${seconds} s.\n`
+        : `\nNot as it should be; the logs are in ${folder}.\n`,
+    );
+    if (keep) {
+      display.result(
+        `\nStill running: ${server.httpUrl}  (airlift devices --url ${server.httpUrl})\nCtrl-C ends it.\n`,
+      );
+      await new Promise(() => setInterval(() => {}, 60_000));
+    }
+    await programs.stopAll();
+    if (isGood) await rm(folder, { recursive: true, force: true });
+    return isGood;
+  } finally {
+    await programs.stopAll();
+  }
+}
+
+interface DemoServer {
+  readonly httpUrl: string;
+  readonly coapPort: number;
+  readonly client: Client;
+}
+
+async function startServer(programs: Programs, folder: string): Promise<DemoServer> {
+  const [httpPort, coapPort] = [await freePort(), await freePort()];
+  const httpUrl = `http://127.0.0.1:${httpPort}`;
+  const client = new Client({ url: httpUrl });
+  const args = ["--data", join(folder, "server"), "--http-port", `${httpPort}`, "--coap-port", `${coapPort}`];
+  const child = programs.start("server", ["serve", "--no-auth", "--host", "127.0.0.1", ...args]);
+  await programs.untilReady(child, "server", async () => {
+    const answer = await fetch(`${httpUrl}/readyz`).catch(() => undefined);
+    return answer?.ok === true;
+  });
+  return { httpUrl, coapPort, client };
+}
+
+/** A running device, and how to start it again after its power was cut. */
+interface DemoDevice {
+  process: ChildProcess;
+  readonly start: () => ChildProcess;
+}
+
+async function startDevices(
+  programs: Programs,
+  { folder, trustFile, coapPort, client }: DemoServer & { folder: string; trustFile: string },
+): Promise<Map<string, DemoDevice>> {
+  const devices = new Map<string, DemoDevice>();
+  for (const { endpoint, options } of CAST) {
+    const args = ["device", "--endpoint", endpoint, "--server", `coap://127.0.0.1:${coapPort}`];
+    args.push("--slots", join(folder, endpoint), "--version", FIRST_VERSION, "--trust", trustFile);
+    args.push("--manufacturer", NAME.manufacturer, "--model", NAME.model, ...options);
+    const start = (): ChildProcess => programs.start(endpoint, args);
+    devices.set(endpoint, { process: start(), start });
+  }
+  for (const [endpoint, device] of devices) {
+    await programs.untilReady(device.process, endpoint, async () => {
+      const known = await client.device(endpoint).catch(() => undefined);
+      return known?.version === FIRST_VERSION;
+    });
+  }
+  return devices;
+}
+
+function powerCutOf(
+  devices: ReadonlyMap<string, DemoDevice>,
+  programs: Programs,
+  say: (line: string) => void,
+): PowerCut {
+  const member = CAST.find(({ losesPower }) => losesPower);
+  const device = devices.get(member?.endpoint ?? "");
+  if (member === undefined || device === undefined) throw new Error("nobody in the cast loses power");
+  return new PowerCut(member.endpoint, async () => {
+    say(`${member.endpoint} loses power in mid-download`);
+    await programs.cutPower(device.process);
+    device.process = device.start();
+  });
+}
+
+interface Outcome {
+  readonly refusals: readonly Update[];
+  readonly updates: readonly Update[];
+  readonly inventory: readonly Device[];
+}
+
+/** "ok", or what is not as it should be. */
+function judge(member: CastMember, outcome: Outcome & { cut: PowerCut }, index: number): string {
+  const { endpoint, method, losesPower } = member;
+  const refusal = outcome.refusals[index];
+  const update = outcome.updates[index];
+  const device = outcome.inventory.find((one) => one.endpoint === endpoint);
+  if (refusal?.failure !== "integrityFailed") return `did not refuse the forged image: ${refusal?.sentence}`;
+  if (update?.state !== "succeeded") return `not updated: ${update?.sentence}`;
+  if (update.method !== method) return `updated by ${update.method}`;
+  if (device?.version !== NEW_VERSION || device.firmware?.result !== 1) return `runs ${device?.version}`;
+  if (!losesPower) return "ok";
+  const { story } = outcome.cut;
+  if (story === undefined) return "its power was never cut";
+  // What was not yet safe on its flash is fetched again: at most 64 KiB and what was under way.
+  const isResumed = story.resumedAtBytes > story.cutAtBytes - 128 * 1024 && story.resumedAtBytes > 0.2 * FIRMWARE_BYTES;
+  return isResumed ? "ok" : `started over at ${story.resumedAtBytes} instead of going on`;
+}
+
+function tableOf({ refusals, updates, inventory }: Outcome, verdicts: readonly string[]): string {
+  const rows = CAST.map(({ endpoint, way }, index) => [
+    endpoint,
+    way,
+    refusals[index]?.failure === "integrityFailed" ? "refused, Result 5" : (refusals[index]?.state ?? "-"),
+    updates[index]?.state ?? "-",
+    inventory.find((one) => one.endpoint === endpoint)?.version ?? "-",
+    verdicts[index] ?? "-",
+  ]);
+  return table(["DEVICE", "HOW", "FORGED IMAGE", "UPDATE", "RUNS", "VERDICT"], rows);
+}
+
+/** A TCP port that is free now; good enough for a UDP one as well. */
+function freePort(): Promise<number> {
+  const probe = createServer();
+  return new Promise((resolve, reject) => {
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
+
+try {
+  const { values } = parseArgs({ options: { keep: { type: "boolean", default: false } } });
+  process.exitCode = (await demo(values.keep)) ? 0 : 1;
+} catch (error) {
+  fail(error);
+}

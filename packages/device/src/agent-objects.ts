@@ -1,0 +1,67 @@
+/** The objects of an update agent: Server (1), Device (3) and Firmware Update (5). */
+import type { NotificationAttributes } from "@airlift/protocol/lwm2m/attributes";
+import { PROTOCOL_ON_WIRE } from "@airlift/protocol/lwm2m/objects/firmware-update";
+import type { AgentSettings } from "./agent-options.ts";
+import { createDeviceObject } from "./objects/device-object.ts";
+import { createFirmwareObject } from "./objects/firmware-object.ts";
+import { createTree, type ObjectTree } from "./objects/resource.ts";
+import { createServerObject } from "./objects/server-object.ts";
+import { CODE_OF_ANSWER, type PackagePushes } from "./package-pushes.ts";
+import { type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
+import type { UpdateRequest, UpdateRunner } from "./update-runner.ts";
+
+export interface AgentObjectPorts {
+  readonly settings: AgentSettings;
+  readonly runner: UpdateRunner;
+  readonly pushes: PackagePushes;
+  lifetimeS(): number;
+  /** Refreshes the registration, with another lifetime if one is given. */
+  refresh(lifetimeS?: number): void;
+  restart(): void;
+}
+
+export interface AgentObjects {
+  readonly tree: ObjectTree;
+  /** Attributes of observations that have none of their own. */
+  defaults(): NotificationAttributes;
+}
+
+export function createAgentObjects(ports: AgentObjectPorts): AgentObjects {
+  const { identity, queueMode, reboot, lwm2mVersion } = ports.settings;
+  const binding = queueMode && lwm2mVersion === "1.0" ? "UQ" : "U";
+  const server = createServerObject({
+    lifetimeS: () => ports.lifetimeS(),
+    setLifetime: (lifetimeS) => ports.refresh(lifetimeS),
+    refresh: () => ports.refresh(),
+    binding,
+  });
+  const restart = reboot && ((): void => ports.restart());
+  const device = createDeviceObject({ identity, utcMs: Date.now, binding, reboot: restart });
+  return { tree: createTree([server.object, device, firmwareObject(ports)]), defaults: server.defaults };
+}
+
+function firmwareObject({ settings, runner, pushes }: AgentObjectPorts) {
+  const { handlers, methods, pullSchemes, lwm2mVersion } = settings;
+  const ask = async (request: UpdateRequest): Promise<number> => CODE_OF_ANSWER[await runner.request(request)];
+  const pulls = methods !== "push";
+  return createFirmwareObject(
+    {
+      facts: () => runner.facts,
+      packageName: () => handlers.packageName?.(),
+      packageVersion: () => handlers.packageVersion?.(),
+      writePackage: (bytes) => pushes.whole(bytes),
+      writeUri: (uri) => ask({ kind: "writeUri", uri, supported: pulls && isPullable(uri, pullSchemes) }),
+      update: () => ask({ kind: "executeUpdate" }),
+      cancel: () => ask({ kind: "executeCancel" }),
+      writeSeverity: (severity) => ask({ kind: "writeSeverity", severity }),
+      methods,
+      protocols: pulls ? pullSchemes.map((scheme) => PROTOCOL_ON_WIRE[scheme]) : [],
+    },
+    lwm2mVersion,
+  );
+}
+
+function isPullable(uri: string, pullSchemes: readonly PullScheme[]): boolean {
+  const parts = parsePackageUri(uri);
+  return parts !== undefined && pullSchemes.includes(parts.scheme);
+}

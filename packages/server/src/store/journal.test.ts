@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { sql } from "kysely";
+import { type Database, openDatabase } from "./database.ts";
+import { EVENT_LOCK, Journal } from "./journal.ts";
+import { migrate } from "./migrate.ts";
+import { type ScratchDatabase, startScratchDatabase } from "./scratch-database.ts";
+
+let scratch: ScratchDatabase;
+let database: Database;
+before(async () => {
+  scratch = await startScratchDatabase();
+  database = openDatabase(scratch.url);
+  await migrate(database.tables);
+  await sql`create table kept (n int)`.execute(database.tables);
+});
+after(async () => {
+  await database.close();
+  await scratch.stop();
+});
+
+test("of changes that share a transaction, one that fails is undone alone, in the program or in the database", async () => {
+  const journal = new Journal(database.tables);
+  const heard: string[] = [];
+  journal.subscribe((event) => heard.push(event.sentence));
+  const keep = (n: number, failure?: () => Promise<unknown>) =>
+    journal.write(async (transaction) => {
+      await sql`insert into kept values (${n})`.execute(transaction);
+      await failure?.();
+      if (n === 2) await sql`select 1 / 0`.execute(transaction);
+      return { result: n, events: [{ kind: "update.note" as const, sentence: `kept ${n}` }] };
+    });
+  const outcomes = await Promise.allSettled([
+    keep(0),
+    keep(1, () => Promise.reject(new Error("changed its mind"))),
+    keep(2),
+    keep(3),
+  ]);
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ["fulfilled", "rejected", "rejected", "fulfilled"],
+  );
+  const { rows } = await sql<{ n: number }>`select n from kept order by n`.execute(database.tables);
+  assert.deepEqual(rows, [{ n: 0 }, { n: 3 }]);
+  assert.deepEqual(heard, ["kept 0", "kept 3"]);
+});
+
+test("while another server is between its event and its commit, no event gets a later id before it", async () => {
+  const journal = new Journal(database.tables);
+  let isWritten = false;
+  const writing = await database.tables.connection().execute(async (other) => {
+    await sql`select pg_advisory_lock(${EVENT_LOCK})`.execute(other);
+    const written = journal
+      .write(async () => ({ result: 1, events: [{ kind: "update.note" as const, sentence: "after the other" }] }))
+      .then(() => {
+        isWritten = true;
+      });
+    const waiterCount = async () => {
+      const { rows } = await sql`
+        select 1 from pg_locks where locktype = 'advisory' and not granted`.execute(other);
+      return rows.length;
+    };
+    while (!isWritten && (await waiterCount()) === 0);
+    assert.equal(isWritten, false);
+    await sql`select pg_advisory_unlock(${EVENT_LOCK})`.execute(other);
+    return { written };
+  });
+  await writing.written;
+  assert.equal(isWritten, true);
+});
