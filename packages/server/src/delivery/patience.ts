@@ -15,6 +15,7 @@ export class Patience {
   #unansweredCount = 0;
   /** Only a registered device can be asked; any other is waited for. */
   #registered = false;
+  #isTransferring = false;
 
   constructor(policy: UpdatePolicy) {
     this.#policy = policy;
@@ -46,6 +47,7 @@ export class Patience {
   heard(nowMs: number, didAnswer: boolean): void {
     this.#dueAtMs.set("silent", nowMs + this.#policy.silentAfterMs);
     if (didAnswer) this.#unansweredCount = 0;
+    if (this.#isTransferring && !this.#dueAtMs.has("stalled")) this.progressed(nowMs);
   }
 
   unanswered(): void {
@@ -59,7 +61,8 @@ export class Patience {
 
   /** The limits of a state, when the update has come into it or is taken up in it. */
   entered(state: UpdateState, nowMs: number): void {
-    if (state === "transferring") this.progressed(nowMs);
+    this.#isTransferring = state === "transferring";
+    if (this.#isTransferring) this.progressed(nowMs);
     else this.#dueAtMs.delete("stalled");
     const isApplying = state === "applying" || state === "confirming";
     if (!isApplying) this.#dueAtMs.delete("applyOverdue");
@@ -89,9 +92,13 @@ export class Patience {
 
   /** The most important thing that is due, once; a limit before a question. */
   takeDue(nowMs: number): Due | undefined {
-    const due = ORDER.find((one) => (this.#dueAtMs.get(one) ?? Number.POSITIVE_INFINITY) <= nowMs);
-    if (due !== undefined) this.#dueAtMs.delete(due);
-    return due;
+    for (const due of ORDER) {
+      if ((this.#dueAtMs.get(due) ?? Number.POSITIVE_INFINITY) > nowMs) continue;
+      this.#dueAtMs.delete(due);
+      // A device without power or link is waited for until it counts as silent: it may still go on where it stopped.
+      if (due !== "stalled" || (this.#registered && !this.isUnanswered)) return due;
+    }
+    return undefined;
   }
 }
 

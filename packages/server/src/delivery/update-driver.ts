@@ -14,6 +14,13 @@ import { sentenceFor } from "./sentences.ts";
 /** Resets, in the two forms by turns, before a device counts as impossible to reset. */
 const RESET_COUNT = 4;
 
+/** The last block is acknowledged by the image being there: nobody asks for one behind it. */
+const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "imageHeld"]);
+
+/** Refusals that are about the moment: blocks got lost, or the device is busy (RFC 7959 §2.9.2, RFC 7252 §5.9.3.4). */
+const isPassing = (answer: RequestOutcome): boolean =>
+  answer.outcome === "refused" && (answer.code === "4.08" || answer.code === "5.03");
+
 export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   readonly #order: UpdateOrder;
   readonly #policy: UpdatePolicy;
@@ -61,6 +68,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         return this.#take("vanished", nowMs);
       case "registered":
         this.#patience.registered = true;
+        // What was asked before went to where the device was, and tells of the time before at best.
+        this.#staleLook = this.#lookCount;
         return [...this.#dropPush(), ...this.#take("appeared", nowMs)];
       case "heard":
         return this.#patience.isUnanswered ? this.#look(nowMs) : [];
@@ -156,7 +165,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "transferring") return [];
     // Without an answer the device may have taken the Write all the same; what it reports next decides.
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
-    if (answer.outcome === "noAnswer") return this.#look(nowMs);
+    if (answer.outcome === "noAnswer" || isPassing(answer)) return this.#look(nowMs);
     if (answer.outcome === "accepted") return this.#take("transferAccepted", nowMs);
     this.#responseCode = answer.code;
     return this.#take("transferRefused", nowMs);
@@ -168,7 +177,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "transferring") return [];
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
     // 4.xx is the answer to the Write itself; a 5.xx leaves its reason in Update Result, and so does a broken transfer.
-    if (answer.outcome === "refused" && answer.code.startsWith("4.")) {
+    if (answer.outcome === "refused" && answer.code.startsWith("4.") && !isPassing(answer)) {
       this.#responseCode = answer.code;
       return this.#take("transferRefused", nowMs);
     }
@@ -180,6 +189,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "downloaded") return [];
     if (answer.outcome === "accepted") return this.#take("executed", nowMs);
     if (answer.outcome === "noAnswer") return this.#look(nowMs);
+    // At once it would be as busy; the next look is soon enough.
+    if (isPassing(answer)) return [];
     this.#responseCode = answer.code;
     return this.#take("executeRefused", nowMs);
   }
@@ -190,7 +201,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #onProgress(acknowledgedBytes: number, nowMs: number): DriverOutput[] {
-    if (this.#snapshot.state !== "transferring") return [];
+    // A device that asks for the same block for ever gets no further.
+    if (this.#snapshot.state !== "transferring" || acknowledgedBytes === this.#snapshot.acknowledgedBytes) return [];
     this.#snapshot = { ...this.#snapshot, acknowledgedBytes };
     this.#patience.progressed(nowMs);
     return [];
@@ -214,6 +226,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       ...this.#snapshot,
       state: arrow.to,
       failure: failure === "reported" ? this.#reportedFailure() : (failure ?? null),
+      ...(HAS_IMAGE.has(event) && { acknowledgedBytes: this.#order.totalBytes }),
     };
     if (arrow.to !== from) this.#patience.entered(arrow.to, nowMs);
     const sentence = this.#sentence(event, from);

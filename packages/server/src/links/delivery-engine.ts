@@ -149,7 +149,7 @@ export class DeliveryEngine {
     if (running === undefined) return;
     running.tail = running.tail
       .then(() => this.#perform(order, output, running))
-      .catch((error) => this.#options.log.error({ error, updateId: order.updateId }, "an update's step failed"));
+      .catch((error) => this.#options.log.error({ err: error, updateId: order.updateId }, "an update's step failed"));
     const { tail } = running;
     tail.then(() => {
       const isOver = this.#core.snapshotOf(order.updateId) === undefined && running.tail === tail;
@@ -216,7 +216,7 @@ export class DeliveryEngine {
       return;
     }
     act(registration).catch((error) => {
-      this.#options.log.error({ error, endpoint: order.endpoint }, "talking to a device failed");
+      this.#options.log.error({ err: error, endpoint: order.endpoint }, "talking to a device failed");
       otherwise?.();
     });
   }

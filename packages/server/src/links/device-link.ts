@@ -114,18 +114,19 @@ export class DeviceLink {
     if (registeredObject(registration.objects, FIRMWARE_UPDATE_ID) === undefined) return null;
     const firmware = await this.#readAll(registration, FIRMWARE, FIRMWARE_REPORT);
     const first = (id: number) => firmware.get(id)?.[0];
-    const number = (id: number): number | null => {
+    const whole = (id: number): number | null => {
       const value = first(id);
-      return typeof value === "number" ? value : null;
+      return isWhole(value) ? value : null;
     };
     const text = (id: number): string | null => {
       const value = first(id);
       return typeof value === "string" ? value : null;
     };
-    const state = number(FIRMWARE_UPDATE_RESOURCES.state);
-    const result = number(FIRMWARE_UPDATE_RESOURCES.updateResult);
-    if (state === null || result === null) {
-      throw new PeerError("NO_STATE", "the device does not tell its State and Update Result");
+    const state = whole(FIRMWARE_UPDATE_RESOURCES.state);
+    const result = whole(FIRMWARE_UPDATE_RESOURCES.updateResult);
+    // A State that object 5 does not have says nothing that an update could go by, and none of our readers expects it.
+    if (state === null || result === null || state < 0 || state > 3 || result < 0 || result > 255) {
+      throw new PeerError("NO_STATE", "the device does not tell its State and Update Result", { state, result });
     }
     const protocols = firmware.get(FIRMWARE_UPDATE_RESOURCES.protocolSupport);
     return {
@@ -134,8 +135,8 @@ export class DeviceLink {
       packageUri: text(FIRMWARE_UPDATE_RESOURCES.packageUri),
       packageName: text(FIRMWARE_UPDATE_RESOURCES.packageName),
       packageVersion: text(FIRMWARE_UPDATE_RESOURCES.packageVersion),
-      protocols: protocols?.filter((value) => typeof value === "number") ?? null,
-      deliveryMethod: number(FIRMWARE_UPDATE_RESOURCES.deliveryMethod),
+      protocols: protocols?.filter(isWhole) ?? null,
+      deliveryMethod: whole(FIRMWARE_UPDATE_RESOURCES.deliveryMethod),
     };
   }
 
@@ -173,6 +174,8 @@ export class DeviceLink {
 }
 
 type ReadValues = Map<number, Entry["value"][]>;
+
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
 
 const DEVICE_REPORT: readonly number[] = [
   DEVICE_RESOURCES.firmwareVersion,

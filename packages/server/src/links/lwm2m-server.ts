@@ -78,7 +78,7 @@ export class Lwm2mServer {
       throw error;
     }
     coap.serve((request, peer) => server.#answer(request, peer), {
-      onError: (error) => options.log.error({ error }, "a request could not be answered"),
+      onError: (error) => options.log.error({ err: error }, "a request could not be answered"),
     });
     return server;
   }
