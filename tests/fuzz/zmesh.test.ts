@@ -6,11 +6,12 @@ import { mutate } from "./mutate.ts";
 import type { FuzzTarget } from "./target.ts";
 import * as content from "./targets/zmesh-content.ts";
 import * as messages from "./targets/zmesh-messages.ts";
+import * as receiver from "./targets/zmesh-receiver.ts";
 
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
 const RUNS = 3000;
 
-for (const target of Object.values<FuzzTarget>({ ...messages, ...content })) {
+for (const target of Object.values<FuzzTarget>({ ...messages, ...content, ...receiver })) {
   test(`${target.name}: nothing but PeerError (FUZZ_SEED=${SEED})`, () => {
     const random = seeded(SEED);
     for (let run = 0; run < RUNS; run += 1) {

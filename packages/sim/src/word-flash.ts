@@ -72,7 +72,12 @@ export class SimWordFlash implements WordFlash {
   }
 
   program(offset: number, word: Uint8Array): void {
-    if (offset % FLASH_WORD_BYTES !== 0 || word.length !== FLASH_WORD_BYTES || offset + word.length > this.sizeBytes)
+    if (
+      offset < 0 ||
+      offset % FLASH_WORD_BYTES !== 0 ||
+      word.length !== FLASH_WORD_BYTES ||
+      offset + word.length > this.sizeBytes
+    )
       throw new RangeError(`program ${word.length} at ${offset}`);
     const place = offset / FLASH_WORD_BYTES;
     if (this.#isProgrammed[place] !== 0) throw new ProgrammedTwice(offset);
@@ -84,7 +89,8 @@ export class SimWordFlash implements WordFlash {
   }
 
   erase(offset: number): void {
-    if (offset % this.pageBytes !== 0 || offset >= this.sizeBytes) throw new RangeError(`erase at ${offset}`);
+    if (offset < 0 || offset % this.pageBytes !== 0 || offset >= this.sizeBytes)
+      throw new RangeError(`erase at ${offset}`);
     this.#power.run(() => {
       this.bytes.fill(ERASED, offset, offset + this.pageBytes);
       this.#isProgrammed.fill(0, offset / FLASH_WORD_BYTES, (offset + this.pageBytes) / FLASH_WORD_BYTES);

@@ -27,7 +27,6 @@ export function registerMeshSimulate(mesh: Command): void {
       const report = measureGoals({ seed, crypto: zmeshCrypto, isQuick: quick, progress });
       say(`20 % parity for 2000 × 48 bytes took ${encodingMs().toFixed(0)} ms here (goal: below 200 ms)`);
       printResult(command, report, () => (markdown ? meshMarkdown(report) : textOf(report)));
-      if (report.goals.some(({ isMet }) => !isMet)) process.exitCode = 1;
     });
 }
 

@@ -2,8 +2,8 @@
 import { PeerError } from "../lib/errors.ts";
 import { chunkBytesOf, dataCountOf, kindOfSeq, possibleChunkBytes, repairOfSeq, tagBytesOf } from "./chunking.ts";
 import type { ContentCipher } from "./content-cipher.ts";
+import type { ContentProfile } from "./content-proof.ts";
 import { type Begin, decodeBegin, decodeEnd, END_BYTES, type End, REPAIR_SCHEME } from "./messages.ts";
-import type { ContentProfile } from "./reception.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** One content frame, and what the content is according to it. */

@@ -2,10 +2,10 @@
 import type { Random } from "../lib/core.ts";
 import type { UpdateResult } from "../update/firmware-update.ts";
 import type { Cancel, Poll } from "./command.ts";
+import type { ContentProfile, ContentProof } from "./content-proof.ts";
 import type { ZmeshCrypto } from "./crypto-port.ts";
 import type { InterestFields } from "./interest.ts";
 import type { ReceiverState } from "./receiver-table.ts";
-import type { ContentProfile, ContentProof } from "./reception.ts";
 import type { Schedule } from "./schedule.ts";
 import type { StatusDetail, StatusEvent } from "./status-event.ts";
 import type { WordFlash } from "./word-flash.ts";

@@ -9,9 +9,11 @@ import type { UpdateResult } from "../update/firmware-update.ts";
 import { tagBytesOf } from "./chunking.ts";
 import type { Poll } from "./command.ts";
 import { ContentCipher } from "./content-cipher.ts";
+import type { ContentProfile } from "./content-proof.ts";
 import { type Reading, readContent } from "./content-reading.ts";
-import { AT_ONCE, isInstant, NEVER } from "./instant.ts";
+import { AT_ONCE, NEVER } from "./instant.ts";
 import type { End } from "./messages.ts";
+import { ReceiverClock } from "./receiver-clock.ts";
 import {
   RECEIVER,
   type ReceiverEvent,
@@ -28,13 +30,10 @@ import {
   type ReceiverRecord,
   type ReceiverTiming,
 } from "./receiver-types.ts";
-import { type ContentProfile, Reception } from "./reception.ts";
+import { Reception } from "./reception.ts";
 import { RequestPacer } from "./request-pacer.ts";
 import type { Schedule } from "./schedule.ts";
 import { LARGEST_DEFICIT, type StatusDetail } from "./status-event.ts";
-
-/** Gaps without a packet that count as silence. */
-const SILENT_GAPS = 20;
 
 export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   readonly #options: ReceiverOptions;
@@ -43,9 +42,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   #record: ReceiverRecord;
   #reception: Reception | undefined;
   #outputs: ReceiverOutput[] = [];
-  /** Monotonic time at which the wall clock showed 0; `undefined` while nobody knows. */
-  #utcZeroAtMs: number | undefined;
-  #lastHeardAtMs = 0;
+  readonly #clock: ReceiverClock;
   #answer: { readonly atMs: number; readonly deficit: number } | undefined;
 
   /** @param record Of an earlier run; then `clock` comes before its deadlines can be met. */
@@ -54,7 +51,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     this.#timing = { ...DEFAULT_RECEIVER_TIMING, ...options.timing };
     this.#pacer = new RequestPacer(this.#timing, options.random);
     this.#record = record;
-    this.#lastHeardAtMs = nowMs;
+    this.#clock = new ReceiverClock(this.#timing, nowMs);
     if (record.state === "pulling") this.#pacer.begin(nowMs);
     if (record.profile) this.#reception = this.#openReception(record.isClearing === true ? "new" : "recovered");
     if (record.isClearing === true) {
@@ -86,11 +83,11 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   step(input: ReceiverInput, nowMs: number): ReceiverOutput[] {
     switch (input.kind) {
       case "schedule":
-        this.#setClock(input.utcMs, nowMs);
+        this.#clock.set(input.utcMs, nowMs);
         this.#schedule(input.schedule, nowMs);
         break;
       case "clock":
-        this.#setClock(input.utcMs, nowMs);
+        this.#clock.set(input.utcMs, nowMs);
         this.#finishIfSolvable(nowMs);
         break;
       case "content":
@@ -126,10 +123,6 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     return this.#record.schedule !== undefined && equalBytes(name, this.#record.schedule.name);
   }
 
-  #setClock(utcMs: number, nowMs: number): void {
-    this.#utcZeroAtMs = nowMs - utcMs;
-  }
-
   #schedule(schedule: Schedule, nowMs: number): void {
     if (schedule.updateAtMs === NEVER || !this.#tryStep("schedule", undefined, { schedule })) return;
     this.#reception = undefined;
@@ -142,7 +135,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     if (!this.#isListening && !this.#lacksEnd) return;
     const message = this.#read(seq, payload);
     if (message === undefined) return;
-    this.#lastHeardAtMs = nowMs;
+    this.#clock.lastHeardAtMs = nowMs;
     if (this.#reception === undefined && !this.#begin(message)) return;
     if (this.state === "suspended") this.#step("heard");
     this.#pacer.heard(nowMs);
@@ -243,7 +236,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
 
   #planAnswer(poll: Poll, nowMs: number): void {
     if (!this.#concerns(poll.name) || !this.#isListening) return;
-    this.#lastHeardAtMs = nowMs;
+    this.#clock.lastHeardAtMs = nowMs;
     if (this.state === "suspended" && this.#reception) this.#step("heard");
     const deficit = this.#reception ? this.#reception.deficit : LARGEST_DEFICIT;
     if (deficit === 0 || deficit < poll.leastDeficit) return;
@@ -275,7 +268,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     switch (this.state) {
       case "waiting":
       case "suspended":
-        if (nowMs >= this.#abandonAtMs()) this.#fail("connectionLost");
+        if (nowMs >= this.#clock.abandonAtMs(this.#record)) this.#fail("connectionLost");
         else if (this.#canRequest) this.#request(nowMs);
         break;
       case "receiving":
@@ -283,7 +276,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         this.#step("silent");
         break;
       case "pulling":
-        if (nowMs >= this.#abandonAtMs()) this.#fail("connectionLost");
+        if (nowMs >= this.#clock.abandonAtMs(this.#record)) this.#fail("connectionLost");
         else this.#outputs.push({ kind: "interest", interest: this.#pacer.next(this.#reception, nowMs) });
         break;
       case "verified":
@@ -308,56 +301,34 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
 
   /** When something is due in this state if nothing happens before. */
   #stateDeadlineMs(): number | undefined {
-    const { patienceMs } = this.#timing;
+    const gapMs = this.#expected?.gapMs;
     switch (this.state) {
       case "waiting":
-        return this.#deadline(this.#canRequest ? this.#updateAtMs() + this.#silenceMs + patienceMs : undefined);
       case "suspended":
-        return this.#deadline(this.#canRequest ? this.#lastHeardAtMs + this.#silenceMs + patienceMs : undefined);
+        return this.#deadline(this.#canRequest ? this.#clock.requestAtMs(this.#record, gapMs) : undefined);
       case "receiving":
       case "repairing":
-        return this.#lastHeardAtMs + this.#silenceMs;
+        return this.#clock.silentAtMs(gapMs);
       case "pulling":
         return this.#deadline(this.#pacer.dueAtMs);
       case "verified":
-        return this.#lacksEnd && this.#canRequest ? this.#pacer.dueAtMs : this.#applyAtMs();
+        return this.#lacksEnd ? this.#endRequestAtMs() : this.#clock.applyAtMs(this.#record);
       case "idle":
       case "applying":
         return undefined;
     }
   }
 
+  /** After the window nobody has End any more, and the Apply command alone can help. */
+  #endRequestAtMs(): number | undefined {
+    const { dueAtMs } = this.#pacer;
+    const isInTime = dueAtMs !== undefined && dueAtMs < this.#clock.abandonAtMs(this.#record);
+    return this.#canRequest && isInTime ? dueAtMs : undefined;
+  }
+
   #deadline(atMs: number | undefined): number | undefined {
-    const dueAtMs = Math.min(atMs ?? Number.POSITIVE_INFINITY, this.#abandonAtMs());
+    const dueAtMs = Math.min(atMs ?? Number.POSITIVE_INFINITY, this.#clock.abandonAtMs(this.#record));
     return Number.isFinite(dueAtMs) ? dueAtMs : undefined;
-  }
-
-  get #silenceMs(): number {
-    const gapMs = this.#expected?.gapMs ?? this.#timing.gapMs;
-    return Math.max(this.#timing.silenceMs, SILENT_GAPS * gapMs);
-  }
-
-  /** Monotonic; infinity while the time of day is not known. */
-  #updateAtMs(): number {
-    const updateAtMs = this.#record.schedule?.updateAtMs ?? NEVER;
-    return this.#monotonic(updateAtMs === AT_ONCE ? undefined : updateAtMs);
-  }
-
-  #abandonAtMs(): number {
-    return this.#updateAtMs() + this.#timing.windowMs;
-  }
-
-  #applyAtMs(): number | undefined {
-    const { end } = this.#record;
-    if (end === undefined || end.applyAtMs === NEVER) return undefined;
-    if (!isInstant(end.applyAtMs)) return 0;
-    const atMs = this.#monotonic(end.applyAtMs);
-    return Number.isFinite(atMs) ? atMs : undefined;
-  }
-
-  #monotonic(utcMs: number | undefined): number {
-    if (utcMs === undefined || this.#utcZeroAtMs === undefined) return Number.POSITIVE_INFINITY;
-    return utcMs + this.#utcZeroAtMs;
   }
 
   // State

@@ -1,13 +1,17 @@
 /** The receiving of one content into flash: chunks, parity, the solving, and every check there is before an image is believed. */
-import { equalBytes } from "../lib/bytes.ts";
 import { PeerError } from "../lib/errors.ts";
 import { ChunkSet } from "./chunk-set.ts";
 import type { ContentCipher } from "./content-cipher.ts";
-import { crc32 } from "./crc32.ts";
+import {
+  type ContentProfile,
+  type ContentProof,
+  isBlockProven,
+  isImageProven,
+  type ProofContext,
+} from "./content-proof.ts";
 import type { ZmeshCrypto } from "./crypto-port.ts";
 import { ImageSlot } from "./image-slot.ts";
-import { BLOCK_DIGEST_BYTES, blockCountOf, blockDigestOf, blockOfSeq, seqsOfBlock } from "./manifest.ts";
-import type { RepairScheme } from "./messages.ts";
+import { blockCountOf, blockOfSeq, seqsOfBlock } from "./manifest.ts";
 import { repairRows } from "./repair-rows.ts";
 import { ScratchStore } from "./scratch-store.ts";
 import { DEFAULT_MAX_MISSING, StripedDecoder } from "./striped-decoder.ts";
@@ -21,24 +25,6 @@ export const MAX_BAD_BLOCKS = 16;
 
 /** Solutions that may turn out wrong before parity is passed over: whoever forges it could go on for ever. */
 export const MAX_BAD_SOLUTIONS = 2;
-
-/** What a content is, from Begin, End or the manifest. */
-export interface ContentProfile {
-  readonly lengthBytes: number;
-  /** Not in a manifest, which has better. */
-  readonly crc32?: number;
-  readonly dataCount: number;
-  readonly chunkBytes: number;
-  readonly repairScheme: RepairScheme;
-}
-
-/** What proves a content: nothing is believed that contradicts it. */
-export interface ContentProof {
-  /** The first 16 octets, or all 32, of the plain image's SHA-256. */
-  readonly imageDigest?: Uint8Array;
-  /** 16 octets for each block, from a verified manifest. */
-  readonly blockDigests?: Uint8Array;
-}
 
 export interface ReceptionOptions {
   readonly profile: ContentProfile;
@@ -170,18 +156,22 @@ export class Reception {
   /** Whether the image in the slot is the one that Begin, End and the manifest speak of. For a complete reception. */
   verify(): boolean {
     for (let block = 0; block < blockCountOf(this.profile.dataCount); block += 1) {
-      if (!this.#isBlockGood(block, (chunk) => this.#slot.payload(chunk))) {
+      if (!isBlockProven(this.#context, block, (chunk) => this.#slot.payload(chunk))) {
         this.#discardBlock(block);
         return false;
       }
     }
-    return this.#isImageGood((chunk) => this.#slot.plain(chunk));
+    return isImageProven(this.#context, (chunk) => this.#slot.plain(chunk));
   }
 
   /** Stores which chunks are there. */
   save(): void {
     this.#scratch.save(this.#chunks);
     this.#unsavedCount = 0;
+  }
+
+  get #context(): ProofContext {
+    return { profile: this.profile, proof: this.proof, crypto: this.#options.crypto };
   }
 
   get #usesRepair(): boolean {
@@ -251,7 +241,7 @@ export class Reception {
     if (this.proof.blockDigests === undefined) return true;
     const [first, last] = seqsOfBlock(block, this.profile.dataCount);
     if ((this.#chunks.nextMissing(first) ?? Number.POSITIVE_INFINITY) <= last) return true;
-    if (this.#isBlockGood(block, (each) => this.#slot.payload(each))) return true;
+    if (isBlockProven(this.#context, block, (each) => this.#slot.payload(each))) return true;
     this.#discardBlock(block);
     return false;
   }
@@ -275,7 +265,7 @@ export class Reception {
       const good = new Map<number, boolean>();
       return missing.filter((chunk) => {
         const block = blockOfSeq(chunk);
-        const isGood = good.get(block) ?? this.#isBlockGood(block, payloadOf);
+        const isGood = good.get(block) ?? isBlockProven(this.#context, block, payloadOf);
         good.set(block, isGood);
         return isGood;
       });
@@ -283,31 +273,6 @@ export class Reception {
     const opened = missing.filter((chunk) => this.#open(chunk, payloadOf(chunk)) !== undefined);
     if (opened.length < missing.length || this.proof.imageDigest === undefined) return opened;
     const plainOf = (chunk: number) => this.#options.cipher.open(chunk, payloadOf(chunk));
-    return this.#isImageGood(plainOf) ? missing : [];
-  }
-
-  #isBlockGood(block: number, payloadOf: (chunk: number) => Uint8Array): boolean {
-    const { blockDigests } = this.proof;
-    if (blockDigests === undefined) return true;
-    const payloads: Uint8Array[] = [];
-    const [first, last] = seqsOfBlock(block, this.profile.dataCount);
-    for (let chunk = first; chunk <= last; chunk += 1) payloads.push(payloadOf(chunk).slice());
-    const digest = blockDigests.subarray(block * BLOCK_DIGEST_BYTES, (block + 1) * BLOCK_DIGEST_BYTES);
-    return equalBytes(blockDigestOf(payloads, this.#options.crypto), digest);
-  }
-
-  #isImageGood(plainOf: (chunk: number) => Uint8Array): boolean {
-    const { lengthBytes, dataCount, chunkBytes } = this.profile;
-    const parts: Uint8Array[] = [];
-    let sum = 0;
-    for (let chunk = 1; chunk <= dataCount; chunk += 1) {
-      const part = plainOf(chunk).slice(0, lengthBytes - (chunk - 1) * chunkBytes);
-      sum = crc32(part, sum);
-      parts.push(part);
-    }
-    const { imageDigest } = this.proof;
-    if (this.profile.crc32 !== undefined && sum !== this.profile.crc32) return false;
-    if (imageDigest === undefined) return true;
-    return equalBytes(this.#options.crypto.sha256(...parts).subarray(0, imageDigest.length), imageDigest);
+    return isImageProven(this.#context, plainOf) ? missing : [];
   }
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { countViolations, type OnAir } from "@airlift/sim/mesh/sliding-window";
+import { seeded } from "@airlift/sim/world";
 import { airtimeMs, gapMs } from "./airtime.ts";
-import { DutyLedger } from "./duty-ledger.ts";
+import { DutyLedger, type LedgerRecord } from "./duty-ledger.ts";
 import { subBandNamed } from "./regions.ts";
 import { openLoopRepairs } from "./repair-plan.ts";
 import { Transmitter } from "./transmitter.ts";
@@ -175,5 +177,35 @@ test("a restart anywhere goes on from what was saved: nothing is skipped, no mor
     take(play(new Transmitter(options(), stored, nowMs + 5_000)));
     for (const seq of firstPass) assert.ok(seen.includes(seq), `killed after ${killAfter}: ${seq} was never sent`);
     assert.ok(seen.length <= firstPass.length + 3 + Math.min(64, before), `killed after ${killAfter}`);
+  }
+});
+
+test("§7: killed at random points on a band that is almost full, it keeps the law over all its lives, and octets stay the same", () => {
+  const narrow = { windowMs: 60_000, budgetMs: 600, offMs: 0 };
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const random = seeded(seed);
+    const sent: OnAir[] = [];
+    let stored: { record: TransmitterRecord; ledger: LedgerRecord } | undefined;
+    let nowMs = 1_000;
+    let isEnded = false;
+    for (let life = 0; !isEnded && life < 200; life += 1) {
+      const ledger = new DutyLedger(narrow);
+      if (stored) ledger.restore(stored.ledger, nowMs);
+      const core = new Transmitter(options({ ledger, gapMs: 12 }), stored?.record, nowMs);
+      const diesAtMs = life < 6 ? nowMs + random() * 90_000 : Number.POSITIVE_INFINITY;
+      while (core.wakeAtMs !== undefined && core.wakeAtMs < diesAtMs) {
+        nowMs = Math.max(nowMs, core.wakeAtMs);
+        for (const output of core.step({ kind: "wake" }, nowMs)) {
+          if (output.kind === "save") stored = output;
+          else if (output.kind === "content")
+            sent.push({ startMs: nowMs, airtimeMs: airtimeMs(output.payload.length) });
+          else if (output.kind === "poll") sent.push({ startMs: nowMs, airtimeMs: airtimeMs(22) });
+          else isEnded = true;
+        }
+      }
+      if (!isEnded) nowMs = diesAtMs + random() * 2_000;
+    }
+    assert.ok(isEnded, `seed ${seed} never ends`);
+    assert.equal(countViolations(sent, narrow, 540), 0, `seed ${seed}`);
   }
 });

@@ -4,19 +4,18 @@
  */
 import type { Core } from "../lib/core.ts";
 import { BugError } from "../lib/errors.ts";
-import { airtimeMs } from "./airtime.ts";
-import { seqOfRepair } from "./chunking.ts";
-import { COMMAND_BYTES } from "./command.ts";
-import { COMMAND_TAG_BYTES } from "./command-channel.ts";
 import {
-  isLate,
-  isPullCheaper,
-  type LossAssumption,
-  lossAfter,
-  OPEN_LOOP_SHARE,
-  openLoopRepairs,
-  repairsForDeficit,
-} from "./repair-plan.ts";
+  CONTROL_REPEATS,
+  endRuns,
+  headRun,
+  INVITATION,
+  openingRuns,
+  parityRun,
+  pollRun,
+  RunAirtimes,
+} from "./broadcast-runs.ts";
+import { PollAnswers } from "./poll-answers.ts";
+import { type LossAssumption, openLoopRepairs } from "./repair-plan.ts";
 import {
   TRANSMITTER,
   type TransmitterAction,
@@ -35,14 +34,10 @@ import {
   type TransmitterRecord,
 } from "./transmitter-types.ts";
 
-/** Begin and End are sent so often: at 5 % loss, one device in 8000 hears none. */
-export const CONTROL_REPEATS = 3;
 /** Packets that a restart may send again. */
 export const PACKETS_PER_SAVE = 64;
 /** Polls without an answer after which nobody is taken to be incomplete: an answer may have been lost. */
 export const QUIET_POLLS = 2;
-/** Answers to one poll that are remembered; beyond, only the largest deficit matters anyway. */
-export const MAX_ANSWERS = 4096;
 /** Packets that may wait to be sent to those who ask. */
 export const MAX_WANTED = 4096;
 
@@ -71,11 +66,10 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
   #record: TransmitterRecord;
   #runs: Run[];
   #unsavedCount = PACKETS_PER_SAVE;
-  readonly #beginBytes: number;
-  readonly #endBytes: number;
+  readonly #airtimes: RunAirtimes;
   #outputs: TransmitterOutput[] = [];
-  /** Answers to the present poll, by device. */
-  readonly #answers = new Map<string, number>();
+  /** To the present poll. */
+  readonly #answers = new PollAnswers();
   readonly #wanted = new Set<number>();
   /** When the next packet keeps the gap. */
   #paceAtMs: number;
@@ -89,8 +83,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     this.#options = options;
     const { content, loss, clumping = 1 } = options;
     this.#assumption = { dataCount: content.dataCount, loss, clumping };
-    this.#beginBytes = content.payloadAt(0).length;
-    this.#endBytes = content.payloadAt(content.dataCount + 1).length;
+    this.#airtimes = new RunAirtimes(content, options.rateBps);
     this.#record = record;
     this.#runs = [...record.runs];
     this.#paceAtMs = Math.max(options.startAtMs, nowMs);
@@ -153,12 +146,12 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
   /** When the next packet may begin: not before the gap is over, and not before the law allows it. */
   #sendAtMs(): number {
     const run = this.#runs[0] as Run;
-    return this.#options.ledger.earliestMs(this.#airtimeOf(run), this.#paceAtMs);
+    return this.#options.ledger.earliestMs(this.#airtimes.of(run), this.#paceAtMs);
   }
 
   #sendNext(nowMs: number): void {
     const run = this.#runs[0] as Run;
-    const airtime = this.#airtimeOf(run);
+    const airtime = this.#airtimes.of(run);
     if (this.#options.ledger.earliestMs(airtime, nowMs) > nowMs) return;
     if (this.#unsavedCount >= PACKETS_PER_SAVE) this.#save(nowMs);
     this.#options.ledger.book(nowMs, airtime);
@@ -199,13 +192,6 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     this.#outputs.push({ kind: "poll", poll: { name, lastRepair, slotCount, slotMs, leastDeficit } });
   }
 
-  #airtimeOf(run: Run): number {
-    const { content, rateBps } = this.#options;
-    if (run.kind === "poll") return airtimeMs(COMMAND_BYTES.poll + COMMAND_TAG_BYTES, rateBps);
-    if (run.first === 0) return airtimeMs(this.#beginBytes, rateBps);
-    return airtimeMs(run.first === content.dataCount + 1 ? this.#endBytes : content.payloadBytes, rateBps);
-  }
-
   #count(change: Partial<Tally>, airtime: number): void {
     const { tally } = this.#record;
     this.#record = { ...this.#record, tally: { ...tally, ...change, airtimeMs: tally.airtimeMs + airtime } };
@@ -214,18 +200,9 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
   // What devices say
 
   #takeAnswer(device: string, deficit: number): void {
-    if (this.state !== "polling" || deficit < 1) return;
-    if (!this.#answers.has(device)) {
-      const answerCount = this.#record.tally.answerCount + 1;
-      this.#record = { ...this.#record, tally: { ...this.#record.tally, answerCount } };
-      if (this.#answers.size >= MAX_ANSWERS) {
-        // A place for whoever needs more.
-        const least = [...this.#answers].reduce((a, b) => (b[1] < a[1] ? b : a));
-        if (least[1] >= deficit) return;
-        this.#answers.delete(least[0]);
-      }
-    }
-    this.#answers.set(device, deficit);
+    if (this.state !== "polling" || deficit < 1 || !this.#answers.take(device, deficit)) return;
+    const { tally } = this.#record;
+    this.#record = { ...this.#record, tally: { ...tally, answerCount: tally.answerCount + 1 } };
   }
 
   #takeInterest(seqs: readonly number[], nowMs: number): void {
@@ -241,19 +218,11 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
 
   /** What follows from the poll whose slots are over. */
   #verdict(): TransmitterEvent {
-    const deficits = [...this.#answers.values()];
-    if (deficits.length === 0) return this.#record.quietCount + 1 >= QUIET_POLLS ? "settled" : "unanswered";
-    if (this.#record.pollCount >= (this.#options.maxPolls ?? DEFAULT_MAX_POLLS)) return "exhausted";
-    const largest = Math.max(...deficits);
-    const loss = this.#lossFor(largest);
-    if (isPullCheaper(deficits, loss)) return "needsPull";
-    return isLate(largest, this.#assumption) || this.#options.usesRepair === false ? "needsHead" : "needsParity";
-  }
-
-  #lossFor(deficit: number): number {
-    const { dataCount } = this.#assumption;
-    if (isLate(deficit, this.#assumption)) return this.#assumption.loss;
-    return lossAfter(this.#assumption, { sentCount: dataCount + this.#record.lastRepair, deficit });
+    const { quietCount, pollCount, lastRepair } = this.#record;
+    if (this.#answers.count === 0) return quietCount + 1 >= QUIET_POLLS ? "settled" : "unanswered";
+    if (pollCount >= (this.#options.maxPolls ?? DEFAULT_MAX_POLLS)) return "exhausted";
+    const remedy = this.#answers.remedy(this.#assumption, lastRepair);
+    return remedy === "needsParity" && this.#options.usesRepair === false ? "needsHead" : remedy;
   }
 
   // State
@@ -280,19 +249,20 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
         this.#record = { ...this.#record, pollCount: this.#record.pollCount + 1 };
         this.#runs = [this.#poll()];
         break;
-      case "sendParity": {
-        const largest = Math.max(...this.#answers.values());
-        this.#runs = [this.#parity(repairsForDeficit(largest, this.#lossFor(largest))), ...this.#lastEnds(1)];
+      case "sendParity":
+        this.#runs = [
+          this.#parity(this.#answers.repairs(this.#assumption, this.#record.lastRepair)),
+          ...this.#owedEnds(1),
+        ];
         break;
-      }
       case "sendHead":
-        this.#runs = [this.#head(Math.max(...this.#answers.values())), ...this.#lastEnds(1)];
+        this.#runs = [headRun(this.#assumption.dataCount, this.#answers.largest), ...this.#owedEnds(1)];
         break;
       case "invitePull":
-        this.#runs = [{ kind: "poll", slotCount: 1, slotMs: 0, leastDeficit: 1 }];
+        this.#runs = [INVITATION];
         break;
       case "sendEnd":
-        this.#runs = this.#lastEnds(CONTROL_REPEATS);
+        this.#runs = this.#owedEnds(CONTROL_REPEATS);
         break;
       case "stop":
         this.#runs = [];
@@ -303,43 +273,28 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
   }
 
   #everything(): Run[] {
-    const { dataCount } = this.#assumption;
-    const begins = Array.from({ length: CONTROL_REPEATS }, (): Run => ({ kind: "content", first: 0, last: 0 }));
-    const all: Run[] = [...begins, { kind: "content", first: 1, last: dataCount }, ...this.#end(1)];
-    if (this.#options.usesRepair === false) return [...all, ...this.#end(1)];
+    const all = [...openingRuns(this.#assumption.dataCount), ...this.#owedEnds(1)];
+    if (this.#options.usesRepair !== false) all.push(this.#parity(openLoopRepairs(this.#assumption)));
     // End comes again after the parity: what one burst of losses takes, the other does not.
-    return [...all, this.#parity(openLoopRepairs(this.#assumption)), ...this.#end(1)];
+    return [...all, ...this.#owedEnds(1)];
   }
 
   #parity(count: number): Run {
-    const { dataCount } = this.#assumption;
-    const first = this.#record.lastRepair + 1;
-    const last = this.#record.lastRepair + count;
-    this.#record = { ...this.#record, lastRepair: last };
-    return { kind: "content", first: seqOfRepair(dataCount, first), last: seqOfRepair(dataCount, last) };
-  }
-
-  /** With Begin before it: who comes late does not know yet what is coming. */
-  #head(count: number): Run {
-    return { kind: "content", first: 0, last: Math.min(this.#assumption.dataCount, count) };
+    const { lastRepair } = this.#record;
+    this.#record = { ...this.#record, lastRepair: lastRepair + count };
+    return parityRun(this.#assumption.dataCount, lastRepair, count);
   }
 
   /** Up to so many of the copies of End that are still owed. */
-  #lastEnds(times: number): Run[] {
-    return this.#end(Math.max(0, Math.min(times, CONTROL_REPEATS - this.#record.endCount)));
+  #owedEnds(times: number): Run[] {
+    const { endCount } = this.#record;
+    const count = Math.max(0, Math.min(times, CONTROL_REPEATS - endCount));
+    this.#record = { ...this.#record, endCount: endCount + count };
+    return endRuns(this.#assumption.dataCount, count);
   }
 
-  #end(times: number): Run[] {
-    this.#record = { ...this.#record, endCount: this.#record.endCount + times };
-    const seq = this.#assumption.dataCount + 1;
-    return Array.from({ length: times }, (): Run => ({ kind: "content", first: seq, last: seq }));
-  }
-
-  /** Slots for twice the answers that are expected: most of them are alone in theirs. */
   #poll(): Run {
-    const expected = this.#options.deviceCount * (1 - OPEN_LOOP_SHARE);
-    const slotCount = Math.min(1024, Math.max(16, Math.ceil(2 * expected)));
-    return { kind: "poll", slotCount, slotMs: this.#options.slotMs ?? DEFAULT_SLOT_MS, leastDeficit: 1 };
+    return pollRun(this.#options.deviceCount, this.#options.slotMs ?? DEFAULT_SLOT_MS);
   }
 
   get #pullQuietMs(): number {
@@ -349,8 +304,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
   #save(nowMs: number): void {
     this.#record = { ...this.#record, runs: [...this.#runs] };
     this.#unsavedCount = 0;
-    const { payloadBytes } = this.#options.content;
-    const aheadMs = PACKETS_PER_SAVE * airtimeMs(Math.max(payloadBytes, this.#endBytes), this.#options.rateBps);
+    const aheadMs = PACKETS_PER_SAVE * this.#airtimes.longestMs;
     this.#outputs.push({ kind: "save", record: this.#record, ledger: this.#options.ledger.record(nowMs, aheadMs) });
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Random } from "@airlift/protocol/lib/core";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
+import { CONTROL_REPEATS } from "@airlift/protocol/zmesh/broadcast-runs";
 import { COMMAND_BYTES } from "@airlift/protocol/zmesh/command";
 import { COMMAND_TAG_BYTES } from "@airlift/protocol/zmesh/command-channel";
 import { BEGIN_BYTES, END_BYTES } from "@airlift/protocol/zmesh/messages";
@@ -17,7 +18,7 @@ import {
   repairsForDeficit,
 } from "@airlift/protocol/zmesh/repair-plan";
 import type { RepairRows } from "@airlift/protocol/zmesh/repair-rows";
-import { CONTROL_REPEATS, QUIET_POLLS } from "@airlift/protocol/zmesh/transmitter";
+import { QUIET_POLLS } from "@airlift/protocol/zmesh/transmitter";
 import { seeded } from "../world.ts";
 import { type Channel, clumpingOf, type LossModel, openChannel, plannedLoss } from "./loss-model.ts";
 import { RowColumns } from "./row-columns.ts";
