@@ -67,6 +67,7 @@ class World {
       registrationOf: (endpoint) => exampleRegistration(endpoint),
       packageUri: async () => "coap://127.0.0.1/fw/i1",
       onReport: () => {},
+      schemesFor: () => ["coap"],
     });
   }
 }

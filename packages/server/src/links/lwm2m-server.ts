@@ -10,6 +10,8 @@ import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { UdpPeer } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
+import { isLoopbackHost } from "../config.ts";
+import type { PullScheme } from "../delivery/delivery-choice.ts";
 import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
@@ -61,6 +63,7 @@ export class Lwm2mServer {
       policy: options.policy,
       registrationOf: (endpoint) => this.#registry.get(endpoint),
       packageUri: (order, scheme, registration) => this.#packageUri(order, scheme, registration),
+      schemesFor: (registration) => this.#schemesFor(registration),
       onReport: (endpoint, report) => this.#keepReport(endpoint, report),
     });
     this.#reports = new ReportReader(link, log, (endpoint, report) => this.#keepReport(endpoint, report));
@@ -203,6 +206,12 @@ export class Lwm2mServer {
         deliveryMethod: firmware.deliveryMethod,
       },
     });
+  }
+
+  /** Over HTTP only where the API listens: a proxy that the operator named, or this very machine. */
+  #schemesFor(registration: Registration): readonly PullScheme[] {
+    const isNear = isLoopbackHost(peerOf(registration.address).address);
+    return this.#options.publicHost !== null || isNear ? ["coap", "http"] : ["coap"];
   }
 
   async #packageUri(order: UpdateOrder, scheme: "coap" | "http", registration: Registration): Promise<string> {
