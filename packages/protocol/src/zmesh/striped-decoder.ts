@@ -66,6 +66,16 @@ export class StripedDecoder {
     return chunks.missingCount - rank;
   }
 
+  /** The missing chunks that would make the rest solvable, in order: as many as the deficit says. */
+  *wanted(): Generator<number> {
+    const matrix = this.#currentMatrix();
+    let column = 0;
+    for (const chunk of this.#options.chunks.missing()) {
+      if (matrix?.originOf(column) === undefined) yield chunk;
+      column += 1;
+    }
+  }
+
   /** Whether `solve` would give all that is missing. */
   get isSolvable(): boolean {
     const { chunks, store } = this.#options;
