@@ -275,6 +275,12 @@ test("lesson 5: 4.08 and 5.03 in answer to a transfer are tried again, not fatal
   }
 });
 
+test("a push that cannot even begin is tried again, three times in all", () => {
+  const bench = transferring({ by: "push" });
+  assert.deepEqual(bench.act({ kind: "transferAnswered", outcome: "noAnswer" }), ["look"]);
+  assert.deepEqual(bench.report(0, 0), ["transferLost", "stopTransfer"]);
+});
+
 test("lesson 5: a device too busy to install is asked again at the next look, not at once and not in vain", () => {
   const bench = pulling();
   bench.report(2, 0);

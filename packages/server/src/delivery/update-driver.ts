@@ -161,6 +161,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #onTransferAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
+    // Of a push there is no such answer unless it could not begin.
+    this.#pushRunning = false;
     this.#staleLook = this.#lookCount;
     if (this.#snapshot.state !== "transferring") return [];
     // Without an answer the device may have taken the Write all the same; what it reports next decides.

@@ -23,7 +23,7 @@ function linkTo(values: Readonly<Record<string, unknown>>): DeviceLink {
       uintOption(OPTION.contentFormat, SENML_JSON),
     ]);
   };
-  return new DeviceLink({ request } as unknown as CoapClient<UdpPeer>);
+  return new DeviceLink({ requestWhole: request } as unknown as CoapClient<UdpPeer>);
 }
 
 const HEALTHY = { "/3/0/3": "1.0.0", "/5/0/3": 0, "/5/0/5": 1, "/5/0/8/0": 0, "/5/0/8/1": 2, "/5/0/9": 2 };

@@ -15,7 +15,7 @@ import { type Path, pathOf } from "@airlift/protocol/lwm2m/path";
 import { decodePayload } from "@airlift/protocol/lwm2m/payload";
 import { registeredObject } from "@airlift/protocol/lwm2m/registered-objects";
 import { type Lwm2mRequest, withRoot } from "@airlift/protocol/lwm2m/request";
-import type { CoapClient, RequestOptions, TransferProgress } from "@airlift/runtime/coap";
+import type { CoapClient, TransferProgress } from "@airlift/runtime/coap";
 import { type UdpPeer, udpPeer } from "@airlift/runtime/udp";
 import type { RequestOutcome } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
@@ -167,9 +167,9 @@ export class DeviceLink {
     return outcomeOf(this.#request(registration, request));
   }
 
-  #request(registration: Registration, request: Lwm2mRequest, options?: RequestOptions): Promise<CoapResponse> {
-    const coapRequest = toCoapRequest(located(registration, request));
-    return this.#coap.request(peerOf(registration.address), coapRequest, options);
+  /** A device chooses its own blocks: with small ones even a report does not fit into one (RFC 7959 §2.4). */
+  #request(registration: Registration, request: Lwm2mRequest): Promise<CoapResponse> {
+    return this.#coap.requestWhole(peerOf(registration.address), toCoapRequest(located(registration, request)));
   }
 }
 

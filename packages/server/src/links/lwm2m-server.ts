@@ -2,7 +2,8 @@
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
-import { OPTION, optionTexts } from "@airlift/protocol/coap/options";
+import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
+import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
@@ -32,6 +33,9 @@ export interface Lwm2mServerOptions {
   readonly httpPort: () => number;
   readonly policy?: UpdatePolicy | undefined;
 }
+
+/** When a device may ask again that came while the registrations of the last run were being read. */
+const STARTING_S = 5;
 
 export class Lwm2mServer {
   readonly #options: Lwm2mServerOptions;
@@ -71,6 +75,8 @@ export class Lwm2mServer {
   static async open(options: Lwm2mServerOptions): Promise<Lwm2mServer> {
     const coap = await openCoapUdp(options.udp);
     const server = new Lwm2mServer(coap, options);
+    // A 4.04 to a device that is known, only not remembered yet, would make it register anew.
+    coap.serve(() => createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]));
     try {
       await server.#restore();
     } catch (error) {
@@ -131,7 +137,11 @@ export class Lwm2mServer {
         return;
       case "updated":
         this.#save(output.registration, "registered");
-        setImmediate(() => this.engine.onHeard(output.registration.endpoint));
+        // At a new address it has to be observed anew, and what was sent to the old one is lost.
+        setImmediate(() => {
+          if (output.moved) this.engine.onRegistered(output.registration.endpoint);
+          else this.engine.onHeard(output.registration.endpoint);
+        });
         return;
       case "deregistered":
       case "expired": {
