@@ -38,11 +38,10 @@ test("plan: mistakes are usage errors", () => {
     assert.equal(airlift(...args).status, 2, args.join(" "));
 });
 
-test("simulate --quick: every goal is measured, and the same seed gives the same figures", () => {
-  const [first, second] = [1, 2].map(() => airlift("--json", "simulate", "--quick", "--seed", "3"));
-  assert.equal(first?.status, 0, first?.stderr);
-  assert.equal(first?.stdout, second?.stdout);
-  const { goals, ratios } = JSON.parse(first?.stdout ?? "");
+test("simulate --quick: every goal is measured", () => {
+  const { status, stdout, stderr } = airlift("--json", "simulate", "--quick", "--seed", "3");
+  assert.equal(status, 0, stderr);
+  const { goals, ratios } = JSON.parse(stdout);
   assert.ok(goals.length >= 16 && ratios.length === 9);
   for (const goal of goals) assert.ok(goal.measure && goal.ours && goal.goal && typeof goal.isMet === "boolean");
 });

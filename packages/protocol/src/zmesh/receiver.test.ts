@@ -5,17 +5,12 @@ import { rememberKeystreams } from "@airlift/sim/mesh/keystream-cache";
 import { SimWordFlash } from "@airlift/sim/word-flash";
 import { seeded } from "@airlift/sim/world";
 import { type EncType, seqOfRepair } from "./chunking.ts";
+import { expectedContentOf } from "./content-proof.ts";
 import { AT_ONCE, NEVER } from "./instant.ts";
 import { decodeInterest } from "./interest.ts";
 import { type ContentOptions, PackedContent } from "./packed-content.ts";
 import { Receiver } from "./receiver.ts";
-import type {
-  ExpectedContent,
-  ReceiverInput,
-  ReceiverOptions,
-  ReceiverOutput,
-  ReceiverRecord,
-} from "./receiver-types.ts";
+import type { ReceiverInput, ReceiverOptions, ReceiverOutput, ReceiverRecord } from "./receiver-types.ts";
 import { blockDigestsOf } from "./release.ts";
 
 const UTC_MS = 1_800_000_000_000;
@@ -31,12 +26,19 @@ function pack(options: ContentOptions = {}, bytes = image): PackedContent {
 
 const content = pack();
 const K = content.dataCount;
-const expected: ExpectedContent = {
-  profile: { ...content.begin, chunkBytes: content.chunkBytes, repairScheme: content.end.repairScheme },
+const expected = expectedContentOf({
+  manufacturer: "ACME",
+  model: "TH-100",
+  version: "1.2.3",
+  hardwareRevisions: [],
+  securityCounter: 1,
   imageDigest: content.digest,
+  lengthBytes: image.length,
+  chunkBytes: content.chunkBytes,
+  dataCount: content.dataCount,
   blockDigests: blockDigestsOf(content, crypto),
   gapMs: 100,
-};
+});
 
 /** A receiver with its flashes, its log, and a clock. */
 class Device {
