@@ -45,6 +45,11 @@ export class ClientExchanges<P extends Peer, S extends PeerWork<P>> {
     return this.#deadlines.earliestMs;
   }
 
+  /** Whether an exchange with this peer is open. */
+  hasOpen(state: S): boolean {
+    return this.#byPeer.has(state);
+  }
+
   /** @throws {UsageError} `COAP_EXCHANGE` or `COAP_TOKEN` when the number or the token is in use. */
   request(input: RequestInput<P>, nowMs: number): void {
     const { options } = this.#layer;
