@@ -50,6 +50,11 @@ export class ClientExchanges<P extends Peer, S extends PeerWork<P>> {
     return this.#byPeer.has(state);
   }
 
+  /** Whether a new exchange with this peer may use the token. */
+  isFree(state: S, token: Uint8Array): boolean {
+    return !this.#byToken.has(tokenKey(state, token));
+  }
+
   /** @throws {UsageError} `COAP_EXCHANGE` or `COAP_TOKEN` when the number or the token is in use. */
   request(input: RequestInput<P>, nowMs: number): void {
     const { options } = this.#layer;

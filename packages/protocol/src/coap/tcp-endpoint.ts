@@ -3,6 +3,7 @@
  *
  * What a peer sends never throws past `step`, and costs no more than `TcpEndpointOptions` allow.
  */
+import { EMPTY } from "../lib/bytes.ts";
 import type { Core, Random } from "../lib/core.ts";
 import { Deadlines } from "../lib/deadlines.ts";
 import { type Facts, PeerError } from "../lib/errors.ts";
@@ -199,11 +200,14 @@ export class TcpEndpoint<P extends Peer> implements Core<TcpEndpointInput<P>, Tc
     else this.#client.request(input, nowMs);
   }
 
-  /** A Ping is an exchange like any other, with a Pong for its response. */
+  /** A Ping is an exchange like any other, with a Pong for its response. Some peers answer all without a token. */
   #ping(peer: P, exchange: number, nowMs: number): void {
     const request = createResponse(SIGNAL.ping);
     const responseTimeoutMs = this.#layer.options.pongTimeoutMs;
-    this.#client.request({ kind: "request", exchange, peer, request, confirmable: true, responseTimeoutMs }, nowMs);
+    const connection = this.#layer.find(peer);
+    const token = connection && this.#client.isFree(connection, EMPTY) ? EMPTY : undefined;
+    const input = { kind: "request", exchange, peer, request, confirmable: true, responseTimeoutMs, token } as const;
+    this.#client.request(input, nowMs);
   }
 
   /** Reads on; also ends what the peer released once nothing is open. */
