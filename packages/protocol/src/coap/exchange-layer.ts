@@ -47,6 +47,8 @@ export interface ExchangeLayer<P extends Peer, S extends PeerWork<P>> {
   readonly responseTimeoutMs: number;
   /** The state of a peer to send to; counts as a sign of life. `undefined` when nothing can reach it any more. */
   touch(peer: P, nowMs: number): S | undefined;
+  /** Whether the peer can still be reached as it could when its state was made. */
+  isReachable(state: S): boolean;
   emit(output: ExchangeOutput<P>): void;
   /**
    * Sends a message that must arrive, and tells `owner` what became of it.

@@ -40,6 +40,10 @@ export class MessageLayer<P extends Peer> implements ExchangeLayer<P, PeerState<
     return this.peers.touch(peer, nowMs);
   }
 
+  isReachable(): boolean {
+    return true;
+  }
+
   emit(output: EndpointOutput<P>): void {
     this.#outputs.push(output);
   }

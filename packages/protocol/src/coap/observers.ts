@@ -49,8 +49,9 @@ export class Observers<P extends Peer, S extends PeerWork<P>> {
     this.end(state, observer.token, "replaced");
     const ofPeer = this.#byPeer.get(state) ?? [];
     const { observers, observersPerPeer } = this.#layer.options;
-    if (this.#entries.size >= observers || ofPeer.length >= observersPerPeer) {
-      this.#layer.emit({ kind: "observationEnded", observer, reason: "refused" });
+    const isFull = this.#entries.size >= observers || ofPeer.length >= observersPerPeer;
+    if (isFull || !this.#layer.isReachable(state)) {
+      this.#layer.emit({ kind: "observationEnded", observer, reason: isFull ? "refused" : "unreachable" });
       return undefined;
     }
     const entry: Entry<P, S> = {

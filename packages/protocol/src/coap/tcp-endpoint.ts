@@ -218,7 +218,7 @@ export class TcpEndpoint<P extends Peer> implements Core<TcpEndpointInput<P>, Tc
       if (!(error instanceof PeerError)) throw error;
       this.#abort(connection, { ...ABORT_OF[error.code], diagnosis: error.message, facts: error.facts }, nowMs);
     }
-    if (!this.#layer.isOpen(connection)) return;
+    if (!this.#layer.isReachable(connection)) return;
     if (connection.isReleased && connection.servingCount === 0 && !this.#client.hasOpen(connection))
       this.#disconnect(connection, "released", nowMs);
     else this.#schedule(connection);
@@ -292,7 +292,7 @@ export class TcpEndpoint<P extends Peer> implements Core<TcpEndpointInput<P>, Tc
     for (let due = this.#deadlines.popDue(nowMs); due !== undefined; due = this.#deadlines.popDue(nowMs)) {
       due.wakeAtMs = Number.POSITIVE_INFINITY;
       this.#check(due, nowMs);
-      if (this.#layer.isOpen(due)) this.#schedule(due);
+      if (this.#layer.isReachable(due)) this.#schedule(due);
     }
   }
 

@@ -30,7 +30,7 @@ export class TcpIntake<P extends Peer> {
   read(connection: TcpConnection<P>, nowMs: number): void {
     const { peer, decoder } = connection;
     this.#readAll(connection, nowMs);
-    if (!this.#layer.isOpen(connection)) return;
+    if (!this.#layer.isReachable(connection)) return;
     this.#heldBytes += decoder.heldBytes - connection.countedBytes;
     connection.countedBytes = decoder.heldBytes;
     if (this.#heldBytes > this.#layer.options.heldBytes && decoder.heldBytes > 0)
@@ -51,7 +51,7 @@ export class TcpIntake<P extends Peer> {
   #readAll(connection: TcpConnection<P>, nowMs: number): void {
     const { decoder } = connection;
     let hasRead = false;
-    while (this.#layer.isOpen(connection)) {
+    while (this.#layer.isReachable(connection)) {
       const message = connection.held ?? decoder.next();
       if (message === undefined) break;
       hasRead ||= connection.held === undefined;

@@ -27,7 +27,7 @@ export class TcpLayer<P extends Peer> implements ExchangeLayer<P, TcpConnection<
     return this.#connections.get(peer.key);
   }
 
-  isOpen(connection: TcpConnection<P>): boolean {
+  isReachable(connection: TcpConnection<P>): boolean {
     return this.#connections.get(connection.peer.key) === connection;
   }
 
@@ -57,7 +57,7 @@ export class TcpLayer<P extends Peer> implements ExchangeLayer<P, TcpConnection<
   }
 
   write(connection: TcpConnection<P>, bytes: Uint8Array): void {
-    if (this.isOpen(connection)) this.#outputs.push({ kind: "write", peer: connection.peer, bytes });
+    if (this.isReachable(connection)) this.#outputs.push({ kind: "write", peer: connection.peer, bytes });
   }
 
   /** Whether the peer takes a message so large. @see RFC 8323 §5.3.1 */
