@@ -32,6 +32,12 @@ export const failure = (reason: HandlerFailure) => (): never => {
   throw new HandlerError(reason, `scripted: ${reason}`);
 };
 
+/** A promise that the test settles. */
+export function createDeferred(): { readonly promise: Promise<void>; resolve(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { promise, resolve };
+}
+
 /** What stands in for a handler in one test. */
 export type Script = { [Name in keyof UpdateHandlers]?: UpdateHandlers[Name] };
 

@@ -28,6 +28,8 @@ export interface ScriptedServer {
   readonly deregistrations: string[];
   /** Requests for files, in the order in which they came. */
   readonly fetches: CoapRequest[];
+  /** Who asked for them. */
+  readonly fetchedFrom: UdpPeer[];
   /** Refuses to register anybody as long as it is true. */
   isRefusing: boolean;
   /** The device that registered last. */
@@ -53,6 +55,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
   const updates: Lwm2mRequest[] = [];
   const deregistrations: string[] = [];
   const fetches: CoapRequest[] = [];
+  const fetchedFrom: UdpPeer[] = [];
   const files: ScriptedServer["files"] = new Map();
   const answers: ScriptedServer["answers"] = new Map();
   const reports: string[][] = [];
@@ -65,6 +68,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
     const [first, second] = asked.uriPath;
     if (first === "fw" && second !== undefined) {
       fetches.push(request);
+      fetchedFrom.push(peer);
       const scripted = answers.get(second);
       if (scripted) return scripted(request);
       const file = files.get(second);
@@ -107,6 +111,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
   const server: ScriptedServer = {
     coap,
     fetches,
+    fetchedFrom,
     isRefusing: false,
     uri: `coap://127.0.0.1:${coap.address.port}`,
     files,
