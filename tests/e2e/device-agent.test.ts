@@ -9,11 +9,12 @@ import { createUpdateAgent, type UpdateAgent } from "@airlift/device/agent";
 import type { AgentEvent, UpdateAgentOptions } from "@airlift/device/agent-options";
 import { DEFAULT_PULL_POLICY } from "@airlift/device/transfer/pull";
 import { blockOption } from "@airlift/protocol/coap/block-option";
+import { METHOD } from "@airlift/protocol/coap/codes";
 import { createRequest } from "@airlift/protocol/coap/exchange";
 import { findOption, OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { decodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
-import { METHODS, requestOf } from "@airlift/protocol/lwm2m/request";
+import { requestOf } from "@airlift/protocol/lwm2m/request";
 import { seeded } from "@airlift/sim/world";
 import { createMemoryDevice, type MemoryDevice } from "./memory-handlers.ts";
 import { codeText, formatOf, openScriptedServer, type ScriptedServer } from "./scripted-server.ts";
@@ -103,7 +104,7 @@ test("§6.3: reads, discovers and refuses", async () => {
   assert.equal(await server.write("/1/0/1", "many"), "4.00");
   assert.equal(await server.execute("/5/0/2"), "4.05", "row 14");
   const cbor = requestOf({
-    code: METHODS.put,
+    code: METHOD.put,
     uriPath: ["1", "0", "1"],
     contentFormat: 999,
     payload: Uint8Array.of(1),
@@ -121,7 +122,7 @@ test("§7.4: without Accept one value is text, several are TLV in 1.0 and SenML-
       ["5", "0", "8"],
       ["3", "0"],
     ];
-    const answers = await Promise.all(paths.map((uriPath) => server.ask(requestOf({ code: METHODS.get, uriPath }))));
+    const answers = await Promise.all(paths.map((uriPath) => server.ask(requestOf({ code: METHOD.get, uriPath }))));
     return answers.map(formatOf);
   };
   await start();
@@ -309,7 +310,7 @@ test("§5.1.2: a change within pmin is held back, and removed attributes no long
   await start();
   const { promise: told, resolve } = Promise.withResolvers<string>();
   const attributes = (query: string) =>
-    server.ask(requestOf({ code: METHODS.put, uriPath: ["5", "0", "11"], uriQuery: [query] }));
+    server.ask(requestOf({ code: METHOD.put, uriPath: ["5", "0", "11"], uriQuery: [query] }));
   assert.equal(codeText((await attributes("pmin=3600")).code), "2.04");
   assert.match(await server.read("/5", CONTENT_FORMATS.linkFormat), /<\/5\/0\/11>;pmin=3600/);
   await server.coap.observe(server.device(), createRequest("get", "/5/0/11"), ({ payload }) =>

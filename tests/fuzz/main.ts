@@ -1,8 +1,8 @@
 /**
  * Feeds every fuzz target with mutated inputs: `npm run fuzz -- [--seconds 60] [--seed N] [--target NAME]`.
  *
- * A target is an exported `FuzzTarget` in a file of `targets/`. A finding ends the run with exit code 1; it names the target
- * and the seed, and prints the input as hex, to be added to a corpus.
+ * Targets are what the files of `targets/` export: a `FuzzTarget` or an array of them. A finding ends the turn of
+ * its target, and the run with exit code 1; it names target and seed, and prints the input as hex, to be added to a corpus.
  */
 import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -23,8 +23,9 @@ const folder = new URL("targets/", import.meta.url);
 const targets: FuzzTarget[] = [];
 for (const file of readdirSync(folder).sort()) {
   if (!file.endsWith(".ts") || file.endsWith(".test.ts")) continue;
-  const exported: Record<string, FuzzTarget> = await import(new URL(file, folder).href);
-  targets.push(...Object.values(exported).filter(({ name }) => values.target === undefined || name === values.target));
+  const exported: Record<string, FuzzTarget | FuzzTarget[]> = await import(new URL(file, folder).href);
+  const found = Object.values(exported).flat();
+  targets.push(...found.filter(({ name }) => values.target === undefined || name === values.target));
 }
 
 const secondsEach = Number(values.seconds) / Math.max(1, targets.length);
@@ -32,12 +33,14 @@ for (const target of targets) {
   const random = seeded(seed);
   const endMs = performance.now() + secondsEach * 1000;
   let count = 0;
-  for (; performance.now() < endMs && process.exitCode === undefined; count += 1) {
+  let isSound = true;
+  for (; performance.now() < endMs && isSound; count += 1) {
     const bytes = mutate(target.corpus, random);
     try {
       target.run(bytes);
     } catch (error) {
       console.error(`${target.name}: input ${count} of seed ${seed}: ${toHex(bytes)}\n`, error);
+      isSound = false;
       process.exitCode = 1;
     }
   }

@@ -1,11 +1,11 @@
 /** The server's observations of this device: who watches what, and telling them. */
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import type { NotificationAttributes } from "@airlift/protocol/lwm2m/attributes";
+import { toCoapAnswer } from "@airlift/protocol/lwm2m/coap-mapping";
 import { isWithin, type Path } from "@airlift/protocol/lwm2m/path";
 import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
 import type { ObservationOffer, ServerObservation } from "@airlift/runtime/coap";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import { toCoapAnswer } from "@airlift/runtime/lwm2m-coap";
 import { Observations, type ObservationsInput, type ObservationsOutput } from "./objects/observations.ts";
 import { codeOf, type ObjectRequests } from "./objects/requests.ts";
 

@@ -1,11 +1,10 @@
 /** Packages that the server writes to /5/0/0, in one message or block by block. */
 import type { CoapAnswer, UploadSink } from "@airlift/protocol/coap/body";
-import { CODE } from "@airlift/protocol/coap/codes";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint, uriPath } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
-import { METHODS } from "@airlift/protocol/lwm2m/request";
 import type { AnswerCode, PackageChunk } from "./update/messages.ts";
 import type { UpdateRunner } from "./update-runner.ts";
 
@@ -38,7 +37,7 @@ export class PackagePushes {
 
   /** How the package in `request` is encoded, or `undefined` when it is no bare package but something to decode first. */
   encodingOf({ code, options }: CoapRequest): Encoding | undefined {
-    if (code !== METHODS.put && code !== METHODS.post) return undefined;
+    if (code !== METHOD.put && code !== METHOD.post) return undefined;
     if (uriPath(options).join("/") !== "5/0/0") return undefined;
     switch (optionUint(options, OPTION.contentFormat)) {
       case undefined:
@@ -46,7 +45,7 @@ export class PackagePushes {
         return "opaque";
       case CONTENT_FORMATS.text:
         // A POST of text is an Execute.
-        return code === METHODS.put ? "base64" : undefined;
+        return code === METHOD.put ? "base64" : undefined;
       default:
         return undefined;
     }

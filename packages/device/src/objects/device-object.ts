@@ -1,6 +1,7 @@
 /** Device, object 3: who makes it, which firmware runs, and how to restart it. */
+
+import { CODE } from "@airlift/protocol/coap/codes";
 import { DEVICE_ID, DEVICE_RESOURCES } from "@airlift/protocol/lwm2m/objects/device";
-import { RESPONSES } from "@airlift/protocol/lwm2m/request";
 import type { DeviceObject, Resource } from "./resource.ts";
 
 /** What object 3 tells of the device. */
@@ -11,6 +12,8 @@ export interface DeviceIdentity {
   /** Of the firmware that runs now; after an update the next start tells the new one. */
   readonly firmwareVersion: string;
   readonly hardwareVersion?: string;
+  /** Of what runs on top of the firmware, /3/0/19. */
+  readonly softwareVersion?: string;
 }
 
 export interface DeviceObjectPorts {
@@ -38,14 +41,14 @@ export function createDeviceObject({ identity, utcMs, binding, reboot }: DeviceO
     [DEVICE_RESOURCES.firmwareVersion, text(identity.firmwareVersion)],
     [DEVICE_RESOURCES.reboot, { execute: () => restart(reboot) }],
     [DEVICE_RESOURCES.errorCode, { read: () => new Map([[0, NO_ERROR]]) }],
-    [DEVICE_RESOURCES.resetErrorCode, { execute: () => RESPONSES.changed }],
+    [DEVICE_RESOURCES.resetErrorCode, { execute: () => CODE.changed }],
     [
       DEVICE_RESOURCES.currentTime,
       {
         read: () => nowS() + clockOffsetS,
         write: (value) => {
           clockOffsetS = Number(value) - nowS();
-          return RESPONSES.changed;
+          return CODE.changed;
         },
       },
     ],
@@ -67,6 +70,7 @@ export function createDeviceObject({ identity, utcMs, binding, reboot }: DeviceO
     ],
     [DEVICE_RESOURCES.supportedBindings, text(binding)],
     [DEVICE_RESOURCES.hardwareVersion, text(identity.hardwareVersion)],
+    [DEVICE_RESOURCES.softwareVersion, text(identity.softwareVersion)],
   ];
   return { id: DEVICE_ID, resources: new Map(resources) };
 }
@@ -81,15 +85,15 @@ function kept(read: () => string, set: (value: string) => void, pattern: RegExp)
   return {
     read,
     write: (value) => {
-      if (typeof value !== "string" || !pattern.test(value)) return RESPONSES.badRequest;
+      if (typeof value !== "string" || !pattern.test(value)) return CODE.badRequest;
       set(value);
-      return RESPONSES.changed;
+      return CODE.changed;
     },
   };
 }
 
 function restart(reboot: (() => void) | undefined): number {
-  if (reboot === undefined) return RESPONSES.methodNotAllowed;
+  if (reboot === undefined) return CODE.methodNotAllowed;
   reboot();
-  return RESPONSES.changed;
+  return CODE.changed;
 }

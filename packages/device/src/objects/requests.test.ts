@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import { decodePayload, encodePayload } from "@airlift/protocol/lwm2m/payload";
-import { type Lwm2mRequest, METHODS, RESPONSES, requestOf } from "@airlift/protocol/lwm2m/request";
+import { type Lwm2mRequest, requestOf } from "@airlift/protocol/lwm2m/request";
 import fc from "fast-check";
 import { FACTORY } from "../update/persisted.ts";
 import { createDeviceObject } from "./device-object.ts";
@@ -22,7 +23,7 @@ function device(written: string[] = []): ObjectRequests {
   });
   const identity = { manufacturer: "Example", model: "M1", serialNumber: "7", firmwareVersion: "1.0.0" };
   const object3 = createDeviceObject({ identity, utcMs: () => 1_800_000_000_000, binding: "U", reboot: undefined });
-  const done = async (): Promise<number> => RESPONSES.changed;
+  const done = async (): Promise<number> => CODE.changed;
   const object5 = createFirmwareObject(
     {
       facts: () => FACTORY,
@@ -31,11 +32,11 @@ function device(written: string[] = []): ObjectRequests {
       writePackage: done,
       writeUri: async (uri) => {
         written.push(`uri ${uri}`);
-        return RESPONSES.changed;
+        return CODE.changed;
       },
       update: done,
       cancel: done,
-      writeSeverity: done,
+      writeSetting: done,
       methods: "both",
       protocols: [0, 2],
     },
@@ -46,7 +47,7 @@ function device(written: string[] = []): ObjectRequests {
 
 const path = (text: string): string[] => text.split("/").slice(1);
 const get = (text: string, accept?: number): Lwm2mRequest =>
-  requestOf({ code: METHODS.get, uriPath: path(text), accept });
+  requestOf({ code: METHOD.get, uriPath: path(text), accept });
 
 test("§6.3.1: an instance is read with all that can be read, and with nothing that cannot", async () => {
   const { payload } = await device().answer(get("/5/0"));
@@ -58,9 +59,9 @@ test("§6.3.1: an instance is read with all that can be read, and with nothing t
 
 test("§6.3.1: a resource instance by itself", async () => {
   const { code, payload } = await device().answer(get("/5/0/8/1", CONTENT_FORMATS.text));
-  assert.equal(code, RESPONSES.content);
+  assert.equal(code, CODE.content);
   assert.equal(decodeUtf8(payload), "2");
-  assert.equal((await device().answer(get("/5/0/8/9"))).code, RESPONSES.notFound);
+  assert.equal((await device().answer(get("/5/0/8/9"))).code, CODE.notFound);
 });
 
 test("§6.3.3: several resources in one Write are all written, or none when one cannot be", async () => {
@@ -68,7 +69,7 @@ test("§6.3.3: several resources in one Write are all written, or none when one 
   const context = { base: [1, 0], models: STANDARD_MODELS };
   const write = (entries: Parameters<typeof encodePayload>[1]) =>
     requestOf({
-      code: METHODS.post,
+      code: METHOD.post,
       uriPath: ["1", "0"],
       contentFormat: CONTENT_FORMATS.tlv,
       payload: encodePayload(CONTENT_FORMATS.tlv, entries, context),
@@ -77,10 +78,10 @@ test("§6.3.3: several resources in one Write are all written, or none when one 
     { path: [1, 0, 1], value: 600 },
     { path: [1, 0, 2], value: 5 },
   ];
-  assert.equal((await device(written).answer(write(both))).code, RESPONSES.changed);
+  assert.equal((await device(written).answer(write(both))).code, CODE.changed);
   assert.deepEqual(written, ["lifetime 600"]);
   const one = [...both, { path: [1, 0, 0], value: 9 }];
-  assert.equal((await device(written).answer(write(one))).code, RESPONSES.methodNotAllowed);
+  assert.equal((await device(written).answer(write(one))).code, CODE.methodNotAllowed);
   assert.deepEqual(written, ["lifetime 600"]);
 });
 
@@ -93,8 +94,8 @@ test("§6.3.3: the Package URI in any format that can hold a text", async () => 
       base,
       models: STANDARD_MODELS,
     });
-    const request = requestOf({ code: METHODS.put, uriPath: ["5", "0", "1"], contentFormat, payload });
-    assert.equal((await requests.answer(request)).code, RESPONSES.changed);
+    const request = requestOf({ code: METHOD.put, uriPath: ["5", "0", "1"], contentFormat, payload });
+    assert.equal((await requests.answer(request)).code, CODE.changed);
   }
   assert.deepEqual(new Set(written), new Set(["uri coap://x/1"]));
 });
@@ -102,13 +103,13 @@ test("§6.3.3: the Package URI in any format that can hold a text", async () => 
 test("§5.1.2: attributes of a resource stand behind those of its instance and object", async () => {
   const requests = device();
   const attributes = (where: string, query: string) =>
-    requests.answer(requestOf({ code: METHODS.put, uriPath: path(where), uriQuery: [query] }));
+    requests.answer(requestOf({ code: METHOD.put, uriPath: path(where), uriQuery: [query] }));
   await attributes("/5", "pmin=1");
   await attributes("/5/0", "pmax=60");
   await attributes("/5/0/3", "pmin=2");
   assert.deepEqual(requests.attributesAt([5, 0, 3]), { pmin: 2, pmax: 60 });
-  assert.equal((await attributes("/5/0/3", "pmin=-1")).code, RESPONSES.badRequest);
-  assert.equal((await attributes("/5/0/99", "pmin=1")).code, RESPONSES.notFound);
+  assert.equal((await attributes("/5/0/3", "pmin=-1")).code, CODE.badRequest);
+  assert.equal((await attributes("/5/0/99", "pmin=1")).code, CODE.notFound);
 });
 
 test("whatever is asked gets a code of the protocol, and none is an error of ours", async () => {

@@ -1,5 +1,6 @@
 /** Answers the requests of a server to the device's objects (LwM2M Core 1.2 §6.3). */
 
+import { CODE } from "@airlift/protocol/coap/codes";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { changeAttributes, type NotificationAttributes, toLinkAttributes } from "@airlift/protocol/lwm2m/attributes";
@@ -11,7 +12,7 @@ import { decodeOperation, type Operation, responseCodeFor } from "@airlift/proto
 import { formatPath, type Path } from "@airlift/protocol/lwm2m/path";
 import { decodePayload, encodePayload, isPayloadFormat } from "@airlift/protocol/lwm2m/payload";
 import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
-import { type Lwm2mRequest, RESPONSES } from "@airlift/protocol/lwm2m/request";
+import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import { type DeviceObject, exists, isMultiple, type ObjectTree, type Resource } from "./resource.ts";
 
 const SECURITY_ID = 0;
@@ -71,12 +72,12 @@ export class ObjectRequests {
     const [only] = entries;
     const isSingle = entries.length === 1 && only?.path.length === path.length;
     const contentFormat = accept ?? this.#formatFor(isSingle ? only : undefined);
-    if (!isPayloadFormat(contentFormat)) refuse(RESPONSES.notAcceptable);
+    if (!isPayloadFormat(contentFormat)) refuse(CODE.notAcceptable);
     try {
       const payload = encodePayload(contentFormat, entries, { base: path, models: STANDARD_MODELS });
-      return { code: RESPONSES.content, contentFormat, payload };
+      return { code: CODE.content, contentFormat, payload };
     } catch (error) {
-      if (error instanceof UsageError) return refuse(RESPONSES.notAcceptable);
+      if (error instanceof UsageError) return refuse(CODE.notAcceptable);
       throw error;
     }
   }
@@ -89,11 +90,11 @@ export class ObjectRequests {
       return [...object.resources].flatMap(([id, resource]) => entriesOf([objectId, 0, id], resource));
     }
     const resource = this.#resourceAt(path);
-    if (resource.read === undefined) return refuse(RESPONSES.methodNotAllowed);
+    if (resource.read === undefined) return refuse(CODE.methodNotAllowed);
     const entries = entriesOf([objectId, 0, resourceId], resource);
     if (index === undefined) return entries;
     const found = entries.filter((entry) => entry.path[3] === index);
-    return found.length > 0 ? found : refuse(RESPONSES.notFound);
+    return found.length > 0 ? found : refuse(CODE.notFound);
   }
 
   #formatFor(only: Entry | undefined): number {
@@ -105,7 +106,7 @@ export class ObjectRequests {
 
   async #perform(operation: Operation): Promise<ObjectAnswer> {
     const { path } = operation;
-    if (path[0] === SECURITY_ID) refuse(RESPONSES.unauthorized);
+    if (path[0] === SECURITY_ID) refuse(CODE.unauthorized);
     switch (operation.kind) {
       case "read":
       case "observe":
@@ -117,30 +118,30 @@ export class ObjectRequests {
         return bare(await this.#write(operation));
       case "execute": {
         const { execute } = this.#resourceAt(path);
-        return bare(execute ? await execute(operation.arguments) : RESPONSES.methodNotAllowed);
+        return bare(execute ? await execute(operation.arguments) : CODE.methodNotAllowed);
       }
       case "writeAttributes":
         return this.#writeAttributes(operation);
       case "create":
       case "delete":
         this.#objectAt(path[0] ?? -1, path[1]);
-        return bare(RESPONSES.methodNotAllowed);
+        return bare(CODE.methodNotAllowed);
     }
   }
 
   /** All that can be refused beforehand is: a Write of several resources is done as a whole or not begun. */
   async #write({ path, content }: Operation & { kind: "write" }): Promise<number> {
     this.#objectAt(path[0] ?? -1, path[1]);
-    if (path.length >= 3 && this.#resourceAt(path).write === undefined) return RESPONSES.methodNotAllowed;
+    if (path.length >= 3 && this.#writerAt(path) === undefined) return CODE.methodNotAllowed;
     const entries = decodePayload(content.contentFormat, content.payload, { base: path, models: STANDARD_MODELS });
-    const writes = entries.map((entry) => ({ entry, write: this.#resourceAt(entry.path).write }));
-    if (writes.length === 0) return RESPONSES.badRequest;
-    if (writes.some(({ write }) => write === undefined)) return RESPONSES.methodNotAllowed;
+    const writes = entries.map((entry) => ({ entry, write: this.#writerAt(entry.path) }));
+    if (writes.length === 0) return CODE.badRequest;
+    if (writes.some(({ write }) => write === undefined)) return CODE.methodNotAllowed;
     for (const { entry, write } of writes) {
-      const code = (await write?.(entry.value)) ?? RESPONSES.methodNotAllowed;
-      if (code !== RESPONSES.changed) return code;
+      const code = (await write?.(entry.value)) ?? CODE.methodNotAllowed;
+      if (code !== CODE.changed) return code;
     }
-    return RESPONSES.changed;
+    return CODE.changed;
   }
 
   #writeAttributes({ path, change }: Operation & { kind: "writeAttributes" }): ObjectAnswer {
@@ -148,7 +149,7 @@ export class ObjectRequests {
     else this.#objectAt(path[0] ?? -1, path[1]);
     const key = formatPath(path);
     this.#attributes.set(key, changeAttributes(this.#attributes.get(key) ?? {}, change));
-    return bare(RESPONSES.changed);
+    return bare(CODE.changed);
   }
 
   #discover(path: Path): ObjectAnswer {
@@ -165,7 +166,7 @@ export class ObjectRequests {
         if (exists(resource)) links.push(this.#link([objectId, 0, id], dimension(resource)));
       }
     }
-    return { code: RESPONSES.content, contentFormat: CONTENT_FORMATS.linkFormat, payload: encodeLinks(links) };
+    return { code: CODE.content, contentFormat: CONTENT_FORMATS.linkFormat, payload: encodeLinks(links) };
   }
 
   #link(path: Path, attributes: readonly LinkAttribute[]): Link {
@@ -175,20 +176,26 @@ export class ObjectRequests {
 
   #objectAt(objectId: number, instanceId: number | undefined): DeviceObject {
     const object = this.#tree.get(objectId);
-    return object !== undefined && (instanceId ?? 0) === 0 ? object : refuse(RESPONSES.notFound);
+    return object !== undefined && (instanceId ?? 0) === 0 ? object : refuse(CODE.notFound);
+  }
+
+  /** A resource that can be written need not hold anything yet. */
+  #writerAt(path: Path): Resource["write"] {
+    const [objectId = -1, instanceId, resourceId = -1] = path;
+    return this.#objectAt(objectId, instanceId).resources.get(resourceId)?.write ?? this.#resourceAt(path).write;
   }
 
   #resourceAt(path: Path): Resource {
     const [objectId = -1, instanceId, resourceId = -1] = path;
     const resource = this.#objectAt(objectId, instanceId).resources.get(resourceId);
-    return exists(resource) ? resource : refuse(RESPONSES.notFound);
+    return exists(resource) ? resource : refuse(CODE.notFound);
   }
 }
 
 /** The response code for what went wrong with a request. */
 export function codeOf(error: unknown): number {
   if (error instanceof Refusal) return error.response;
-  return error instanceof AirliftError ? responseCodeFor(error) : RESPONSES.internalServerError;
+  return error instanceof AirliftError ? responseCodeFor(error) : CODE.internalServerError;
 }
 
 const bare = (code: number): ObjectAnswer => ({ code, contentFormat: undefined, payload: EMPTY });

@@ -5,7 +5,7 @@ import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
 /** One value, or several by the ids of their resource instances; `undefined`: the resource does not exist at present. */
 export type Held = ResourceValue | ReadonlyMap<number, ResourceValue> | undefined;
 
-/** A response code of `RESPONSES`. */
+/** A response code of `CODE`. */
 export type Outcome = number | Promise<number>;
 
 /** What is absent is not allowed (4.05). */

@@ -1,9 +1,9 @@
 /** LwM2M Server, object 1: the registration that the server may tune. */
 
+import { CODE } from "@airlift/protocol/coap/codes";
 import type { NotificationAttributes } from "@airlift/protocol/lwm2m/attributes";
 import { SERVER_ID, SERVER_RESOURCES } from "@airlift/protocol/lwm2m/objects/server";
 import { MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
-import { RESPONSES } from "@airlift/protocol/lwm2m/request";
 import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
 import type { DeviceObject, Resource } from "./resource.ts";
 
@@ -17,6 +17,8 @@ export interface ServerObjectPorts {
   refresh(): void;
   /** `U` or `UQ`. */
   readonly binding: string;
+  /** The device sends reports, and the server may mute them; absent: it sends none. */
+  onMuteSend?(isMuted: boolean): void;
 }
 
 /** Object 1, and the periods that hold for observations that have none of their own. */
@@ -32,9 +34,9 @@ export function createServerObject(ports: ServerObjectPorts): ServerObject {
   const period = (read: () => number, set: (seconds: number) => void): Resource => ({
     read,
     write: (value) => {
-      if (typeof value !== "number" || value < 0) return RESPONSES.badRequest;
+      if (typeof value !== "number" || value < 0) return CODE.badRequest;
       set(value);
-      return RESPONSES.changed;
+      return CODE.changed;
     },
   });
   const resources: [number, Resource][] = [
@@ -60,26 +62,39 @@ export function createServerObject(ports: ServerObjectPorts): ServerObject {
         read: () => storesNotifications,
         write: (value) => {
           storesNotifications = value === true;
-          return RESPONSES.changed;
+          return CODE.changed;
         },
       },
     ],
     [SERVER_RESOURCES.binding, { read: () => ports.binding }],
     [SERVER_RESOURCES.registrationUpdateTrigger, { execute: () => refresh(ports) }],
   ];
+  if (ports.onMuteSend) resources.push([SERVER_RESOURCES.muteSend, muteSend(ports.onMuteSend)]);
   return {
     object: { id: SERVER_ID, resources: new Map(resources) },
     defaults: () => ({ ...(pmin > 0 ? { pmin } : {}), ...(pmax > 0 ? { pmax } : {}) }),
   };
 }
 
+function muteSend(tell: (isMuted: boolean) => void): Resource {
+  let isMuted = false;
+  return {
+    read: () => isMuted,
+    write: (value) => {
+      isMuted = value === true;
+      tell(isMuted);
+      return CODE.changed;
+    },
+  };
+}
+
 function writeLifetime(ports: ServerObjectPorts, value: ResourceValue): number {
-  if (typeof value !== "number" || value < 1 || value > MAX_LIFETIME_S) return RESPONSES.badRequest;
+  if (typeof value !== "number" || value < 1 || value > MAX_LIFETIME_S) return CODE.badRequest;
   ports.setLifetime(value);
-  return RESPONSES.changed;
+  return CODE.changed;
 }
 
 function refresh(ports: ServerObjectPorts): number {
   ports.refresh();
-  return RESPONSES.changed;
+  return CODE.changed;
 }

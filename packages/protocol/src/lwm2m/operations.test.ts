@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CODE, METHOD } from "../coap/codes.ts";
 import { EMPTY, encodeUtf8 } from "../lib/bytes.ts";
 import { BugError, PeerError } from "../lib/errors.ts";
 import { CONTENT_FORMATS } from "./content-formats.ts";
@@ -18,7 +19,7 @@ import {
   writeRequest,
 } from "./operations.ts";
 import type { Path } from "./path.ts";
-import { type Lwm2mRequest, METHODS, RESPONSES, requestOf, withRoot } from "./request.ts";
+import { type Lwm2mRequest, requestOf, withRoot } from "./request.ts";
 
 const PATH: Path = [5, 0, 1];
 const content = { contentFormat: CONTENT_FORMATS.text, payload: encodeUtf8("coap://x/fw") };
@@ -59,19 +60,13 @@ test("Transport §6.4.4: method and options of each operation", () => {
     accept,
     observe,
   ];
-  assert.deepEqual(shape(readRequest([3, 0, 3])), [METHODS.get, "3/0/3", "", undefined, undefined]);
-  assert.deepEqual(shape(discoverRequest([3])), [METHODS.get, "3", "", 40, undefined]);
-  assert.deepEqual(shape(observeRequest([5, 0, 3])), [METHODS.get, "5/0/3", "", undefined, 0]);
-  assert.deepEqual(shape(cancelObserveRequest([5, 0, 3])), [METHODS.get, "5/0/3", "", undefined, 1]);
-  assert.deepEqual(shape(writeRequest([5, 0, 1], "replace", content)), [
-    METHODS.put,
-    "5/0/1",
-    "",
-    undefined,
-    undefined,
-  ]);
+  assert.deepEqual(shape(readRequest([3, 0, 3])), [METHOD.get, "3/0/3", "", undefined, undefined]);
+  assert.deepEqual(shape(discoverRequest([3])), [METHOD.get, "3", "", 40, undefined]);
+  assert.deepEqual(shape(observeRequest([5, 0, 3])), [METHOD.get, "5/0/3", "", undefined, 0]);
+  assert.deepEqual(shape(cancelObserveRequest([5, 0, 3])), [METHOD.get, "5/0/3", "", undefined, 1]);
+  assert.deepEqual(shape(writeRequest([5, 0, 1], "replace", content)), [METHOD.put, "5/0/1", "", undefined, undefined]);
   assert.deepEqual(shape(writeAttributesRequest([5, 0, 3], { pmin: 1, st: 0.5, gt: null })), [
-    METHODS.put,
+    METHOD.put,
     "5/0/3",
     "pmin=1&st=0.5&gt",
     undefined,
@@ -80,7 +75,7 @@ test("Transport §6.4.4: method and options of each operation", () => {
 });
 test("a zero-length value is a write, with or without a content format", () => {
   for (const contentFormat of [undefined, 42]) {
-    const request = requestOf({ code: METHODS.put, uriPath: ["5", "0", "0"], contentFormat });
+    const request = requestOf({ code: METHOD.put, uriPath: ["5", "0", "0"], contentFormat });
     assert.equal(decodeOperation(request).kind, "write");
   }
 });
@@ -89,27 +84,19 @@ test("a path below a device's own root", () => {
 });
 
 const REFUSED: [title: string, request: Parameters<typeof requestOf>[0], code: number][] = [
-  ["a path that is none", { code: METHODS.get, uriPath: ["fw"] }, RESPONSES.notFound],
-  ["a read of the root", { code: METHODS.get }, RESPONSES.methodNotAllowed],
-  ["a replacement of an object", { code: METHODS.put, uriPath: ["5"], payload: EMPTY }, RESPONSES.methodNotAllowed],
-  ["a POST to a resource instance", { code: METHODS.post, uriPath: ["5", "0", "8", "1"] }, RESPONSES.methodNotAllowed],
-  ["a delete of an object", { code: METHODS.delete, uriPath: ["5"] }, RESPONSES.methodNotAllowed],
-  ["a FETCH", { code: METHODS.fetch }, RESPONSES.methodNotAllowed],
+  ["a path that is none", { code: METHOD.get, uriPath: ["fw"] }, CODE.notFound],
+  ["a read of the root", { code: METHOD.get }, CODE.methodNotAllowed],
+  ["a replacement of an object", { code: METHOD.put, uriPath: ["5"], payload: EMPTY }, CODE.methodNotAllowed],
+  ["a POST to a resource instance", { code: METHOD.post, uriPath: ["5", "0", "8", "1"] }, CODE.methodNotAllowed],
+  ["a delete of an object", { code: METHOD.delete, uriPath: ["5"] }, CODE.methodNotAllowed],
+  ["a FETCH", { code: METHOD.fetch }, CODE.methodNotAllowed],
   [
     "attributes and a value at once",
-    { code: METHODS.put, uriPath: ["5", "0", "1"], uriQuery: ["pmin=1"], payload: encodeUtf8("x") },
-    RESPONSES.badRequest,
+    { code: METHOD.put, uriPath: ["5", "0", "1"], uriQuery: ["pmin=1"], payload: encodeUtf8("x") },
+    CODE.badRequest,
   ],
-  [
-    "an unknown attribute",
-    { code: METHODS.put, uriPath: ["5", "0", "3"], uriQuery: ["every=1"] },
-    RESPONSES.badRequest,
-  ],
-  [
-    "broken arguments",
-    { code: METHODS.post, uriPath: ["5", "0", "2"], payload: encodeUtf8("0=") },
-    RESPONSES.badRequest,
-  ],
+  ["an unknown attribute", { code: METHOD.put, uriPath: ["5", "0", "3"], uriQuery: ["every=1"] }, CODE.badRequest],
+  ["broken arguments", { code: METHOD.post, uriPath: ["5", "0", "2"], payload: encodeUtf8("0=") }, CODE.badRequest],
 ];
 for (const [title, request, code] of REFUSED) {
   test(`refused: ${title}`, () => {
@@ -120,5 +107,5 @@ for (const [title, request, code] of REFUSED) {
   });
 }
 test("our own failure is 5.00", () => {
-  assert.equal(responseCodeFor(new BugError("X", "x")), RESPONSES.internalServerError);
+  assert.equal(responseCodeFor(new BugError("X", "x")), CODE.internalServerError);
 });

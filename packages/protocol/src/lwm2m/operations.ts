@@ -1,10 +1,12 @@
 /** Device management and reporting as requests: what a server asks and what a device reads out of it (LwM2M Core 1.2 §6.3, §6.4). */
+
+import { CODE, METHOD } from "../coap/codes.ts";
 import { type AirliftError, PeerError } from "../lib/errors.ts";
 import { type AttributeChange, formatAttributeChange, parseAttributeChange } from "./attributes.ts";
 import { CONTENT_FORMATS, LEGACY_FORMATS } from "./content-formats.ts";
 import { decodeArguments, type ExecuteArguments, encodeArguments, NO_ARGUMENTS } from "./execute-arguments.ts";
 import { formatPath, type Path, pathOfSegments, segmentsOf } from "./path.ts";
-import { type Lwm2mRequest, METHODS, RESPONSES, requestOf } from "./request.ts";
+import { type Lwm2mRequest, requestOf } from "./request.ts";
 
 /** A value or values in their content format. */
 export interface Content {
@@ -29,11 +31,11 @@ export type Operation =
 
 /** `accept` is the content format wanted; without one the device chooses. */
 export function readRequest(path: Path, accept?: number): Lwm2mRequest {
-  return requestOf({ code: METHODS.get, uriPath: segmentsOf(path), accept });
+  return requestOf({ code: METHOD.get, uriPath: segmentsOf(path), accept });
 }
 
 export function discoverRequest(path: Path): Lwm2mRequest {
-  return requestOf({ code: METHODS.get, uriPath: segmentsOf(path), accept: CONTENT_FORMATS.linkFormat });
+  return requestOf({ code: METHOD.get, uriPath: segmentsOf(path), accept: CONTENT_FORMATS.linkFormat });
 }
 
 export function observeRequest(path: Path, accept?: number): Lwm2mRequest {
@@ -46,28 +48,28 @@ export function cancelObserveRequest(path: Path, accept?: number): Lwm2mRequest 
 }
 
 export function writeRequest(path: Path, mode: WriteMode, content: Content): Lwm2mRequest {
-  const code = mode === "replace" ? METHODS.put : METHODS.post;
+  const code = mode === "replace" ? METHOD.put : METHOD.post;
   return requestOf({ code, uriPath: segmentsOf(path), ...content });
 }
 
 export function writeAttributesRequest(path: Path, change: AttributeChange): Lwm2mRequest {
-  return requestOf({ code: METHODS.put, uriPath: segmentsOf(path), uriQuery: formatAttributeChange(change) });
+  return requestOf({ code: METHOD.put, uriPath: segmentsOf(path), uriQuery: formatAttributeChange(change) });
 }
 
 /** @throws {UsageError} ARGUMENTS */
 export function executeRequest(path: Path, given: ExecuteArguments = NO_ARGUMENTS): Lwm2mRequest {
-  const request = requestOf({ code: METHODS.post, uriPath: segmentsOf(path) });
+  const request = requestOf({ code: METHOD.post, uriPath: segmentsOf(path) });
   if (given.size === 0) return request;
   return { ...request, contentFormat: CONTENT_FORMATS.text, payload: encodeArguments(given) };
 }
 
 /** A new instance of the object at `path`, its values in `content`. */
 export function createRequest(path: Path, content: Content): Lwm2mRequest {
-  return requestOf({ code: METHODS.post, uriPath: segmentsOf(path), ...content });
+  return requestOf({ code: METHOD.post, uriPath: segmentsOf(path), ...content });
 }
 
 export function deleteRequest(path: Path): Lwm2mRequest {
-  return requestOf({ code: METHODS.delete, uriPath: segmentsOf(path) });
+  return requestOf({ code: METHOD.delete, uriPath: segmentsOf(path) });
 }
 
 /**
@@ -82,13 +84,13 @@ export function deleteRequest(path: Path): Lwm2mRequest {
 export function decodeOperation(request: Lwm2mRequest): Operation {
   const path = readPath(request.uriPath);
   switch (request.code) {
-    case METHODS.get:
+    case METHOD.get:
       return decodeGet(path, request);
-    case METHODS.put:
+    case METHOD.put:
       return decodePut(path, request);
-    case METHODS.post:
+    case METHOD.post:
       return decodePost(path, request);
-    case METHODS.delete:
+    case METHOD.delete:
       return { kind: "delete", path: assertLevel(path, 2, 4) };
     default:
       throw new PeerError("METHOD", "no operation of ours", { code: request.code });
@@ -145,13 +147,13 @@ function assertNoQuery({ uriQuery }: Lwm2mRequest): void {
 
 /** The response code that answers a request that failed with `error`; everything malformed is 4.00. */
 export function responseCodeFor(error: AirliftError): number {
-  if (!(error instanceof PeerError)) return RESPONSES.internalServerError;
-  return RESPONSE_CODES[error.code] ?? RESPONSES.badRequest;
+  if (!(error instanceof PeerError)) return CODE.internalServerError;
+  return RESPONSE_CODES[error.code] ?? CODE.badRequest;
 }
 
 const RESPONSE_CODES: Readonly<Record<string, number>> = {
-  NOT_FOUND: RESPONSES.notFound,
-  METHOD: RESPONSES.methodNotAllowed,
-  CONTENT_FORMAT: RESPONSES.unsupportedContentFormat,
-  LWM2M_VERSION: RESPONSES.preconditionFailed,
+  NOT_FOUND: CODE.notFound,
+  METHOD: CODE.methodNotAllowed,
+  CONTENT_FORMAT: CODE.unsupportedContentFormat,
+  LWM2M_VERSION: CODE.preconditionFailed,
 };

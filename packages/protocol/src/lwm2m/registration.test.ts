@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { CODE, METHOD } from "../coap/codes.ts";
 import { decodeUtf8, EMPTY, encodeUtf8 } from "../lib/bytes.ts";
 import { PeerError, UsageError } from "../lib/errors.ts";
 import { responseCodeFor } from "./operations.ts";
@@ -17,7 +18,6 @@ import {
   type Registration,
   registrationIdIn,
 } from "./registration.ts";
-import { METHODS, RESPONSES } from "./request.ts";
 
 const register = (uriQuery: string[], links = "</1/0>,</3/0>,</5/0>", contentFormat: number | undefined = 40) =>
   decodeRegister({ uriQuery, contentFormat, payload: encodeUtf8(links) });
@@ -96,7 +96,7 @@ test("from LwM2M 1.1 on the name may come from the security layer; links may com
 test("§6.4.3: a version that is not spoken is 4.12, all else that is wrong 4.00, a payload of another format 4.15", () => {
   assert.equal(
     refusal(() => register(["ep=a", "lwm2m=2.0"])),
-    RESPONSES.preconditionFailed,
+    CODE.preconditionFailed,
   );
   for (const uriQuery of [
     ["ep=a"],
@@ -116,20 +116,20 @@ test("§6.4.3: a version that is not spoken is 4.12, all else that is wrong 4.00
   ])
     assert.equal(
       refusal(() => register(uriQuery)),
-      RESPONSES.badRequest,
+      CODE.badRequest,
       uriQuery.join("&"),
     );
   assert.equal(
     refusal(() => register(["ep=a", "lwm2m=1.1"], "</5/0")),
-    RESPONSES.badRequest,
+    CODE.badRequest,
   );
   assert.equal(
     refusal(() => register(["ep=a", "lwm2m=1.1"], "")),
-    RESPONSES.badRequest,
+    CODE.badRequest,
   );
   assert.equal(
     refusal(() => register(["ep=a", "lwm2m=1.1"], "{}", 50)),
-    RESPONSES.unsupportedContentFormat,
+    CODE.unsupportedContentFormat,
   );
 });
 test("the number of links is bounded", () => {
@@ -137,7 +137,7 @@ test("the number of links is bounded", () => {
   const request = { uriQuery: ["ep=a", "lwm2m=1.1"], contentFormat: 40, payload };
   assert.equal(
     refusal(() => decodeRegister(request, { maxLinks: 10 })),
-    RESPONSES.badRequest,
+    CODE.badRequest,
   );
 });
 test("an Update changes what it names and leaves the rest", () => {
@@ -152,13 +152,13 @@ test("a client's requests: where they go and what they carry", () => {
   const objects = { ...NO_OBJECTS, objects: [{ objectId: 5, version: "1.1", instances: [0] }] };
   const registration = { ...register(["ep=a", "lwm2m=1.0"]), objects };
   const request = encodeRegister(registration);
-  assert.deepEqual([request.code, request.uriPath, request.contentFormat], [METHODS.post, ["rd"], 40]);
+  assert.deepEqual([request.code, request.uriPath, request.contentFormat], [METHOD.post, ["rd"], 40]);
   assert.equal(decodeUtf8(request.payload), '</>;rt="oma.lwm2m",</5>;ver="1.1",</5/0>');
   const later = encodeRegister({ ...registration, lwm2mVersion: "1.1" });
   assert.equal(decodeUtf8(later.payload), '</>;rt="oma.lwm2m",</5>;ver=1.1,</5/0>');
   const update = encodeUpdate(["rd", "x"], { lifetimeS: 5 }, "1.1");
   assert.deepEqual([update.uriPath, update.uriQuery, update.contentFormat], [["rd", "x"], ["lt=5"], undefined]);
-  assert.deepEqual(encodeDeregister(["rd", "x"]).code, METHODS.delete);
+  assert.deepEqual(encodeDeregister(["rd", "x"]).code, METHOD.delete);
 });
 test("a location leads back to its registration, and no other path does", () => {
   assert.equal(registrationIdIn(locationOf("k3")), "k3");

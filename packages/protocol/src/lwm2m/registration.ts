@@ -1,10 +1,12 @@
 /** The registration interface: Register, Update, De-register (LwM2M Core 1.2 §6.2, Transport 1.2 §6.4.3). */
+
+import { METHOD } from "../coap/codes.ts";
 import { encodeUtf8 } from "../lib/bytes.ts";
 import { PeerError, UsageError } from "../lib/errors.ts";
 import { DEFAULT_MAX_LINKS, decodeLinks, encodeLinks } from "./link-format.ts";
 import { Queries } from "./queries.ts";
 import { fromLinks, type RegisteredObjects, toLinks } from "./registered-objects.ts";
-import { type Lwm2mRequest, METHODS, requestOf } from "./request.ts";
+import { type Lwm2mRequest, requestOf } from "./request.ts";
 
 /** Versions of the enabler that this server and this client speak. */
 export const LWM2M_VERSIONS = ["1.0", "1.1", "1.2"] as const;
@@ -63,7 +65,7 @@ export function encodeRegister(registration: Registration): Lwm2mRequest {
     ...formatSms(registration.smsNumber),
   ];
   const payload = encodeLinks(toLinks(objects, lwm2mVersion));
-  return requestOf({ code: METHODS.post, uriPath: ["rd"], uriQuery, contentFormat: LINK_FORMAT, payload });
+  return requestOf({ code: METHOD.post, uriPath: ["rd"], uriQuery, contentFormat: LINK_FORMAT, payload });
 }
 
 /**
@@ -82,13 +84,13 @@ export function encodeUpdate(
     ...formatBinding(update, lwm2mVersion),
     ...formatSms(update.smsNumber),
   ];
-  const request = requestOf({ code: METHODS.post, uriPath: location, uriQuery });
+  const request = requestOf({ code: METHOD.post, uriPath: location, uriQuery });
   if (objects === undefined) return request;
   return { ...request, contentFormat: LINK_FORMAT, payload: encodeLinks(toLinks(objects, lwm2mVersion)) };
 }
 
 export function encodeDeregister(location: readonly string[]): Lwm2mRequest {
-  return requestOf({ code: METHODS.delete, uriPath: location });
+  return requestOf({ code: METHOD.delete, uriPath: location });
 }
 
 /** The path segments at which the registration `id` is updated; they go into the Location-Path of 2.01. */

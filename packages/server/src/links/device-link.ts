@@ -4,6 +4,7 @@ import { CODE, formatCode } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint } from "@airlift/protocol/coap/options";
 import { AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
+import { toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import { DEVICE_RESOURCES } from "@airlift/protocol/lwm2m/objects/device";
@@ -13,13 +14,12 @@ import { executeRequest, readRequest, writeRequest } from "@airlift/protocol/lwm
 import { type Path, pathOf } from "@airlift/protocol/lwm2m/path";
 import { decodePayload } from "@airlift/protocol/lwm2m/payload";
 import { registeredObject } from "@airlift/protocol/lwm2m/registered-objects";
-import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import { type Lwm2mRequest, withRoot } from "@airlift/protocol/lwm2m/request";
 import type { CoapClient, RequestOptions, TransferProgress } from "@airlift/runtime/coap";
 import { type UdpPeer, udpPeer } from "@airlift/runtime/udp";
 import type { DeviceReport } from "../delivery/report.ts";
 import type { RequestOutcome } from "../delivery/update-driver.ts";
 import type { Registration } from "../fleet/registration.ts";
-import { toCoapRequest } from "./lwm2m-messages.ts";
 
 const FIRMWARE: Path = pathOf(FIRMWARE_UPDATE_ID, 0);
 const DEVICE: Path = pathOf(3, 0);
@@ -89,7 +89,7 @@ export class DeviceLink {
   /** Writes the package itself, block by block. Resolves when the device has answered the last one. */
   pushPackage(registration: Registration, source: BlockSource, options: PushOptions): Promise<RequestOutcome> {
     const content = { contentFormat: CONTENT_FORMATS.opaque, payload: new Uint8Array(0) };
-    const request = toCoapRequest(this.#located(registration, writeRequest(PACKAGE, "replace", content)));
+    const request = toCoapRequest(located(registration, writeRequest(PACKAGE, "replace", content)));
     return outcomeOf(this.#coap.upload(peerOf(registration.address), request, source, options));
   }
 
@@ -100,7 +100,7 @@ export class DeviceLink {
    */
   async observeFirmware(registration: Registration, resource: number, onChange: () => void) {
     const path = pathOf(FIRMWARE_UPDATE_ID, 0, resource);
-    const request = toCoapRequest(this.#located(registration, readRequest(path)));
+    const request = toCoapRequest(located(registration, readRequest(path)));
     try {
       const observation = await this.#coap.observe(peerOf(registration.address), request, onChange);
       return observation.isActive ? () => observation.cancel().catch(() => {}) : undefined;
@@ -167,15 +167,8 @@ export class DeviceLink {
   }
 
   #request(registration: Registration, request: Lwm2mRequest, options?: RequestOptions): Promise<CoapResponse> {
-    const coapRequest = toCoapRequest(this.#located(registration, request));
+    const coapRequest = toCoapRequest(located(registration, request));
     return this.#coap.request(peerOf(registration.address), coapRequest, options);
-  }
-
-  /** A device may have put its objects below a path of its own (LwM2M 1.2 §6.4.1). */
-  #located({ objects }: Registration, request: Lwm2mRequest): Lwm2mRequest {
-    return objects.rootSegments.length === 0
-      ? request
-      : { ...request, uriPath: [...objects.rootSegments, ...request.uriPath] };
   }
 }
 
@@ -196,6 +189,11 @@ const FIRMWARE_REPORT: readonly number[] = [
   FIRMWARE_UPDATE_RESOURCES.packageName,
   FIRMWARE_UPDATE_RESOURCES.packageVersion,
 ];
+
+/** A device may have put its objects below a path of its own (LwM2M 1.2 §6.4.1). */
+function located({ objects }: Registration, request: Lwm2mRequest): Lwm2mRequest {
+  return withRoot(request, objects.rootSegments);
+}
 
 function valuesByResource(entries: readonly Entry[]): ReadValues {
   const values: ReadValues = new Map();

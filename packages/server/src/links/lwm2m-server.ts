@@ -4,6 +4,7 @@ import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts } from "@airlift/protocol/coap/options";
 import { AirliftError } from "@airlift/protocol/lib/errors";
+import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { UdpPeer } from "@airlift/runtime/udp";
@@ -17,9 +18,9 @@ import type { KeptRegistration, Stores } from "../store/ports.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink, formatAddress, peerOf } from "./device-link.ts";
 import { ImageDoor, imagePath } from "./image-door.ts";
-import { toLwm2mRequest } from "./lwm2m-messages.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
+import { answerReport } from "./report-door.ts";
 import { ReportReader } from "./report-reader.ts";
 
 export interface Lwm2mServerOptions {
@@ -110,15 +111,28 @@ export class Lwm2mServer {
     const [door] = optionTexts(request.options, OPTION.uriPath);
     if (door === "fw") return this.#images.answer(request);
     if (door === "rd") return this.#answerRegistration(request, peer);
+    if (door === "dp") return this.#answerReport(request, peer);
     return createResponse(CODE.notFound);
   }
 
   #answerRegistration(request: CoapRequest, peer: UdpPeer): CoapAnswer {
     const from = { address: formatAddress(peer), utcMs: Date.now() };
-    const read = readRegistrationRequest(toLwm2mRequest(request), from);
+    const read = readRegistrationRequest(fromCoapRequest(request), from);
     if ("code" in read) return read;
     const [output] = this.#driven.feed(read);
     return output === undefined ? createResponse(CODE.internalServerError) : registrationAnswer(output);
+  }
+
+  #answerReport(request: CoapRequest, peer: UdpPeer): CoapAnswer {
+    return answerReport(fromCoapRequest(request), {
+      sender: this.#registry.at(formatAddress(peer)),
+      onNews: (registration) => {
+        // As with a registration: the device reads our answer first.
+        setImmediate(() => {
+          if (!this.engine.onNotified(registration.endpoint)) this.#reports.read(registration);
+        });
+      },
+    });
   }
 
   #follow(output: RegistryOutput): void {

@@ -3,8 +3,9 @@ import { randomBytes } from "node:crypto";
 import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import { type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, textOption, uintOption } from "@airlift/protocol/coap/options";
-import { EMPTY } from "@airlift/protocol/lib/bytes";
+import { EMPTY, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { PeerError } from "@airlift/protocol/lib/errors";
+import { responseCodeFor } from "@airlift/protocol/lwm2m/operations";
 import {
   type Registration as DeviceRegistration,
   decodeRegister,
@@ -16,7 +17,6 @@ import {
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { RegistrationChange, RegistrationRequest } from "../fleet/registration.ts";
 import type { RegistryInput, RegistryOutput } from "../fleet/registry.ts";
-import { refusalOf } from "./lwm2m-messages.ts";
 
 /** A device that finds the registry full asks again after this time (Max-Age of 5.03, RFC 7252 §5.9.3.4). */
 const FULL_RETRY_S = 60;
@@ -38,7 +38,8 @@ export function readRegistrationRequest(
     if (request.code !== METHOD.post && request.code !== METHOD.put) return createResponse(CODE.methodNotAllowed);
     return { kind: "update", id, ...from, change: changeFrom(decodeUpdate(request)) };
   } catch (error) {
-    if (error instanceof PeerError) return refusalOf(error);
+    // The reason goes with it, as the diagnostic payload of RFC 7252 §5.5.2.
+    if (error instanceof PeerError) return createResponse(responseCodeFor(error), encodeUtf8(error.message));
     throw error;
   }
 }

@@ -1,17 +1,8 @@
 /** LwM2M's requests as CoAP carries them (LwM2M Transport 1.2 §6.4). */
-
-import type { CoapAnswer } from "@airlift/protocol/coap/body";
-import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
-import {
-  type CoapOption,
-  OPTION,
-  optionUint,
-  textOption,
-  uintOption,
-  uriPath,
-  uriQuery,
-} from "@airlift/protocol/coap/options";
-import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import type { CoapAnswer } from "../coap/body.ts";
+import { type CoapRequest, createResponse } from "../coap/exchange.ts";
+import { type CoapOption, OPTION, optionUint, textOption, uintOption, uriPath, uriQuery } from "../coap/options.ts";
+import type { Lwm2mRequest } from "./request.ts";
 
 /** The request without its block options: LwM2M sees bodies as a whole. */
 export function fromCoapRequest({ code, options, payload }: CoapRequest): Lwm2mRequest {
