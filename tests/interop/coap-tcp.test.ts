@@ -13,7 +13,7 @@ import type { TransportSecurity } from "@airlift/protocol/lib/transport-security
 import type { CoapHandler, ServeOptions, ServerObservation } from "@airlift/runtime/coap";
 import { type CoapTcp, openCoapTcp, type TcpPeer } from "@airlift/runtime/coap-tcp";
 import type { ServerSecurity } from "@airlift/runtime/tls";
-import { createAuthority, fingerprint } from "./certificates.ts";
+import { createAuthority, fingerprint } from "../certificates.ts";
 import {
   COAP_CLIENT,
   COAP_SERVER,

@@ -18,6 +18,16 @@ export interface Authority {
   issue(name: string): Certified;
 }
 
+/** Why a test that needs certificates cannot run here; `false` when it can. */
+export function skipWithoutOpenssl(): string | false {
+  try {
+    execFileSync("openssl", ["version"], { stdio: "ignore" });
+    return false;
+  } catch {
+    return process.env["CI"] === "true" ? false : "openssl is not installed";
+  }
+}
+
 /** @param folder Where the files are kept. */
 export function createAuthority(folder: string, authorityName = "ca"): Authority {
   const path = (name: string, ending: string): string => join(folder, `${authorityName}-${name}.${ending}`);
