@@ -37,6 +37,7 @@ export type DisconnectReason =
   | "released"
   | "done";
 
+/** To be carried out in this order, also across steps: what one causes comes after those that were there before it. */
 export type TcpEndpointOutput<P extends Peer> =
   | ExchangeOutput<P>
   | { readonly kind: "write"; readonly peer: P; readonly bytes: Uint8Array }
