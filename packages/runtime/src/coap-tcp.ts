@@ -69,7 +69,7 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
     super();
     this.#options = options;
     this.#core = new TcpEndpoint<TcpPeer>(createRandom(), options.endpoint);
-    this.#driven = drive(this.#core, { kind: "wake" }, (output) => this.#performInTurn(output));
+    this.#driven = drive(this.#core, { kind: "wake" }, (output) => this.#collect(output));
   }
 
   /** Takes connections from now on. Once. @throws {EnvironmentError} `SOCKET_BIND`, `HOST_UNKNOWN` */
@@ -115,7 +115,7 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
 
   /** Ends a connection in good order; its exchanges fail with `COAP_UNREACHABLE`. May be called twice. */
   disconnect(peer: TcpPeer): void {
-    this.#driven.feed({ kind: "release", peer });
+    this.#step({ kind: "release", peer });
   }
 
   /** Ends all connections. Requests that wait reject with `COAP_CLOSED`. May be called twice. */
@@ -129,7 +129,7 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
   }
 
   protected override feed(input: ExchangeInput<TcpPeer>): void {
-    this.#driven.feed(input);
+    this.#step(input);
   }
 
   protected override blocksOf(peer: TcpPeer): BlockLimits {
@@ -146,20 +146,20 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
     socket.on("close", () => this.#gone(stream));
     socket.on("drain", () => {
       stream.isCongested = false;
-      this.#driven.feed({ kind: "drained", peer });
+      this.#step({ kind: "drained", peer });
     });
     socket.on("data", (buffer: Buffer) => {
       if (stream.reason) return;
       // What follows from one reading goes out in one writing.
       socket.cork();
-      this.#driven.feed({
+      this.#step({
         kind: "bytes",
         peer,
         bytes: new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length),
       });
       socket.uncork();
     });
-    this.#driven.feed({ kind: "opened", peer });
+    this.#step({ kind: "opened", peer });
     if (this.#isClosed) socket.destroy();
     else socket.resume();
     return stream;
@@ -168,14 +168,36 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
   #gone(stream: Stream): void {
     const { peer, reason } = stream;
     if (!this.#streams.delete(peer.key)) return;
-    this.#driven.feed({ kind: "closed", peer });
+    this.#step({ kind: "closed", peer });
     stream.onReady?.(new EnvironmentError("CONNECTION_LOST", "the server ended the connection", { reason }));
     this.#options.onDisconnect?.(peer, reason ?? "lost");
   }
 
-  /** An output that causes others waits for its turn: a peer that sends many small requests must not make a deep stack. */
-  #performInTurn(output: TcpEndpointOutput<TcpPeer>): void {
+  /**
+   * Gives the core an input and carries out what follows, in its order: what an output causes comes after all that were
+   * there before it. So a peer that sends many small requests makes no deep stack either.
+   */
+  #step(input: TcpEndpointInput<TcpPeer>): void {
+    if (this.#isPerforming) {
+      this.#driven.feed(input);
+      return;
+    }
+    this.#isPerforming = true;
+    try {
+      this.#driven.feed(input);
+    } finally {
+      this.#isPerforming = false;
+    }
+    this.#performAll();
+  }
+
+  /** Collects; what a timer causes is carried out once it is all there. */
+  #collect(output: TcpEndpointOutput<TcpPeer>): void {
     this.#due.push(output);
+    if (!this.#isPerforming && this.#due.length === 1) queueMicrotask(() => this.#performAll());
+  }
+
+  #performAll(): void {
     if (this.#isPerforming) return;
     this.#isPerforming = true;
     let place = 0;
@@ -210,7 +232,7 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
     if (this.#unsentBytes > (this.#options.unsentBytes ?? DEFAULT_UNSENT_BYTES)) socket.destroy();
     else if (!hasRoom && !stream.isCongested) {
       stream.isCongested = true;
-      this.#driven.feed({ kind: "congested", peer });
+      this.#step({ kind: "congested", peer });
     }
   }
 
