@@ -7,7 +7,7 @@ import type { ExchangeLayer, PeerWork } from "./exchange-layer.ts";
 import { OBSERVE_MODULUS } from "./observe.ts";
 import { OPTION, uintOption } from "./options.ts";
 
-/** One observer of one resource. Created with `createObserver` and registered by answering its request with it. */
+/** One observer of one resource. Registered by answering its request with it. */
 export interface Observer<P extends Peer> {
   readonly peer: P;
   readonly token: Uint8Array;
