@@ -46,7 +46,8 @@ export async function resolveUdpPeer(host: string, port: number): Promise<UdpPee
   return udpPeer(await addressOf(host), port);
 }
 
-async function addressOf(host: string): Promise<string> {
+/** The address behind a name, or the one that was given. @throws {EnvironmentError} `HOST_UNKNOWN` */
+export async function addressOf(host: string): Promise<string> {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
   if (isIP(bare)) return bare;
   try {
@@ -87,8 +88,9 @@ async function bind(socket: Socket, options: UdpOptions): Promise<void> {
   });
   if (connect)
     await new Promise<void>((resolve, reject) => {
-      socket.once("error", reject);
-      socket.connect(connect.port, connect.address, () => resolve());
+      // The callback gets what went wrong, which then is no event.
+      const onConnected = (error?: Error): void => (error ? reject(error) : resolve());
+      socket.connect(connect.port, connect.address, onConnected);
     });
   socket.removeAllListeners("error");
   try {

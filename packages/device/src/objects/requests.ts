@@ -132,9 +132,9 @@ export class ObjectRequests {
   /** All that can be refused beforehand is: a Write of several resources is done as a whole or not begun. */
   async #write({ path, content }: Operation & { kind: "write" }): Promise<number> {
     this.#objectAt(path[0] ?? -1, path[1]);
-    if (path.length >= 3 && this.#resourceAt(path).write === undefined) return CODE.methodNotAllowed;
+    if (path.length >= 3 && this.#writerAt(path) === undefined) return CODE.methodNotAllowed;
     const entries = decodePayload(content.contentFormat, content.payload, { base: path, models: STANDARD_MODELS });
-    const writes = entries.map((entry) => ({ entry, write: this.#resourceAt(entry.path).write }));
+    const writes = entries.map((entry) => ({ entry, write: this.#writerAt(entry.path) }));
     if (writes.length === 0) return CODE.badRequest;
     if (writes.some(({ write }) => write === undefined)) return CODE.methodNotAllowed;
     for (const { entry, write } of writes) {
@@ -177,6 +177,12 @@ export class ObjectRequests {
   #objectAt(objectId: number, instanceId: number | undefined): DeviceObject {
     const object = this.#tree.get(objectId);
     return object !== undefined && (instanceId ?? 0) === 0 ? object : refuse(CODE.notFound);
+  }
+
+  /** A resource that can be written need not hold anything yet. */
+  #writerAt(path: Path): Resource["write"] {
+    const [objectId = -1, instanceId, resourceId = -1] = path;
+    return this.#objectAt(objectId, instanceId).resources.get(resourceId)?.write ?? this.#resourceAt(path).write;
   }
 
   #resourceAt(path: Path): Resource {
