@@ -22,7 +22,7 @@ export interface RunningServer {
  * Starts everything `airlift serve` consists of.
  *
  * @throws {UsageError} NO_TOKENS, TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE
- * @throws {EnvironmentError} PORT_IN_USE, SOCKET_BIND, DATABASE_AWAY, DATABASE_START
+ * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL
  */
 export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
   assertNoAuth(config);
