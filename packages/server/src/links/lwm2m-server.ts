@@ -74,7 +74,7 @@ export class Lwm2mServer {
   /**
    * Binds the socket, takes up the registrations and updates of the last run, then serves.
    *
-   * @throws {EnvironmentError} SOCKET_BIND, DATABASE_AWAY
+   * @throws {EnvironmentError} PORT_IN_USE and the like, as `openUdp`; DATABASE_AWAY
    */
   static async open(options: Lwm2mServerOptions): Promise<Lwm2mServer> {
     const coap = await openCoapUdp(options.udp);
@@ -197,9 +197,10 @@ export class Lwm2mServer {
     sentence: string,
   ) {
     const { endpoint, address } = device;
-    this.#options.stores.events.append({ kind, endpoint, sentence, facts: { address } }).catch((error) => {
-      if (!(error instanceof AirliftError)) throw error;
-      this.#options.log.warn({ code: error.code, endpoint, kind }, "an event could not be stored");
+    const { stores, log } = this.#options;
+    stores.events.append({ kind, endpoint, sentence, facts: { address } }).catch((error) => {
+      if (error instanceof AirliftError) log.warn({ code: error.code, endpoint, kind }, "an event could not be stored");
+      else log.error({ error, endpoint, kind }, "storing an event failed");
     });
   }
 
