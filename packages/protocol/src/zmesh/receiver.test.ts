@@ -338,6 +338,25 @@ test("§6: a forged chunk costs its block, not the image", () => {
   assert.ok(device.isInstalled);
 });
 
+test("§6: beside a manifest a forged Begin or End counts for nothing, before a restart and after it", () => {
+  const { chunkBytes, dataCount } = content;
+  // What a manifest says: it has no CRC.
+  const profile = { lengthBytes: image.length, dataCount, chunkBytes, repairScheme: content.end.repairScheme };
+  const other = pack(
+    {},
+    image.map((octet) => octet ^ 1),
+  );
+  for (const seq of [0, K + 1]) {
+    const device = new Device({ expectedContent: () => ({ ...expected, profile }), allowsUnsigned: false });
+    device.schedule();
+    device.feed({ kind: "content", seq, payload: other.payloadAt(seq) });
+    device.hear(range(0, 50));
+    device.restart();
+    device.hear(range(0, K + 1));
+    assert.ok(device.isInstalled, `SEQ ${seq}: ${device.core.state} ${device.core.result}`);
+  }
+});
+
 test("§6: a forged parity costs the parity and no word of the slot", () => {
   for (const expectedContent of [() => expected, undefined]) {
     const device = new Device(expectedContent && { expectedContent });

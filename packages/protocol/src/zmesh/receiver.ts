@@ -59,7 +59,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
       this.#store(cleared);
     }
     if (this.#lacksEnd) this.#pacer.begin(nowMs);
-    if (this.#reception && record.end) this.#reception.proof = { ...this.#reception.proof, ...record.end };
+    if (this.#reception && record.end) this.#believe(record.end.imageDigest);
   }
 
   get state(): ReceiverState {
@@ -183,7 +183,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         reception.takeData(message.chunk, message.payload);
         break;
       case "end":
-        this.#takeEnd(message.end, reception);
+        this.#takeEnd(message.end);
         break;
       case "repair":
         reception.takeParity(message.n, message.payload);
@@ -191,10 +191,15 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     }
   }
 
-  #takeEnd({ applyAtMs, imageDigest }: End, reception: Reception): void {
+  #takeEnd({ applyAtMs, imageDigest }: End): void {
     if (this.#record.end !== undefined) return;
-    reception.proof = { imageDigest, ...reception.proof };
+    this.#believe(imageDigest);
     this.#store({ ...this.#record, end: { applyAtMs, imageDigest } });
+  }
+
+  /** End's digest, unless a manifest has a better one: End proves nothing of who made it. */
+  #believe(imageDigest: Uint8Array): void {
+    if (this.#reception) this.#reception.proof = { imageDigest, ...this.#reception.proof };
   }
 
   /** What Begin left open: the rows of the parity until End, and the chunk until the first Data message in rare cases. */
