@@ -94,11 +94,16 @@ class Device {
   }
 
   #create(): Receiver {
-    const { slot: slotFlash, scratch: scratchFlash } = this;
-    const options = { crypto, random: seeded(SEED), slotFlash, scratchFlash, allowsUnsigned: true };
-    return new Receiver({ ...options, ...this.#options }, this.record, this.nowMs);
+    return new Receiver({ ...ports(this), allowsUnsigned: true, ...this.#options }, this.record, this.nowMs);
   }
 }
+
+const ports = ({ slot: slotFlash, scratch: scratchFlash }: Device) => ({
+  crypto,
+  random: seeded(SEED),
+  slotFlash,
+  scratchFlash,
+});
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 const but = (seqs: readonly number[], ...lost: number[]) => seqs.filter((seq) => !lost.includes(seq));
@@ -285,6 +290,41 @@ test("Cancel: names its schedule by time and content; what was received is forgo
   assert.deepEqual([device.core.state, device.core.result], ["idle", "cancelled"]);
   device.hear(range(51, K + 1));
   assert.equal(device.core.state, "idle");
+});
+
+test("§9: a schedule that takes the place of another is reported under its own name, with nothing received", () => {
+  const device = new Device();
+  device.schedule();
+  device.hear(range(0, 50));
+  const input = { uri: "zdm/sw/ACME-TH%2D100-1.2.4", bytes: image, key: new Uint8Array(16), iv: new Uint8Array(9) };
+  const other = new PackedContent(input, {}, crypto);
+  device.log.length = 0;
+  device.schedule(other);
+  const report = device.log.find((output) => output.kind === "status");
+  assert.ok(report?.kind === "status");
+  assert.deepEqual(
+    [report.status.name, report.status.detail, report.status.receivedCount],
+    [other.name, "scheduled", 0],
+  );
+  device.hear(everything, other);
+  assert.ok(device.isInstalled);
+});
+
+test("§8 power loss: complete but not yet verified when the power went, it is done whatever comes first afterwards", () => {
+  for (const lost of [[], [7, 8]]) {
+    const device = new Device();
+    device.schedule(content, AT_ONCE);
+    device.hear([...but(range(0, K - 1), ...lost), ...parity(1, lost.length)]);
+    const { record } = device;
+    assert.equal(record?.state, "pulling");
+    device.hear(lost.length > 0 ? [K, ...parity(3, 20)] : [K]);
+    assert.equal(device.core.state, "verified");
+    // The last record was not stored any more, the flashes were.
+    device.record = record;
+    device.core = new Receiver({ ...ports(device), allowsUnsigned: true }, record, device.nowMs);
+    device.feed({ kind: "overheard", deficit: 1 }, device.nowMs + 60_000);
+    assert.equal(device.core.state, "verified");
+  }
 });
 
 test("§1: a Begin or End that lies is not followed", () => {

@@ -124,8 +124,9 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   }
 
   #schedule(schedule: Schedule, nowMs: number): void {
-    if (schedule.updateAtMs === NEVER || !this.#tryStep("schedule", undefined, { schedule })) return;
+    if (schedule.updateAtMs === NEVER || RECEIVER[this.state].schedule === undefined) return;
     this.#reception = undefined;
+    this.#step("schedule", undefined, { schedule });
     if (schedule.updateAtMs === AT_ONCE && this.#canRequest) this.#request(nowMs);
   }
 
@@ -282,6 +283,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         break;
       case "pulling":
         if (nowMs >= this.#clock.abandonAtMs(this.#record)) this.#fail("connectionLost");
+        else if (this.#reception?.deficit === 0) this.#advance(nowMs);
         else this.#outputs.push({ kind: "interest", interest: this.#pacer.next(this.#reception, nowMs) });
         break;
       case "verified":
@@ -400,7 +402,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     const arrow = RECEIVER[this.state][event];
     if (arrow === undefined)
       throw new BugError("RECEIVER_EVENT", `no arrow for ${event}`, { state: this.state, event });
-    const name = this.#record.schedule?.name ?? change.schedule?.name;
+    const { name } = change.schedule ?? this.#record.schedule ?? {};
     const kept = event === "schedule" ? {} : this.#record;
     this.#store({ ...kept, ...change, state: arrow.to, result: arrow.extra });
     this.#answer = undefined;
