@@ -365,6 +365,20 @@ test("an image that is larger than the slot is noFlash before the first word", (
   assert.equal(device.slot.programCount, 0);
 });
 
+test("§8 power loss: a power cut between two records of a device without enough scratch flash leaves it able to start", () => {
+  const device = new Device({ scratchFlash: new SimWordFlash({ sizeBytes: 2048, pageBytes: 2048 }) });
+  device.schedule();
+  const outputs = device.feed({ kind: "content", seq: 0, payload: content.payloadAt(0) });
+  assert.deepEqual([device.core.state, device.core.result], ["idle", "noFlash"]);
+  assert.equal(outputs.filter(({ kind }) => kind === "status").length, 1);
+  for (const output of outputs) {
+    if (output.kind !== "save") continue;
+    device.record = output.record;
+    device.restart();
+    assert.deepEqual([device.core.state, device.core.result], ["idle", "noFlash"]);
+  }
+});
+
 test("§6: a forged chunk costs its block, not the image", () => {
   const device = new Device({ expectedContent: () => expected });
   device.schedule();

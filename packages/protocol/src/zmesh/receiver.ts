@@ -53,11 +53,8 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     this.#record = record;
     this.#clock = new ReceiverClock(this.#timing, nowMs);
     if (record.state === "pulling") this.#pacer.begin(nowMs);
-    if (record.profile) this.#reception = this.#openReception(record.isClearing === true ? "new" : "recovered");
-    if (record.isClearing === true) {
-      const { isClearing: _, ...cleared } = record;
-      this.#store(cleared);
-    }
+    if (record.isClearing === true) this.#prepare();
+    else if (record.profile) this.#reception = this.#openReception("recovered");
     if (this.#lacksEnd) this.#pacer.begin(nowMs);
     if (this.#reception && record.end) this.#believe(record.end.imageDigest);
   }
@@ -403,7 +400,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     if (arrow === undefined)
       throw new BugError("RECEIVER_EVENT", `no arrow for ${event}`, { state: this.state, event });
     const { name } = change.schedule ?? this.#record.schedule ?? {};
-    const kept = event === "schedule" ? {} : this.#record;
+    const kept = event === "schedule" || arrow.to === "idle" ? {} : this.#record;
     this.#store({ ...kept, ...change, state: arrow.to, result: arrow.extra });
     this.#answer = undefined;
     if (event === "silent") this.#reception?.save();
@@ -411,13 +408,10 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
       if (action === "prepare") this.#prepare();
       else if (action === "install") this.#outputs.push({ kind: "install" });
     }
+    // An action that failed has said so already.
+    if (this.state !== arrow.to) return;
     if (name) this.#report(detail ?? STATUS_OF[this.state].detail, name);
-    if (this.state === "idle") this.#forget();
-  }
-
-  #forget(): void {
-    this.#reception = undefined;
-    this.#store({ state: "idle", result: this.#record.result });
+    if (this.state === "idle") this.#reception = undefined;
   }
 
   #store(record: ReceiverRecord): void {
