@@ -80,6 +80,8 @@ test("row 11: a URI is refused where packages are only pushed", async () => {
   assert.equal(await bench.pair(), "0,9");
 });
 
+test("row 12: a secure scheme without credentials is (0,9)", { todo: "secure pulls" });
+
 test("row 13: a download that cannot be created for the URI's own fault is an invalid URI", async () => {
   await bench.start({ bind: { host: "127.0.0.1" } });
   // From a socket of this machine there is no way to a network: the system says EINVAL, and nothing is sent.
