@@ -1,11 +1,12 @@
 /** All benchmarks, one table: `npm run bench -- [--rounds 3] [--only TEXT] [--json]`. */
 import { parseArgs } from "node:util";
 import { COAP_ROWS } from "./coap.ts";
+import { DEVICE_ROWS } from "./device.ts";
 import { type BenchRow, formatTable, measureRows } from "./report.ts";
 import { SERVER_ROWS } from "./server.ts";
 
 /** Every row of the table; a new subject adds its rows here. */
-const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...SERVER_ROWS];
+const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...SERVER_ROWS, ...DEVICE_ROWS];
 
 const { values } = parseArgs({
   options: {

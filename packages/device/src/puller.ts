@@ -2,7 +2,6 @@
 
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import { pullHttp } from "@airlift/runtime/http-ranges";
 import { type CoapPullOptions, pullCoap } from "./coap-pull.ts";
 import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
 import { Pull, type PullInput, type PullOutput, type PullPolicy } from "./transfer/pull.ts";
@@ -157,6 +156,8 @@ export class Puller {
   }
 
   async #fetchHttp(active: Active, fromOffset: number, etag: Uint8Array | undefined): Promise<void> {
+    // Node's HTTP and TLS take as much memory as the rest of the agent: only who uses them has them.
+    const { pullHttp } = await import("@airlift/runtime/http-ranges");
     let at = fromOffset;
     await pullHttp({
       uri: active.uri,
