@@ -1,20 +1,23 @@
-/** All benchmarks, one table: `npm run bench -- [--rounds 3] [--only TEXT] [--json]`. */
+/** All benchmarks, one table: `npm run bench -- [--rounds 3] [--only TEXT] [--json | --markdown]`. */
 import { parseArgs } from "node:util";
 import { COAP_ROWS } from "./coap.ts";
 import { DEVICE_ROWS } from "./device.ts";
-import { type BenchRow, formatTable, measureRows } from "./report.ts";
+import { type BenchRow, formatMarkdown, formatTable, measureRows } from "./report.ts";
 import { SERVER_ROWS } from "./server.ts";
+import { TRANSPORT_ROWS } from "./transports.ts";
 
 /** Every row of the table; a new subject adds its rows here. */
-const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...SERVER_ROWS, ...DEVICE_ROWS];
+const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...TRANSPORT_ROWS, ...SERVER_ROWS, ...DEVICE_ROWS];
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     only: { type: "string", default: "" },
     json: { type: "boolean", default: false },
+    markdown: { type: "boolean", default: false },
   },
 });
 const rows = ROWS.filter(({ name, group }) => `${group} ${name}`.includes(values.only));
 const results = await measureRows(rows, Number(values.rounds));
-console.log(values.json ? JSON.stringify(results) : formatTable(results));
+const format = values.markdown ? formatMarkdown : formatTable;
+console.log(values.json ? JSON.stringify(results) : format(results));

@@ -64,6 +64,15 @@ export function formatTable(results: readonly RowResult[]): string {
     .join("\n");
 }
 
+/** The same as a Markdown table. */
+export function formatMarkdown(results: readonly RowResult[]): string {
+  const rows = results.map(({ name, figures, ratio }) => {
+    const values = Object.entries(figures).map(([figure, value]) => `${figure} ${formatNumber(value)}`);
+    return `| ${name} | ${ratio === undefined ? "" : ratio.toFixed(2)} | ${values.join("<br>")} |`;
+  });
+  return ["| row | × first of its group | figures |", "|---|---|---|", ...rows].join("\n");
+}
+
 function formatNumber(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
   return String(Number(value.toPrecision(3)));

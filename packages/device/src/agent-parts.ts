@@ -9,6 +9,7 @@ import { ObjectRequests } from "./objects/requests.ts";
 import type { ObjectTree } from "./objects/resource.ts";
 import { ObserverList } from "./observer-list.ts";
 import { PackagePushes } from "./package-pushes.ts";
+import { streamPullOptions } from "./pull-security.ts";
 import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
 import { SendReports } from "./send-reports.ts";
@@ -105,6 +106,7 @@ function createRunner(host: AgentHost, persisted: Persisted, parts: () => AgentP
 
 function createPuller({ host, runner, registrar }: { host: AgentHost; runner: UpdateRunner; registrar: Registrar }) {
   const { pullPolicy: policy, transmission, blockBytes, handlers, sameSocketDownloads, bind } = host.settings;
+  const onFailure = (what: string, error: unknown): void => host.tell({ kind: "failure", what, error });
   const listener: PullListener = {
     onOrigin: (pull, etag) => runner.feed({ kind: "pullOrigin", pull, etag }),
     onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
@@ -116,6 +118,7 @@ function createPuller({ host, runner, registrar }: { host: AgentHost; runner: Up
   return new Puller({
     listener,
     policy,
+    streams: streamPullOptions(handlers, host.settings.handlerTimeoutMs, onFailure),
     coap: {
       session: host.coap,
       sharesSession: (peer) => sameSocketDownloads && registrar.isServer(peer),
@@ -126,7 +129,7 @@ function createPuller({ host, runner, registrar }: { host: AgentHost; runner: Up
         try {
           return handlers.transmissionFor?.(uri) ?? transmission;
         } catch (error) {
-          host.tell({ kind: "failure", what: "transmissionFor", error });
+          onFailure("transmissionFor", error);
           return transmission;
         }
       },

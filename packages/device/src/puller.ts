@@ -2,7 +2,8 @@
 
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import { type CoapPullOptions, pullCoap } from "./coap-pull.ts";
+import { type CoapConnection, type CoapPullOptions, pullCoap } from "./coap-pull.ts";
+import { NoPullSecurity, type StreamPullOptions } from "./pull-security.ts";
 import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
 import { Pull, type PullInput, type PullOutput, type PullPolicy } from "./transfer/pull.ts";
 import { pullErrorOf } from "./transfer/pull-error.ts";
@@ -28,6 +29,7 @@ export interface PullListener {
 
 export interface PullerOptions {
   readonly coap: CoapPullOptions;
+  readonly streams: StreamPullOptions;
   readonly listener: PullListener;
   readonly policy?: PullPolicy | undefined;
 }
@@ -110,10 +112,14 @@ export class Puller {
         if (output.counts) this.#countRestart(active.uri);
         return listener.onChanged(active.pull);
       case "giveUp":
-        this.#restart = undefined;
-        this.stop();
-        return listener.onFailed(active.pull, output.result);
+        return this.#giveUp(active, output.result);
     }
+  }
+
+  #giveUp(active: Active, result: FailureResult) {
+    this.#restart = undefined;
+    this.stop();
+    this.#options.listener.onFailed(active.pull, result);
   }
 
   #countRestart(uri: string) {
@@ -132,7 +138,8 @@ export class Puller {
       this.#options.listener.onEnded(active.pull);
     } catch (error) {
       if (this.#active !== active || signal.aborted) return;
-      active.driven.feed({ kind: "failed", ...pullErrorOf(error, offset > 0) });
+      if (error instanceof NoPullSecurity) this.#giveUp(active, error.result);
+      else active.driven.feed({ kind: "failed", ...pullErrorOf(error, offset > 0) });
     }
   }
 
@@ -143,8 +150,9 @@ export class Puller {
       : this.#fetchCoap(active, offset, etag);
   }
 
-  #fetchCoap(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
-    return pullCoap(this.#options.coap, {
+  async #fetchCoap(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
+    const { coap, streams } = this.#options;
+    const connection: CoapConnection = {
       uri: active.uri,
       parts: active.parts,
       offset,
@@ -152,18 +160,28 @@ export class Puller {
       signal: active.abort.signal,
       onOrigin: (tag, sizeBytes) => this.#answered(active, tag, sizeBytes),
       write: (bytes, at) => this.#chunk(active, at, bytes),
-    });
+    };
+    const isStream = active.parts.scheme.endsWith("+tcp");
+    if (!isStream) return pullCoap(coap, connection);
+    const { pullCoapTcp } = await import("./stream-pull.ts");
+    return pullCoapTcp(streams, coap.blockBytes, connection);
   }
 
   async #fetchHttp(active: Active, fromOffset: number, etag: Uint8Array | undefined): Promise<void> {
-    // Node's HTTP and TLS take as much memory as the rest of the agent: only who uses them has them.
+    const { securityFor, timeoutFor } = this.#options.streams;
+    const { signal } = active.abort;
+    const security = active.parts.scheme === "https" ? await securityFor(active.uri) : undefined;
+    signal.throwIfAborted();
+    // As with streams: HTTP and TLS take as much memory as the rest of the agent, and only who uses them has them.
     const { pullHttp } = await import("@airlift/runtime/http-ranges");
     let at = fromOffset;
     await pullHttp({
       uri: active.uri,
       fromOffset,
+      idleTimeoutMs: timeoutFor(active.uri),
+      ...(security && { security }),
       ...(etag && { etag }),
-      signal: active.abort.signal,
+      signal,
       onOrigin: (origin) => {
         at = origin.offset;
         this.#answered(active, origin.etag, origin.sizeBytes);

@@ -4,6 +4,7 @@ import { lookup } from "node:dns/promises";
 import { isIP, isIPv6 } from "node:net";
 import type { Peer } from "@airlift/protocol/coap/exchange";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import { bindFailure } from "./bind-failure.ts";
 import type { DatagramChannel, DatagramReceiver } from "./datagrams.ts";
 
 export interface SocketAddress {
@@ -46,7 +47,8 @@ export async function resolveUdpPeer(host: string, port: number): Promise<UdpPee
   return udpPeer(await addressOf(host), port);
 }
 
-async function addressOf(host: string): Promise<string> {
+/** The address behind a name, or the one that was given. @throws {EnvironmentError} `HOST_UNKNOWN` */
+export async function addressOf(host: string): Promise<string> {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
   if (isIP(bare)) return bare;
   try {
@@ -59,7 +61,8 @@ async function addressOf(host: string): Promise<string> {
 /**
  * Binds a socket.
  *
- * @throws {EnvironmentError} `SOCKET_BIND` when the address or port cannot be had, `HOST_UNKNOWN`.
+ * @throws {EnvironmentError} `PORT_IN_USE`, `PORT_FORBIDDEN`, `NO_SUCH_ADDRESS`, `SOCKET_BIND` when the address or port
+ * cannot be had, `HOST_UNKNOWN`.
  */
 export async function openUdp(options: UdpOptions = {}): Promise<Udp> {
   const { connect } = options;
@@ -74,7 +77,7 @@ export async function openUdp(options: UdpOptions = {}): Promise<Udp> {
     await bind(socket, { ...options, host });
   } catch (cause) {
     socket.close();
-    throw new EnvironmentError("SOCKET_BIND", "cannot bind the UDP socket", { ...options }, { cause });
+    throw bindFailure({ protocol: "UDP", host: options.host, port: options.port ?? 0 }, cause);
   }
   return new UdpChannel(socket, connect && udpPeer(connect.address, connect.port));
 }
@@ -121,6 +124,8 @@ class UdpChannel implements Udp {
   open(receiver: DatagramReceiver<UdpPeer>): void {
     this.#receiver = receiver;
     this.#socket.on("message", (buffer, from) => {
+      // Port 0 is reserved (RFC 6335 §6): whoever forged it can have no answer, and sending one throws.
+      if (from.port === 0) return;
       // A plain array: `slice` of a Buffer is a view, that of everything else here a copy.
       const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
       receiver.onDatagram(this.#only ?? this.#peerAt(from.address, from.port), bytes);

@@ -3,14 +3,9 @@ import type { Core } from "@airlift/protocol/lib/core";
 import { Deadlines } from "@airlift/protocol/lib/deadlines";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
+import type { DriverInput, DriverOutput, UpdateOrder, UpdateSnapshot } from "./driver-messages.ts";
 import type { UpdatePolicy } from "./policy.ts";
-import {
-  type DriverInput,
-  type DriverOutput,
-  UpdateDriver,
-  type UpdateOrder,
-  type UpdateSnapshot,
-} from "./update-driver.ts";
+import { UpdateDriver } from "./update-driver.ts";
 
 export type DeliveriesInput =
   | {
@@ -32,21 +27,6 @@ export interface DeliveriesOutput {
 
 /** Updates under way at once; one more is refused. 100,000 cost some 100 MB. */
 export const DEFAULT_UPDATE_LIMIT = 100_000;
-
-/** The fresh snapshot of an update that nobody has begun. */
-export function newSnapshot(apply: boolean): UpdateSnapshot {
-  return {
-    state: "queued",
-    failure: null,
-    apply,
-    choice: null,
-    transferStarted: false,
-    transferCount: 0,
-    executeCount: 0,
-    versionBefore: null,
-    acknowledgedBytes: 0,
-  };
-}
 
 export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
   readonly #policy: UpdatePolicy;
@@ -78,10 +58,10 @@ export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
     return this.#running.get(updateId)?.driver.snapshot;
   }
 
-  /** @throws {UsageError} `UPDATE_NOT_RUNNING`, `UPDATE_STATE` when the update's state does not let the operator do this. */
+  /** @throws {UsageError} `UPDATE_FINISHED`, `UPDATE_STATE` when the update's state does not let the operator do this. */
   assertAllowed(updateId: string, command: "apply" | "cancel"): void {
     const running = this.#running.get(updateId);
-    if (!running) throw new UsageError("UPDATE_NOT_RUNNING", "the update has ended", { updateId });
+    if (!running) throw new UsageError("UPDATE_FINISHED", "the update has ended", { updateId });
     if (running.driver.allows(command)) return;
     const { state } = running.driver.snapshot;
     throw new UsageError("UPDATE_STATE", `an update that is ${state} cannot be told to ${command}`, {

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newSnapshot } from "./deliveries.ts";
-import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
-import type { DeviceReport } from "./report.ts";
+import type { PullScheme } from "./delivery-choice.ts";
 import {
   type DriverInput,
   type DriverOutput,
-  UpdateDriver,
+  newSnapshot,
   type UpdateOrder,
   type UpdateSnapshot,
-} from "./update-driver.ts";
+} from "./driver-messages.ts";
+import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
+import type { DeviceReport } from "./report.ts";
+import { UpdateDriver } from "./update-driver.ts";
 
 const ORDER: UpdateOrder = {
   updateId: "u1",
@@ -24,6 +25,8 @@ const ORDER: UpdateOrder = {
 class Bench {
   readonly driver: UpdateDriver;
   nowMs = 0;
+  /** How the device can reach us. */
+  schemes: readonly PullScheme[] = ["coap", "http"];
   outputs: DriverOutput[] = [];
 
   constructor(order: Partial<UpdateOrder> = {}, snapshot: UpdateSnapshot = newSnapshot(true)) {
@@ -55,6 +58,7 @@ class Bench {
     return this.feed({
       kind: "report",
       look: this.#newestLook,
+      schemes: this.schemes,
       report: { firmware, version, manufacturer: null, model: null, hardware: null },
     });
   }
@@ -72,6 +76,11 @@ class Bench {
   get sentence(): string {
     const said = this.outputs.find((output) => output.kind === "transition");
     return said?.kind === "transition" ? said.sentence : "";
+  }
+
+  /** The newest look gets no answer. */
+  noReport(): string[] {
+    return this.feed({ kind: "report", look: this.#newestLook, report: undefined, schemes: [] });
   }
 
   #newestLook = 0;
@@ -174,6 +183,29 @@ test("a connection that the device lost is tried again, three times in all", () 
   assert.equal(bench.driver.snapshot.failure, "connectionLost");
 });
 
+test("a transfer that gets further each time is given all its attempts anew: power cuts cost time, not the update", () => {
+  const bench = pulling();
+  for (let cut = 1; cut <= 9; cut += 1) {
+    bench.act({ kind: "progress", acknowledgedBytes: cut * 100 });
+    bench.report(0, 4);
+    assert.match(bench.sentence, /attempt 2 of 3/);
+    bench.wake();
+    bench.look();
+    bench.report(0, 4);
+    bench.act({ kind: "transferAnswered", outcome: "accepted" });
+    bench.act({ kind: "notified" });
+  }
+  assert.equal(bench.state, "transferring");
+});
+
+test("a device that fetches over HTTP alone, from where HTTP is not served, is pushed to", () => {
+  const bench = new Bench();
+  bench.act({ kind: "start", registered: true });
+  bench.schemes = ["coap"];
+  assert.deepEqual(bench.report(0, 0, "1.0.0", { protocols: [2] }), ["ready", "startTransfer"]);
+  assert.deepEqual(bench.driver.snapshot.choice, { kind: "push" });
+});
+
 test("a device that comes back in mid-download goes on by itself", () => {
   const bench = pulling();
   bench.report(1, 0);
@@ -214,6 +246,87 @@ test("lesson 2: the limit of a transfer moves with each acknowledged byte", () =
   bench.nowMs += DEFAULT_UPDATE_POLICY.stallTimeoutMs;
   bench.act({ kind: "wake" });
   assert.equal(bench.sentence, "failed: no progress for 10 min at 100 of 1000 bytes");
+});
+
+test("lesson 2: a device that asks for the same block for ever makes no progress", () => {
+  const bench = transferring();
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  for (let minute = 0; bench.state === "transferring" && minute < 60; minute += 1) {
+    bench.act({ kind: "progress", acknowledgedBytes: 512 });
+    bench.nowMs += 60_000;
+    bench.act({ kind: "wake" });
+  }
+  assert.equal(bench.sentence, "failed: no progress for 10 min at 512 of 1000 bytes");
+});
+
+test("a device that loses power in mid-download for hours is waited for, and goes on when it is back", () => {
+  const bench = pulling();
+  bench.report(1, 0);
+  while (bench.nowMs < 12 * 3_600_000) {
+    bench.wake();
+    bench.look();
+    bench.noReport();
+  }
+  assert.equal(bench.state, "transferring");
+  bench.act({ kind: "registered" });
+  bench.report(1, 0);
+  bench.act({ kind: "progress", acknowledgedBytes: 768 });
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+  assert.equal(bench.driver.snapshot.acknowledgedBytes, ORDER.totalBytes);
+});
+
+test("a device that is back but goes on with nothing has stalled", () => {
+  const bench = pulling();
+  bench.act({ kind: "unregistered" });
+  bench.nowMs += DEFAULT_UPDATE_POLICY.stallTimeoutMs;
+  assert.deepEqual(bench.act({ kind: "wake" }), []);
+  bench.act({ kind: "registered" });
+  bench.report(1, 0);
+  bench.nowMs += DEFAULT_UPDATE_POLICY.stallTimeoutMs;
+  bench.act({ kind: "wake" });
+  assert.equal(bench.driver.snapshot.failure, "timedOut");
+});
+
+test("lesson 5: 4.08 and 5.03 in answer to a transfer are tried again, not fatal", () => {
+  for (const [by, kind] of [
+    ["push", "pushEnded"],
+    ["pull", "transferAnswered"],
+  ] as const) {
+    for (const code of ["4.08", "5.03"]) {
+      const bench = transferring({ by });
+      assert.deepEqual(bench.act({ kind, outcome: "refused", code }), ["look"], `${by} ${code}`);
+      bench.report(0, 0);
+      assert.match(bench.sentence, /attempt 2 of 3/);
+    }
+  }
+});
+
+test("a push that cannot even begin is tried again, three times in all", () => {
+  const bench = transferring({ by: "push" });
+  assert.deepEqual(bench.act({ kind: "transferAnswered", outcome: "noAnswer" }), ["look"]);
+  assert.deepEqual(bench.report(0, 0), ["transferLost", "stopTransfer"]);
+});
+
+test("lesson 5: a device too busy to install is asked again at the next look, not at once and not in vain", () => {
+  const bench = pulling();
+  bench.report(2, 0);
+  assert.deepEqual(bench.act({ kind: "executeAnswered", outcome: "refused", code: "5.03" }), []);
+  assert.deepEqual(bench.wake(), ["look"]);
+  bench.look();
+  assert.deepEqual(bench.report(2, 0).at(-1), "execute");
+  assert.equal(bench.nowMs, DEFAULT_UPDATE_POLICY.pollIntervalMs);
+});
+
+test("a device that registers while it is being asked is asked anew, and its earlier answer counts no more", () => {
+  const bench = applying();
+  assert.deepEqual(bench.act({ kind: "notified" }), ["look"]);
+  const { outputs } = bench;
+  assert.deepEqual(bench.feed({ kind: "registered" }), ["appeared", "observe", "look"]);
+  bench.outputs = outputs;
+  bench.look();
+  assert.deepEqual(bench.report(0, 8), []);
+  assert.equal(bench.state, "confirming");
 });
 
 test("an update without apply holds the image until the command comes", () => {
@@ -257,7 +370,7 @@ test("no answer is asked again, ever more rarely, up to every 15 minutes", () =>
   bench.act({ kind: "start", registered: true });
   const gaps: number[] = [];
   for (let look = 1; look < 12; look += 1) {
-    bench.feed({ kind: "report", look, report: undefined });
+    bench.feed({ kind: "report", look, report: undefined, schemes: [] });
     const before = bench.nowMs;
     bench.wake();
     gaps.push((bench.nowMs - before) / 1000);

@@ -18,8 +18,11 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Conditions of SQLSTATE that say "not now" rather than "never": classes 08, 53, 57P and 58. */
-const AWAY = /^(08|53|57P|58)/;
+/**
+ * Conditions of SQLSTATE that say "not now" rather than "never": classes 08, 40 (a deadlock), 53, 57P and 58, a lock that
+ * cannot be had and a statement that took too long.
+ */
+const AWAY = /^(08|40|53|55P03|57014|57P|58)/;
 
 /**
  * @param url A connection URL; `postgresql:///name?host=/folder&user=name` for a Unix socket.
@@ -74,6 +77,9 @@ export function storableText(text: string): string {
   return text.toWellFormed().replaceAll("\0", "");
 }
 
+/** Whoever asks for what cannot be held finds nothing, and is no failure of ours. */
+const storableParameter = (value: unknown): unknown => (typeof value === "string" ? storableText(value) : value);
+
 /** JSON of `value` for a jsonb column, its texts made storable. */
 export function storableJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? storableText(part) : part));
@@ -85,7 +91,7 @@ function withOurErrors(pool: pg.Pool): PostgresPool {
       const client = await pool.connect();
       const query = async (statement: string, parameters: readonly unknown[]) => {
         try {
-          return await client.query(statement, [...parameters]);
+          return await client.query(statement, parameters.map(storableParameter));
         } catch (error) {
           throw asStoreError(error);
         }
