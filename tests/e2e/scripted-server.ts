@@ -32,6 +32,8 @@ export interface ScriptedServer {
   readonly fetchedFrom: UdpPeer[];
   /** Refuses to register anybody as long as it is true. */
   isRefusing: boolean;
+  /** Has no /dp as long as it is true. */
+  isDeafToReports: boolean;
   /** The device that registered last. */
   device(): UdpPeer;
   /** The next registration; at once when it has happened since the last call. */
@@ -79,7 +81,7 @@ export async function openScriptedServer(
       const etag = { number: OPTION.etag, value: Uint8Array.of(file.etag) };
       return { ...createResponse(CODE.content, new Uint8Array(), [etag]), body: memorySource(file.bytes) };
     }
-    if (first === "dp") {
+    if (first === "dp" && !server.isDeafToReports) {
       reports.push(decodeSend(asked).map(({ path, value }) => `${formatPath(path)} ${value}`));
       return createResponse(CODE.changed);
     }
@@ -116,6 +118,7 @@ export async function openScriptedServer(
     fetches,
     fetchedFrom,
     isRefusing: false,
+    isDeafToReports: false,
     uri: `coap://${host}:${coap.address.port}`,
     files,
     answers,

@@ -3,7 +3,7 @@ import { equalBytes } from "../lib/bytes.ts";
 import { isSuccessCode } from "./codes.ts";
 import type { ObservationEnd } from "./endpoint-types.ts";
 import type { CoapResponse, Peer } from "./exchange.ts";
-import type { ExchangeLayer, PeerWork } from "./exchange-layer.ts";
+import type { ExchangeLayer, PeerWork, Turn } from "./exchange-layer.ts";
 import { OBSERVE_MODULUS } from "./observe.ts";
 import { OPTION, uintOption } from "./options.ts";
 
@@ -24,6 +24,8 @@ interface Entry<P extends Peer, S extends PeerWork<P>> {
   messageId: number | undefined;
   /** A confirmable notification waits for its turn or for its acknowledgement. */
   isBusy: boolean;
+  /** In the queue of this peer. One that has a newer state waits anew: notifications leave in the order of their changes. */
+  turn: Turn | undefined;
   /** The newest state, not yet sent; it replaces any that was waiting. @see RFC 7641 §4.5.2 */
   next: CoapResponse | undefined;
 }
@@ -61,6 +63,7 @@ export class Observers<P extends Peer, S extends PeerWork<P>> {
       lastHeardAtMs: nowMs,
       messageId: undefined,
       isBusy: false,
+      turn: undefined,
       next: undefined,
     };
     this.#entries.set(observer, entry);
@@ -75,8 +78,9 @@ export class Observers<P extends Peer, S extends PeerWork<P>> {
     const entry = this.#entries.get(observer);
     if (entry === undefined) return;
     const mustConfirm = isConfirmable || nowMs - entry.lastHeardAtMs >= this.#layer.options.observerCheckMs;
-    if (entry.isBusy) entry.next = response;
-    else if (mustConfirm || !this.#layer.sendOnce) this.#confirm(entry, response, nowMs);
+    const waits = entry.turn !== undefined;
+    if (entry.isBusy && !waits) entry.next = response;
+    else if (mustConfirm || waits || !this.#layer.sendOnce) this.#confirm(entry, response, nowMs);
     else {
       const content = this.#content(entry, response);
       entry.messageId = this.#layer.sendOnce(entry.state, content).messageId;
@@ -108,11 +112,14 @@ export class Observers<P extends Peer, S extends PeerWork<P>> {
   #confirm(entry: Entry<P, S>, response: CoapResponse, nowMs: number): void {
     entry.isBusy = true;
     entry.next = response;
-    this.#layer.queueTurn(entry.state, { begin: (beginMs) => this.#begin(entry, beginMs) }, nowMs);
+    if (entry.turn) this.#layer.leaveQueue(entry.state, entry.turn);
+    entry.turn = { begin: (beginMs) => this.#begin(entry, beginMs) };
+    this.#layer.queueTurn(entry.state, entry.turn, nowMs);
   }
 
   #begin(entry: Entry<P, S>, nowMs: number): void {
     const response = entry.next;
+    entry.turn = undefined;
     if (response === undefined || !this.#entries.has(entry.observer)) {
       this.#layer.endTurn(entry.state, nowMs);
       return;
