@@ -1,0 +1,85 @@
+/** From a shared secret to keys (RFC 5246 §5, §6.3, §8.1; RFC 4279 §2; RFC 5489 §2; RFC 7627 §4). */
+import { concat, encodeUtf8 } from "../lib/bytes.ts";
+import type { DtlsCrypto } from "./crypto-port.ts";
+import { vector } from "./octets.ts";
+import { type CipherSuite, keyBytesOf } from "./suites.ts";
+
+export const MASTER_SECRET_BYTES = 48;
+export const VERIFY_DATA_BYTES = 12;
+
+const LABEL = {
+  master: encodeUtf8("master secret"),
+  extendedMaster: encodeUtf8("extended master secret"),
+  keys: encodeUtf8("key expansion"),
+  client: encodeUtf8("client finished"),
+  server: encodeUtf8("server finished"),
+} as const;
+
+export type Side = "client" | "server";
+
+/** P_SHA256 over label and seed, cut to `length`. @see RFC 5246 §5 */
+function expand(crypto: DtlsCrypto, secret: Uint8Array, seed: readonly Uint8Array[], length: number): Uint8Array {
+  const hmac = crypto.createHmac(secret);
+  const out = new Uint8Array(length);
+  let chain = hmac(seed);
+  for (let at = 0; at < length; ) {
+    const block = hmac([chain, ...seed]);
+    out.set(block.length > length - at ? block.subarray(0, length - at) : block, at);
+    at += block.length;
+    if (at < length) chain = hmac([chain]);
+  }
+  return out;
+}
+
+/** The pre-master secret of a pre-shared key, with that of a key exchange or zeros in front. @see RFC 4279 §2 */
+export function pskPremaster(key: Uint8Array, shared?: Uint8Array): Uint8Array {
+  return concat([vector(2, shared ?? new Uint8Array(key.length)), vector(2, key)]);
+}
+
+/** @see RFC 5246 §8.1 */
+export function masterSecret(crypto: DtlsCrypto, premaster: Uint8Array, randoms: readonly Uint8Array[]): Uint8Array {
+  return expand(crypto, premaster, [LABEL.master, ...randoms], MASTER_SECRET_BYTES);
+}
+
+/** @param sessionHash SHA-256 of all messages up to and with ClientKeyExchange. @see RFC 7627 §4 */
+export function extendedMasterSecret(crypto: DtlsCrypto, premaster: Uint8Array, sessionHash: Uint8Array): Uint8Array {
+  return expand(crypto, premaster, [LABEL.extendedMaster, sessionHash], MASTER_SECRET_BYTES);
+}
+
+/** The keys of both sides in the order of RFC 5246 §6.3: MAC keys, keys, implicit nonces; the client's first each. */
+export function keyBlock(
+  crypto: DtlsCrypto,
+  suite: CipherSuite,
+  secret: { readonly master: Uint8Array; readonly clientRandom: Uint8Array; readonly serverRandom: Uint8Array },
+): Uint8Array {
+  const { mac, key, iv } = keyBytesOf(suite);
+  const seed = [LABEL.keys, secret.serverRandom, secret.clientRandom];
+  return expand(crypto, secret.master, seed, 2 * (mac + key + iv));
+}
+
+/** Keys of one side, views of the key block. */
+export interface SideKeys {
+  readonly macKey: Uint8Array;
+  readonly key: Uint8Array;
+  readonly iv: Uint8Array;
+}
+
+/** What of a key block one side writes with. */
+export function keysOf(block: Uint8Array, suite: CipherSuite, side: Side): SideKeys {
+  const { mac, key, iv } = keyBytesOf(suite);
+  const part = (start: number, length: number): Uint8Array => {
+    const at = start + (side === "client" ? 0 : length);
+    return block.subarray(at, at + length);
+  };
+  return { macKey: part(0, mac), key: part(2 * mac, key), iv: part(2 * (mac + key), iv) };
+}
+
+/** What a Finished message of `side` proves: 12 octets. @see RFC 5246 §7.4.9 */
+export function verifyData(
+  crypto: DtlsCrypto,
+  master: Uint8Array,
+  side: Side,
+  transcript: readonly Uint8Array[],
+): Uint8Array {
+  return expand(crypto, master, [LABEL[side], crypto.sha256(transcript)], VERIFY_DATA_BYTES);
+}
