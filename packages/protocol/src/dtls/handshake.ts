@@ -260,10 +260,18 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
     const due = this.#patience.take(this.#nowMs);
     if (due === "retransmit") this.#transmit();
     else if (due === "lookUpFailed") this.#fail({ code: "LOOK_UP_FAILED", facts: {} });
-    else if (due === "noAnswer") {
-      const isUnheard = this.side === "client" && this.wire.incoming.next === 0;
-      this.#fail({ code: isUnheard ? "NO_SERVER" : "NO_ANSWER", facts: {} });
-    } else if (due) this.#fail(due);
+    else if (due === "noAnswer") this.#fail(this.#silence());
+    else if (due) this.#fail(due);
+  }
+
+  /** What it means that the peer says nothing more. */
+  #silence(): Reason {
+    const { side, wire, identity } = this;
+    if (side === "client" && wire.incoming.next === 0) return { code: "NO_SERVER", facts: {} };
+    const isProofSent = side === "client" && wire.hasChangedCipher && identity?.kind === "psk";
+    return isProofSent
+      ? { code: "NO_ANSWER_TO_PROOF", facts: { identity: identity.name } }
+      : { code: "NO_ANSWER", facts: {} };
   }
 
   #transmit(): void {

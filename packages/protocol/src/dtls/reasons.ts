@@ -47,6 +47,10 @@ export const REASONS = {
   ),
   LOOK_UP_FAILED: reason("internalError", "the credential could not be looked up"),
   NO_ANSWER: reason(undefined, "the peer stopped answering during the handshake"),
+  NO_ANSWER_TO_PROOF: reason(
+    undefined,
+    'the server does not answer the proof for PSK identity "{identity}": most likely it knows another key for it',
+  ),
   NO_SERVER: reason(undefined, "nobody answers at the server's address"),
   PEER_REFUSED: reason(undefined, "the peer refused the handshake: {alert}"),
   CROWDED_OUT: reason(undefined, "too many handshakes at once: the oldest made room"),
