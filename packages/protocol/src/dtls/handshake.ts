@@ -4,6 +4,7 @@
  * Until Finished nothing a peer says is proven. A reason to give up that anybody could have forged (a plain alert, a
  * malformed message, an unreadable record) is a suspicion: it counts only when the handshake does not go on meanwhile.
  */
+import { EMPTY } from "../lib/bytes.ts";
 import type { Core } from "../lib/core.ts";
 import { BugError, PeerError } from "../lib/errors.ts";
 import { type Alert, alertWords, decodeAlert, encodeAlert } from "./alerts.ts";
@@ -27,8 +28,8 @@ import { CONTENT_TYPE, type DtlsRecord } from "./record.ts";
 import { isFresh } from "./replay-window.ts";
 import type { CipherSuite } from "./suites.ts";
 
-/** Protected records that came before their keys, and application data before the end: so many are kept. */
-const MAX_HELD = 8;
+/** Protected records that came before their keys, and application data before the end: so many octets are kept of each. */
+const MAX_HELD_BYTES = 4_096;
 
 export interface HandshakeStart {
   readonly messageNumber: number;
@@ -113,7 +114,7 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
     const { crypto } = this.settings;
     const keys = keyBlock(crypto, suite, { master, clientRandom, serverRandom });
     const other = this.side === "client" ? "server" : "client";
-    const connectionId = this.peerConnectionId ?? new Uint8Array(0);
+    const connectionId = this.peerConnectionId ?? EMPTY;
     this.#keys = keys;
     this.wire.write = { protection: createProtection(crypto, suite, keysOf(keys, suite, this.side)), connectionId };
     this.wire.read = createProtection(crypto, suite, keysOf(keys, suite, other));
@@ -143,8 +144,8 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
       resumable: { sessionId, master, suite, hasExtendedMasterSecret, identity } satisfies Resumable,
       isResumed,
       keys: this.#keys,
-      ownConnectionId: (hasIds ? this.ownConnectionId : undefined) ?? new Uint8Array(0),
-      peerConnectionId: this.peerConnectionId ?? new Uint8Array(0),
+      ownConnectionId: (hasIds ? this.ownConnectionId : undefined) ?? EMPTY,
+      peerConnectionId: this.peerConnectionId ?? EMPTY,
       writeSequence: wire.writeSequence,
       window: wire.window,
       lastFlight: finished && { finished, answers: wire.answered, plainSequence: wire.plainSequence },
@@ -194,19 +195,25 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
   #receiveProtected(record: DtlsRecord): void {
     const { wire } = this;
     if (wire.read === undefined) {
-      if (this.#held.length < MAX_HELD) this.#held.push({ ...record, fragment: record.fragment.slice() });
+      if (
+        hasRoomFor(
+          record.fragment,
+          this.#held.map(({ fragment }) => fragment),
+        )
+      )
+        this.#held.push({ ...record, fragment: record.fragment.slice() });
       return;
     }
     if (!isFresh(wire.window, record.sequence)) return;
     const content = wire.read.open(record);
     if (content === undefined) {
-      this.#patience.suspect(this.#unreadable(), this.#nowMs);
+      if (record.type !== CONTENT_TYPE.applicationData) this.#patience.suspect(this.#unreadable(), this.#nowMs);
       return;
     }
     wire.noteRecord(record.sequence);
     if (content.type === CONTENT_TYPE.handshake) this.#takeFragments(content.bytes, PROTECTED_EPOCH);
     else if (content.type === CONTENT_TYPE.applicationData) {
-      if (this.#early.length < MAX_HELD) this.#early.push(content.bytes);
+      if (hasRoomFor(content.bytes, this.#early)) this.#early.push(content.bytes);
     } else if (content.type === CONTENT_TYPE.alert) {
       const alert = decodeAlert(content.bytes);
       if (alert && isEnd(alert)) this.#fail(refusedWith(alert), false);
@@ -294,6 +301,9 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
     this.#held = [];
   }
 }
+
+const hasRoomFor = (bytes: Uint8Array, held: readonly Uint8Array[]): boolean =>
+  held.reduce((sum, { length }) => sum + length, bytes.length) <= MAX_HELD_BYTES;
 
 const isEnd = ({ isFatal, description }: Alert): boolean => isFatal || description === 0;
 

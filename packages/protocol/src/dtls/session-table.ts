@@ -43,7 +43,7 @@ export class SessionTable<A extends DtlsAddress> {
   readonly #sessions = new Map<string, DtlsSession<A>>();
   readonly #byConnectionId = new Map<number, DtlsSession<A>>();
   readonly #byAddress = new Map<string, DtlsSession<A>>();
-  readonly #byIdentity = new Map<string, DtlsSession<A>[]>();
+  readonly #byIdentity = new Map<string, readonly DtlsSession<A>[]>();
   readonly #warm = new Set<DtlsSession<A>>();
 
   constructor(limits: SessionLimits, crypto: DtlsCrypto) {
@@ -90,18 +90,14 @@ export class SessionTable<A extends DtlsAddress> {
       ended.push({ session: old, code });
     };
     if (!session.hasConnectionId) end(this.#byAddress.get(session.address.key), "REPLACED");
-    const same = this.#byIdentity.get(identityKey(session.identity)) ?? [];
-    if (same.length >= this.#limits.sessionsPerIdentity && session.identity.kind !== "anonymous")
-      end(same[0], "REPLACED");
+    const same = this.ofIdentity(session.identity);
+    if (same.length >= this.#limits.sessionsPerIdentity) end(same[0], "REPLACED");
     if (this.#sessions.size >= this.#limits.sessions) end(this.#first, "EVICTED");
     this.#sessions.set(session.key, session);
     if (session.hasConnectionId)
       this.#byConnectionId.set(readUint(session.ownConnectionId, 0, CONNECTION_ID_BYTES), session);
     else this.#byAddress.set(session.address.key, session);
-    const identity = identityKey(session.identity);
-    const siblings = this.#byIdentity.get(identity);
-    if (siblings) siblings.push(session);
-    else this.#byIdentity.set(identity, [session]);
+    this.#setSiblings(session.identity, [...this.ofIdentity(session.identity), session]);
     return ended;
   }
 
@@ -111,15 +107,13 @@ export class SessionTable<A extends DtlsAddress> {
     this.#warm.delete(session);
     if (session.hasConnectionId) this.#byConnectionId.delete(readUint(session.ownConnectionId, 0, CONNECTION_ID_BYTES));
     else if (this.#byAddress.get(session.address.key) === session) this.#byAddress.delete(session.address.key);
-    const identity = identityKey(session.identity);
-    const others = (this.#byIdentity.get(identity) ?? []).filter((other) => other !== session);
-    if (others.length > 0) this.#byIdentity.set(identity, others);
-    else this.#byIdentity.delete(identity);
+    const others = this.ofIdentity(session.identity).filter((other) => other !== session);
+    this.#setSiblings(session.identity, others);
   }
 
-  /** Sessions of one identity, the oldest first. */
+  /** Sessions of one identity, the oldest first. Anonymous peers have nothing in common. */
   ofIdentity(identity: Pick<PeerIdentity, "kind" | "name">): readonly DtlsSession<A>[] {
-    return [...(this.#byIdentity.get(identityKey(identity)) ?? [])];
+    return this.#byIdentity.get(identityKey(identity)) ?? [];
   }
 
   /** Makes a session ready to seal and open. */
@@ -147,6 +141,11 @@ export class SessionTable<A extends DtlsAddress> {
     if (first === undefined || first.usedAtMs + this.#limits.idleMs > nowMs) return undefined;
     this.remove(first);
     return first;
+  }
+
+  #setSiblings(identity: PeerIdentity, sessions: readonly DtlsSession<A>[]): void {
+    if (identity.kind === "anonymous" || sessions.length === 0) this.#byIdentity.delete(identityKey(identity));
+    else this.#byIdentity.set(identityKey(identity), sessions);
   }
 
   get #first(): DtlsSession<A> | undefined {

@@ -1,6 +1,6 @@
 /** One established session: small while idle, 100,000 of them are ordinary. */
 
-import { concat } from "../lib/bytes.ts";
+import { concat, EMPTY } from "../lib/bytes.ts";
 import type { DtlsCrypto } from "./crypto-port.ts";
 import type { HandshakeOutcome, LastFlight, PeerIdentity, Resumable } from "./handshake-types.ts";
 import { keysOf, type Side } from "./key-schedule.ts";
@@ -72,8 +72,8 @@ export class DtlsSession<A extends DtlsAddress> implements DtlsPeer<A> {
     this.resumable = outcome.resumable;
     this.isResumed = outcome.isResumed;
     this.keys = outcome.keys;
-    this.ownConnectionId = outcome.ownConnectionId;
-    this.peerConnectionId = outcome.peerConnectionId;
+    this.ownConnectionId = compact(outcome.ownConnectionId);
+    this.peerConnectionId = compact(outcome.peerConnectionId);
     this.writeSequence = outcome.writeSequence;
     this.window = outcome.window;
     this.lastFlight = outcome.lastFlight;
@@ -145,3 +145,6 @@ export class DtlsSession<A extends DtlsAddress> implements DtlsPeer<A> {
     return sealed && concat([change, sealed]);
   }
 }
+
+/** Octets of their own and nothing beside them: a view keeps the whole datagram that it was cut from. */
+const compact = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? EMPTY : bytes.slice());
