@@ -124,6 +124,12 @@ export class DtlsWorld {
     }
   }
 
+  /** Lets time pass until `untilMs`, whether anything happens or not. */
+  wait(untilMs: number): void {
+    this.run(untilMs);
+    this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
   #nextNode(): WorldNode | undefined {
     const at = ({ core }: WorldNode): number => core.wakeAtMs ?? Number.POSITIVE_INFINITY;
     return this.#nodes.toSorted((a, b) => at(a) - at(b))[0];

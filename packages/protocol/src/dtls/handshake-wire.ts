@@ -118,11 +118,16 @@ export class HandshakeWire {
     accept(this.window, sequence);
   }
 
+  #roomFor(isProtected: boolean): number {
+    const extra = RECORD_HEADER_BYTES + HANDSHAKE_HEADER_BYTES + (isProtected ? PROTECTION_BYTES : 0);
+    return Math.max(1, this.#datagramBytes - extra);
+  }
+
   #records({ isProtected, message }: FlightPart): Uint8Array[] {
     if (message === undefined) return [this.record(CONTENT_TYPE.changeCipherSpec, Uint8Array.of(1), false)];
     const { type, number, body } = message;
-    const room =
-      this.#datagramBytes - RECORD_HEADER_BYTES - HANDSHAKE_HEADER_BYTES - (isProtected ? PROTECTION_BYTES : 0);
+    // A hello goes in one piece, or no server could answer it without keeping the pieces.
+    const room = type === HANDSHAKE_TYPE.clientHello ? body.length : this.#roomFor(isProtected);
     const records: Uint8Array[] = [];
     for (let offset = 0; offset === 0 || offset < body.length; offset += room) {
       const bytes = body.subarray(offset, offset + room);
