@@ -6,8 +6,8 @@ import { suiteByName } from "@airlift/protocol/dtls/suites";
 import { CoapNode } from "@airlift/runtime/coap-node";
 import type { DtlsEvent } from "@airlift/runtime/dtls";
 import { openDtlsClient } from "@airlift/runtime/dtls-client";
+import { Gateway } from "../e2e/gateway.ts";
 import { Folder, freePort, HOST, IDENTITY, KEY, KEY_HEX, ourServer, Program } from "./dtls-peers.ts";
-import { Gateway } from "./gateway.ts";
 import { compileJava, skipWithoutJava } from "./java-peers.ts";
 
 const skip = skipWithoutJava();

@@ -1,7 +1,8 @@
 /** A gateway as mobile networks have them: it may forget a mapping at any time, and the device gets another port. */
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { HOST } from "./dtls-peers.ts";
+
+const HOST = "127.0.0.1";
 
 export class Gateway {
   readonly #inside = createSocket("udp4");
