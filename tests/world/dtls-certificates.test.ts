@@ -108,6 +108,16 @@ test("RFC 6347 §4.2.3: messages that do not fit into a datagram go in pieces, i
   }
 });
 
+test("RFC 6347 §4.1.1.1: a link that loses large datagrams gets smaller ones after two tries", () => {
+  const server = new WorldNode("server", { server: SERVER, utcMs: () => NOW });
+  const client = new WorldNode("client", { utcMs: () => NOW });
+  const world = new DtlsWorld([server, client]);
+  world.tamper = ({ datagram }) => (datagram.length > 600 ? undefined : datagram);
+  world.feed(client, { kind: "connect", address: server.address, credentials: CLIENT });
+  world.run(100_000);
+  assert.equal(server.opened.length, 1, server.sentences.join());
+});
+
 const FAILURES: readonly (Case & {
   readonly what: string;
   readonly at: "server" | "client";

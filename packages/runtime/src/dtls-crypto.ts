@@ -8,7 +8,7 @@ import {
   createPublicKey,
   createSecretKey,
   type KeyObject,
-  randomBytes,
+  randomFillSync,
   sign,
   timingSafeEqual,
   verify,
@@ -31,7 +31,7 @@ const CURVE = "prime256v1";
 
 /** The port of `@airlift/protocol/dtls`. */
 export const dtlsCrypto: DtlsCrypto = {
-  randomBytes: (length) => plain(randomBytes(length)),
+  randomBytes: randomOctets,
   sha256: (parts) => {
     const hash = createHash("sha256");
     for (const part of parts) hash.update(part);
@@ -55,6 +55,23 @@ export function dtlsSigningKey(key: KeyObject): SigningKey | undefined {
 /** A view without the pool's manners: `slice` of a Buffer is a view, that of everything else here a copy. */
 function plain(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
+
+/** Asking the system's generator once for many small numbers costs a twentieth. What was handed out is wiped here. */
+const pool = Buffer.alloc(4_096);
+let poolAt = pool.length;
+
+function randomOctets(length: number): Uint8Array {
+  const octets = new Uint8Array(length);
+  if (length > 64) return randomFillSync(octets);
+  if (poolAt + length > pool.length) {
+    randomFillSync(pool);
+    poolAt = 0;
+  }
+  octets.set(pool.subarray(poolAt, poolAt + length));
+  pool.fill(0, poolAt, poolAt + length);
+  poolAt += length;
+  return octets;
 }
 
 function hmacUnder(key: KeyObject): Hmac {

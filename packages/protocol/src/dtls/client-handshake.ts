@@ -46,6 +46,20 @@ export class ClientHandshake extends Handshake {
   #serverPoint: Uint8Array | undefined;
   #isAskedForCertificate = false;
   #finished: Uint8Array | undefined;
+  readonly #perform: Readonly<Record<ClientAction, () => void>> = {
+    sendHello: () => this.#sendHello(),
+    noteCookie: () => this.#noteCookie(),
+    checkCertificate: () => this.#checkCertificate(),
+    readHint: () => void decodePskHint(this.#body(), false),
+    readShare: () => this.#readShare(),
+    checkShare: () => this.#checkShare(),
+    noteRequest: () => this.#noteRequest(),
+    answer: () => this.#answer(),
+    resumeKeys: () => this.#resumeKeys(),
+    checkFinished: () => this.checkFinished(this.#message as HandshakeMessage, this.wire.transcript.slice(0, -1)),
+    answerFinished: () => this.#answerFinished(),
+    open: () => this.finish(this.#server?.sessionId ?? EMPTY, this.#isResumed(), this.#finished),
+  };
 
   constructor(settings: HandshakeSettings, credentials: ClientCredentials, start: ClientStart) {
     super("client", settings, { ...start, messageNumber: 0, recordSequence: 0 });
@@ -71,7 +85,7 @@ export class ClientHandshake extends Handshake {
     const arrow = event && CLIENT_HANDSHAKE[this.#state][event];
     if (arrow === undefined) throw new HandshakeRefusal("MESSAGE_UNEXPECTED", { message: this.#message?.type });
     this.#state = arrow.to;
-    for (const action of arrow.actions) this.#perform(action);
+    for (const action of arrow.actions) this.#perform[action]();
   }
 
   #eventOf({ type, body }: HandshakeMessage): ClientEvent | undefined {
@@ -121,28 +135,13 @@ export class ClientHandshake extends Handshake {
     return suite.keyExchange === "ecdhePsk" ? "helloForPskShare" : "helloForCertificate";
   }
 
-  #perform(action: ClientAction): void {
-    const perform: Readonly<Record<ClientAction, () => void>> = {
-      sendHello: () => this.#sendHello(),
-      noteCookie: () => this.#noteCookie(),
-      checkCertificate: () => this.#checkCertificate(),
-      readHint: () => void decodePskHint(this.#body(), false),
-      readShare: () => {
-        this.#serverPoint = decodePskHint(this.#body(), true);
-      },
-      checkShare: () => this.#checkShare(),
-      noteRequest: () => {
-        this.#isAskedForCertificate = true;
-        if (!decodeCertificateRequest(this.#body())) throw new HandshakeRefusal("CERTIFICATE_KIND");
-      },
-      answer: () => this.#answer(),
-      resumeKeys: () => this.#resumeKeys(),
-      checkFinished: () => this.checkFinished(this.#message as HandshakeMessage, this.wire.transcript.slice(0, -1)),
-      answerFinished: () => this.#answerFinished(),
-      open: () =>
-        this.finish(this.#server?.sessionId ?? EMPTY, this.#state === "open" && this.#isResumed(), this.#finished),
-    };
-    perform[action]();
+  #readShare(): void {
+    this.#serverPoint = decodePskHint(this.#body(), true);
+  }
+
+  #noteRequest(): void {
+    this.#isAskedForCertificate = true;
+    if (!decodeCertificateRequest(this.#body())) throw new HandshakeRefusal("CERTIFICATE_KIND");
   }
 
   #isResumed(): boolean {
@@ -223,7 +222,6 @@ export class ClientHandshake extends Handshake {
       const signature = key.sign(concat(this.wire.transcript));
       this.wire.say(HANDSHAKE_TYPE.certificateVerify, encodeSignature(signature));
     }
-    this.#finished = undefined;
     this.sayFinished();
     this.sendFlight();
   }

@@ -1,5 +1,6 @@
 /** What goes into a handshake and what comes out of it, whichever side it is. */
 import type { DtlsCrypto } from "./crypto-port.ts";
+import type { Protection } from "./protection.ts";
 import type { Reason } from "./reasons.ts";
 import { DEFAULT_REASSEMBLY, type ReassemblyLimits } from "./reassembly.ts";
 import type { DtlsRecord } from "./record.ts";
@@ -55,6 +56,8 @@ export interface HandshakeOutcome {
   readonly resumable: Resumable;
   readonly isResumed: boolean;
   readonly keys: Uint8Array;
+  /** Made from `keys`, ready to use; absent when they have to be made. */
+  readonly protections: Protections | undefined;
   /** What the peer puts into its records; empty = nothing. */
   readonly ownConnectionId: Uint8Array;
   /** What we put into ours. */
@@ -66,6 +69,12 @@ export interface HandshakeOutcome {
   readonly lastFlight: LastFlight | undefined;
   /** Application data that overtook the end of the handshake. */
   readonly early: readonly Uint8Array[];
+}
+
+/** Both directions of a session. */
+export interface Protections {
+  readonly write: Protection;
+  readonly read: Protection;
 }
 
 export interface LastFlight {

@@ -13,6 +13,9 @@ import { Reassembly, type ReassemblyLimits } from "./reassembly.ts";
 import { CONTENT_TYPE, encodePlainRecord, RECORD_HEADER_BYTES } from "./record.ts";
 import { accept, createReplayWindow } from "./replay-window.ts";
 
+/** What every link carries: 548 octets of UDP (RFC 791's 576), less some for tunnels. */
+const SMALL_DATAGRAM_BYTES = 508;
+
 /** What a Connection ID, the explicit nonce and the longest tag add to a record. */
 const PROTECTION_BYTES = 72;
 
@@ -41,7 +44,7 @@ export class HandshakeWire {
   writeSequence = 0;
   /** The peer's last message before our flight: when it comes again, our flight was lost. */
   answered = -1;
-  readonly #datagramBytes: number;
+  #datagramBytes: number;
   #flight: FlightPart[] = [];
   #nextNumber: number;
 
@@ -83,6 +86,11 @@ export class HandshakeWire {
       this.#flight.flatMap((part) => this.#records(part)),
       this.#datagramBytes,
     );
+  }
+
+  /** From now on in pieces that pass everywhere. */
+  makeSmall(): void {
+    this.#datagramBytes = Math.min(this.#datagramBytes, SMALL_DATAGRAM_BYTES);
   }
 
   /** One record with anything else in it. */

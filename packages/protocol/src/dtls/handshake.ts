@@ -8,6 +8,7 @@ import { EMPTY } from "../lib/bytes.ts";
 import type { Core } from "../lib/core.ts";
 import { BugError, PeerError } from "../lib/errors.ts";
 import { type Alert, alertWords, decodeAlert, encodeAlert } from "./alerts.ts";
+import type { Hmac } from "./crypto-port.ts";
 import { encodeHandshake, HANDSHAKE_TYPE, type HandshakeMessage } from "./handshake-message.ts";
 import type {
   Found,
@@ -31,6 +32,9 @@ import type { CipherSuite } from "./suites.ts";
 /** Protected records that came before their keys, and application data before the end: so many octets are kept of each. */
 const MAX_HELD_BYTES = 4_096;
 
+/** A flight that stays unanswered so often may be too large for a link on the way. @see RFC 6347 §4.1.1.1 */
+const LARGE_TRIES = 2;
+
 export interface HandshakeStart {
   readonly messageNumber: number;
   readonly recordSequence: number;
@@ -52,6 +56,7 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
   protected clientRandom: Uint8Array | undefined;
   protected serverRandom: Uint8Array | undefined;
   #keys: Uint8Array | undefined;
+  #masterHmac: Hmac | undefined;
   #held: DtlsRecord[] = [];
   readonly #early: Uint8Array[] = [];
   #outputs: HandshakeOutput[] = [];
@@ -112,7 +117,8 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
     if (!suite || !master || !clientRandom || !serverRandom)
       throw new BugError("DTLS_ORDER", "keys before their secret");
     const { crypto } = this.settings;
-    const keys = keyBlock(crypto, suite, { master, clientRandom, serverRandom });
+    this.#masterHmac = crypto.createHmac(master);
+    const keys = keyBlock(this.#masterHmac, suite, { clientRandom, serverRandom });
     const other = this.side === "client" ? "server" : "client";
     const connectionId = this.peerConnectionId ?? EMPTY;
     this.#keys = keys;
@@ -123,14 +129,14 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
   /** ChangeCipherSpec and Finished at the end of the present flight; Finished as one fragment. */
   protected sayFinished(): Uint8Array {
     this.wire.sayChangeCipherSpec();
-    const proof = verifyData(this.settings.crypto, this.master as Uint8Array, this.side, this.wire.transcript);
+    const proof = this.#proofOf(this.side, this.wire.transcript);
     return this.wire.say(HANDSHAKE_TYPE.finished, proof);
   }
 
   /** @param transcript Up to the Finished message that is checked. */
   protected checkFinished(message: HandshakeMessage, transcript: readonly Uint8Array[]): void {
     const other = this.side === "client" ? "server" : "client";
-    const expected = verifyData(this.settings.crypto, this.master as Uint8Array, other, transcript);
+    const expected = this.#proofOf(other, transcript);
     if (message.body.length !== expected.length || !this.settings.crypto.equalSecrets(message.body, expected))
       throw new HandshakeRefusal("FINISHED_WRONG");
   }
@@ -144,6 +150,7 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
       resumable: { sessionId, master, suite, hasExtendedMasterSecret, identity } satisfies Resumable,
       isResumed,
       keys: this.#keys,
+      protections: wire.write && wire.read && { write: wire.write.protection, read: wire.read },
       ownConnectionId: (hasIds ? this.ownConnectionId : undefined) ?? EMPTY,
       peerConnectionId: this.peerConnectionId ?? EMPTY,
       writeSequence: wire.writeSequence,
@@ -153,6 +160,11 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
     };
     this.#end();
     this.#outputs.push({ kind: "opened", outcome });
+  }
+
+  #proofOf(side: Side, transcript: readonly Uint8Array[]): Uint8Array {
+    if (this.#masterHmac === undefined) throw new BugError("DTLS_ORDER", "Finished before its keys");
+    return verifyData(this.#masterHmac, side, this.settings.crypto.sha256(transcript));
   }
 
   #take(input: HandshakeInput): void {
@@ -265,8 +277,10 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
 
   #wake(): void {
     const due = this.#patience.take(this.#nowMs);
-    if (due === "retransmit") this.#transmit();
-    else if (due === "lookUpFailed") this.#fail({ code: "LOOK_UP_FAILED", facts: {} });
+    if (due === "retransmit") {
+      if (this.#patience.retransmissionCount >= LARGE_TRIES) this.wire.makeSmall();
+      this.#transmit();
+    } else if (due === "lookUpFailed") this.#fail({ code: "LOOK_UP_FAILED", facts: {} });
     else if (due === "noAnswer") this.#fail(this.#silence());
     else if (due) this.#fail(due);
   }

@@ -30,10 +30,10 @@ test("RFC 5246 §8.1, §6.3, §7.4.9 and RFC 7627 §4: each secret with its labe
   assert.equal(toHex(masterSecret(dtlsCrypto, secret, randoms)), prf(secret, "master secret", concat(randoms), 48));
   const extended = extendedMasterSecret(dtlsCrypto, secret, fill(32, 9));
   assert.equal(toHex(extended), prf(secret, "extended master secret", fill(32, 9), 48));
-  const block = keyBlock(dtlsCrypto, ccm, { master: secret, clientRandom, serverRandom });
+  const block = keyBlock(dtlsCrypto.createHmac(secret), ccm, { clientRandom, serverRandom });
   assert.equal(toHex(block), prf(secret, "key expansion", concat([serverRandom, clientRandom]), 40));
   const transcript = [fill(10, 4), fill(20, 5)];
-  const proof = verifyData(dtlsCrypto, secret, "server", transcript);
+  const proof = verifyData(dtlsCrypto.createHmac(secret), "server", dtlsCrypto.sha256(transcript));
   assert.equal(toHex(proof), prf(secret, "server finished", dtlsCrypto.sha256(transcript), 12));
 });
 

@@ -1,6 +1,6 @@
 /** From a shared secret to keys (RFC 5246 §5, §6.3, §8.1; RFC 4279 §2; RFC 5489 §2; RFC 7627 §4). */
 import { concat, encodeUtf8 } from "../lib/bytes.ts";
-import type { DtlsCrypto } from "./crypto-port.ts";
+import type { DtlsCrypto, Hmac } from "./crypto-port.ts";
 import { vector } from "./octets.ts";
 import { type CipherSuite, keyBytesOf } from "./suites.ts";
 
@@ -18,8 +18,7 @@ const LABEL = {
 export type Side = "client" | "server";
 
 /** P_SHA256 over label and seed, cut to `length`. @see RFC 5246 §5 */
-function expand(crypto: DtlsCrypto, secret: Uint8Array, seed: readonly Uint8Array[], length: number): Uint8Array {
-  const hmac = crypto.createHmac(secret);
+function expand(hmac: Hmac, seed: readonly Uint8Array[], length: number): Uint8Array {
   const out = new Uint8Array(length);
   let chain = hmac(seed);
   for (let at = 0; at < length; ) {
@@ -38,23 +37,27 @@ export function pskPremaster(key: Uint8Array, shared?: Uint8Array): Uint8Array {
 
 /** @see RFC 5246 §8.1 */
 export function masterSecret(crypto: DtlsCrypto, premaster: Uint8Array, randoms: readonly Uint8Array[]): Uint8Array {
-  return expand(crypto, premaster, [LABEL.master, ...randoms], MASTER_SECRET_BYTES);
+  return expand(crypto.createHmac(premaster), [LABEL.master, ...randoms], MASTER_SECRET_BYTES);
 }
 
 /** @param sessionHash SHA-256 of all messages up to and with ClientKeyExchange. @see RFC 7627 §4 */
 export function extendedMasterSecret(crypto: DtlsCrypto, premaster: Uint8Array, sessionHash: Uint8Array): Uint8Array {
-  return expand(crypto, premaster, [LABEL.extendedMaster, sessionHash], MASTER_SECRET_BYTES);
+  return expand(crypto.createHmac(premaster), [LABEL.extendedMaster, sessionHash], MASTER_SECRET_BYTES);
 }
 
-/** The keys of both sides in the order of RFC 5246 §6.3: MAC keys, keys, implicit nonces; the client's first each. */
+/**
+ * The keys of both sides in the order of RFC 5246 §6.3: MAC keys, keys, implicit nonces; the client's first each.
+ *
+ * @param master HMAC under the master secret.
+ */
 export function keyBlock(
-  crypto: DtlsCrypto,
+  master: Hmac,
   suite: CipherSuite,
-  secret: { readonly master: Uint8Array; readonly clientRandom: Uint8Array; readonly serverRandom: Uint8Array },
+  randoms: { readonly clientRandom: Uint8Array; readonly serverRandom: Uint8Array },
 ): Uint8Array {
   const { mac, key, iv } = keyBytesOf(suite);
-  const seed = [LABEL.keys, secret.serverRandom, secret.clientRandom];
-  return expand(crypto, secret.master, seed, 2 * (mac + key + iv));
+  const seed = [LABEL.keys, randoms.serverRandom, randoms.clientRandom];
+  return expand(master, seed, 2 * (mac + key + iv));
 }
 
 /** Keys of one side, views of the key block. */
@@ -74,12 +77,13 @@ export function keysOf(block: Uint8Array, suite: CipherSuite, side: Side): SideK
   return { macKey: part(0, mac), key: part(2 * mac, key), iv: part(2 * (mac + key), iv) };
 }
 
-/** What a Finished message of `side` proves: 12 octets. @see RFC 5246 §7.4.9 */
-export function verifyData(
-  crypto: DtlsCrypto,
-  master: Uint8Array,
-  side: Side,
-  transcript: readonly Uint8Array[],
-): Uint8Array {
-  return expand(crypto, master, [LABEL[side], crypto.sha256(transcript)], VERIFY_DATA_BYTES);
+/**
+ * What a Finished message of `side` proves: 12 octets.
+ *
+ * @param master HMAC under the master secret.
+ * @param transcriptHash SHA-256 of all messages before it.
+ * @see RFC 5246 §7.4.9
+ */
+export function verifyData(master: Hmac, side: Side, transcriptHash: Uint8Array): Uint8Array {
+  return expand(master, [LABEL[side], transcriptHash], VERIFY_DATA_BYTES);
 }

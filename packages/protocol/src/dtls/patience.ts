@@ -22,6 +22,11 @@ export class Patience {
     return this.#dueAtMs;
   }
 
+  /** How often the present flight was sent again. */
+  get retransmissionCount(): number {
+    return this.#retransmissionCount;
+  }
+
   /** Whether somebody is looking a credential up. */
   get isAsking(): boolean {
     return this.#isAsking;

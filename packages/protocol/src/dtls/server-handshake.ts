@@ -43,6 +43,20 @@ export class ServerHandshake extends Handshake {
   #clientPoint: Uint8Array | undefined;
   #sessionHash: Uint8Array = EMPTY;
   #finished: Uint8Array | undefined;
+  readonly #perform: Readonly<Record<ServerAction, () => void>> = {
+    answerHello: () => this.#answerHello(),
+    answerResumption: () => this.#answerResumption(),
+    askForRawKey: () => this.#askForRawKey(),
+    checkChain: () => this.#checkChain(),
+    noteRawKey: () => this.#noteRawKey(),
+    askForPsk: () => this.#askForPsk(),
+    agreeWithPsk: () => this.#agreeWithPsk(),
+    agreeOnShare: () => this.#agreeOnShare(),
+    checkProof: () => this.#checkProof(),
+    checkFinished: () => this.checkFinished(this.#current(), this.wire.transcript.slice(0, -1)),
+    answerFinished: () => this.#answerFinished(),
+    open: () => this.finish(this.#sessionId(), this.#choice?.resumable !== undefined, this.#finished),
+  };
 
   constructor(settings: HandshakeSettings, credentials: ServerCredentials, start: ServerStart) {
     super("server", settings, start);
@@ -72,7 +86,7 @@ export class ServerHandshake extends Handshake {
     const arrow = event && SERVER_HANDSHAKE[this.#state][event];
     if (arrow === undefined) throw new HandshakeRefusal("MESSAGE_UNEXPECTED", { message: this.#message?.type });
     this.#state = arrow.to;
-    for (const action of arrow.actions) this.#perform(action);
+    for (const action of arrow.actions) this.#perform[action]();
   }
 
   #eventOf({ type, body }: HandshakeMessage): ServerEvent | undefined {
@@ -106,24 +120,6 @@ export class ServerHandshake extends Handshake {
     if (choice.clientKind) return "helloForCertificates";
     this.identity = { kind: "anonymous", name: "" };
     return "helloForAnonymous";
-  }
-
-  #perform(action: ServerAction): void {
-    const perform: Readonly<Record<ServerAction, () => void>> = {
-      answerHello: () => this.#answerHello(),
-      answerResumption: () => this.#answerResumption(),
-      askForRawKey: () => this.#askForRawKey(),
-      checkChain: () => this.#checkChain(),
-      noteRawKey: () => this.#noteRawKey(),
-      askForPsk: () => this.#askForPsk(),
-      agreeWithPsk: () => this.#agreeWithPsk(),
-      agreeOnShare: () => this.#agreeOnShare(),
-      checkProof: () => this.#checkProof(),
-      checkFinished: () => this.checkFinished(this.#current(), this.wire.transcript.slice(0, -1)),
-      answerFinished: () => this.#answerFinished(),
-      open: () => this.finish(this.#sessionId(), this.#choice?.resumable !== undefined, this.#finished),
-    };
-    perform[action]();
   }
 
   #current(): HandshakeMessage {

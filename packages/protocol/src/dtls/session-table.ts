@@ -98,6 +98,7 @@ export class SessionTable<A extends DtlsAddress> {
       this.#byConnectionId.set(readUint(session.ownConnectionId, 0, CONNECTION_ID_BYTES), session);
     else this.#byAddress.set(session.address.key, session);
     this.#setSiblings(session.identity, [...this.ofIdentity(session.identity), session]);
+    if (session.isWarm) this.#keepWarm(session);
     return ended;
   }
 
@@ -120,6 +121,10 @@ export class SessionTable<A extends DtlsAddress> {
   warm(session: DtlsSession<A>): void {
     if (session.isWarm) return;
     session.warm(this.#crypto);
+    this.#keepWarm(session);
+  }
+
+  #keepWarm(session: DtlsSession<A>): void {
     this.#warm.add(session);
     if (this.#warm.size <= this.#limits.warmSessions) return;
     const [oldest] = this.#warm;

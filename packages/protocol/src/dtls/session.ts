@@ -2,9 +2,9 @@
 
 import { concat, EMPTY } from "../lib/bytes.ts";
 import type { DtlsCrypto } from "./crypto-port.ts";
-import type { HandshakeOutcome, LastFlight, PeerIdentity, Resumable } from "./handshake-types.ts";
+import type { HandshakeOutcome, LastFlight, PeerIdentity, Protections, Resumable } from "./handshake-types.ts";
 import { keysOf, type Side } from "./key-schedule.ts";
-import { type Content, createProtection, PROTECTED_EPOCH, type Protection } from "./protection.ts";
+import { type Content, createProtection, PROTECTED_EPOCH } from "./protection.ts";
 import type { DtlsRecord } from "./record.ts";
 import { CONTENT_TYPE, encodePlainRecord } from "./record.ts";
 import { accept, isFresh, type ReplayWindow } from "./replay-window.ts";
@@ -41,11 +41,6 @@ export interface SessionParts<A extends DtlsAddress> {
   readonly outcome: Omit<HandshakeOutcome, "early">;
 }
 
-interface Directions {
-  readonly write: Protection;
-  readonly read: Protection;
-}
-
 /** Sequence numbers have 48 bits; none is used twice. */
 const LAST_SEQUENCE = 2 ** 48 - 1;
 
@@ -62,7 +57,7 @@ export class DtlsSession<A extends DtlsAddress> implements DtlsPeer<A> {
   usedAtMs: number;
   writeSequence: number;
   lastFlight: LastFlight | undefined;
-  #directions: Directions | undefined;
+  #protections: Protections | undefined;
 
   constructor({ key, side, address, usedAtMs, outcome }: SessionParts<A>) {
     this.key = key;
@@ -77,6 +72,7 @@ export class DtlsSession<A extends DtlsAddress> implements DtlsPeer<A> {
     this.writeSequence = outcome.writeSequence;
     this.window = outcome.window;
     this.lastFlight = outcome.lastFlight;
+    this.#protections = outcome.protections;
   }
 
   get identity(): PeerIdentity {
@@ -97,15 +93,15 @@ export class DtlsSession<A extends DtlsAddress> implements DtlsPeer<A> {
 
   /** Whether the ciphers are at hand; without them a session takes a fraction of the memory. */
   get isWarm(): boolean {
-    return this.#directions !== undefined;
+    return this.#protections !== undefined;
   }
 
   /** Makes the ciphers, if they are not there. */
   warm(crypto: DtlsCrypto): void {
-    if (this.#directions) return;
+    if (this.#protections) return;
     const { suite } = this.resumable;
     const other = this.side === "client" ? "server" : "client";
-    this.#directions = {
+    this.#protections = {
       write: createProtection(crypto, suite, keysOf(this.keys, suite, this.side)),
       read: createProtection(crypto, suite, keysOf(this.keys, suite, other)),
     };
@@ -113,7 +109,7 @@ export class DtlsSession<A extends DtlsAddress> implements DtlsPeer<A> {
 
   /** Lets go of the ciphers; they can be made again. */
   cool(): void {
-    this.#directions = undefined;
+    this.#protections = undefined;
   }
 
   /** One record; `undefined` when the sequence numbers are used up. Warm sessions only. */
@@ -121,7 +117,7 @@ export class DtlsSession<A extends DtlsAddress> implements DtlsPeer<A> {
     if (this.writeSequence >= LAST_SEQUENCE) return undefined;
     const sequence = this.writeSequence;
     this.writeSequence += 1;
-    return this.#directions?.write.seal({ type, bytes }, sequence, this.peerConnectionId);
+    return this.#protections?.write.seal({ type, bytes }, sequence, this.peerConnectionId);
   }
 
   /**
@@ -131,7 +127,7 @@ export class DtlsSession<A extends DtlsAddress> implements DtlsPeer<A> {
    */
   open(record: DtlsRecord): { readonly content: Content; readonly isNewest: boolean } | undefined {
     if (record.epoch !== PROTECTED_EPOCH || !isFresh(this.window, record.sequence)) return undefined;
-    const content = this.#directions?.read.open(record);
+    const content = this.#protections?.read.open(record);
     return content && { content, isNewest: accept(this.window, record.sequence) };
   }
 
