@@ -182,6 +182,19 @@ test("RFC 6347 §4.2.4: Finished is repeated for a client that did not get it, u
   assert.equal(server.session.lastFlight, undefined);
 });
 
+test("RFC 6347 §4.2.4: a flight that comes again is answered again at once, before any timer of ours", () => {
+  const { world, server, client } = pskPair({ server: { timing: { ...DEFAULT_TIMING, retransmitMs: 200 } } });
+  let isLost = false;
+  world.tamper = ({ datagram }) => {
+    if (isLost || !isPlainHandshake(datagram, 16)) return datagram;
+    isLost = true;
+    return undefined;
+  };
+  connect(world, client, server);
+  world.run(DEFAULT_TIMING.retransmitMs / 2);
+  assert.deepEqual([isLost, client.opened.length], [true, 1]);
+});
+
 test("RFC 6347 §4.1: data that overtakes Finished waits for it", () => {
   const { world, server, client } = pskPair();
   let held: Flight | undefined;

@@ -216,7 +216,8 @@ test("a restart keeps every session: both directions go on, old records are repl
   after.run(6_000);
   assert.deepEqual(client.received.slice(-1), ["answer"]);
   const numberOf = (datagram: Uint8Array): number => Buffer.from(datagram).readUIntBE(5, 6);
-  assert.ok(numberOf((after.flights.at(-1) as Flight).datagram) > numberOf(fromBefore));
+  // Also when some records went out after the snapshot was taken.
+  assert.ok(numberOf((after.flights.at(-1) as Flight).datagram) > numberOf(fromBefore) + 10_000);
 });
 
 test("a snapshot that is none is a mistake of the caller, and nothing of it is repeated", () => {
