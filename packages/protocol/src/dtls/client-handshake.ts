@@ -6,7 +6,8 @@ import { CLIENT_HANDSHAKE, type ClientAction, type ClientEvent, type ClientState
 import { type ClientCredentials, helloOffer, offeredSuites } from "./client-offer.ts";
 import type { KeyShare, VerifyingKey } from "./crypto-port.ts";
 import { CERTIFICATE_TYPE, type CertificateKind } from "./extensions.ts";
-import { Handshake, type HandshakeStart } from "./handshake.ts";
+import { Handshake } from "./handshake.ts";
+import type { HandshakeStart } from "./handshake-agreement.ts";
 import { HANDSHAKE_TYPE, type HandshakeMessage } from "./handshake-message.ts";
 import type { HandshakeSettings, Resumable } from "./handshake-types.ts";
 import { decodeHelloVerify, decodeServerHello, encodeClientHello, RANDOM_BYTES, type ServerHello } from "./hello.ts";
@@ -22,7 +23,7 @@ import {
   encodeSignature,
   type PeerCertificate,
 } from "./key-exchange-messages.ts";
-import { extendedMasterSecret, masterSecret, pskPremaster } from "./key-schedule.ts";
+import { pskPremaster } from "./key-schedule.ts";
 import { HandshakeRefusal } from "./reasons.ts";
 import { VERSION_1_2 } from "./record.ts";
 
@@ -217,7 +218,8 @@ export class ClientHandshake extends Handshake {
     this.wire.say(HANDSHAKE_TYPE.clientKeyExchange, exchange);
     if (isPsk) this.identity = { kind: "psk", name: psk?.identity ?? "" };
     const shared = share && this.#agree(share);
-    this.#derive(isPsk ? pskPremaster(psk?.key ?? EMPTY, shared) : (shared as Uint8Array));
+    const premaster = isPsk ? pskPremaster(psk?.key ?? EMPTY, shared) : (shared as Uint8Array);
+    this.agreeOn(premaster, this.settings.crypto.sha256(this.wire.transcript));
     if (this.#isAskedForCertificate && key) {
       const signature = key.sign(concat(this.wire.transcript));
       this.wire.say(HANDSHAKE_TYPE.certificateVerify, encodeSignature(signature));
@@ -237,15 +239,6 @@ export class ClientHandshake extends Handshake {
     if (shared === undefined)
       throw new HandshakeRefusal("PARAMETER_ILLEGAL", { what: "a point that is not on the curve" });
     return shared;
-  }
-
-  #derive(premaster: Uint8Array): void {
-    const { crypto } = this.settings;
-    const randoms = [this.clientRandom as Uint8Array, this.serverRandom as Uint8Array];
-    this.master = this.hasExtendedMasterSecret
-      ? extendedMasterSecret(crypto, premaster, crypto.sha256(this.wire.transcript))
-      : masterSecret(crypto, premaster, randoms);
-    this.deriveKeys();
   }
 
   #resumeKeys(): void {

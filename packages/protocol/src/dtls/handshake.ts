@@ -4,73 +4,34 @@
  * Until Finished nothing a peer says is proven. A reason to give up that anybody could have forged (a plain alert, a
  * malformed message, an unreadable record) is a suspicion: it counts only when the handshake does not go on meanwhile.
  */
-import { EMPTY } from "../lib/bytes.ts";
 import type { Core } from "../lib/core.ts";
-import { BugError, PeerError } from "../lib/errors.ts";
+import { PeerError } from "../lib/errors.ts";
 import { type Alert, alertWords, decodeAlert, encodeAlert } from "./alerts.ts";
-import type { Hmac } from "./crypto-port.ts";
+import { HandshakeAgreement, type HandshakeStart } from "./handshake-agreement.ts";
 import { encodeHandshake, HANDSHAKE_TYPE, type HandshakeMessage } from "./handshake-message.ts";
-import type {
-  Found,
-  HandshakeInput,
-  HandshakeOutcome,
-  HandshakeOutput,
-  HandshakeSettings,
-  PeerIdentity,
-  Resumable,
-  Wanted,
-} from "./handshake-types.ts";
-import { HandshakeWire } from "./handshake-wire.ts";
-import { keyBlock, keysOf, type Side, verifyData } from "./key-schedule.ts";
+import type { Found, HandshakeInput, HandshakeOutput, HandshakeSettings, Wanted } from "./handshake-types.ts";
+import { HeldBack } from "./held-back.ts";
+import type { Side } from "./key-schedule.ts";
 import { Patience } from "./patience.ts";
-import { createProtection, PROTECTED_EPOCH } from "./protection.ts";
+import { PROTECTED_EPOCH } from "./protection.ts";
 import { HandshakeRefusal, REASONS, type Reason } from "./reasons.ts";
 import { CONTENT_TYPE, type DtlsRecord } from "./record.ts";
 import { isFresh } from "./replay-window.ts";
-import type { CipherSuite } from "./suites.ts";
-
-/** Protected records that came before their keys, and application data before the end: so many octets are kept of each. */
-const MAX_HELD_BYTES = 4_096;
 
 /** A flight that stays unanswered so often may be too large for a link on the way. @see RFC 6347 §4.1.1.1 */
 const LARGE_TRIES = 2;
 
-export interface HandshakeStart {
-  readonly messageNumber: number;
-  readonly recordSequence: number;
-  /** What the peer is to put into its records; `undefined` = no Connection IDs at all. */
-  readonly ownConnectionId: Uint8Array | undefined;
-}
-
-export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput> {
-  readonly ownConnectionId: Uint8Array | undefined;
-  protected readonly settings: HandshakeSettings;
-  protected readonly wire: HandshakeWire;
-  protected readonly side: Side;
-  protected suite: CipherSuite | undefined;
-  protected master: Uint8Array | undefined;
-  protected identity: PeerIdentity | undefined;
-  protected hasExtendedMasterSecret = false;
-  /** What goes into our records once they are protected; `undefined` = Connection IDs were not negotiated. */
-  protected peerConnectionId: Uint8Array | undefined;
-  protected clientRandom: Uint8Array | undefined;
-  protected serverRandom: Uint8Array | undefined;
-  #keys: Uint8Array | undefined;
-  #masterHmac: Hmac | undefined;
-  #held: DtlsRecord[] = [];
-  readonly #early: Uint8Array[] = [];
+export abstract class Handshake extends HandshakeAgreement implements Core<HandshakeInput, HandshakeOutput> {
+  readonly #held = new HeldBack<DtlsRecord>(({ fragment }) => fragment.length);
+  readonly #early = new HeldBack<Uint8Array>(({ length }) => length);
   #outputs: HandshakeOutput[] = [];
   readonly #patience: Patience;
   #isOver = false;
   #nowMs = 0;
 
   constructor(side: Side, settings: HandshakeSettings, start: HandshakeStart) {
-    this.side = side;
-    this.settings = settings;
-    this.ownConnectionId = start.ownConnectionId;
+    super(side, settings, start);
     this.#patience = new Patience(settings.timing);
-    const { datagramBytes, reassembly } = settings;
-    this.wire = new HandshakeWire({ ...start, datagramBytes, reassembly });
   }
 
   get wakeAtMs(): number | undefined {
@@ -111,60 +72,11 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
     this.#transmit();
   }
 
-  /** Both directions' keys from now on; what was held for them is read after the present message. */
-  protected deriveKeys(): void {
-    const { suite, master, clientRandom, serverRandom } = this;
-    if (!suite || !master || !clientRandom || !serverRandom)
-      throw new BugError("DTLS_ORDER", "keys before their secret");
-    const { crypto } = this.settings;
-    this.#masterHmac = crypto.createHmac(master);
-    const keys = keyBlock(this.#masterHmac, suite, { clientRandom, serverRandom });
-    const other = this.side === "client" ? "server" : "client";
-    const connectionId = this.peerConnectionId ?? EMPTY;
-    this.#keys = keys;
-    this.wire.write = { protection: createProtection(crypto, suite, keysOf(keys, suite, this.side)), connectionId };
-    this.wire.read = createProtection(crypto, suite, keysOf(keys, suite, other));
-  }
-
-  /** ChangeCipherSpec and Finished at the end of the present flight; Finished as one fragment. */
-  protected sayFinished(): Uint8Array {
-    this.wire.sayChangeCipherSpec();
-    const proof = this.#proofOf(this.side, this.wire.transcript);
-    return this.wire.say(HANDSHAKE_TYPE.finished, proof);
-  }
-
-  /** @param transcript Up to the Finished message that is checked. */
-  protected checkFinished(message: HandshakeMessage, transcript: readonly Uint8Array[]): void {
-    const other = this.side === "client" ? "server" : "client";
-    const expected = this.#proofOf(other, transcript);
-    if (message.body.length !== expected.length || !this.settings.crypto.equalSecrets(message.body, expected))
-      throw new HandshakeRefusal("FINISHED_WRONG");
-  }
-
   /** The end. @param finished Our Finished, when we had the last word. */
   protected finish(sessionId: Uint8Array, isResumed: boolean, finished: Uint8Array | undefined): void {
-    const { wire, suite, master, identity, hasExtendedMasterSecret } = this;
-    if (!suite || !master || !identity || !this.#keys) throw new BugError("DTLS_ORDER", "opened before the end");
-    const hasIds = this.peerConnectionId !== undefined;
-    const outcome: HandshakeOutcome = {
-      resumable: { sessionId, master, suite, hasExtendedMasterSecret, identity } satisfies Resumable,
-      isResumed,
-      keys: this.#keys,
-      protections: wire.write && wire.read && { write: wire.write.protection, read: wire.read },
-      ownConnectionId: (hasIds ? this.ownConnectionId : undefined) ?? EMPTY,
-      peerConnectionId: this.peerConnectionId ?? EMPTY,
-      writeSequence: wire.writeSequence,
-      window: wire.window,
-      lastFlight: finished && { finished, answers: wire.answered, plainSequence: wire.plainSequence },
-      early: this.#early,
-    };
+    const outcome = { ...this.outcomeOf(sessionId, isResumed, finished), early: this.#early.takeAll() };
     this.#end();
     this.#outputs.push({ kind: "opened", outcome });
-  }
-
-  #proofOf(side: Side, transcript: readonly Uint8Array[]): Uint8Array {
-    if (this.#masterHmac === undefined) throw new BugError("DTLS_ORDER", "Finished before its keys");
-    return verifyData(this.#masterHmac, side, this.settings.crypto.sha256(transcript));
   }
 
   #take(input: HandshakeInput): void {
@@ -207,13 +119,7 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
   #receiveProtected(record: DtlsRecord): void {
     const { wire } = this;
     if (wire.read === undefined) {
-      if (
-        hasRoomFor(
-          record.fragment,
-          this.#held.map(({ fragment }) => fragment),
-        )
-      )
-        this.#held.push({ ...record, fragment: record.fragment.slice() });
+      this.#held.add({ ...record, fragment: record.fragment.slice() });
       return;
     }
     if (!isFresh(wire.window, record.sequence)) return;
@@ -224,9 +130,8 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
     }
     wire.noteRecord(record.sequence);
     if (content.type === CONTENT_TYPE.handshake) this.#takeFragments(content.bytes, PROTECTED_EPOCH);
-    else if (content.type === CONTENT_TYPE.applicationData) {
-      if (hasRoomFor(content.bytes, this.#early)) this.#early.push(content.bytes);
-    } else if (content.type === CONTENT_TYPE.alert) {
+    else if (content.type === CONTENT_TYPE.applicationData) this.#early.add(content.bytes);
+    else if (content.type === CONTENT_TYPE.alert) {
       const alert = decodeAlert(content.bytes);
       if (alert && isEnd(alert)) this.#fail(refusedWith(alert), false);
     }
@@ -269,10 +174,8 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
   }
 
   #readHeld(): void {
-    if (this.wire.read === undefined || this.#held.length === 0) return;
-    const held = this.#held;
-    this.#held = [];
-    for (const record of held) if (!this.#isOver) this.#receiveProtected(record);
+    if (this.wire.read === undefined) return;
+    for (const record of this.#held.takeAll()) if (!this.#isOver) this.#receiveProtected(record);
   }
 
   #wake(): void {
@@ -312,12 +215,9 @@ export abstract class Handshake implements Core<HandshakeInput, HandshakeOutput>
   #end(): void {
     this.#isOver = true;
     this.#patience.end();
-    this.#held = [];
+    this.#held.takeAll();
   }
 }
-
-const hasRoomFor = (bytes: Uint8Array, held: readonly Uint8Array[]): boolean =>
-  held.reduce((sum, { length }) => sum + length, bytes.length) <= MAX_HELD_BYTES;
 
 const isEnd = ({ isFatal, description }: Alert): boolean => isFatal || description === 0;
 

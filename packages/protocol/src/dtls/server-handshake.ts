@@ -3,7 +3,8 @@ import { concat, decodeUtf8, EMPTY, toHex } from "../lib/bytes.ts";
 import { BugError } from "../lib/errors.ts";
 import { checkChain } from "./certificate-check.ts";
 import type { KeyShare, SigningKey, VerifyingKey } from "./crypto-port.ts";
-import { Handshake, type HandshakeStart } from "./handshake.ts";
+import { Handshake } from "./handshake.ts";
+import type { HandshakeStart } from "./handshake-agreement.ts";
 import { HANDSHAKE_TYPE, type HandshakeMessage } from "./handshake-message.ts";
 import type { Found, HandshakeSettings, Resumable } from "./handshake-types.ts";
 import { type ClientHello, decodeClientHello, encodeServerHello, RANDOM_BYTES } from "./hello.ts";
@@ -18,7 +19,7 @@ import {
   encodeSignedShare,
   type PeerCertificate,
 } from "./key-exchange-messages.ts";
-import { extendedMasterSecret, masterSecret, pskPremaster } from "./key-schedule.ts";
+import { pskPremaster } from "./key-schedule.ts";
 import { HandshakeRefusal } from "./reasons.ts";
 import { chooseForClient, helloAnswer, type ServerChoice, type ServerCredentials } from "./server-choice.ts";
 import { SERVER_HANDSHAKE, type ServerAction, type ServerEvent, type ServerState } from "./server-machine.ts";
@@ -227,13 +228,13 @@ export class ServerHandshake extends Handshake {
     const found = this.#found;
     if (found?.kind !== "psk" || found.key === undefined)
       throw new HandshakeRefusal("PSK_IDENTITY_UNKNOWN", { identity: this.identity?.name });
-    this.#derive(pskPremaster(found.key, this.#clientPoint && this.#agree(this.#clientPoint)));
+    this.agreeOn(pskPremaster(found.key, this.#clientPoint && this.#agree(this.#clientPoint)), this.#sessionHash);
   }
 
   #agreeOnShare(): void {
     const { point = EMPTY } = decodeClientKeyExchange(this.#current().body, { identity: false, point: true });
     this.#noteSessionHash();
-    this.#derive(this.#agree(point));
+    this.agreeOn(this.#agree(point), this.#sessionHash);
   }
 
   #agree(point: Uint8Array): Uint8Array {
@@ -245,15 +246,6 @@ export class ServerHandshake extends Handshake {
 
   #noteSessionHash(): void {
     this.#sessionHash = this.settings.crypto.sha256(this.wire.transcript);
-  }
-
-  #derive(premaster: Uint8Array): void {
-    const { crypto } = this.settings;
-    const randoms = [this.clientRandom as Uint8Array, this.serverRandom as Uint8Array];
-    this.master = this.hasExtendedMasterSecret
-      ? extendedMasterSecret(crypto, premaster, this.#sessionHash)
-      : masterSecret(crypto, premaster, randoms);
-    this.deriveKeys();
   }
 
   #checkProof(): void {
