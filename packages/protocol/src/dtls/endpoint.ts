@@ -142,7 +142,10 @@ export class DtlsEndpoint<A extends DtlsAddress> implements Core<DtlsInput<A>, D
   #receivePlain(address: A, record: DtlsRecord, nowMs: number): void {
     const handshake = this.#handshakes.find(address.key);
     const knock = this.#door?.read(record);
-    if (knock && !(handshake && belongsTo(handshake, knock))) this.#open(address, record, knock, nowMs);
+    // While we are the client of that address, it is not one of ours: what says so is forged or confused.
+    const isForDoor =
+      knock && !(handshake && (handshake.core instanceof ClientHandshake || belongsTo(handshake, knock)));
+    if (isForDoor) this.#open(address, record, knock, nowMs);
     else if (handshake) this.#feed(handshake, { kind: "record", record }, nowMs);
     else this.#droppedRecordCount += 1;
   }
