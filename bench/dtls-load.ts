@@ -126,7 +126,8 @@ for (const client of clients) {
   await client.open();
   client.begin();
 }
-await wait(1_000);
+// Until then a server that compiles while it runs has compiled what is used most.
+await wait(3_000);
 process.send?.("warm");
 count = 0;
 failedCount = 0;

@@ -13,7 +13,7 @@ export interface DtlsCrypto {
   randomBytes(length: number): Uint8Array;
   /** SHA-256 over all parts, one after the other: 32 octets. */
   sha256(parts: readonly Uint8Array[]): Uint8Array;
-  /** HMAC-SHA-256 under `key`, which is kept in the form that is fastest. */
+  /** HMAC-SHA-256 under `key`, which is kept. */
   createHmac(key: Uint8Array): Hmac;
   /** @param key 16 octets. */
   createAead(algorithm: AeadAlgorithm, key: Uint8Array): Aead;

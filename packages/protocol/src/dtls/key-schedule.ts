@@ -6,6 +6,7 @@ import { type CipherSuite, keyBytesOf } from "./suites.ts";
 
 export const MASTER_SECRET_BYTES = 48;
 export const VERIFY_DATA_BYTES = 12;
+const HASH_BYTES = 32;
 
 const LABEL = {
   master: encodeUtf8("master secret"),
@@ -21,11 +22,10 @@ export type Side = "client" | "server";
 function expand(hmac: Hmac, seed: readonly Uint8Array[], length: number): Uint8Array {
   const out = new Uint8Array(length);
   let chain = hmac(seed);
-  for (let at = 0; at < length; ) {
+  for (let at = 0; at < length; at += HASH_BYTES) {
     const block = hmac([chain, ...seed]);
-    out.set(block.length > length - at ? block.subarray(0, length - at) : block, at);
-    at += block.length;
-    if (at < length) chain = hmac([chain]);
+    out.set(length - at < HASH_BYTES ? block.subarray(0, length - at) : block, at);
+    if (at + HASH_BYTES < length) chain = hmac([chain]);
   }
   return out;
 }
