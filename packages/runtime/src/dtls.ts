@@ -74,6 +74,9 @@ function parseSnapshot(text: string): DtlsSnapshot<UdpPeer> {
   throw new UsageError("DTLS_SNAPSHOT", "these are no exported sessions");
 }
 
+/** One for all: devices come and go all the time, and why one went is in the event. */
+const SESSION_ENDED = new EnvironmentError("DTLS_CLOSED", "the session has ended");
+
 class DtlsServerChannel implements DtlsServer {
   readonly address: SocketAddress;
   readonly #udp: Udp;
@@ -105,7 +108,7 @@ class DtlsServerChannel implements DtlsServer {
 
   send(peer: DtlsPeer, bytes: Uint8Array, isWatched: boolean): void {
     if (peer instanceof DtlsSession && this.#core.has(peer)) this.#driven.feed({ kind: "send", session: peer, bytes });
-    else if (isWatched) queueMicrotask(() => this.#unreachable(peer, "the session has ended"));
+    else if (isWatched) queueMicrotask(() => this.#unreachable(peer));
   }
 
   revoke(identity: Pick<PeerIdentity, "kind" | "name">): void {
@@ -141,7 +144,7 @@ class DtlsServerChannel implements DtlsServer {
         break;
       case "closed":
         this.#options.onEvent?.({ kind: "closed", peer: output.session, ...told(output.reason) });
-        this.#unreachable(output.session, explain(output.reason));
+        this.#unreachable(output.session);
         break;
       case "failed":
         this.#options.onEvent?.({ kind: "refused", address: output.address, ...told(output.reason) });
@@ -156,8 +159,8 @@ class DtlsServerChannel implements DtlsServer {
     else this.#driven.feed({ kind: "found", handshake, found });
   }
 
-  #unreachable(peer: DtlsPeer, why: string): void {
-    this.#receiver?.onUnreachable(peer, new EnvironmentError("DTLS_CLOSED", why));
+  #unreachable(peer: DtlsPeer): void {
+    this.#receiver?.onUnreachable(peer, SESSION_ENDED);
   }
 }
 
