@@ -3,6 +3,7 @@ import { DEFAULT_TRANSMISSION, type TransmissionParameters } from "@airlift/prot
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
+import type { ComponentTable } from "./component-ports.ts";
 import type { DeviceIdentity } from "./objects/device-object.ts";
 import type { DeliveryMethods } from "./objects/firmware-object.ts";
 import type { UpdateHandlers, UpdateStore } from "./ports.ts";
@@ -29,11 +30,16 @@ export interface UpdateAgentOptions {
   readonly endpoint: string;
   /** `coap://host[:port]`; the host may be a name. */
   readonly server: string;
-  /** What installs an image: slots that have booted, or handlers of your own. One of the two. */
+  /**
+   * What installs an image: slots that have booted, or handlers of your own. One of the two; with `components` or
+   * `software` it may be none, and the device has no object 5 then.
+   */
   readonly slots?: SlotSet;
   readonly handlers?: UpdateHandlers;
   /** Where the update's state outlives a restart; slots bring their own. Without one a restart begins in Idle. */
   readonly store?: UpdateStore;
+  /** The device's components, each updated by itself or with others (object 33629). */
+  readonly components?: ComponentTable;
   readonly identity: DeviceIdentity;
   /** Seconds; default `DEFAULT_AGENT_LIFETIME_S`. */
   readonly lifetimeS?: number;
@@ -63,14 +69,25 @@ export interface UpdateAgentOptions {
   readonly onEvent?: (event: AgentEvent) => void;
 }
 
+/** `component` is there when the event is about one of several (object 33629). */
 export type AgentEvent =
   | { readonly kind: "registered"; readonly location: readonly string[] }
   | { readonly kind: "registrationFailed"; readonly reason: string; readonly retryAfterMs: number }
-  | { readonly kind: "state"; readonly state: FirmwareState; readonly result: UpdateResult }
+  | {
+      readonly kind: "state";
+      readonly state: FirmwareState;
+      readonly result: UpdateResult;
+      readonly component?: number;
+    }
   /** So much of the package is stored; `sizeBytes` of a pull whose server says it. */
-  | { readonly kind: "progress"; readonly storedBytes: number; readonly sizeBytes: number | undefined }
+  | {
+      readonly kind: "progress";
+      readonly storedBytes: number;
+      readonly sizeBytes: number | undefined;
+      readonly component?: number;
+    }
   | { readonly kind: "pullPaused"; readonly reason: PullFailure; readonly retryAfterMs: number }
-  | { readonly kind: "failure"; readonly what: string; readonly error: unknown }
+  | { readonly kind: "failure"; readonly what: string; readonly error: unknown; readonly component?: number }
   | { readonly kind: "restarting" };
 
 /** What the agent can fetch a Package URI with. */
@@ -79,6 +96,8 @@ export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https"];
 /** The options with everything decided. */
 export interface AgentSettings extends UpdateAgentOptions {
   readonly handlers: UpdateHandlers;
+  /** Whether there is an object 5 at all. */
+  readonly hasFirmware: boolean;
   readonly address: PackageUri;
   readonly lifetimeS: number;
   readonly lwm2mVersion: Lwm2mVersion;
@@ -93,7 +112,7 @@ export function settle(options: UpdateAgentOptions): AgentSettings {
   const { slots, lifetimeS = DEFAULT_AGENT_LIFETIME_S, lwm2mVersion = "1.1", methods = "both" } = options;
   const { pullSchemes = PULL_SCHEMES } = options;
   const address = parsePackageUri(options.server);
-  const handlers = slots?.handlers ?? options.handlers;
+  const handlers = slots?.handlers ?? options.handlers ?? NO_FIRMWARE;
   const store = slots?.store ?? options.store;
   const mistakes = [
     ...(address?.scheme === "coap" && address.pathAndQuery === "/"
@@ -108,15 +127,51 @@ export function settle(options: UpdateAgentOptions): AgentSettings {
     ...(pullSchemes.every((scheme) => PULL_SCHEMES.includes(scheme))
       ? []
       : [`pull schemes: ${PULL_SCHEMES.join(", ")}`]),
-    ...((slots === undefined) !== (options.handlers === undefined) ? [] : ["slots or handlers: exactly one of them"]),
+    ...mistakesOfInstallers(options),
   ];
-  if (mistakes.length > 0 || address === undefined || handlers === undefined) {
+  if (mistakes.length > 0 || address === undefined) {
     throw new UsageError("AGENT_OPTIONS", mistakes.join("; "), { mistakes });
   }
   const transmission = options.transmission ?? DEFAULT_TRANSMISSION;
   const { trialTimeoutMs = DEFAULT_TRIAL_TIMEOUT_MS } = options;
-  const decided = { handlers, address, lifetimeS, lwm2mVersion, methods, pullSchemes, transmission, trialTimeoutMs };
+  const hasFirmware = handlers !== NO_FIRMWARE;
+  const decided = {
+    handlers,
+    hasFirmware,
+    address,
+    lifetimeS,
+    lwm2mVersion,
+    methods,
+    pullSchemes,
+    transmission,
+    trialTimeoutMs,
+  };
   return { ...options, ...(store && { store }), ...decided };
+}
+
+/** Stand where a device has no object 5: nothing ever calls them. */
+const NO_FIRMWARE: UpdateHandlers = {
+  openStream: () => undefined,
+  write: () => undefined,
+  finish: () => undefined,
+  reset: () => undefined,
+  performUpgrade: () => "pending",
+};
+
+const LARGEST_INSTANCE = 65_534;
+
+function mistakesOfInstallers({ slots, handlers, components = {} }: UpdateAgentOptions): string[] {
+  const instances = Object.keys(components).map(Number);
+  const isKnown = (instance: number): boolean => instances.includes(instance);
+  const links = Object.values(components).flatMap(({ linked = [], conflicting = [] }) => [...linked, ...conflicting]);
+  return [
+    ...(slots && handlers ? ["slots or handlers: not both"] : []),
+    ...(slots || handlers || instances.length > 0 ? [] : ["slots, handlers or components: one of them"]),
+    ...(instances.every((one) => Number.isInteger(one) && one >= 0 && one <= LARGEST_INSTANCE)
+      ? []
+      : ["components: their numbers are 0 … 65534"]),
+    ...(links.every(isKnown) ? [] : ["components: linked to one that is not there"]),
+  ];
 }
 
 function isBlockSize(bytes: number): boolean {

@@ -19,10 +19,13 @@ import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import type { UdpPeer } from "@airlift/runtime/udp";
 import { createAgentObjects } from "./agent-objects.ts";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
+import { type AgentUnits, loadUnits, type UnitPorts } from "./agent-units.ts";
+import type { Component } from "./component-ports.ts";
 import { ObjectRequests } from "./objects/requests.ts";
 import type { ObjectTree } from "./objects/resource.ts";
 import { ObserverList } from "./observer-list.ts";
 import { PackagePushes } from "./package-pushes.ts";
+import { type PullClient, PullDesk } from "./pull-desk.ts";
 import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
 import { Trial } from "./trial.ts";
@@ -52,6 +55,8 @@ export interface UpdateAgent {
   readonly state: FirmwareState;
   readonly result: UpdateResult;
   readonly isRegistered: boolean;
+  /** A component of a started agent. @throws {UsageError} NO_COMPONENT */
+  component(instance: number): Component;
 }
 
 /** @throws {UsageError} AGENT_OPTIONS, with `facts.mistakes`. */
@@ -63,11 +68,13 @@ export function createUpdateAgent(options: UpdateAgentOptions): UpdateAgent {
 interface Running {
   readonly coap: CoapUdp;
   readonly runner: UpdateRunner;
-  readonly puller: Puller;
+  readonly pulls: PullClient;
   readonly registrar: Registrar;
   readonly requests: ObjectRequests;
   readonly observers: ObserverList;
-  readonly pushes: PackagePushes;
+  readonly units: AgentUnits;
+  /** The doors for packages. */
+  readonly pushes: readonly PackagePushes[];
 }
 
 class Agent implements UpdateAgent {
@@ -99,8 +106,9 @@ class Agent implements UpdateAgent {
     this.#isStarted = true;
     const { store, bind, loss, transmission, blockBytes } = this.#settings;
     const persisted = store ? fromStore(await store.load()) : FACTORY;
+    const createUnits = await loadUnits(this.#settings);
     const coap = await openCoapUdp({ ...bind, loss, endpoint: { transmission } });
-    const running = this.#compose(coap, persisted);
+    const running = this.#compose(coap, persisted, createUnits);
     this.#running = running;
     if (persisted.state === "updating") this.#beginTrial();
     coap.serve((request, peer, offer) => this.#serve(running, request, peer, offer), {
@@ -109,6 +117,7 @@ class Agent implements UpdateAgent {
       onError: (error) => this.#tell({ kind: "failure", what: "request", error }),
     });
     running.runner.feed({ kind: "start" });
+    for (const unit of running.units.all) unit.start();
     running.registrar.open();
   }
 
@@ -118,8 +127,9 @@ class Agent implements UpdateAgent {
     this.#trial?.stop();
     clearTimeout(this.#restarting);
     if (running === undefined) return;
-    running.puller.stop();
+    running.pulls.stop();
     running.runner.stop();
+    for (const unit of running.units.all) unit.stop();
     running.observers.stop();
     await running.registrar.close(saysGoodbye);
     await running.coap.close();
@@ -133,16 +143,30 @@ class Agent implements UpdateAgent {
     this.#running?.runner.feed({ kind: "accept" });
   }
 
+  component(instance: number): Component {
+    if (this.#running === undefined)
+      throw new UsageError("AGENT_NOT_RUNNING", "the agent has not started, or is closed");
+    return this.#running.units.components.component(instance);
+  }
+
   // ---- composition ----
 
-  #compose(coap: CoapUdp, persisted: Persisted): Running {
+  #compose(coap: CoapUdp, persisted: Persisted, createUnits: (ports: UnitPorts) => AgentUnits): Running {
     const settings = this.#settings;
     const runner = this.#createRunner(persisted, () => running);
+    const desk = new PullDesk((listener) => this.#createPuller(coap, listener));
+    const units = createUnits({
+      desk,
+      onChanged: (paths) => running.observers.changed(paths),
+      onRestarting: () => this.#restart(),
+      tell: (event) => this.#tell(event),
+    });
     const pushes = new PackagePushes(runner, settings.methods !== "pull");
     const { tree, defaults } = createAgentObjects({
       settings,
       runner,
       pushes,
+      others: units.all.flatMap((unit) => unit.objects()),
       lifetimeS: () => running.registrar.lifetimeS,
       refresh: (seconds) => running.registrar.refresh(seconds),
       restart: () => this.#restart(),
@@ -151,9 +175,10 @@ class Agent implements UpdateAgent {
     const running: Running = {
       coap,
       runner,
-      pushes,
+      units,
+      pushes: [...(settings.hasFirmware ? [pushes] : []), ...units.all.flatMap((unit) => unit.pushes)],
       requests,
-      puller: this.#createPuller(coap, runner),
+      pulls: desk.client(this.#pullListener(runner)),
       observers: new ObserverList({ requests, defaults }),
       registrar: this.#createRegistrar(coap, tree),
     };
@@ -168,9 +193,9 @@ class Agent implements UpdateAgent {
       store,
       utcMs: Date.now,
       upgradeDelayMs,
-      onStartPull: (start) => running().puller.start(start),
-      onPullNext: (pull) => running().puller.next(pull, runner.storedBytes),
-      onStopPull: () => running().puller.stop(),
+      onStartPull: (start) => running().pulls.start(start),
+      onPullNext: (pull) => running().pulls.next(pull, runner.storedBytes),
+      onStopPull: () => running().pulls.stop(),
       onChanged: (resources) => this.#changed(running(), resources),
       onProgress: (storedBytes) => {
         const sizeBytes = runner.facts.pulled ? this.#pullSizeBytes : undefined;
@@ -182,9 +207,13 @@ class Agent implements UpdateAgent {
     return runner;
   }
 
-  #createPuller(client: CoapUdp, runner: UpdateRunner): Puller {
+  #createPuller(client: CoapUdp, listener: PullListener): Puller {
     const { pullPolicy: policy, transmission, blockBytes } = this.#settings;
-    const listener: PullListener = {
+    return new Puller({ client, listener, policy, transmission, blockBytes });
+  }
+
+  #pullListener(runner: UpdateRunner): PullListener {
+    return {
       onOrigin: (pull, etag, sizeBytes) => {
         this.#pullSizeBytes = sizeBytes;
         runner.feed({ kind: "pullOrigin", pull, etag });
@@ -195,13 +224,16 @@ class Agent implements UpdateAgent {
       onFailed: (pull, result) => runner.feed({ kind: "pullFailed", pull, result }),
       onPause: (_pull, reason, retryAfterMs) => this.#tell({ kind: "pullPaused", reason, retryAfterMs }),
     };
-    return new Puller({ client, listener, policy, transmission, blockBytes });
   }
 
   #createRegistrar(coap: CoapUdp, tree: ObjectTree): Registrar {
     const { address, endpoint, lifetimeS, lwm2mVersion, queueMode = false, transmission } = this.#settings;
     const { registrationRetry: retry } = this.#settings;
-    const objects = [...tree.values()].map(({ id, version }) => ({ objectId: id, version, instances: [0] }));
+    const objects = [...tree.values()].map(({ id, version, instances }) => ({
+      objectId: id,
+      version,
+      instances: [...instances.keys()],
+    }));
     const contentFormats = lwm2mVersion === "1.0" ? [] : [CONTENT_FORMATS.senmlCbor, CONTENT_FORMATS.tlv];
     return new Registrar({
       client: coap,
@@ -221,6 +253,7 @@ class Agent implements UpdateAgent {
       onRegistered: (location) => {
         this.#running?.observers.clear();
         void this.#trial?.succeed();
+        for (const unit of this.#running?.units.all ?? []) unit.registered();
         this.#tell({ kind: "registered", location });
       },
       onRetry: (retryAfterMs, reason) => this.#tell({ kind: "registrationFailed", reason, retryAfterMs }),
@@ -231,8 +264,11 @@ class Agent implements UpdateAgent {
 
   #receive({ registrar, pushes }: Running, request: CoapRequest, peer: UdpPeer) {
     if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
-    const encoding = pushes.encodingOf(request);
-    return encoding === undefined ? undefined : pushes.sink(encoding);
+    for (const door of pushes) {
+      const encoding = door.encodingOf(request);
+      if (encoding !== undefined) return door.sink(encoding);
+    }
+    return undefined;
   }
 
   async #serve(
@@ -241,12 +277,14 @@ class Agent implements UpdateAgent {
     peer: UdpPeer,
     offer: ObservationOffer | undefined,
   ): Promise<CoapAnswer> {
-    const { registrar, pushes, requests, observers } = running;
+    const { registrar, pushes, requests, observers, units } = running;
     if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
     await this.#trial?.decided;
-    const encoding = pushes.encodingOf(request);
-    if (encoding !== undefined) {
-      return toCoapAnswer({ code: await pushes.whole(request.payload, encoding), payload: EMPTY });
+    for (const unit of units.all) await unit.decided();
+    for (const door of pushes) {
+      const encoding = door.encodingOf(request);
+      if (encoding === undefined) continue;
+      return toCoapAnswer({ code: await door.whole(request.payload, encoding), payload: EMPTY });
     }
     const asked = fromCoapRequest(request);
     const answer = await requests.answer(asked);
@@ -258,10 +296,11 @@ class Agent implements UpdateAgent {
     return toCoapAnswer(answer);
   }
 
-  #hasRead({ runner, observers }: Running, asked: Lwm2mRequest, offer: ObservationOffer | undefined): void {
+  #hasRead({ runner, observers, units }: Running, asked: Lwm2mRequest, offer: ObservationOffer | undefined): void {
     if (asked.accept === CONTENT_FORMATS.linkFormat) return;
     const path = pathOfSegments(asked.uriPath);
     if (isWithin(path, UPDATE_RESULT)) runner.feed({ kind: "resultTold" });
+    for (const unit of units.all) unit.hasRead(path);
     if (offer !== undefined) observers.accept(path, asked.accept, offer);
   }
 

@@ -7,7 +7,10 @@
  */
 import type { HandlerReason, UpdateResult } from "@airlift/protocol/update/firmware-update";
 
-/** The reasons a handler may give; each becomes the Update Result (/5/0/5) of the same name. */
+/**
+ * The reasons a handler may give; each becomes the Update Result (/5/0/5) of the same name. conflictingState and
+ * dependencyError are for components (object 33629); from the handlers of object 5 they count as no reason.
+ */
 export type HandlerFailure = HandlerReason;
 
 /** Thrown by a handler that knows why it failed. Any other error becomes the default that the handler's comment names. */

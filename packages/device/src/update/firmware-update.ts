@@ -81,6 +81,8 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
         return this.#settled(input.call, input.outcome);
       case "setResult":
         return this.#move(eventOfSetResult(this.facts, input.result));
+      case "moved":
+        return this.#move(input.event);
       case "accept":
         return this.#move(eventOfAccept(this.facts));
       case "resultTold":

@@ -25,5 +25,6 @@ export function eventOfAccept({ state, result }: Persisted): FirmwareEvent {
 
 /** The event of an installation that its handler refused (row 32). */
 export function refusedBy(reason: HandlerFailure | undefined): FirmwareEvent {
-  return reason === "deferred" ? "deferred" : `refused.${reason ?? "failed"}`;
+  if (reason === "deferred") return "deferred";
+  return `refused.${reason === "conflictingState" ? "dependencyError" : (reason ?? "failed")}`;
 }

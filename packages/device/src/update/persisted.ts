@@ -52,6 +52,7 @@ export function toStore(facts: Persisted): PersistedUpdate {
   const notes = { lastStateChangeAtS, severity, discarding, ...told };
   switch (state) {
     case "idle":
+      return { state, result, uri, notes };
     case "downloaded":
       return { state, result, uri, notes };
     case "updating":
