@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { createUpdateAgent, type UpdateAgent } from "@airlift/device/agent";
 import type { AgentEvent, UpdateAgentOptions } from "@airlift/device/agent-options";
-import type { ComponentHandlers, ComponentOptions } from "@airlift/device/component-ports";
+import type { ComponentHandlers, ComponentOptions, ComponentOrder } from "@airlift/device/component-ports";
 import { HandlerError } from "@airlift/device/ports";
 import { memorySource } from "@airlift/protocol/coap/body";
 import { METHOD } from "@airlift/protocol/coap/codes";
@@ -45,7 +45,7 @@ afterEach(async () => {
 
 function component(instance: number, own: Partial<ComponentHandlers> = {}): ComponentOptions {
   const memory = memories[instance] as MemoryDevice;
-  const performUpgrade = (along: readonly number[]): "installed" => {
+  const performUpgrade = ({ along }: ComponentOrder): "installed" => {
     upgrades.push(`${instance}+${along.join()}`);
     return "installed";
   };

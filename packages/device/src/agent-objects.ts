@@ -19,6 +19,8 @@ export interface AgentObjectPorts {
   /** Refreshes the registration, with another lifetime if one is given. */
   refresh(lifetimeS?: number): void;
   restart(): void;
+  /** The server mutes reports by Send, or lets them through again. */
+  muteSend(isMuted: boolean): void;
 }
 
 export interface AgentObjects {
@@ -28,13 +30,14 @@ export interface AgentObjects {
 }
 
 export function createAgentObjects(ports: AgentObjectPorts): AgentObjects {
-  const { identity, queueMode, reboot, lwm2mVersion } = ports.settings;
+  const { identity, queueMode, reboot, lwm2mVersion, reportBySend } = ports.settings;
   const binding = queueMode && lwm2mVersion === "1.0" ? "UQ" : "U";
   const server = createServerObject({
     lifetimeS: () => ports.lifetimeS(),
     setLifetime: (lifetimeS) => ports.refresh(lifetimeS),
     refresh: () => ports.refresh(),
     binding,
+    ...(reportBySend && { onMuteSend: (isMuted: boolean) => ports.muteSend(isMuted) }),
   });
   const restart = reboot && ((): void => ports.restart());
   const device = createDeviceObject({ identity, utcMs: Date.now, binding, reboot: restart });
@@ -43,7 +46,7 @@ export function createAgentObjects(ports: AgentObjectPorts): AgentObjects {
 }
 
 function firmwareObject({ settings, runner, pushes }: AgentObjectPorts) {
-  const { handlers, methods, pullSchemes, lwm2mVersion } = settings;
+  const { handlers, methods, pullSchemes, firmwareObjectVersion } = settings;
   const ask = async (request: UpdateRequest): Promise<number> => CODE_OF_ANSWER[await runner.request(request)];
   const pulls = methods !== "push";
   return createFirmwareObject(
@@ -55,10 +58,10 @@ function firmwareObject({ settings, runner, pushes }: AgentObjectPorts) {
       writeUri: (uri) => ask({ kind: "writeUri", uri, supported: pulls && isPullable(uri, pullSchemes) }),
       update: () => ask({ kind: "executeUpdate" }),
       cancel: () => ask({ kind: "executeCancel" }),
-      writeSeverity: (severity) => ask({ kind: "writeSeverity", severity }),
+      writeSetting: (setting) => ask({ kind: "writeSetting", setting }),
       methods,
       protocols: protocolsOf(settings),
     },
-    lwm2mVersion,
+    firmwareObjectVersion,
   );
 }

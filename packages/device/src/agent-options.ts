@@ -4,8 +4,13 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import type { ComponentTable } from "./component-ports.ts";
+import type { InitialState } from "./initial-state.ts";
 import type { DeviceIdentity } from "./objects/device-object.ts";
-import type { DeliveryMethods } from "./objects/firmware-object.ts";
+import {
+  type DeliveryMethods,
+  FIRMWARE_OBJECT_VERSIONS,
+  type FirmwareObjectVersion,
+} from "./objects/firmware-object.ts";
 import type { UpdateHandlers, UpdateStore } from "./ports.ts";
 import type { RetryPolicy } from "./session/registration.ts";
 import { type PackageUri, type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
@@ -17,6 +22,12 @@ export const DEFAULT_AGENT_LIFETIME_S = 300;
 
 /** Long enough for a server that restarts and a network that is slow to come up. */
 export const DEFAULT_TRIAL_TIMEOUT_MS = 15 * 60_000;
+
+/** A chip that erases a megabyte takes half a minute; beyond two minutes a handler hangs. */
+export const DEFAULT_HANDLER_TIMEOUT_MS = 2 * 60_000;
+
+/** Long enough to write several gigabytes, or to ask a user who is not far. */
+export const DEFAULT_UPGRADE_TIMEOUT_MS = 60 * 60_000;
 
 /** Two slots that install by a restart: the handlers, their store, and the word that the new image works. */
 export interface SlotSet {
@@ -40,17 +51,25 @@ export interface UpdateAgentOptions {
   readonly store?: UpdateStore;
   /** The device's components, each updated by itself or with others (object 33629). */
   readonly components?: ComponentTable;
+  /** In place of a store: what became of the update while the program was down. Default `neutral`. */
+  readonly initialState?: InitialState;
   readonly identity: DeviceIdentity;
   /** Seconds; default `DEFAULT_AGENT_LIFETIME_S`. */
   readonly lifetimeS?: number;
   /** Default 1.1. */
   readonly lwm2mVersion?: Lwm2mVersion;
+  /** Of /5; 1.1 and 1.2 need LwM2M 1.1. Default the one that came with the version of LwM2M. */
+  readonly firmwareObjectVersion?: FirmwareObjectVersion;
   /** Says at registration that the device sleeps between its own messages. */
   readonly queueMode?: boolean;
   /** How packages may come; default both. */
   readonly methods?: DeliveryMethods;
   /** Protocols over which packages are fetched, as /5/0/8 tells them; default all of `PULL_SCHEMES`. */
   readonly pullSchemes?: readonly PullScheme[];
+  /** Pulls what the server itself has over the session with it; else, and from others, by a socket of its own. Default true. */
+  readonly sameSocketDownloads?: boolean;
+  /** Tells the server State and Update Result by Send whenever they change, and the versions after an update. Default false. */
+  readonly reportBySend?: boolean;
   /** Restarts the device: for Reboot (/3/0/4), and when `performUpgrade` says `restarting`. */
   readonly reboot?: () => void;
   readonly transmission?: TransmissionParameters;
@@ -62,6 +81,10 @@ export interface UpdateAgentOptions {
   readonly bind?: { readonly host?: string; readonly port?: number };
   /** From the answer to Update until `performUpgrade`. */
   readonly upgradeDelayMs?: number;
+  /** How long `performUpgrade` may take; default an hour. */
+  readonly upgradeTimeoutMs?: number;
+  /** How long each other handler, and the store, may take; default two minutes. */
+  readonly handlerTimeoutMs?: number;
   /** How long a new image may take to register before the device restarts into the old one; default 15 minutes. */
   readonly trialTimeoutMs?: number;
   /** For demonstrations: whether to lose a datagram. */
@@ -105,49 +128,91 @@ export interface AgentSettings extends UpdateAgentOptions {
   readonly pullSchemes: readonly PullScheme[];
   readonly transmission: TransmissionParameters;
   readonly trialTimeoutMs: number;
+  readonly handlerTimeoutMs: number;
+  readonly upgradeTimeoutMs: number;
+  readonly firmwareObjectVersion: FirmwareObjectVersion;
+  readonly sameSocketDownloads: boolean;
+  readonly reportBySend: boolean;
 }
 
 /** @throws {UsageError} AGENT_OPTIONS with a sentence for each mistake in `facts.mistakes`. */
 export function settle(options: UpdateAgentOptions): AgentSettings {
-  const { slots, lifetimeS = DEFAULT_AGENT_LIFETIME_S, lwm2mVersion = "1.1", methods = "both" } = options;
-  const { pullSchemes = PULL_SCHEMES } = options;
   const address = parsePackageUri(options.server);
-  const handlers = slots?.handlers ?? options.handlers ?? NO_FIRMWARE;
-  const store = slots?.store ?? options.store;
-  const mistakes = [
-    ...(address?.scheme === "coap" && address.pathAndQuery === "/"
-      ? []
-      : [`server: not coap://host[:port]: ${options.server}`]),
-    ...(options.endpoint.length > 0 ? [] : ["endpoint: empty"]),
-    ...(Number.isInteger(lifetimeS) && lifetimeS >= 1 && lifetimeS <= MAX_LIFETIME_S
-      ? []
-      : ["lifetime: 1 … 2³¹ seconds"]),
-    ...(LWM2M_VERSIONS.includes(lwm2mVersion) ? [] : ["lwm2m: 1.0, 1.1 or 1.2"]),
-    ...(isBlockSize(options.blockBytes ?? 1024) ? [] : ["block size: 16, 32, 64, 128, 256, 512 or 1024"]),
-    ...(pullSchemes.every((scheme) => PULL_SCHEMES.includes(scheme))
-      ? []
-      : [`pull schemes: ${PULL_SCHEMES.join(", ")}`]),
-    ...mistakesOfInstallers(options),
-  ];
+  const handlers = options.slots?.handlers ?? options.handlers ?? NO_FIRMWARE;
+  const store = options.slots?.store ?? options.store;
+  const decided = decide(options);
+  const mistakes = CHECKS.filter(([isWrong]) =>
+    isWrong({ ...options, ...decided, ...(store && { store }), address }),
+  ).map(([, sentence]) => sentence);
   if (mistakes.length > 0 || address === undefined) {
-    throw new UsageError("AGENT_OPTIONS", mistakes.join("; "), { mistakes });
+    throw new UsageError("AGENT_OPTIONS", mistakes.join("; "), { mistakes, server: options.server });
   }
-  const transmission = options.transmission ?? DEFAULT_TRANSMISSION;
-  const { trialTimeoutMs = DEFAULT_TRIAL_TIMEOUT_MS } = options;
   const hasFirmware = handlers !== NO_FIRMWARE;
-  const decided = {
-    handlers,
-    hasFirmware,
-    address,
-    lifetimeS,
-    lwm2mVersion,
-    methods,
-    pullSchemes,
-    transmission,
-    trialTimeoutMs,
-  };
-  return { ...options, ...(store && { store }), ...decided };
+  return { ...options, ...(store && { store }), ...decided, handlers, hasFirmware, address };
 }
+
+function decide(options: UpdateAgentOptions) {
+  const { lwm2mVersion = "1.1", reportBySend = false } = options;
+  return {
+    lwm2mVersion,
+    lifetimeS: options.lifetimeS ?? DEFAULT_AGENT_LIFETIME_S,
+    methods: options.methods ?? "both",
+    pullSchemes: options.pullSchemes ?? PULL_SCHEMES,
+    transmission: options.transmission ?? DEFAULT_TRANSMISSION,
+    trialTimeoutMs: options.trialTimeoutMs ?? DEFAULT_TRIAL_TIMEOUT_MS,
+    handlerTimeoutMs: options.handlerTimeoutMs ?? DEFAULT_HANDLER_TIMEOUT_MS,
+    upgradeTimeoutMs: options.upgradeTimeoutMs ?? DEFAULT_UPGRADE_TIMEOUT_MS,
+    firmwareObjectVersion: options.firmwareObjectVersion ?? lwm2mVersion,
+    sameSocketDownloads: options.sameSocketDownloads ?? true,
+    // There is no Send before LwM2M 1.1.
+    reportBySend: reportBySend && lwm2mVersion !== "1.0",
+  } as const;
+}
+
+type Checked = UpdateAgentOptions & ReturnType<typeof decide> & { readonly address: PackageUri | undefined };
+
+/** What is wrong with options, and the sentence that says it. */
+const CHECKS: readonly (readonly [(options: Checked) => boolean, string])[] = [
+  [({ address }) => address?.scheme !== "coap" || address.pathAndQuery !== "/", "server: not coap://host[:port]"],
+  [({ endpoint }) => endpoint.length === 0, "endpoint: empty"],
+  [
+    ({ lifetimeS }) => !Number.isInteger(lifetimeS) || lifetimeS < 1 || lifetimeS > MAX_LIFETIME_S,
+    "lifetime: 1 … 2³¹ seconds",
+  ],
+  [({ lwm2mVersion }) => !LWM2M_VERSIONS.includes(lwm2mVersion), "lwm2m: 1.0, 1.1 or 1.2"],
+  [
+    ({ lwm2mVersion, firmwareObjectVersion }) =>
+      !FIRMWARE_OBJECT_VERSIONS.includes(firmwareObjectVersion) ||
+      (lwm2mVersion === "1.0" && firmwareObjectVersion !== "1.0"),
+    "firmware object: 1.0, or with LwM2M 1.1 and later also 1.1 or 1.2",
+  ],
+  [({ blockBytes = 1024 }) => !isBlockSize(blockBytes), "block size: 16, 32, 64, 128, 256, 512 or 1024"],
+  [
+    ({ pullSchemes }) => !pullSchemes.every((scheme) => PULL_SCHEMES.includes(scheme)),
+    `pull schemes: ${PULL_SCHEMES.join(", ")}`,
+  ],
+  [({ slots, handlers }) => slots !== undefined && handlers !== undefined, "slots or handlers: not both"],
+  [
+    ({ slots, handlers, components = {} }) => !slots && !handlers && Object.keys(components).length === 0,
+    "slots, handlers or components: one of them",
+  ],
+  [({ components = {} }) => !Object.keys(components).every(isInstance), "components: their numbers are 0 … 65534"],
+  [
+    ({ components = {} }) =>
+      Object.values(components).some(({ linked = [], conflicting = [] }) =>
+        [...linked, ...conflicting].some((instance) => !Object.hasOwn(components, instance)),
+      ),
+    "components: linked to one that is not there",
+  ],
+  [
+    ({ store, initialState }) => store !== undefined && initialState !== undefined,
+    "a store or an initial state, not both",
+  ],
+  [
+    ({ handlerTimeoutMs, upgradeTimeoutMs }) => !isTimeout(handlerTimeoutMs) || !isTimeout(upgradeTimeoutMs),
+    "time limits of handlers: 1 … 2³¹−1 ms",
+  ],
+];
 
 /** Stand where a device has no object 5: nothing ever calls them. */
 const NO_FIRMWARE: UpdateHandlers = {
@@ -160,20 +225,15 @@ const NO_FIRMWARE: UpdateHandlers = {
 
 const LARGEST_INSTANCE = 65_534;
 
-function mistakesOfInstallers({ slots, handlers, components = {} }: UpdateAgentOptions): string[] {
-  const instances = Object.keys(components).map(Number);
-  const isKnown = (instance: number): boolean => instances.includes(instance);
-  const links = Object.values(components).flatMap(({ linked = [], conflicting = [] }) => [...linked, ...conflicting]);
-  return [
-    ...(slots && handlers ? ["slots or handlers: not both"] : []),
-    ...(slots || handlers || instances.length > 0 ? [] : ["slots, handlers or components: one of them"]),
-    ...(instances.every((one) => Number.isInteger(one) && one >= 0 && one <= LARGEST_INSTANCE)
-      ? []
-      : ["components: their numbers are 0 … 65534"]),
-    ...(links.every(isKnown) ? [] : ["components: linked to one that is not there"]),
-  ];
+function isInstance(key: string): boolean {
+  return /^[0-9]+$/.test(key) && Number(key) <= LARGEST_INSTANCE;
 }
 
 function isBlockSize(bytes: number): boolean {
   return bytes >= 16 && bytes <= 1024 && Number.isInteger(Math.log2(bytes));
+}
+
+/** What a timer of Node can hold. */
+function isTimeout(ms: number): boolean {
+  return ms >= 1 && ms < 2 ** 31;
 }

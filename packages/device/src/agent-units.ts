@@ -49,14 +49,16 @@ function createComponents(
   settings: AgentSettings,
   { desk, onChanged, onRestarting, tell }: UnitPorts,
 ): ComponentSet {
-  const { methods, pullSchemes, upgradeDelayMs, trialTimeoutMs } = settings;
+  const { methods, pullSchemes } = settings;
   const set: ComponentSet = new ComponentSet(stored, {
     desk,
     methods,
     protocols: protocolsOf(settings),
     acceptsPushes: methods !== "pull",
-    upgradeDelayMs,
-    trialTimeoutMs,
+    upgradeDelayMs: settings.upgradeDelayMs,
+    trialTimeoutMs: settings.trialTimeoutMs,
+    handlerTimeoutMs: settings.handlerTimeoutMs,
+    upgradeTimeoutMs: settings.upgradeTimeoutMs,
     isPullable: (uri) => methods !== "push" && isPullable(uri, pullSchemes),
     onChanged,
     onState: (component) => {

@@ -16,6 +16,8 @@ export interface MemberPorts {
   readonly acceptsPushes: boolean;
   readonly upgradeDelayMs: number | undefined;
   readonly trialTimeoutMs: number;
+  readonly handlerTimeoutMs: number;
+  readonly upgradeTimeoutMs: number;
   /** What was received has been verified; rejects when it cannot be kept. */
   onReceived(member: Member, received: ReceivedPackage | undefined): Promise<void>;
   /** Those that are updated along; rejects when one is missing. */
@@ -48,7 +50,6 @@ export class Member {
   trial: Trial | undefined;
   readonly #ports: MemberPorts;
   readonly #pulls: PullClient;
-  #pullSizeBytes: number | undefined;
 
   constructor(instance: number, { options, persisted }: StoredComponent, ports: MemberPorts) {
     this.instance = instance;
@@ -56,7 +57,7 @@ export class Member {
     this.seenState = persisted.state;
     this.#ports = ports;
     this.runner = this.#createRunner(persisted);
-    this.#pulls = ports.desk.client(this.#listener());
+    this.#pulls = ports.desk.client(this.#listener(), options.handlers);
     this.pushes = new PackagePushes(this.runner, ports.acceptsPushes, {
       path: `${ADVANCED_FIRMWARE_UPDATE_ID}/${instance}/0`,
       isBusy: () => ports.desk.isBusy,
@@ -85,12 +86,14 @@ export class Member {
       store,
       utcMs: Date.now,
       upgradeDelayMs: ports.upgradeDelayMs,
+      upgradeTimeoutMs: ports.upgradeTimeoutMs,
+      handlerTimeoutMs: ports.handlerTimeoutMs,
       onStartPull: (start) => this.#pulls.start(start),
       onPullNext: (pull) => this.#pulls.next(pull, runner.storedBytes),
       onStopPull: () => this.#pulls.stop(),
       onChanged: (resources) => ports.onChanged(this, resources),
       onProgress: (storedBytes) =>
-        ports.onProgress(this, storedBytes, runner.facts.pulled ? this.#pullSizeBytes : undefined),
+        ports.onProgress(this, storedBytes, runner.facts.pulled ? ports.desk.puller.sizeBytes : undefined),
       onRestarting: () => ports.onRestarting(),
       onFailure: (what, error) => ports.onFailure(this, what, error),
     });
@@ -105,17 +108,15 @@ export class Member {
       finish: async () => {
         await this.#ports.onReceived(this, (await handlers.finish()) ?? undefined);
       },
-      performUpgrade: async (): Promise<UpgradeProgress> => handlers.performUpgrade(this.#ports.companions(this)),
+      performUpgrade: async (order): Promise<UpgradeProgress> =>
+        handlers.performUpgrade({ ...order, along: this.#ports.companions(this) }),
     };
   }
 
   #listener(): PullListener {
     const { runner } = this;
     return {
-      onOrigin: (pull, etag, sizeBytes) => {
-        this.#pullSizeBytes = sizeBytes;
-        runner.feed({ kind: "pullOrigin", pull, etag });
-      },
+      onOrigin: (pull, etag) => runner.feed({ kind: "pullOrigin", pull, etag }),
       onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
       onEnded: (pull) => runner.feed({ kind: "pullEnded", pull }),
       onChanged: (pull) => runner.feed({ kind: "pullChanged", pull }),

@@ -1,11 +1,17 @@
 /** What an integrator writes for a device of several components (object 33629): handlers for each, and their names. */
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
-import type { UpdateHandlers, UpdateStore, UpgradeProgress } from "./ports.ts";
+import type { UpdateHandlers, UpdateStore, UpgradeOrder, UpgradeProgress } from "./ports.ts";
 
 /** What a component's `finish` found in the package. */
 export interface ReceivedPackage {
   /** Instances that the package is for; the one that received it need not be among them. */
   readonly components: readonly number[];
+}
+
+/** Who wants the component to be installed now, and which others with it. */
+export interface ComponentOrder extends UpgradeOrder {
+  /** Downloaded components that are installed in the same update. */
+  readonly along: readonly number[];
 }
 
 /**
@@ -19,11 +25,10 @@ export interface ComponentHandlers extends Omit<UpdateHandlers, "finish" | "perf
    */
   finish(): Promise<ReceivedPackage> | ReceivedPackage | ReturnType<UpdateHandlers["finish"]>;
   /**
-   * As `UpdateHandlers.performUpgrade`, for this component and the Downloaded ones in `along`, of which no handler is
-   * called. Install all or none of them. What this one comes to, the others come to as well. With `restarting` each
+   * As `UpdateHandlers.performUpgrade`, for this component and those in `order.along`, of which no handler is called. Install all or none of them. What this one comes to, the others come to as well. With `restarting` each
    * component is confirmed by its own `confirm` after the start.
    */
-  performUpgrade(along: readonly number[]): Promise<UpgradeProgress> | UpgradeProgress;
+  performUpgrade(order: ComponentOrder): Promise<UpgradeProgress> | UpgradeProgress;
 }
 
 export interface ComponentOptions {

@@ -135,7 +135,7 @@ export class ComponentSet implements AgentUnit {
       writeUri: (uri) => ask({ kind: "writeUri", uri, supported: isPullable(uri) }),
       update: (given) => this.#update(instance, given, () => ask({ kind: "executeUpdate" })),
       cancel: () => ask({ kind: "executeCancel" }),
-      writeSeverity: (severity) => ask({ kind: "writeSeverity", severity }),
+      writeSetting: (setting) => ask({ kind: "writeSetting", setting }),
     });
   }
 

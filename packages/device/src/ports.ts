@@ -3,8 +3,10 @@
  *
  * The set is that of a C SDK's firmware update module, as the LwM2M Firmware Update object (/5) needs it. The five of
  * `UpdateHandlers` that are not optional suffice. The agent calls one handler at a time and waits for its promise, so
- * a handler may be slow but never runs twice at once.
+ * a handler may be slow but never runs twice at once. One that does not settle in
+ * time (`handlerTimeoutMs`, `upgradeTimeoutMs`) counts as failed, and what it still does is its own affair.
  */
+import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
 import type { HandlerReason, UpdateResult } from "@airlift/protocol/update/firmware-update";
 
 /**
@@ -57,11 +59,14 @@ export interface UpdateHandlers {
 
   /**
    * Installs the downloaded image, after the server has its answer and has been told State 3.
+   * `order` says who wants it, and whether it may be put off: then a `HandlerError` deferred shows Update Result 11, and
+   * `performUpgrade` is called again after the agent's `acceptUpdate`, or when the Maximum Defer Period is over.
    * `restarting`: the process or device goes down now and reports the outcome with its next start.
    * `pending`: the outcome comes later through the agent's `setResult`. `installed`: done without a restart.
-   * An error returns to Downloaded with failed, and the server may execute Update again.
+   * An error returns to Downloaded with failed, and the server may execute Update again; so does a deferral that `order`
+   * does not allow.
    */
-  performUpgrade(): Promise<UpgradeProgress> | UpgradeProgress;
+  performUpgrade(order: UpgradeOrder): Promise<UpgradeProgress> | UpgradeProgress;
 
   /**
    * The image that runs on trial has proved itself: it registered with its server. Called after a restart in Updating,
@@ -74,6 +79,29 @@ export interface UpdateHandlers {
   packageName?(): string | undefined;
   /** Version of the downloaded package, /5/0/7; as `packageName`. */
   packageVersion?(): string | undefined;
+  /**
+   * Transmission parameters of a pull over CoAP, asked before each of its connections; `undefined`, or an error: those of
+   * the agent.
+   */
+  transmissionFor?(uri: string): TransmissionParameters | undefined;
+}
+
+/** Handlers that install for whoever orders it, and put nothing off. */
+export interface UnconditionalHandlers extends UpdateHandlers {
+  performUpgrade(): Promise<UpgradeProgress> | UpgradeProgress;
+}
+
+/** Who wants the downloaded image to be installed now. */
+export interface UpgradeOrder {
+  /**
+   * `server` Execute of Update · `automatic` Automatic Upgrade at Download (/5/0/14) · `accepted` a deferral was ended by
+   * `acceptUpdate` · `deadline` by the Maximum Defer Period (/5/0/13): install without asking anybody.
+   */
+  readonly by: "server" | "automatic" | "accepted" | "deadline";
+  /** False when the server allows no deferral, or when its time is over. */
+  readonly mayDefer: boolean;
+  /** /5/0/11: 0 critical, 1 mandatory, 2 optional. */
+  readonly severity: number;
 }
 
 export type UpgradeProgress = "restarting" | "pending" | "installed";
@@ -109,6 +137,12 @@ export interface UpdateNotes {
   readonly lastStateChangeAtS?: number;
   /** /5/0/11: 0 critical, 1 mandatory, 2 optional. */
   readonly severity?: number;
+  /** /5/0/13: seconds; absent when no server has set one. */
+  readonly maximumDeferPeriodS?: number;
+  /** /5/0/14. */
+  readonly automaticUpgrade?: boolean;
+  /** Seconds since 1970-01-01T00:00:00Z: the update that was executed may not be put off beyond this. */
+  readonly updateDeadlineAtS?: number;
   /** The result that a server has read last, if it has read one since the last change. */
   readonly toldResult?: UpdateResult;
   /** A discarded image may still lie in the store: its `reset` had not ended. */

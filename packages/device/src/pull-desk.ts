@@ -1,11 +1,16 @@
 /** One pull at a time for all that want to fetch packages; the others wait in the order in which they came. */
+import type { UpdateHandlers } from "./ports.ts";
 import type { Puller, PullListener, PullStart } from "./puller.ts";
+
+/** What the integrator says of a pull: the parameters of its connections. */
+export type PullHandlers = Pick<UpdateHandlers, "transmissionFor">;
 
 /** What a pull's owner may do with it. */
 export type PullClient = Pick<Puller, "start" | "next" | "stop">;
 
 interface Turn {
   readonly listener: PullListener;
+  readonly handlers: PullHandlers;
   readonly start: PullStart;
 }
 
@@ -33,12 +38,17 @@ export class PullDesk {
     return this.#active !== undefined;
   }
 
+  /** Those of whoever pulls now. */
+  get handlers(): PullHandlers | undefined {
+    return this.#active?.handlers;
+  }
+
   /** A door for one owner, which has one pull at most. */
-  client(listener: PullListener): PullClient {
+  client(listener: PullListener, handlers: PullHandlers): PullClient {
     return {
       start: (start) => {
         this.#drop(listener);
-        this.#waiting.push({ listener, start });
+        this.#waiting.push({ listener, handlers, start });
         this.#proceed();
       },
       next: (pull, storedBytes) => {

@@ -1,18 +1,12 @@
 /** Fetches packages: connects when the pull says so, and hands one block at a time to the update. */
 
-import { isIP } from "node:net";
-import { CODE } from "@airlift/protocol/coap/codes";
-import { CoapRefusal, createRequest } from "@airlift/protocol/coap/exchange";
-import { OPTION, optionUint, textOption } from "@airlift/protocol/coap/options";
-import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
-import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
-import type { CoapClient } from "@airlift/runtime/coap";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import { pullHttp } from "@airlift/runtime/http-ranges";
-import { resolveUdpPeer, type UdpPeer } from "@airlift/runtime/udp";
+import { type CoapPullOptions, pullCoap } from "./coap-pull.ts";
 import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
 import { Pull, type PullInput, type PullOutput, type PullPolicy } from "./transfer/pull.ts";
+import { pullErrorOf } from "./transfer/pull-error.ts";
 import type { PullFailure } from "./transfer/pull-failure.ts";
 
 export interface PullStart {
@@ -24,7 +18,7 @@ export interface PullStart {
 
 /** Where a puller's news go. */
 export interface PullListener {
-  onOrigin(pull: number, etag: Uint8Array | undefined, sizeBytes: number | undefined): void;
+  onOrigin(pull: number, etag: Uint8Array | undefined): void;
   /** Until `next` is called for it, no further chunk comes. */
   onChunk(pull: number, offset: number, bytes: Uint8Array): void;
   onEnded(pull: number): void;
@@ -34,11 +28,9 @@ export interface PullListener {
 }
 
 export interface PullerOptions {
-  readonly client: CoapClient<UdpPeer>;
+  readonly coap: CoapPullOptions;
   readonly listener: PullListener;
   readonly policy?: PullPolicy | undefined;
-  readonly transmission?: TransmissionParameters | undefined;
-  readonly blockBytes?: number | undefined;
 }
 
 interface Active extends PullStart {
@@ -53,19 +45,28 @@ interface Active extends PullStart {
 export class Puller {
   readonly #options: PullerOptions;
   #active: Active | undefined;
+  #sizeBytes: number | undefined;
+  #isSuspended = false;
   #restart: { readonly uri: string; readonly count: number } | undefined;
 
   constructor(options: PullerOptions) {
     this.#options = options;
   }
 
+  /** Of the image that is fetched, when its server says it. */
+  get sizeBytes(): number | undefined {
+    return this.#sizeBytes;
+  }
+
   start(start: PullStart) {
     this.stop();
+    this.#sizeBytes = undefined;
     const parts = parsePackageUri(start.uri);
     if (parts === undefined) return this.#options.listener.onFailed(start.pull, "invalidUri");
     const restartCount = this.#restart?.uri === start.uri ? this.#restart.count : 0;
     const { policy } = this.#options;
-    const core = new Pull({ random: Math.random, restartCount, ...(policy && { policy }) });
+    const isSuspended = this.#isSuspended;
+    const core = new Pull({ random: Math.random, restartCount, isSuspended, ...(policy && { policy }) });
     const driven = drive<PullInput, PullOutput>(core, { kind: "wake" }, (output) => this.#perform(active, output));
     const active: Active = { ...start, parts, driven, abort: new AbortController(), proceed: undefined };
     this.#active = active;
@@ -80,7 +81,13 @@ export class Puller {
     active.proceed?.();
   }
 
-  /** Ends whatever is being fetched. */
+  /** Whether pulls stand still: their connections are closed, and what is started meanwhile waits. */
+  suspend(isSuspended: boolean) {
+    this.#isSuspended = isSuspended;
+    this.#active?.driven.feed({ kind: isSuspended ? "suspend" : "resume" });
+  }
+
+  /** Ends whatever is being fetched, and its connection. */
   stop() {
     const active = this.#active;
     this.#active = undefined;
@@ -98,14 +105,21 @@ export class Puller {
         return;
       case "pause":
         return listener.onPause(active.pull, output.failure, output.afterMs);
+      case "disconnect":
+        return active.abort.abort();
       case "startOver":
-        this.#restart = { uri: active.uri, count: (this.#restart?.uri === active.uri ? this.#restart.count : 0) + 1 };
+        if (output.counts) this.#countRestart(active.uri);
         return listener.onChanged(active.pull);
       case "giveUp":
         this.#restart = undefined;
         this.stop();
         return listener.onFailed(active.pull, output.result);
     }
+  }
+
+  #countRestart(uri: string) {
+    const before = this.#restart?.uri === uri ? this.#restart.count : 0;
+    this.#restart = { uri, count: before + 1 };
   }
 
   async #connect(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
@@ -119,7 +133,7 @@ export class Puller {
       this.#options.listener.onEnded(active.pull);
     } catch (error) {
       if (this.#active !== active || signal.aborted) return;
-      active.driven.feed({ kind: "failed", ...failureOf(error, offset > 0) });
+      active.driven.feed({ kind: "failed", ...pullErrorOf(error, offset > 0) });
     }
   }
 
@@ -130,20 +144,15 @@ export class Puller {
       : this.#fetchCoap(active, offset, etag);
   }
 
-  async #fetchCoap(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
-    const { parts, abort } = active;
-    const { client, transmission, blockBytes } = this.#options;
-    const peer = await resolveUdpPeer(parts.host, parts.port);
-    const hostOption = isIP(parts.host) ? [] : [textOption(OPTION.uriHost, parts.host)];
-    const request = createRequest("get", parts.pathAndQuery, { options: hostOption });
-    const sink = { write: (bytes: Uint8Array, at: number) => this.#chunk(active, at, bytes) };
-    await client.download(peer, request, sink, {
+  #fetchCoap(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
+    return pullCoap(this.#options.coap, {
+      uri: active.uri,
+      parts: active.parts,
       offset,
       etag,
-      transmission,
-      blockBytes,
-      signal: abort.signal,
-      onStart: (start) => this.#answered(active, start.etag, start.sizeBytes),
+      signal: active.abort.signal,
+      onOrigin: (tag, sizeBytes) => this.#answered(active, tag, sizeBytes),
+      write: (bytes, at) => this.#chunk(active, at, bytes),
     });
   }
 
@@ -168,7 +177,8 @@ export class Puller {
   #answered(active: Active, etag: Uint8Array | undefined, sizeBytes: number | undefined): void {
     if (this.#active !== active) return;
     active.driven.feed({ kind: "answered", etag });
-    this.#options.listener.onOrigin(active.pull, etag, sizeBytes);
+    this.#sizeBytes = sizeBytes;
+    this.#options.listener.onOrigin(active.pull, etag);
   }
 
   #chunk(active: Active, offset: number, bytes: Uint8Array): Promise<void> {
@@ -180,6 +190,7 @@ export class Puller {
         return;
       }
       signal.addEventListener("abort", onAbort, { once: true });
+      active.driven.feed({ kind: "storing" });
       active.proceed = () => {
         signal.removeEventListener("abort", onAbort);
         resolve();
@@ -187,60 +198,4 @@ export class Puller {
       this.#options.listener.onChunk(active.pull, offset, bytes);
     });
   }
-}
-
-/** Too Many Requests, Service Unavailable. */
-const BUSY_STATUS: ReadonlySet<unknown> = new Set([429, 503]);
-
-/** @param isResumed A server that does not know the part asked for has another image by now. */
-function failureOf(error: unknown, isResumed: boolean): { failure: PullFailure; retryAfterMs?: number } {
-  if (error instanceof CoapRefusal) return refusalOf(error, isResumed);
-  if (!(error instanceof AirliftError)) return { failure: "refused" };
-  switch (error.code) {
-    case "HOST_UNKNOWN":
-      return { failure: isTemporary(error.cause) ? "connection" : "noSuchHost" };
-    case "ETAG_CHANGED":
-    case "BLOCK_MISMATCH":
-      return { failure: "changed" };
-    case "COAP_TIMEOUT":
-    case "COAP_UNREACHABLE":
-    case "COAP_OVERLOADED":
-    case "COAP_RESET":
-    case "CONNECTION_LOST":
-    case "IDLE_TIMEOUT":
-    case "TLS_FAILED":
-      return { failure: "connection" };
-    case "NOT_FOUND":
-      return { failure: "notFound" };
-    case "HTTP_STATUS":
-      return { failure: BUSY_STATUS.has(error.facts["status"]) ? "busy" : "refused" };
-    case "HTTP_RANGE":
-      return { failure: isResumed ? "changed" : "refused" };
-    case "HTTP_URI":
-      return { failure: "badUri" };
-    default:
-      return { failure: "refused" };
-  }
-}
-
-function refusalOf({ response }: CoapRefusal, isResumed: boolean): { failure: PullFailure; retryAfterMs?: number } {
-  switch (response.code) {
-    case CODE.notFound:
-      return { failure: "notFound" };
-    case CODE.serviceUnavailable:
-    case CODE.tooManyRequests:
-      return { failure: "busy", retryAfterMs: 1000 * (optionUint(response.options, OPTION.maxAge) ?? 0) };
-    case CODE.badRequest:
-    case CODE.badOption:
-    case CODE.requestEntityIncomplete:
-    case CODE.preconditionFailed:
-      return { failure: isResumed ? "changed" : "refused" };
-    default:
-      return { failure: "refused" };
-  }
-}
-
-/** The resolver could not ask anybody, so the name may well exist. */
-function isTemporary(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "EAI_AGAIN";
 }

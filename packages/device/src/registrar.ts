@@ -30,6 +30,8 @@ export interface RegistrarOptions {
   readonly retry?: RetryPolicy | undefined;
   /** A new registration stands. */
   onRegistered(location: readonly string[]): void;
+  /** The server has answered, and the registration stands. */
+  onAnswered(): void;
   onRetry(afterMs: number, reason: string): void;
 }
 
@@ -43,6 +45,8 @@ export class Registrar {
   #peer: UdpPeer | undefined;
   #reason = "";
   #onClosed: (() => void) | undefined;
+  /** Gives up what is under way when there is no traffic any more. */
+  #offline = new AbortController();
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
@@ -73,6 +77,25 @@ export class Registrar {
 
   refresh(lifetimeS?: number): void {
     this.#driven.feed(lifetimeS === undefined ? { kind: "changed" } : { kind: "changed", lifetimeS });
+  }
+
+  /** No traffic from now on, or traffic again, which begins with a new registration. */
+  setOffline(isOffline: boolean): void {
+    if (!isOffline) {
+      this.open();
+      return;
+    }
+    this.#driven.feed({ kind: "offline" });
+    this.#offline.abort();
+    this.#offline = new AbortController();
+  }
+
+  /** What a device sends by itself, to the server it is registered with. Rejects as `CoapClient.request`. */
+  async report(request: Lwm2mRequest): Promise<CoapResponse> {
+    const { client, host, port, transmission } = this.#options;
+    const peer = this.#peer ?? (await resolveUdpPeer(host, port));
+    const { signal } = this.#offline;
+    return client.request(peer, toCoapRequest(request), { transmission, signal });
   }
 
   /** Ends the registration; `saysGoodbye` tells the server. */
@@ -113,7 +136,7 @@ export class Registrar {
     }
   }
 
-  async #send(attempt: number, request: Lwm2mRequest, signal?: AbortSignal): Promise<void> {
+  async #send(attempt: number, request: Lwm2mRequest, signal = this.#offline.signal): Promise<void> {
     const { client, host, port, transmission } = this.#options;
     try {
       // Looked up every time: a server that moves is found again by its name.
@@ -121,6 +144,7 @@ export class Registrar {
       this.#peer = peer;
       const response = await client.request(peer, toCoapRequest(request), { transmission, signal });
       this.#driven.feed(this.#read(attempt, response));
+      if (this.isRegistered) this.#options.onAnswered();
     } catch (error) {
       this.#reason = error instanceof Error ? error.message : String(error);
       this.#driven.feed({ kind: "failed", attempt, isUnknown: false });

@@ -8,11 +8,14 @@ import {
   type UpdateStore,
   type UpgradeProgress,
 } from "./ports.ts";
+import { inTime } from "./time-limit.ts";
 import { FirmwareUpdate } from "./update/firmware-update.ts";
 import type { AnswerCode, HandlerOutcome, UpdateInput, UpdateOutput } from "./update/messages.ts";
 import { type Persisted, toStore } from "./update/persisted.ts";
 
 type Call = Extract<UpdateOutput, { kind: "call" }>;
+// biome-ignore lint/suspicious/noConfusingVoidType: what the handlers of an integrator return.
+type HandlerAnswer = UpgradeProgress | void;
 type Exchanging = Extract<UpdateInput, { exchange: number }>;
 /** A request that has no number yet. */
 export type UpdateRequest = Exchanging extends infer Each
@@ -29,6 +32,10 @@ export interface UpdateRunnerOptions {
   readonly store: UpdateStore | undefined;
   readonly utcMs: () => number;
   readonly upgradeDelayMs?: number | undefined;
+  /** How long `performUpgrade` may take. */
+  readonly upgradeTimeoutMs: number;
+  /** How long each of the other handlers, and the store, may take. */
+  readonly handlerTimeoutMs: number;
   onStartPull(start: Extract<UpdateOutput, { kind: "startPull" }>): void;
   onPullNext(pull: number): void;
   onStopPull(): void;
@@ -87,7 +94,7 @@ export class UpdateRunner {
   }
 
   /** Nothing is called or saved after this. */
-  stop() {
+  stop(): void {
     this.#isStopped = true;
     this.#driven.stop();
   }
@@ -131,7 +138,8 @@ export class UpdateRunner {
 
   async #save(persisted: Persisted): Promise<void> {
     try {
-      await this.#options.store?.save(toStore(persisted));
+      const { store, handlerTimeoutMs } = this.#options;
+      await inTime(store?.save(toStore(persisted)), handlerTimeoutMs, "save");
     } catch (error) {
       this.#options.onFailure("save", error);
     }
@@ -147,7 +155,9 @@ export class UpdateRunner {
 
   async #outcomeOf(call: Call): Promise<HandlerOutcome> {
     try {
-      return { ok: true, value: await this.#invoke(call) };
+      const { handlerTimeoutMs, upgradeTimeoutMs } = this.#options;
+      const limitMs = call.handler === "performUpgrade" ? upgradeTimeoutMs : handlerTimeoutMs;
+      return { ok: true, value: (await inTime(this.#invoke(call), limitMs, call.handler)) ?? undefined };
     } catch (error) {
       this.#options.onFailure(call.handler, error);
       return { ok: false, reason: this.#reasonOf(error) };
@@ -161,23 +171,19 @@ export class UpdateRunner {
     return isOfComponents && !this.#options.isComponent ? undefined : error.result;
   }
 
-  async #invoke(call: Call): Promise<UpgradeProgress | undefined> {
+  #invoke(call: Call): HandlerAnswer | Promise<HandlerAnswer> {
     const { handlers } = this.#options;
     switch (call.handler) {
       case "openStream":
-        await handlers.openStream(call.origin);
-        return undefined;
+        return handlers.openStream(call.origin);
       case "write":
-        await handlers.write(call.bytes);
-        return undefined;
+        return handlers.write(call.bytes);
       case "finish":
-        await handlers.finish();
-        return undefined;
+        return handlers.finish();
       case "reset":
-        await handlers.reset();
-        return undefined;
+        return handlers.reset();
       case "performUpgrade":
-        return handlers.performUpgrade();
+        return handlers.performUpgrade(call.order);
       default:
         throw new BugError("HANDLER", "no such handler");
     }

@@ -1,5 +1,6 @@
 /** Fuzz targets: links, registrations, operations and object files throw nothing but PeerError. */
 import assert from "node:assert/strict";
+import { METHOD } from "@airlift/protocol/coap/codes";
 import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { PeerError } from "@airlift/protocol/lib/errors";
 import { decodeArguments, encodeArguments } from "@airlift/protocol/lwm2m/execute-arguments";
@@ -7,6 +8,7 @@ import { decodeLinks, encodeLinks } from "@airlift/protocol/lwm2m/link-format";
 import { parseRegistryXml } from "@airlift/protocol/lwm2m/objects/registry-xml";
 import { decodeOperation } from "@airlift/protocol/lwm2m/operations";
 import { decodeRegister, decodeUpdate, encodeRegister } from "@airlift/protocol/lwm2m/registration";
+import { decodeSend, sendRequest } from "@airlift/protocol/lwm2m/reporting";
 import { requestOf } from "@airlift/protocol/lwm2m/request";
 
 /** Runs `decode`, and whether what it accepted survives `again`. */
@@ -113,4 +115,21 @@ const objectFile = {
   },
 };
 
-export const lwm2mTexts = [links, executeArguments, registration, operations, objectFile];
+/** The first line is the content format. */
+const reports = {
+  name: "lwm2m-reports",
+  corpus: [
+    Buffer.concat([Buffer.from("112\n"), sendRequest([{ path: [5, 0, 3], value: 2 }]).payload]),
+    encodeUtf8('110\n[{"bn":"/5/0/","n":"3","v":2},{"n":"5","v":0}]'),
+  ],
+  run(bytes: Uint8Array): void {
+    const { first, payload } = split(bytes);
+    const request = requestOf({ code: METHOD.post, contentFormat: Number(first[0]), payload });
+    accept(
+      () => decodeSend(request),
+      (value) => value,
+    );
+  },
+};
+
+export const lwm2mTexts = [links, executeArguments, registration, operations, objectFile, reports];

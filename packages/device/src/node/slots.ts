@@ -11,7 +11,7 @@ import type { McubootVersion } from "@airlift/protocol/image/version";
 import { fromHex } from "@airlift/protocol/lib/bytes";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto } from "@airlift/runtime/crypto";
-import type { PersistedUpdate, SlotFiles, UpdateHandlers, UpdateStore } from "../ports.ts";
+import type { PersistedUpdate, SlotFiles, UnconditionalHandlers, UpdateStore } from "../ports.ts";
 import { type BootReport, bootSlots } from "./slot-boot.ts";
 import { imageName, onFlash, SlotDownloader, withoutDownload } from "./slot-download.ts";
 import { openSlotDirectory } from "./slot-files.ts";
@@ -57,7 +57,7 @@ export interface Slots {
   /** Version of the image that runs: its own, or `sha256:` and twelve digits of a raw file that names none. */
   version(): string;
   /** For `createUpdateAgent({ handlers })`. */
-  readonly handlers: UpdateHandlers;
+  readonly handlers: UnconditionalHandlers;
   /** For `createUpdateAgent({ store })`. */
   readonly store: UpdateStore;
 }
@@ -72,7 +72,7 @@ export function createSlots(options: SlotsOptions): Slots {
 }
 
 class DeviceSlots implements Slots {
-  readonly handlers: UpdateHandlers;
+  readonly handlers: UnconditionalHandlers;
   readonly store: UpdateStore;
   readonly #options: SlotsOptions;
   readonly #files: SlotFiles;

@@ -12,6 +12,8 @@ export interface DeviceIdentity {
   /** Of the firmware that runs now; after an update the next start tells the new one. */
   readonly firmwareVersion: string;
   readonly hardwareVersion?: string;
+  /** Of what runs on top of the firmware, /3/0/19. */
+  readonly softwareVersion?: string;
 }
 
 export interface DeviceObjectPorts {
@@ -68,6 +70,7 @@ export function createDeviceObject({ identity, utcMs, binding, reboot }: DeviceO
     ],
     [DEVICE_RESOURCES.supportedBindings, text(binding)],
     [DEVICE_RESOURCES.hardwareVersion, text(identity.hardwareVersion)],
+    [DEVICE_RESOURCES.softwareVersion, text(identity.softwareVersion)],
   ];
   return { id: DEVICE_ID, resources: new Map(resources) };
 }

@@ -6,14 +6,19 @@ import {
   FIRMWARE_UPDATE_ID,
   FIRMWARE_UPDATE_RESOURCES,
 } from "@airlift/protocol/lwm2m/objects/firmware-update";
-import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
 import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
 import { RESULT_ON_WIRE, STATE_ON_WIRE } from "@airlift/protocol/update/firmware-update";
+import type { UpdateSetting } from "../update/messages.ts";
 import type { Persisted } from "../update/persisted.ts";
 import type { DeviceObject, Resource } from "./resource.ts";
 
 /** How packages may reach the device. */
 export type DeliveryMethods = keyof typeof DELIVERY_ON_WIRE;
+
+/** Of object 5; 1.1 and 1.2 go with LwM2M 1.1 and later. */
+export const FIRMWARE_OBJECT_VERSIONS = ["1.0", "1.1", "1.2"] as const;
+
+export type FirmwareObjectVersion = (typeof FIRMWARE_OBJECT_VERSIONS)[number];
 
 /** Each request ends with its response code. */
 export interface FirmwareObjectPorts {
@@ -24,7 +29,7 @@ export interface FirmwareObjectPorts {
   writeUri(uri: string): Promise<number>;
   update(): Promise<number>;
   cancel(): Promise<number>;
-  writeSeverity(severity: number): Promise<number>;
+  writeSetting(setting: UpdateSetting): Promise<number>;
   readonly methods: DeliveryMethods;
   /** Values of resource 8. */
   readonly protocols: readonly number[];
@@ -33,8 +38,8 @@ export interface FirmwareObjectPorts {
 const MAX_URI_LENGTH = 255;
 const ID = FIRMWARE_UPDATE_RESOURCES;
 
-/** Before LwM2M 1.1 the object is in its version 1.0, without Cancel and what came with it. */
-export function createFirmwareObject(ports: FirmwareObjectPorts, lwm2mVersion: Lwm2mVersion): DeviceObject {
+/** Version 1.0 is without Cancel and what came with it (10 … 13), version 1.1 without Automatic Upgrade at Download (14). */
+export function createFirmwareObject(ports: FirmwareObjectPorts, version: FirmwareObjectVersion): DeviceObject {
   const inDownloaded = (read: () => string | undefined) => (): string | undefined =>
     ports.facts().state === "downloaded" ? read() : undefined;
   const resources: [number, Resource][] = [
@@ -48,13 +53,25 @@ export function createFirmwareObject(ports: FirmwareObjectPorts, lwm2mVersion: L
     [ID.protocolSupport, { read: () => (ports.protocols.length > 0 ? new Map(ports.protocols.entries()) : undefined) }],
     [ID.deliveryMethod, { read: () => DELIVERY_ON_WIRE[ports.methods] }],
   ];
-  if (lwm2mVersion === "1.0") return { id: FIRMWARE_UPDATE_ID, resources: new Map(resources) };
+  if (version === "1.0") return { id: FIRMWARE_UPDATE_ID, resources: new Map(resources) };
+  const { facts, writeSetting } = ports;
   resources.push(
     [ID.cancel, { execute: () => ports.cancel() }],
-    [ID.severity, { read: () => ports.facts().severity, write: (value) => ports.writeSeverity(Number(value)) }],
-    [ID.lastStateChangeTime, { read: () => ports.facts().lastStateChangeAtS }],
+    [ID.severity, { read: () => facts().severity, write: (value) => writeSetting({ severity: Number(value) }) }],
+    [ID.lastStateChangeTime, { read: () => facts().lastStateChangeAtS }],
+    [
+      ID.maximumDeferPeriod,
+      {
+        read: () => facts().maximumDeferPeriodS,
+        write: (value) => writeSetting({ maximumDeferPeriodS: Number(value) }),
+      },
+    ],
   );
-  return { id: FIRMWARE_UPDATE_ID, version: "1.1", resources: new Map(resources) };
+  if (version === "1.2") {
+    const write = (value: ResourceValue): Promise<number> => writeSetting({ automaticUpgrade: value === true });
+    resources.push([ID.automaticUpgrade, { read: () => facts().automaticUpgrade, write }]);
+  }
+  return { id: FIRMWARE_UPDATE_ID, version, resources: new Map(resources) };
 }
 
 function writeUri(ports: FirmwareObjectPorts, value: ResourceValue): Promise<number> | number {

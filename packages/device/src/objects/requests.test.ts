@@ -36,7 +36,7 @@ function device(written: string[] = []): ObjectRequests {
       },
       update: done,
       cancel: done,
-      writeSeverity: done,
+      writeSetting: done,
       methods: "both",
       protocols: [0, 2],
     },

@@ -133,9 +133,9 @@ export class ObjectRequests {
   /** All that can be refused beforehand is: a Write of several resources is done as a whole or not begun. */
   async #write({ path, content }: Operation & { kind: "write" }): Promise<number> {
     this.#instancesAt(path[0] ?? -1, path[1]);
-    if (path.length >= 3 && this.#resourceAt(path).write === undefined) return CODE.methodNotAllowed;
+    if (path.length >= 3 && this.#writerAt(path) === undefined) return CODE.methodNotAllowed;
     const entries = decodePayload(content.contentFormat, content.payload, { base: path, models: STANDARD_MODELS });
-    const writes = entries.map((entry) => ({ entry, write: this.#resourceAt(entry.path).write }));
+    const writes = entries.map((entry) => ({ entry, write: this.#writerAt(entry.path) }));
     if (writes.length === 0) return CODE.badRequest;
     if (writes.some(({ write }) => write === undefined)) return CODE.methodNotAllowed;
     for (const { entry, write } of writes) {
@@ -187,10 +187,19 @@ export class ObjectRequests {
     return found.length > 0 ? found : refuse(CODE.notFound);
   }
 
+  /** A resource that can be written need not hold anything yet. */
+  #writerAt(path: Path): Resource["write"] {
+    return this.#declaredAt(path)?.write ?? this.#resourceAt(path).write;
+  }
+
   #resourceAt(path: Path): Resource {
-    const [objectId = -1, instanceId = -1, resourceId = -1] = path;
-    const resource = this.#tree.get(objectId)?.instances.get(instanceId)?.resources.get(resourceId);
+    const resource = this.#declaredAt(path);
     return exists(resource) ? resource : refuse(CODE.notFound);
+  }
+
+  #declaredAt(path: Path): Resource | undefined {
+    const [objectId = -1, instanceId = -1, resourceId = -1] = path;
+    return this.#tree.get(objectId)?.instances.get(instanceId)?.resources.get(resourceId);
   }
 }
 

@@ -17,6 +17,8 @@ export interface ServerObjectPorts {
   refresh(): void;
   /** `U` or `UQ`. */
   readonly binding: string;
+  /** The device sends reports, and the server may mute them; absent: it sends none. */
+  onMuteSend?(isMuted: boolean): void;
 }
 
 /** Object 1, and the periods that hold for observations that have none of their own. */
@@ -67,9 +69,22 @@ export function createServerObject(ports: ServerObjectPorts): ServerObject {
     [SERVER_RESOURCES.binding, { read: () => ports.binding }],
     [SERVER_RESOURCES.registrationUpdateTrigger, { execute: () => refresh(ports) }],
   ];
+  if (ports.onMuteSend) resources.push([SERVER_RESOURCES.muteSend, muteSend(ports.onMuteSend)]);
   return {
     object: { id: SERVER_ID, resources: new Map(resources) },
     defaults: () => ({ ...(pmin > 0 ? { pmin } : {}), ...(pmax > 0 ? { pmax } : {}) }),
+  };
+}
+
+function muteSend(tell: (isMuted: boolean) => void): Resource {
+  let isMuted = false;
+  return {
+    read: () => isMuted,
+    write: (value) => {
+      isMuted = value === true;
+      tell(isMuted);
+      return CODE.changed;
+    },
   };
 }
 

@@ -12,9 +12,10 @@ export type RegistrationState = "closed" | "registering" | "registered" | "refre
 
 /**
  * `unknown`: the server does not know the registration that was to be refreshed (4.04). `due`: the time for the next
- * refresh or the next try has come. `changed`: something that was registered is different now.
+ * refresh or the next try has come. `changed`: something that was registered is different now. `offline`: there is no
+ * traffic from now on, not even a goodbye.
  */
-export type RegistrationEvent = "open" | "accepted" | "failed" | "unknown" | "due" | "changed" | "close";
+export type RegistrationEvent = "open" | "accepted" | "failed" | "unknown" | "due" | "changed" | "close" | "offline";
 
 export type RegistrationAction = "register" | "refresh" | "deregister" | "tellRegistered" | "pause";
 
@@ -31,20 +32,28 @@ export const REGISTRATION: Table<RegistrationState, RegistrationEvent, Registrat
     unknown: to("waiting", "pause"),
     failed: to("waiting", "pause"),
     close: to("closed"),
+    offline: to("closed"),
   },
   registered: {
     due: to("refreshing", "refresh"),
     changed: to("refreshing", "refresh"),
     close: to("deregistering", "deregister"),
+    offline: to("closed"),
   },
   refreshing: {
     accepted: to("registered"),
     unknown: to("registering", "register"),
     failed: to("waiting", "pause"),
     close: to("deregistering", "deregister"),
+    offline: to("closed"),
   },
-  waiting: { due: to("registering", "register"), changed: to("registering", "register"), close: to("closed") },
-  deregistering: { accepted: to("closed"), failed: to("closed"), unknown: to("closed") },
+  waiting: {
+    due: to("registering", "register"),
+    changed: to("registering", "register"),
+    close: to("closed"),
+    offline: to("closed"),
+  },
+  deregistering: { accepted: to("closed"), failed: to("closed"), unknown: to("closed"), offline: to("closed") },
 };
 
 /** How often a registration that failed is tried again. */
@@ -58,7 +67,7 @@ export interface RetryPolicy {
 export const DEFAULT_REGISTRATION_RETRY: RetryPolicy = { firstDelayMs: 2_000, longestDelayMs: 300_000 };
 
 export type RegistrationInput =
-  | { readonly kind: "open" | "close" }
+  | { readonly kind: "open" | "close" | "offline" }
   /** The lifetime may be changed with it. */
   | { readonly kind: "changed"; readonly lifetimeS?: number }
   /** `attempt` is the one of the output that is answered. `location`: of a Register, the path of the registration. */
@@ -132,6 +141,7 @@ export class RegistrationSession implements Core<RegistrationInput, Registration
     switch (input.kind) {
       case "open":
       case "close":
+      case "offline":
         return this.#take(input.kind, nowMs);
       case "changed":
         this.#lifetimeS = input.lifetimeS ?? this.#lifetimeS;

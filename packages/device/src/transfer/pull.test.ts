@@ -113,10 +113,58 @@ test("a busy server says when to come back", () => {
 test("row 29: a link that is back ends the waiting", () => {
   begin();
   fail();
-  assert.equal(feed({ kind: "linkUp" }), "connect @1024 etag");
-  assert.equal(feed({ kind: "linkUp" }), "");
+  assert.equal(feed({ kind: "resume" }), "connect @1024 etag");
+  assert.equal(feed({ kind: "resume" }), "");
 });
 
 test("R2: a restart goes on from what is stored", () => {
   assert.equal(feed({ kind: "start", offset: 512, etag: ETAG }), "connect @512 etag");
+});
+
+test("row 29: suspended, the connection is closed; resumed, it goes on behind what is stored", () => {
+  begin();
+  assert.equal(feed({ kind: "suspend" }), "disconnect");
+  assert.equal(feed({ kind: "suspend" }), "");
+  assert.equal(fail(), "", "what the closing brings is no failure");
+  assert.equal(pull.wakeAtMs, undefined);
+  assert.equal(feed({ kind: "resume" }), "connect @1024 etag");
+});
+
+test("row 29: what begins while it is suspended waits", () => {
+  pull = new Pull({ random: () => 1, isSuspended: true });
+  assert.equal(feed({ kind: "start", offset: 512, etag: ETAG }), "");
+  assert.equal(feed({ kind: "resume" }), "connect @512 etag");
+});
+
+test("row 29: a pause is not waited for while suspended", () => {
+  begin();
+  fail();
+  assert.equal(feed({ kind: "suspend" }), "disconnect");
+  nowMs = 1e9;
+  assert.equal(feed({ kind: "wake" }), "");
+});
+
+test("resumed while octets are on their way into the store, it connects behind them", () => {
+  begin();
+  feed({ kind: "storing" });
+  feed({ kind: "suspend" });
+  assert.equal(feed({ kind: "resume" }), "");
+  assert.equal(feed({ kind: "stored", storedBytes: 2048 }), "connect @2048 etag");
+});
+
+test("suspended again before they are stored, it does not connect", () => {
+  begin();
+  feed({ kind: "storing" });
+  feed({ kind: "suspend" });
+  feed({ kind: "resume" });
+  feed({ kind: "suspend" });
+  assert.equal(feed({ kind: "stored", storedBytes: 2048 }), "");
+});
+
+test("without a tag a suspension begins anew, which is not held against the server", () => {
+  pull = new Pull({ random: () => 1, restartCount: 3 });
+  begin();
+  feed({ kind: "answered", etag: undefined });
+  feed({ kind: "suspend" });
+  assert.deepEqual(pull.step({ kind: "resume" }, nowMs), [{ kind: "startOver", counts: false }]);
 });

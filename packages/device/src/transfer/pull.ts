@@ -30,18 +30,24 @@ export type PullInput =
   | { readonly kind: "start"; readonly offset: number; readonly etag: Uint8Array | undefined }
   /** The first answer of a connection. */
   | { readonly kind: "answered"; readonly etag: Uint8Array | undefined }
+  /** Octets have arrived and are on their way into the store; the next input of theirs is `stored`. */
+  | { readonly kind: "storing" }
   /** So many octets of the image are in the store. */
   | { readonly kind: "stored"; readonly storedBytes: number }
   | { readonly kind: "failed"; readonly failure: PullFailure; readonly retryAfterMs?: number }
-  /** The link is back: no reason to wait any longer. */
-  | { readonly kind: "linkUp" }
+  /** No traffic until `resume`. */
+  | { readonly kind: "suspend" }
+  /** Traffic is possible: no reason to wait any longer. */
+  | { readonly kind: "resume" }
   | { readonly kind: "wake" };
 
 export type PullOutput =
   | { readonly kind: "connect"; readonly offset: number; readonly etag: Uint8Array | undefined }
   | { readonly kind: "pause"; readonly afterMs: number; readonly failure: PullFailure }
-  /** Forget what is stored and pull anew. */
-  | { readonly kind: "startOver" }
+  /** Close the connection. */
+  | { readonly kind: "disconnect" }
+  /** Forget what is stored and pull anew. `counts`: it is one of the few times that this may happen. */
+  | { readonly kind: "startOver"; readonly counts: boolean }
   | { readonly kind: "giveUp"; readonly result: FailureResult };
 
 export interface PullOptions {
@@ -49,6 +55,8 @@ export interface PullOptions {
   readonly random: Random;
   /** How often this image was begun anew before. */
   readonly restartCount?: number;
+  /** Begin without traffic, until `resume`. */
+  readonly isSuspended?: boolean;
 }
 
 export class Pull implements Core<PullInput, PullOutput> {
@@ -62,8 +70,13 @@ export class Pull implements Core<PullInput, PullOutput> {
   #hasAnswered = false;
   #failureCount = 0;
   #connectAtMs: number | undefined;
+  #isSuspended: boolean;
+  #isStoring = false;
+  /** Connects as soon as what has arrived is stored: only then it is known from where. */
+  #isConnectDue = false;
 
-  constructor({ policy = DEFAULT_PULL_POLICY, random, restartCount = 0 }: PullOptions) {
+  constructor({ policy = DEFAULT_PULL_POLICY, random, restartCount = 0, isSuspended = false }: PullOptions) {
+    this.#isSuspended = isSuspended;
     this.#policy = policy;
     this.#random = random;
     this.#restartCount = restartCount;
@@ -78,40 +91,72 @@ export class Pull implements Core<PullInput, PullOutput> {
       case "start":
         this.#storedBytes = input.offset;
         this.#etag = input.etag;
-        return [this.#connect()];
+        return this.#isSuspended ? [] : this.#connect();
       case "answered":
         this.#hasAnswered = true;
         this.#etag = input.etag;
         return [];
-      case "stored":
-        if (input.storedBytes > this.#storedBytes) this.#failureCount = 0;
-        this.#storedBytes = input.storedBytes;
+      case "storing":
+        this.#isStoring = true;
         return [];
+      case "stored":
+        return this.#stored(input.storedBytes);
       case "failed":
-        return [this.#failed(input.failure, input.retryAfterMs ?? 0, nowMs)];
-      case "linkUp":
-        return this.#connectAtMs === undefined ? [] : [this.#reconnect()];
+        return this.#isSuspended ? [] : [this.#failed(input.failure, input.retryAfterMs ?? 0, nowMs)];
+      case "suspend":
+        return this.#suspend();
+      case "resume":
+        return this.#resume();
       case "wake":
-        return this.#connectAtMs !== undefined && this.#connectAtMs <= nowMs ? [this.#reconnect()] : [];
+        return this.#connectAtMs !== undefined && this.#connectAtMs <= nowMs ? this.#reconnect(true) : [];
     }
   }
 
-  #connect(): PullOutput {
+  #stored(storedBytes: number): PullOutput[] {
+    if (storedBytes > this.#storedBytes) this.#failureCount = 0;
+    this.#storedBytes = storedBytes;
+    this.#isStoring = false;
+    return this.#isConnectDue ? this.#reconnect(false) : [];
+  }
+
+  #suspend(): PullOutput[] {
+    if (this.#isSuspended) return [];
+    this.#isSuspended = true;
+    this.#isConnectDue = false;
     this.#connectAtMs = undefined;
+    return [{ kind: "disconnect" }];
+  }
+
+  /** What the device's owner has suspended is not held against the server. */
+  #resume(): PullOutput[] {
+    const wasSuspended = this.#isSuspended;
+    this.#isSuspended = false;
+    if (wasSuspended) return this.#reconnect(false);
+    return this.#connectAtMs === undefined ? [] : this.#reconnect(true);
+  }
+
+  #connect(): PullOutput[] {
+    this.#connectAtMs = undefined;
+    this.#isConnectDue = this.#isStoring;
+    if (this.#isStoring) return [];
     this.#fromBytes = this.#storedBytes;
-    return { kind: "connect", offset: this.#storedBytes, etag: this.#storedBytes > 0 ? this.#etag : undefined };
+    const etag = this.#storedBytes > 0 ? this.#etag : undefined;
+    return [{ kind: "connect", offset: this.#storedBytes, etag }];
   }
 
   /** Without an entity tag nobody can tell whether the rest belongs to what is stored. */
-  #reconnect(): PullOutput {
-    if (this.#storedBytes === 0 || this.#etag !== undefined) return this.#connect();
+  #reconnect(counts: boolean): PullOutput[] {
+    if (this.#isStoring || this.#storedBytes === 0 || this.#etag !== undefined) return this.#connect();
     this.#connectAtMs = undefined;
-    if (this.#restartCount < this.#policy.untaggedRestartCount) return { kind: "startOver" };
-    return { kind: "giveUp", result: "connectionLost" };
+    this.#isConnectDue = false;
+    const mayStartOver = !counts || this.#restartCount < this.#policy.untaggedRestartCount;
+    return [mayStartOver ? { kind: "startOver", counts } : { kind: "giveUp", result: "connectionLost" }];
   }
 
   #failed(failure: PullFailure, retryAfterMs: number, nowMs: number): PullOutput {
-    if (failure === "changed" && this.#fromBytes > 0 && this.#restartCount === 0) return { kind: "startOver" };
+    if (failure === "changed" && this.#fromBytes > 0 && this.#restartCount === 0) {
+      return { kind: "startOver", counts: true };
+    }
     const isFinal = !isWorthRetrying(failure, this.#hasAnswered) || this.#failureCount >= this.#policy.retryCount;
     if (isFinal) return { kind: "giveUp", result: RESULT_OF_FAILURE[failure] };
     const { firstDelayMs, longestDelayMs } = this.#policy;

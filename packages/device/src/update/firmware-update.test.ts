@@ -362,8 +362,8 @@ test("row 40: an integrator may end a download, but neither succeed nor cancel n
 
 test("row 41: Severity is 0 … 2 and 1 at first", () => {
   assert.equal(core.facts.severity, 1);
-  feed({ kind: "writeSeverity", exchange: 5, severity: 3 });
-  feed({ kind: "writeSeverity", exchange: 5, severity: 0 });
+  feed({ kind: "writeSetting", exchange: 5, setting: { severity: 3 } });
+  feed({ kind: "writeSetting", exchange: 5, setting: { severity: 0 } });
   assert.deepEqual(seen(), ["4.00", "changed 11", "2.04"]);
 });
 

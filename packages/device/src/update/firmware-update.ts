@@ -9,34 +9,44 @@ import type { Core } from "@airlift/protocol/lib/core";
 import { type FirmwareEvent, refusalOf, type ServerEvent } from "@airlift/protocol/update/firmware-update";
 import { HandlerTurn } from "./handler-turn.ts";
 import { type Answer, Ledger } from "./ledger.ts";
-import type { Exchange, HandlerCall, HandlerOutcome, PackageChunk, UpdateInput, UpdateOutput } from "./messages.ts";
+import type {
+  Exchange,
+  HandlerCall,
+  HandlerOutcome,
+  PackageChunk,
+  UpdateInput,
+  UpdateOutput,
+  UpdateSetting,
+} from "./messages.ts";
 import { eventOfAccept, eventOfSetResult, refusedBy } from "./outcomes.ts";
 import type { Persisted } from "./persisted.ts";
-import { openPush, Transfer } from "./transfer.ts";
+import { isAllowed } from "./setting.ts";
+import { openPush, Transfer, withDropped } from "./transfer.ts";
+import { Upgrade } from "./upgrade.ts";
 
 /** Long enough for the answer and the notification to leave the device, too short for anyone to wait for. */
 export const DEFAULT_UPGRADE_DELAY_MS = 250;
 
 export interface FirmwareUpdateOptions {
-  /** Wall-clock time, for Last State Change Time. */
+  /** Wall-clock time, for Last State Change Time and the deadline of a deferral. */
   readonly utcMs: () => number;
   /** From the answer to Update until `performUpgrade`; default `DEFAULT_UPGRADE_DELAY_MS`. */
   readonly upgradeDelayMs?: number;
 }
 
-/** @see OMA object 5, resources 0 … 12 */
+/** @see OMA object 5, resources 0 … 14 */
 export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
-  readonly #upgradeDelayMs: number;
+  readonly #upgrade: Upgrade;
   readonly #ledger: Ledger;
   #transfer: Transfer | undefined;
   readonly #turn = new HandlerTurn();
   #pullCount = 0;
   #nowMs = 0;
-  #installAtMs: number | undefined;
 
   constructor(persisted: Persisted, options: FirmwareUpdateOptions) {
-    this.#ledger = new Ledger(persisted, options.utcMs);
-    this.#upgradeDelayMs = options.upgradeDelayMs ?? DEFAULT_UPGRADE_DELAY_MS;
+    const { utcMs, upgradeDelayMs: delayMs = DEFAULT_UPGRADE_DELAY_MS } = options;
+    this.#ledger = new Ledger(persisted, utcMs);
+    this.#upgrade = new Upgrade({ utcMs, delayMs });
   }
 
   /** What /5/0 reads at this moment. */
@@ -50,13 +60,16 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   }
 
   get wakeAtMs(): number | undefined {
-    return this.#turn.isFree ? this.#installAtMs : undefined;
+    return this.#turn.isFree ? this.#upgrade.wakeAtMs : undefined;
   }
 
   /** @throws {UsageError} RESULT_NOT_SETTABLE for a `setResult` or `accept` that the state does not allow. */
   step(input: UpdateInput, nowMs: number): UpdateOutput[] {
     this.#nowMs = nowMs;
     this.#handle(input);
+    if (this.#upgrade.isOverdue(this.facts, nowMs)) {
+      this.#move("accepted", [], this.#upgrade.want("deadline", this.facts));
+    }
     this.#schedule();
     return this.#ledger.takeOutputs();
   }
@@ -72,19 +85,19 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
       case "packageBroken":
         return this.#packageBroken(input.push);
       case "executeUpdate":
-        return this.#request("update", input.exchange);
+        return this.#request("update", input.exchange, this.#upgrade.want("server", this.facts));
       case "executeCancel":
         return this.#request("cancel", input.exchange);
-      case "writeSeverity":
-        return this.#writeSeverity(input.exchange, input.severity);
+      case "writeSetting":
+        return this.#writeSetting(input.exchange, input.setting);
       case "handlerSettled":
         return this.#settled(input.call, input.outcome);
       case "setResult":
-        return this.#move(eventOfSetResult(this.facts, input.result));
+        return this.#move(eventOfSetResult(this.facts, input.result, this.#upgrade.mayDefer(this.facts)));
       case "moved":
         return this.#move(input.event);
       case "accept":
-        return this.#move(eventOfAccept(this.facts));
+        return this.#move(eventOfAccept(this.facts), [], this.#upgrade.want("accepted", this.facts));
       case "resultTold":
         return this.facts.resultTold ? undefined : this.#ledger.save({ resultTold: true });
       case "wake":
@@ -98,6 +111,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   #start() {
     const { state, pulled, etag, storedBytes, resultTold, result } = this.facts;
     if (state === "idle" && resultTold && result !== "initial") this.#ledger.save({ result: "initial" });
+    if (state === "downloaded" && result === "initial") return this.#upgradeByItself();
     if (state !== "downloading") return;
     if (!pulled) return this.#move("reset");
     const transfer = this.#newPull();
@@ -105,6 +119,11 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     transfer.etag = etag;
     transfer.storedBytes = storedBytes;
     transfer.opened = true;
+  }
+
+  /** Resource 14: what has been downloaded need not wait for an Execute. */
+  #upgradeByItself() {
+    if (this.facts.automaticUpgrade) this.#move("accepted", [], this.#upgrade.want("automatic", this.facts));
   }
 
   #request(event: ServerEvent, exchange: Exchange, patch: Partial<Persisted> = {}) {
@@ -124,10 +143,9 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     this.#request("writeUri", exchange, { uri, etag: undefined, pulled: true });
   }
 
-  #writeSeverity(exchange: Exchange, severity: number) {
-    const isKnown = severity === 0 || severity === 1 || severity === 2;
-    if (isKnown) this.#ledger.save({ severity });
-    this.#ledger.answer(exchange, isKnown ? "2.04" : "4.00");
+  #writeSetting(exchange: Exchange, setting: UpdateSetting) {
+    if (isAllowed(setting)) this.#ledger.save(setting);
+    this.#ledger.answer(exchange, isAllowed(setting) ? "2.04" : "4.00");
   }
 
   #firstChunk(chunk: PackageChunk) {
@@ -199,7 +217,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   }
 
   #performed(outcome: HandlerOutcome) {
-    if (!outcome.ok) this.#move(refusedBy(outcome.reason));
+    if (!outcome.ok) this.#move(refusedBy(outcome.reason, this.#upgrade.mayDefer(this.facts)));
     else if (outcome.value === "installed") this.#move("installed");
   }
 
@@ -207,7 +225,10 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     const exchange = transfer.chunk?.exchange;
     const answered = (code: Answer["code"]): Answer[] => (exchange === undefined ? [] : [{ exchange, code }]);
     const reason = outcome.ok ? undefined : (outcome.reason ?? "noFlash");
-    if (name === "finish") return this.#move(reason ? `verify.${reason}` : "received", answered("2.04"));
+    if (name === "finish") {
+      this.#move(reason ? `verify.${reason}` : "received", answered("2.04"));
+      return reason ? undefined : this.#upgradeByItself();
+    }
     if (reason !== undefined) {
       const isRefusedPush = name === "openStream" && transfer.source === "push";
       if (!isRefusedPush) return this.#move(reason, answered("5.00"));
@@ -231,37 +252,27 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   #move(event: FirmwareEvent, answers: readonly Answer[] = [], patch: Partial<Persisted> = {}) {
     this.#turn.moveOn();
     const transfer = this.#transfer;
-    const actions = this.#ledger.move(event, this.#withDropped(event, answers), patch);
+    const actions = this.#ledger.move(event, withDropped(transfer, event, answers), patch);
     if (this.facts.state !== "downloading" || actions.includes("discardImage")) {
       if (transfer?.source === "pull" && transfer.started && !transfer.ended) {
         this.#ledger.put({ kind: "stopPull", pull: transfer.id });
       }
       this.#transfer = undefined;
     }
-    this.#installAtMs = actions.includes("install") ? this.#nowMs + this.#upgradeDelayMs : undefined;
+    this.#upgrade.moved(actions.includes("install"), this.#nowMs);
     if (actions.includes("startPull")) this.#newPull();
-  }
-
-  /** A push that ends by anything but its own request leaves that request with nothing to wait for. */
-  #withDropped(event: FirmwareEvent, answers: readonly Answer[]): readonly Answer[] {
-    const exchange = this.#transfer?.chunk?.exchange;
-    if (exchange === undefined || event === "writePackage") return answers;
-    return answers.some((answer) => answer.exchange === exchange) ? answers : [...answers, { exchange, code: "4.08" }];
   }
 
   /** Begins what the facts ask for; nothing while a handler runs. */
   #schedule() {
     if (!this.#turn.isFree) return;
     if (this.facts.discarding) return this.#call({ handler: "reset" });
-    if (this.#installAtMs !== undefined && this.#installAtMs <= this.#nowMs) return this.#install();
+    if (this.#upgrade.isDue(this.#nowMs)) {
+      return this.#call({ handler: "performUpgrade", order: this.#upgrade.begin(this.facts) });
+    }
     const next = this.#transfer?.next ?? "none";
     if (next === "startPull") this.#startPull();
     else if (next !== "none") this.#call(next);
-  }
-
-  #install() {
-    this.#installAtMs = undefined;
-    this.#call({ handler: "performUpgrade" });
   }
 
   #startPull() {

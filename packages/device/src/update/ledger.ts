@@ -8,7 +8,7 @@ import {
   type ServerEvent,
 } from "@airlift/protocol/update/firmware-update";
 import type { AnswerCode, Exchange, UpdateOutput } from "./messages.ts";
-import type { Persisted } from "./persisted.ts";
+import { isDeferrable, type Persisted } from "./persisted.ts";
 
 /** A request and the code that answers it. */
 export interface Answer {
@@ -20,6 +20,8 @@ export interface Answer {
 const REPORTED: readonly (readonly [number, (facts: Persisted) => unknown])[] = [
   [1, (facts) => facts.uri],
   [11, (facts) => facts.severity],
+  [13, (facts) => facts.maximumDeferPeriodS],
+  [14, (facts) => facts.automaticUpgrade],
   [5, (facts) => facts.result],
   [6, (facts) => facts.state === "downloaded"],
   [7, (facts) => facts.state === "downloaded"],
@@ -94,6 +96,7 @@ export class Ledger {
       resultTold: arrow.extra === before.result && before.resultTold,
       storedBytes: discards || arrow.to !== before.state ? 0 : before.storedBytes,
       lastStateChangeAtS: arrow.to === before.state ? before.lastStateChangeAtS : Math.floor(this.#utcMs() / 1000),
+      updateDeadlineAtS: isDeferrable(arrow.to, arrow.extra) ? before.updateDeadlineAtS : undefined,
       ...patch,
     };
     this.put({ kind: "save", persisted: this.#facts });

@@ -1,6 +1,6 @@
 /** What goes into the core of the firmware update and what comes out of it. */
 import type { FailureResult, FirmwareEvent, UpdateResult } from "@airlift/protocol/update/firmware-update";
-import type { DownloadOrigin, HandlerFailure, UpgradeProgress } from "../ports.ts";
+import type { DownloadOrigin, HandlerFailure, UpgradeOrder, UpgradeProgress } from "../ports.ts";
 import type { Persisted } from "./persisted.ts";
 
 /** One request of the server that waits for its answer; unique as long as it does. */
@@ -14,7 +14,8 @@ export type HandlerOutcome =
 export type HandlerCall =
   | { readonly handler: "openStream"; readonly origin: DownloadOrigin }
   | { readonly handler: "write"; readonly bytes: Uint8Array }
-  | { readonly handler: "finish" | "reset" | "performUpgrade" };
+  | { readonly handler: "finish" | "reset" }
+  | { readonly handler: "performUpgrade"; readonly order: UpgradeOrder };
 
 /** A piece of a push. `push` names the transfer, `exchange` the request that brought this piece. */
 export interface PackageChunk {
@@ -28,6 +29,12 @@ export interface PackageChunk {
   readonly encoding: "opaque" | "base64";
 }
 
+/** What a server may set at any time: Severity, Maximum Defer Period, Automatic Upgrade at Download (11, 13, 14). */
+export type UpdateSetting =
+  | Pick<Persisted, "severity">
+  | Pick<Persisted, "automaticUpgrade">
+  | { readonly maximumDeferPeriodS: number };
+
 export type UpdateInput =
   /** The first input of every run: takes up what the last run left. */
   | { readonly kind: "start" }
@@ -36,7 +43,7 @@ export type UpdateInput =
   | PackageChunk
   | { readonly kind: "packageBroken"; readonly push: number }
   | { readonly kind: "executeUpdate" | "executeCancel"; readonly exchange: Exchange }
-  | { readonly kind: "writeSeverity"; readonly exchange: Exchange; readonly severity: number }
+  | { readonly kind: "writeSetting"; readonly exchange: Exchange; readonly setting: UpdateSetting }
   /** The first answer of the pull: what is known of the image. */
   | { readonly kind: "pullOrigin"; readonly pull: number; readonly etag: Uint8Array | undefined }
   | { readonly kind: "pullChunk"; readonly pull: number; readonly offset: number; readonly bytes: Uint8Array }
@@ -49,7 +56,7 @@ export type UpdateInput =
   | { readonly kind: "setResult"; readonly result: UpdateResult }
   /** What another component, or the integrator, did moves this one; only an event that the state has an arrow for. */
   | { readonly kind: "moved"; readonly event: FirmwareEvent }
-  /** A deferred update begins. */
+  /** The deferred update is to begin. */
   | { readonly kind: "accept" }
   /** A server has been told the Update Result. */
   | { readonly kind: "resultTold" }

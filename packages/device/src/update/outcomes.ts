@@ -7,11 +7,12 @@ import type { Persisted } from "./persisted.ts";
 /**
  * The event of a result that the integrator sets (rows 33 … 35, 40).
  *
+ * @param mayDefer Whether the server allows a deferral at this time.
  * @throws {UsageError} RESULT_NOT_SETTABLE
  */
-export function eventOfSetResult({ state }: Persisted, result: UpdateResult): FirmwareEvent {
+export function eventOfSetResult({ state }: Persisted, result: UpdateResult, mayDefer: boolean): FirmwareEvent {
   if (result === "success" && state === "updating") return "installed";
-  if (result === "deferred" && (state === "updating" || state === "downloaded")) return "deferred";
+  if (result === "deferred" && mayDefer && (state === "updating" || state === "downloaded")) return "deferred";
   const isFailure = result !== "success" && result !== "deferred" && result !== "initial" && result !== "cancelled";
   if (isFailure && state !== "idle") return result;
   throw new UsageError("RESULT_NOT_SETTABLE", `result ${result} cannot be set in ${state}`, { result, state });
@@ -23,8 +24,9 @@ export function eventOfAccept({ state, result }: Persisted): FirmwareEvent {
   throw new UsageError("RESULT_NOT_SETTABLE", "no update is deferred", { state, result });
 }
 
-/** The event of an installation that its handler refused (row 32). */
-export function refusedBy(reason: HandlerFailure | undefined): FirmwareEvent {
-  if (reason === "deferred") return "deferred";
-  return `refused.${reason === "conflictingState" ? "dependencyError" : (reason ?? "failed")}`;
+/** The event of an installation that its handler refused (row 32); one that puts off what may not wait has failed. */
+export function refusedBy(reason: HandlerFailure | undefined, mayDefer: boolean): FirmwareEvent {
+  if (reason === "conflictingState") return "refused.dependencyError";
+  if (reason !== "deferred") return `refused.${reason ?? "failed"}`;
+  return mayDefer ? "deferred" : "refused.failed";
 }

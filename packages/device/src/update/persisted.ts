@@ -1,6 +1,6 @@
 /** What of a firmware update must survive a power cut. */
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
-import type { PersistedUpdate } from "../ports.ts";
+import type { PersistedUpdate, UpdateNotes } from "../ports.ts";
 
 /** Plain values, saved before anything that depends on them is done. */
 export interface Persisted {
@@ -22,6 +22,12 @@ export interface Persisted {
   readonly lastStateChangeAtS: number;
   /** /5/0/11: 0 critical, 1 mandatory, 2 optional. */
   readonly severity: number;
+  /** /5/0/13: seconds, 0 = no deferral; `undefined` when no server has set one, and a deferral has no end. */
+  readonly maximumDeferPeriodS: number | undefined;
+  /** /5/0/14. */
+  readonly automaticUpgrade: boolean;
+  /** Until when the update that was executed may be put off, in seconds since 1970; `undefined` = for ever, or none was. */
+  readonly updateDeadlineAtS: number | undefined;
 }
 
 /** What a store loaded. */
@@ -32,6 +38,9 @@ export function fromStore(stored: PersistedUpdate): Persisted {
     ...FACTORY,
     lastStateChangeAtS: notes.lastStateChangeAtS ?? FACTORY.lastStateChangeAtS,
     severity: notes.severity ?? FACTORY.severity,
+    maximumDeferPeriodS: notes.maximumDeferPeriodS,
+    automaticUpgrade: notes.automaticUpgrade ?? FACTORY.automaticUpgrade,
+    updateDeadlineAtS: isDeferrable(state, result) ? notes.updateDeadlineAtS : undefined,
     discarding: notes.discarding ?? FACTORY.discarding,
     state,
     result,
@@ -44,12 +53,15 @@ export function fromStore(stored: PersistedUpdate): Persisted {
   };
 }
 
+/** Whether a deadline has a meaning in a state: the update is deferred, or may be as long as it installs. */
+export function isDeferrable(state: FirmwareState, result: UpdateResult): boolean {
+  return state === "updating" || (state === "downloaded" && result === "deferred");
+}
+
 /** What a store is to save. */
 export function toStore(facts: Persisted): PersistedUpdate {
   const { state, result, uri, etag, storedBytes, pulled } = facts;
-  const { lastStateChangeAtS, severity, resultTold, discarding } = facts;
-  const told = resultTold ? { toldResult: result } : {};
-  const notes = { lastStateChangeAtS, severity, discarding, ...told };
+  const notes = notesOf(facts);
   switch (state) {
     case "idle":
       return { state, result, uri, notes };
@@ -64,6 +76,20 @@ export function toStore(facts: Persisted): PersistedUpdate {
   }
 }
 
+function notesOf(facts: Persisted): UpdateNotes {
+  const { lastStateChangeAtS, severity, automaticUpgrade, discarding } = facts;
+  const { resultTold, result, maximumDeferPeriodS, updateDeadlineAtS } = facts;
+  return {
+    lastStateChangeAtS,
+    severity,
+    automaticUpgrade,
+    discarding,
+    ...(maximumDeferPeriodS !== undefined && { maximumDeferPeriodS }),
+    ...(updateDeadlineAtS !== undefined && { updateDeadlineAtS }),
+    ...(resultTold && { toldResult: result }),
+  };
+}
+
 /** A device that was never updated. */
 export const FACTORY: Persisted = {
   state: "idle",
@@ -76,4 +102,7 @@ export const FACTORY: Persisted = {
   storedBytes: 0,
   lastStateChangeAtS: 0,
   severity: 1,
+  maximumDeferPeriodS: undefined,
+  automaticUpgrade: false,
+  updateDeadlineAtS: undefined,
 };

@@ -1,7 +1,9 @@
 /** One package on its way into the store, from a push or a pull. */
 import { EMPTY } from "@airlift/protocol/lib/bytes";
+import type { FirmwareEvent } from "@airlift/protocol/update/firmware-update";
 import type { DownloadOrigin } from "../ports.ts";
 import { Base64Stream } from "./base64-stream.ts";
+import type { Answer } from "./ledger.ts";
 import type { Exchange, HandlerCall, PackageChunk } from "./messages.ts";
 
 /** Octets that wait to be written; `exchange` is the push request that waits for them. */
@@ -71,6 +73,17 @@ export class Transfer {
     this.storedBytes += this.chunk.bytes.length;
     this.chunk = { bytes: EMPTY, exchange: this.chunk.exchange };
   }
+}
+
+/** The answers of an event, with that of a pushed piece whose transfer ends by anything but its own request. */
+export function withDropped(
+  transfer: Transfer | undefined,
+  event: FirmwareEvent,
+  answers: readonly Answer[],
+): readonly Answer[] {
+  const exchange = transfer?.chunk?.exchange;
+  if (exchange === undefined || event === "writePackage") return answers;
+  return answers.some((answer) => answer.exchange === exchange) ? answers : [...answers, { exchange, code: "4.08" }];
 }
 
 const NUL = 0;

@@ -76,3 +76,19 @@ test("a full registry refuses new names and still serves those it has", () => {
   const again = registry.step({ kind: "register", id: "c", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
   assert.equal(again[0]?.kind, "registered");
 });
+
+test("who sends from an address is the registration that was renewed last from there", () => {
+  const registry = new Registry();
+  const register = (id: string, address: string): void =>
+    void registry.step({ kind: "register", id, address, request: request(id), utcMs: T0 }, 0);
+  register("pump", "h:1");
+  register("fan", "h:2");
+  assert.equal(registry.at("h:1")?.endpoint, "pump");
+  registry.step({ kind: "update", id: "pump", address: "h:3", change: {}, utcMs: T0 }, 1);
+  assert.equal(registry.at("h:1"), undefined);
+  assert.equal(registry.at("h:3")?.endpoint, "pump");
+  registry.step({ kind: "update", id: "fan", address: "h:3", change: {}, utcMs: T0 }, 2);
+  registry.step({ kind: "deregister", id: "pump" }, 3);
+  assert.equal(registry.at("h:3")?.endpoint, "fan", "the address is another one's by now");
+  assert.equal(registry.at("h:2"), undefined);
+});

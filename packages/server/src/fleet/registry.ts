@@ -51,6 +51,8 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
   readonly #graceMs: number;
   readonly #byId = new Map<string, Registration>();
   readonly #byEndpoint = new Map<string, Registration>();
+  /** Who was heard last from an address. */
+  readonly #byAddress = new Map<string, Registration>();
   readonly #deadlines = new Deadlines<string>();
 
   constructor(options: RegistryOptions = {}) {
@@ -69,6 +71,11 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
   /** The registration of an endpoint that is here. */
   get(endpoint: string): Registration | undefined {
     return this.#byEndpoint.get(endpoint);
+  }
+
+  /** The registration that was made, or renewed last, from `address`. */
+  at(address: string): Registration | undefined {
+    return this.#byAddress.get(address);
   }
 
   step(input: RegistryInput, nowMs: number): RegistryOutput[] {
@@ -131,12 +138,22 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
   }
 
   #keep(registration: Registration, lifetimeEndMs: number): void {
+    this.#leaveAddress(this.#byId.get(registration.id));
+    this.#byAddress.set(registration.address, registration);
     this.#byId.set(registration.id, registration);
     this.#byEndpoint.set(registration.endpoint, registration);
     this.#deadlines.set(registration.id, lifetimeEndMs + this.#graceMs);
   }
 
-  #forget({ id, endpoint }: Registration): void {
+  /** A NAT may have given the address to another device meanwhile. */
+  #leaveAddress(registration: Registration | undefined): void {
+    if (registration === undefined) return;
+    if (this.#byAddress.get(registration.address)?.id === registration.id) this.#byAddress.delete(registration.address);
+  }
+
+  #forget(registration: Registration): void {
+    const { id, endpoint } = registration;
+    this.#leaveAddress(registration);
     this.#byId.delete(id);
     this.#byEndpoint.delete(endpoint);
     this.#deadlines.delete(id);

@@ -92,6 +92,14 @@ export class DeliveryEngine {
     this.#driven.feed({ kind: "device", endpoint, input: { kind: "unregistered" } });
   }
 
+  /** The device told by itself that something has changed; false when no update of it is driven. */
+  onNotified(endpoint: string): boolean {
+    const updateId = this.#core.updateOf(endpoint);
+    if (updateId === undefined) return false;
+    this.#feed(updateId, { kind: "notified" });
+    return true;
+  }
+
   /** Whether the device has an update that asks for reports by itself. */
   isDriving(endpoint: string): boolean {
     return this.#core.updateOf(endpoint) !== undefined;

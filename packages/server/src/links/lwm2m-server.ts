@@ -20,6 +20,7 @@ import { DeviceLink, formatAddress, peerOf } from "./device-link.ts";
 import { ImageDoor, imagePath } from "./image-door.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
+import { answerReport } from "./report-door.ts";
 import { ReportReader } from "./report-reader.ts";
 
 export interface Lwm2mServerOptions {
@@ -110,6 +111,7 @@ export class Lwm2mServer {
     const [door] = optionTexts(request.options, OPTION.uriPath);
     if (door === "fw") return this.#images.answer(request);
     if (door === "rd") return this.#answerRegistration(request, peer);
+    if (door === "dp") return this.#answerReport(request, peer);
     return createResponse(CODE.notFound);
   }
 
@@ -119,6 +121,18 @@ export class Lwm2mServer {
     if ("code" in read) return read;
     const [output] = this.#driven.feed(read);
     return output === undefined ? createResponse(CODE.internalServerError) : registrationAnswer(output);
+  }
+
+  #answerReport(request: CoapRequest, peer: UdpPeer): CoapAnswer {
+    return answerReport(fromCoapRequest(request), {
+      sender: this.#registry.at(formatAddress(peer)),
+      onNews: (registration) => {
+        // As with a registration: the device reads our answer first.
+        setImmediate(() => {
+          if (!this.engine.onNotified(registration.endpoint)) this.#reports.read(registration);
+        });
+      },
+    });
   }
 
   #follow(output: RegistryOutput): void {

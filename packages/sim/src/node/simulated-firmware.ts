@@ -1,6 +1,11 @@
 /** The firmware of a simulated device: it remembers what an image says of itself and nothing else of it. */
 import { createHash, type Hash } from "node:crypto";
-import { HandlerError, type PersistedUpdate, type UpdateHandlers, type UpdateStore } from "@airlift/device/ports";
+import {
+  HandlerError,
+  type PersistedUpdate,
+  type UnconditionalHandlers,
+  type UpdateStore,
+} from "@airlift/device/ports";
 import { decodeMcubootHeader, HEADER_FIELDS_BYTES, isMcuboot } from "@airlift/protocol/image/mcuboot-header";
 import { formatMcubootVersion } from "@airlift/protocol/image/version";
 import { concat, EMPTY } from "@airlift/protocol/lib/bytes";
@@ -19,7 +24,7 @@ type Fault = "verification" | "installation" | "firstStart";
 const FAULTS: readonly Fault[] = ["verification", "installation", "firstStart"];
 
 export class SimulatedFirmware {
-  readonly handlers: UpdateHandlers;
+  readonly handlers: UnconditionalHandlers;
   readonly store: UpdateStore;
   readonly #options: SimulatedFirmwareOptions;
   #version: string;

@@ -1,0 +1,234 @@
+/** What exists of an agent between its start and its close, and how its parts are put together. */
+import { CoapRefusal } from "@airlift/protocol/coap/exchange";
+import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { sendRequest } from "@airlift/protocol/lwm2m/reporting";
+import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
+import { createAgentObjects } from "./agent-objects.ts";
+import type { AgentEvent, AgentSettings } from "./agent-options.ts";
+import type { AgentUnits, UnitPorts } from "./agent-units.ts";
+import { ObjectRequests } from "./objects/requests.ts";
+import type { ObjectTree } from "./objects/resource.ts";
+import { ObserverList } from "./observer-list.ts";
+import { PackagePushes } from "./package-pushes.ts";
+import { type PullClient, PullDesk, type PullHandlers } from "./pull-desk.ts";
+import { Puller, type PullListener } from "./puller.ts";
+import { Registrar } from "./registrar.ts";
+import { SendReports } from "./send-reports.ts";
+import { ServerRequests } from "./server-requests.ts";
+import type { Persisted } from "./update/persisted.ts";
+import { UpdateRunner } from "./update-runner.ts";
+
+export interface AgentParts {
+  readonly runner: UpdateRunner;
+  /** The one that fetches for object 5 and for all units. */
+  readonly puller: Puller;
+  readonly pulls: PullClient;
+  readonly units: AgentUnits;
+  readonly registrar: Registrar;
+  readonly observers: ObserverList;
+  readonly reports: SendReports | undefined;
+  readonly answers: ServerRequests;
+}
+
+/** What the parts need of the agent that has them. */
+export interface AgentHost {
+  readonly settings: AgentSettings;
+  readonly coap: CoapUdp;
+  /** Whether to lose a datagram of any socket. */
+  readonly loss: (direction: "in" | "out", datagram: Uint8Array) => boolean;
+  tell(event: AgentEvent): void;
+  restart(): void;
+  onRegistered(): void;
+  /** What a request of the server has to wait for. */
+  isReady(): Promise<void> | undefined;
+  createUnits(ports: UnitPorts): AgentUnits;
+}
+
+export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts {
+  const { settings, coap } = host;
+  const runner = createRunner(host, persisted, () => parts);
+  const pushes = new PackagePushes(runner, settings.methods !== "pull");
+  const desk: PullDesk = new PullDesk((listener) =>
+    createPuller({ host, listener, registrar: () => registrar, handlers: () => desk.handlers }),
+  );
+  const units = createUnits(host, desk, () => parts);
+  const mute = { isMuted: false };
+  const { tree, defaults } = createAgentObjects({
+    settings,
+    runner,
+    pushes,
+    others: units.all.flatMap((unit) => unit.objects()),
+    lifetimeS: () => parts.registrar.lifetimeS,
+    refresh: (seconds) => parts.registrar.refresh(seconds),
+    restart: () => host.restart(),
+    muteSend: (isMuted) => {
+      mute.isMuted = isMuted;
+      parts.reports?.flush();
+    },
+  });
+  const requests = new ObjectRequests(tree, settings.lwm2mVersion);
+  const observers = new ObserverList({ requests, defaults });
+  const registrar = createRegistrar(host, tree, () => parts);
+  const parts: AgentParts = {
+    runner,
+    observers,
+    registrar,
+    puller: desk.puller,
+    pulls: desk.client(pullListener(host, runner), settings.handlers),
+    units,
+    reports: settings.reportBySend ? createReports({ host, requests, registrar, persisted, mute }) : undefined,
+    answers: new ServerRequests({
+      registrar,
+      runner,
+      requests,
+      observers,
+      pushes: [...(settings.hasFirmware ? [pushes] : []), ...units.all.flatMap((unit) => unit.pushes)],
+      units: units.all,
+      isReady: () => host.isReady(),
+    }),
+  };
+  coap.serve((request, peer, offer) => parts.answers.answer(request, peer, offer), {
+    blockBytes: settings.blockBytes,
+    receive: (request, peer) => parts.answers.receive(request, peer),
+    onError: (error) => host.tell({ kind: "failure", what: "request", error }),
+  });
+  return parts;
+}
+
+function createRunner(host: AgentHost, persisted: Persisted, parts: () => AgentParts): UpdateRunner {
+  const { handlers, store, upgradeDelayMs, handlerTimeoutMs, upgradeTimeoutMs } = host.settings;
+  const runner: UpdateRunner = new UpdateRunner({
+    persisted,
+    handlers,
+    store,
+    utcMs: Date.now,
+    upgradeDelayMs,
+    handlerTimeoutMs,
+    upgradeTimeoutMs,
+    onStartPull: (start) => parts().pulls.start(start),
+    onPullNext: (pull) => parts().pulls.next(pull, runner.storedBytes),
+    onStopPull: () => parts().pulls.stop(),
+    onChanged: (resources) => {
+      parts().observers.changed(resources.map((resource) => [5, 0, resource]));
+      parts().reports?.changed(resources);
+      const { state, result } = runner.facts;
+      host.tell({ kind: "state", state, result });
+    },
+    onProgress: (storedBytes) => {
+      const sizeBytes = runner.facts.pulled ? parts().puller.sizeBytes : undefined;
+      host.tell({ kind: "progress", storedBytes, sizeBytes });
+    },
+    onRestarting: () => host.restart(),
+    onFailure: (what, error) => host.tell({ kind: "failure", what, error }),
+  });
+  return runner;
+}
+
+function createUnits(host: AgentHost, desk: PullDesk, parts: () => AgentParts): AgentUnits {
+  return host.createUnits({
+    desk,
+    onChanged: (paths) => parts().observers.changed(paths),
+    onRestarting: () => host.restart(),
+    tell: (event) => host.tell(event),
+  });
+}
+
+function pullListener(host: AgentHost, runner: UpdateRunner): PullListener {
+  return {
+    onOrigin: (pull, etag) => runner.feed({ kind: "pullOrigin", pull, etag }),
+    onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
+    onEnded: (pull) => runner.feed({ kind: "pullEnded", pull }),
+    onChanged: (pull) => runner.feed({ kind: "pullChanged", pull }),
+    onFailed: (pull, result) => runner.feed({ kind: "pullFailed", pull, result }),
+    onPause: (_pull, reason, retryAfterMs) => host.tell({ kind: "pullPaused", reason, retryAfterMs }),
+  };
+}
+
+function createPuller(of: {
+  readonly host: AgentHost;
+  readonly listener: PullListener;
+  registrar(): Registrar;
+  /** Of whoever pulls. */
+  handlers(): PullHandlers | undefined;
+}): Puller {
+  const { host, listener, registrar, handlers } = of;
+  const { pullPolicy: policy, transmission, blockBytes, sameSocketDownloads, bind } = host.settings;
+  return new Puller({
+    listener,
+    policy,
+    coap: {
+      session: host.coap,
+      sharesSession: (peer) => sameSocketDownloads && registrar().isServer(peer),
+      // Connected, so that a network that refuses is heard at once.
+      openSocket: (peer) =>
+        openCoapUdp({ host: bind?.host, connect: peer, loss: host.loss, endpoint: { transmission } }),
+      transmissionFor: (uri) => {
+        try {
+          return handlers()?.transmissionFor?.(uri) ?? transmission;
+        } catch (error) {
+          host.tell({ kind: "failure", what: "transmissionFor", error });
+          return transmission;
+        }
+      },
+      blockBytes,
+    },
+  });
+}
+
+function createReports(of: {
+  readonly host: AgentHost;
+  readonly requests: ObjectRequests;
+  readonly registrar: Registrar;
+  readonly persisted: Persisted;
+  readonly mute: { readonly isMuted: boolean };
+}): SendReports {
+  const { host, requests, registrar, persisted, mute } = of;
+  return new SendReports({
+    entriesAt: (path) => {
+      // The software's version is not everybody's.
+      const isThere = path[0] !== 3 || host.settings.identity.softwareVersion !== undefined || path[2] === 3;
+      return isThere ? requests.entriesAt(path) : [];
+    },
+    send: async (entries) => {
+      const response = await registrar.report(sendRequest(entries));
+      if (response.code >> 5 !== 2) throw new CoapRefusal(response);
+    },
+    isOpen: () => registrar.isRegistered && !mute.isMuted,
+    onFailure: (error) => host.tell({ kind: "failure", what: "report", error }),
+    tellsStart: persisted.state !== "idle" || persisted.result !== "initial",
+  });
+}
+
+function createRegistrar(host: AgentHost, tree: ObjectTree, parts: () => AgentParts): Registrar {
+  const { address, endpoint, lifetimeS, lwm2mVersion, queueMode = false, transmission } = host.settings;
+  const objects = [...tree.values()].map(({ id, version, instances }) => ({
+    objectId: id,
+    version,
+    instances: [...instances.keys()],
+  }));
+  const contentFormats = lwm2mVersion === "1.0" ? [] : [CONTENT_FORMATS.senmlCbor, CONTENT_FORMATS.tlv];
+  return new Registrar({
+    client: host.coap,
+    host: address.host,
+    port: address.port,
+    registration: {
+      endpoint,
+      lwm2mVersion,
+      lifetimeS,
+      binding: "U",
+      queueMode,
+      smsNumber: undefined,
+      objects: { rootSegments: [], contentFormats, objects },
+    },
+    transmission,
+    retry: host.settings.registrationRetry,
+    onRegistered: (location) => {
+      parts().observers.clear();
+      host.onRegistered();
+      for (const unit of parts().units.all) unit.registered();
+      host.tell({ kind: "registered", location });
+    },
+    onAnswered: () => parts().reports?.flush(),
+    onRetry: (retryAfterMs, reason) => host.tell({ kind: "registrationFailed", reason, retryAfterMs }),
+  });
+}

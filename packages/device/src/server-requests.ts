@@ -1,0 +1,81 @@
+/** Answers what the server asks of this device; a stranger is told nothing. */
+import type { CoapAnswer, UploadSink } from "@airlift/protocol/coap/body";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
+import type { CoapRequest } from "@airlift/protocol/coap/exchange";
+import { EMPTY } from "@airlift/protocol/lib/bytes";
+import { fromCoapRequest, toCoapAnswer } from "@airlift/protocol/lwm2m/coap-mapping";
+import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { FIRMWARE_UPDATE_ID } from "@airlift/protocol/lwm2m/objects/firmware-update";
+import { isWithin, type Path, pathOfSegments } from "@airlift/protocol/lwm2m/path";
+import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import type { ObservationOffer } from "@airlift/runtime/coap";
+import type { UdpPeer } from "@airlift/runtime/udp";
+import type { AgentUnit } from "./agent-unit.ts";
+import type { ObjectRequests } from "./objects/requests.ts";
+import type { ObserverList } from "./observer-list.ts";
+import type { PackagePushes } from "./package-pushes.ts";
+import type { Registrar } from "./registrar.ts";
+import type { UpdateRunner } from "./update-runner.ts";
+
+const UPDATE_RESULT: Path = [FIRMWARE_UPDATE_ID, 0, 5];
+const UNAUTHORIZED = { code: CODE.unauthorized, payload: EMPTY };
+
+export interface ServerRequestsOptions {
+  readonly registrar: Registrar;
+  readonly runner: UpdateRunner;
+  readonly requests: ObjectRequests;
+  readonly observers: ObserverList;
+  /** The doors for packages. */
+  readonly pushes: readonly PackagePushes[];
+  readonly units: readonly AgentUnit[];
+  /** What a request has to wait for before it is answered. */
+  readonly isReady: () => Promise<void> | undefined;
+}
+
+export class ServerRequests {
+  readonly #options: ServerRequestsOptions;
+
+  constructor(options: ServerRequestsOptions) {
+    this.#options = options;
+  }
+
+  /** For `ServeOptions.receive`: a package is not gathered but streamed. */
+  receive(request: CoapRequest, peer: UdpPeer): UploadSink | CoapAnswer | undefined {
+    const { registrar, pushes } = this.#options;
+    if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
+    for (const door of pushes) {
+      const encoding = door.encodingOf(request);
+      if (encoding !== undefined) return door.sink(encoding);
+    }
+    return undefined;
+  }
+
+  async answer(request: CoapRequest, peer: UdpPeer, offer: ObservationOffer | undefined): Promise<CoapAnswer> {
+    const { registrar, pushes, requests, observers, units, isReady } = this.#options;
+    if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
+    await isReady();
+    for (const unit of units) await unit.decided();
+    for (const door of pushes) {
+      const encoding = door.encodingOf(request);
+      if (encoding === undefined) continue;
+      return toCoapAnswer({ code: await door.whole(request.payload, encoding), payload: EMPTY });
+    }
+    const asked = fromCoapRequest(request);
+    const answer = await requests.answer(asked);
+    if (answer.code === CODE.content) this.#hasRead(asked, offer);
+    else if (asked.code !== METHOD.get) {
+      observers.attributesChanged();
+      observers.changed([[1], [3]]);
+    }
+    return toCoapAnswer(answer);
+  }
+
+  #hasRead(asked: Lwm2mRequest, offer: ObservationOffer | undefined): void {
+    const { runner, observers, units } = this.#options;
+    if (asked.accept === CONTENT_FORMATS.linkFormat) return;
+    const path = pathOfSegments(asked.uriPath);
+    if (isWithin(path, UPDATE_RESULT)) runner.feed({ kind: "resultTold" });
+    for (const unit of units) unit.hasRead(path);
+    if (offer !== undefined) observers.accept(path, asked.accept, offer);
+  }
+}
