@@ -17,6 +17,11 @@ export function imageName(slot: SlotName): string {
   return `${slot}/image`;
 }
 
+/** The name under which an image is put together from a package, beside it. */
+export function decodedName(slot: SlotName): string {
+  return `${slot}/decoded`;
+}
+
 /** The record with nothing but the active slot's content in it. */
 export function withoutDownload({ download: _forgotten, ...record }: SlotRecord): SlotRecord {
   const kept = record.contents[record.active];
@@ -47,6 +52,7 @@ export class SlotDownloader {
     };
     await onFlash(async () => {
       await files.unlink(imageName(target));
+      await files.unlink(decodedName(target));
       await records.change((record) => ({ ...withoutDownload(record), download }));
       this.#file = await files.open(imageName(target), "create");
       await files.syncFolderOf(imageName(target));

@@ -26,6 +26,8 @@ export interface SlotDownload {
   readonly offset: number;
   /** Whether the slot's content is this download, verified. */
   readonly isComplete: boolean;
+  /** What was downloaded had to be decoded: until the image has taken its place, it lies beside it. */
+  readonly isDecoded?: boolean;
 }
 
 export interface SlotRecord {

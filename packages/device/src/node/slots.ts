@@ -11,12 +11,14 @@ import type { McubootVersion } from "@airlift/protocol/image/version";
 import { fromHex } from "@airlift/protocol/lib/bytes";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto } from "@airlift/runtime/crypto";
+import type { ImageDecoder } from "../image-decoder.ts";
 import type { PersistedUpdate, SlotFiles, UnconditionalHandlers, UpdateStore } from "../ports.ts";
 import { type BootReport, bootSlots } from "./slot-boot.ts";
-import { imageName, onFlash, SlotDownloader, withoutDownload } from "./slot-download.ts";
+import { decodeBeside, decoderFor, moveDecoded } from "./slot-decode.ts";
+import { decodedName, imageName, onFlash, SlotDownloader, withoutDownload } from "./slot-download.ts";
 import { openSlotDirectory } from "./slot-files.ts";
-import { admitImage, type ImageDescription } from "./slot-image.ts";
-import { otherSlot, type SlotName, type SlotRecord, SlotRecordStore } from "./slot-record.ts";
+import { type AdmissionRules, admitImage, type ImageDescription } from "./slot-image.ts";
+import { otherSlot, type SlotContent, type SlotName, type SlotRecord, SlotRecordStore } from "./slot-record.ts";
 
 /** Octets that a power cut in mid-download may cost; each save costs three syncs of the medium. */
 export const DEFAULT_PERSIST_EVERY_BYTES = 65_536;
@@ -38,6 +40,8 @@ export interface SlotsOptions {
   readonly otherImages?: ReadonlyMap<number, McubootVersion>;
   /** Reads what a raw file says of itself. Of an MCUboot image the version is known anyway. */
   readonly describe?: (file: ImageFile) => Promise<ImageDescription>;
+  /** For packages that are no images yet, such as deltas: `createZstdDecoder()`. Default none. */
+  readonly decoders?: readonly ImageDecoder[];
 }
 
 export interface Slots {
@@ -138,19 +142,29 @@ class DeviceSlots implements Slots {
     const { securityCounter } = this.#booted();
     const rules = { trust, crypto: this.#crypto, securityCounter, otherImages, ...(describe && { describe }) };
     try {
-      const content = await this.#downloader.finish((file) => admitImage(file, rules));
+      const { content, isDecoded } = await this.#downloader.finish((file) => this.#admit(file, rules));
       await onFlash(() =>
         this.#records.change(({ download, ...record }) => ({
           ...record,
           contents: { ...record.contents, [otherSlot(record.active)]: content },
-          download: { ...download, offset: content.sizeBytes, isComplete: true },
+          download: { ...download, offset: content.sizeBytes, isComplete: true, ...(isDecoded && { isDecoded }) },
           update: { ...record.update, state: "downloaded", result: "initial" },
         })),
       );
+      await moveDecoded(this.#files, this.#records.record);
     } catch (error) {
       await this.#forget().catch(() => undefined);
       throw error;
     }
+  }
+
+  /** The package is the image, or is decoded to it. */
+  async #admit(file: ImageFile, rules: AdmissionRules): Promise<{ content: SlotContent; isDecoded: boolean }> {
+    const { decoders = [], maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = this.#options;
+    const decoder = await decoderFor(file, decoders);
+    if (!decoder) return { content: await admitImage(file, rules), isDecoded: false };
+    const decoding = { files: this.#files, record: this.#booted(), decoder, maxImageBytes };
+    return { content: await decodeBeside(file, decoding, (image) => admitImage(image, rules)), isDecoded: true };
   }
 
   async #reset(): Promise<void> {
@@ -160,7 +174,9 @@ class DeviceSlots implements Slots {
 
   /** Frees the space first: it may be what the record needs. */
   async #forget(): Promise<void> {
-    await this.#files.unlink(imageName(otherSlot(this.#booted().active)));
+    const slot = otherSlot(this.#booted().active);
+    await this.#files.unlink(imageName(slot));
+    await this.#files.unlink(decodedName(slot));
     await this.#records.change(withoutDownload);
   }
 
