@@ -3,7 +3,7 @@
  *
  * Composes the cores (update, transfer, session, objects) with one UDP socket.
  */
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
@@ -199,6 +199,8 @@ class Agent implements UpdateAgent {
       confirm,
       onDecided: (error) => {
         if (error !== undefined) this.#tell({ kind: "failure", what: "confirm", error });
+        // The old image is not far, and its start tells the failure.
+        if (isUnhealthy(error) && this.#settings.reboot) return this.#restart();
         this.setResult(error === undefined ? "success" : "failed");
       },
       onExpired: () => this.#restart(),
@@ -216,4 +218,8 @@ class Agent implements UpdateAgent {
   #tell(event: AgentEvent): void {
     this.#settings.onEvent?.(event);
   }
+}
+
+function isUnhealthy(error: unknown): boolean {
+  return error instanceof EnvironmentError && error.code === "UNHEALTHY";
 }

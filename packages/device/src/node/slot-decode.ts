@@ -6,7 +6,8 @@ import type { ImageFile } from "@airlift/protocol/image/reader";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { HEAD_BYTES, type ImageDecoder } from "../image-decoder.ts";
 import { HandlerError, type SlotFile, type SlotFiles } from "../ports.ts";
-import { decodedName, imageName, onFlash } from "./slot-download.ts";
+import { onFlash } from "./download-file.ts";
+import { decodedName, imageName } from "./slot-download.ts";
 import { otherSlot, type SlotRecord } from "./slot-record.ts";
 
 export interface SlotDecoding {

@@ -8,17 +8,19 @@ import type { ImageCrypto } from "@airlift/protocol/image/crypto-port";
 import type { ImageFile } from "@airlift/protocol/image/reader";
 import type { Trust } from "@airlift/protocol/image/verify";
 import type { McubootVersion } from "@airlift/protocol/image/version";
-import { fromHex } from "@airlift/protocol/lib/bytes";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto } from "@airlift/runtime/crypto";
 import type { ImageDecoder } from "../image-decoder.ts";
 import type { PersistedUpdate, SlotFiles, UnconditionalHandlers, UpdateStore } from "../ports.ts";
+import { onFlash, resumptionOf } from "./download-file.ts";
+import { checkHealth, type HealthCheck } from "./health-check.ts";
+import { RecordStore } from "./record-store.ts";
 import { type BootReport, bootSlots } from "./slot-boot.ts";
 import { decodeBeside, decoderFor, moveDecoded } from "./slot-decode.ts";
-import { decodedName, imageName, onFlash, SlotDownloader, withoutDownload } from "./slot-download.ts";
-import { openSlotDirectory } from "./slot-files.ts";
+import { decodedName, imageName, SlotDownloader, withoutDownload } from "./slot-download.ts";
+import { openDirectory } from "./slot-files.ts";
 import { type AdmissionRules, admitImage, type ImageDescription } from "./slot-image.ts";
-import { otherSlot, type SlotContent, type SlotName, type SlotRecord, SlotRecordStore } from "./slot-record.ts";
+import { otherSlot, type SlotContent, type SlotName, type SlotRecord, type SlotRecordStore } from "./slot-record.ts";
 
 /** Octets that a power cut in mid-download may cost; each save costs three syncs of the medium. */
 export const DEFAULT_PERSIST_EVERY_BYTES = 65_536;
@@ -40,6 +42,10 @@ export interface SlotsOptions {
   readonly otherImages?: ReadonlyMap<number, McubootVersion>;
   /** Reads what a raw file says of itself. Of an MCUboot image the version is known anyway. */
   readonly describe?: (file: ImageFile) => Promise<ImageDescription>;
+  /** Asked before a new image is confirmed; one that is not healthy is not, and the next start falls back. */
+  readonly healthCheck?: HealthCheck;
+  /** How long the health check may take. Default `DEFAULT_HEALTH_TIMEOUT_MS`. */
+  readonly healthTimeoutMs?: number;
   /** For packages that are no images yet, such as deltas: `createZstdDecoder()`. Default none. */
   readonly decoders?: readonly ImageDecoder[];
 }
@@ -52,8 +58,10 @@ export interface Slots {
    */
   boot(): Promise<BootReport>;
   /**
-   * Says that the running image works: it is the active one from now on, and the update has succeeded. One durable write.
-   * Nothing happens when no image is on trial.
+   * Says that the running image works: if the health check agrees, it is the active one from now on, and the update has
+   * succeeded. One durable write. Nothing happens when no image is on trial.
+   *
+   * @throws {EnvironmentError} UNHEALTHY, FILE_SYSTEM, NO_SPACE: the image is still on trial; start again to fall back.
    */
   confirm(): Promise<void>;
   /** The slot that runs; `isTrial` until it is confirmed. */
@@ -88,8 +96,8 @@ class DeviceSlots implements Slots {
   constructor(options: SlotsOptions) {
     const { directory, maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = options;
     this.#options = options;
-    this.#files = typeof directory === "string" ? openSlotDirectory(directory) : directory;
-    this.#records = new SlotRecordStore(this.#files, this.#crypto, factoryRecord(options));
+    this.#files = typeof directory === "string" ? openDirectory(directory, ["a", "b"]) : directory;
+    this.#records = new RecordStore(this.#files, this.#crypto, factoryRecord(options));
     this.#downloader = new SlotDownloader({
       files: this.#files,
       records: this.#records,
@@ -119,6 +127,8 @@ class DeviceSlots implements Slots {
   async confirm(): Promise<void> {
     const { trial } = this.#booted();
     if (trial !== "running") return;
+    const { healthCheck, healthTimeoutMs } = this.#options;
+    if (healthCheck) await checkHealth(healthCheck, healthTimeoutMs);
     await this.#records.change(({ trial: _over, download: _installed, ...record }) => {
       const active = otherSlot(record.active);
       const securityCounter = Math.max(record.securityCounter, record.contents[active]?.securityCounter ?? 0);
@@ -231,10 +241,8 @@ function persistedUpdate({ update, download }: SlotRecord): PersistedUpdate {
     case "updating":
       return { state: "updating", result: "initial", ...kept };
     case "downloading": {
-      const isThis = download !== undefined && download.uri === update.uri && !download.isComplete;
-      const etag = isThis && download.etag !== undefined ? fromHex(download.etag) : undefined;
-      const offset = isThis ? download.offset : 0;
-      return { ...kept, state: "downloading", result: "initial", uri: update.uri ?? "", offset, ...(etag && { etag }) };
+      const { uri = "" } = update;
+      return { ...kept, state: "downloading", result: "initial", uri, ...resumptionOf(download, uri) };
     }
   }
 }
