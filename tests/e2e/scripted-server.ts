@@ -1,13 +1,15 @@
 /** A LwM2M server that does what a test tells it, on a real socket of this machine. */
 
-import { memorySource } from "@airlift/protocol/coap/body";
+import { type CoapAnswer, memorySource } from "@airlift/protocol/coap/body";
 import { CODE, METHOD } from "@airlift/protocol/coap/codes";
-import { type CoapRequest, type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
+import { CoapRefusal, type CoapRequest, type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint, textOption } from "@airlift/protocol/coap/options";
 import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { fromCoapRequest, toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { formatPath } from "@airlift/protocol/lwm2m/path";
 import { decodeRegister, type Registration } from "@airlift/protocol/lwm2m/registration";
+import { decodeSend } from "@airlift/protocol/lwm2m/reporting";
 import { type Lwm2mRequest, requestOf } from "@airlift/protocol/lwm2m/request";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import type { UdpPeer } from "@airlift/runtime/udp";
@@ -17,13 +19,21 @@ export interface ScriptedServer {
   readonly uri: string;
   /** Files below /fw; an entity tag of one octet goes with each. */
   readonly files: Map<string, { readonly bytes: Uint8Array; readonly etag: number }>;
+  /** Answers of a path below /fw that are none of a file, by its name. */
+  readonly answers: Map<string, (request: CoapRequest) => CoapAnswer | Promise<CoapAnswer>>;
+  /** What devices have sent to /dp, as `/5/0/3 2`. */
+  readonly reports: string[][];
   readonly registrations: Registration[];
   readonly updates: Lwm2mRequest[];
   readonly deregistrations: string[];
   /** Requests for files, in the order in which they came. */
   readonly fetches: CoapRequest[];
+  /** Who asked for them. */
+  readonly fetchedFrom: UdpPeer[];
   /** Refuses to register anybody as long as it is true. */
   isRefusing: boolean;
+  /** Has no /dp as long as it is true. */
+  isDeafToReports: boolean;
   /** The device that registered last. */
   device(): UdpPeer;
   /** The next registration; at once when it has happened since the last call. */
@@ -47,7 +57,10 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
   const updates: Lwm2mRequest[] = [];
   const deregistrations: string[] = [];
   const fetches: CoapRequest[] = [];
+  const fetchedFrom: UdpPeer[] = [];
   const files: ScriptedServer["files"] = new Map();
+  const answers: ScriptedServer["answers"] = new Map();
+  const reports: string[][] = [];
   let device: UdpPeer | undefined;
   let unseen: Registration | undefined;
   let wanted: ((registration: Registration) => void) | undefined;
@@ -57,10 +70,17 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
     const [first, second] = asked.uriPath;
     if (first === "fw" && second !== undefined) {
       fetches.push(request);
+      fetchedFrom.push(peer);
+      const scripted = answers.get(second);
+      if (scripted) return scripted(request);
       const file = files.get(second);
       if (file === undefined) return createResponse(CODE.notFound);
       const etag = { number: OPTION.etag, value: Uint8Array.of(file.etag) };
       return { ...createResponse(CODE.content, new Uint8Array(), [etag]), body: memorySource(file.bytes) };
+    }
+    if (first === "dp" && !server.isDeafToReports) {
+      reports.push(decodeSend(asked).map(({ path, value }) => `${formatPath(path)} ${value}`));
+      return createResponse(CODE.changed);
     }
     if (asked.code === METHOD.delete) {
       deregistrations.push(asked.uriPath.join("/"));
@@ -93,9 +113,13 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
   const server: ScriptedServer = {
     coap,
     fetches,
+    fetchedFrom,
     isRefusing: false,
+    isDeafToReports: false,
     uri: `coap://127.0.0.1:${coap.address.port}`,
     files,
+    answers,
+    reports,
     registrations,
     updates,
     deregistrations,
@@ -117,8 +141,12 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
     push: async (bytes, blockBytes) => {
       const contentFormat = CONTENT_FORMATS.opaque;
       const request = toCoapRequest(requestOf({ code: METHOD.put, uriPath: ["5", "0", "0"], contentFormat }));
-      const response = await coap.upload(target(), request, memorySource(bytes), { blockBytes });
-      return codeText(response.code);
+      try {
+        return codeText((await coap.upload(target(), request, memorySource(bytes), { blockBytes })).code);
+      } catch (error) {
+        if (error instanceof CoapRefusal) return codeText(error.response.code);
+        throw error;
+      }
     },
     close: () => coap.close(),
   };

@@ -87,8 +87,9 @@ async function bind(socket: Socket, options: UdpOptions): Promise<void> {
   });
   if (connect)
     await new Promise<void>((resolve, reject) => {
-      socket.once("error", reject);
-      socket.connect(connect.port, connect.address, () => resolve());
+      // The callback gets what went wrong, which then is no event.
+      const onConnected = (error?: Error): void => (error ? reject(error) : resolve());
+      socket.connect(connect.port, connect.address, onConnected);
     });
   socket.removeAllListeners("error");
   try {

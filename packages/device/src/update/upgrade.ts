@@ -35,7 +35,8 @@ export class Upgrade {
   want(by: UpgradeOrder["by"], { maximumDeferPeriodS = 0 }: Persisted): Partial<Persisted> {
     this.#by = by;
     if (by === "accepted" || by === "deadline") return {};
-    const nowS = Math.floor(this.#options.utcMs() / 1000);
+    // Not a moment less than the user was promised.
+    const nowS = Math.ceil(this.#options.utcMs() / 1000);
     return { updateDeadlineAtS: maximumDeferPeriodS > 0 ? nowS + maximumDeferPeriodS : undefined };
   }
 

@@ -264,6 +264,31 @@ test("RFC 7641 §4.5.2: while one confirmable notification is under way only the
   }
 });
 
+test("notifications of several resources leave in the order in which these changed last", () => {
+  const bench = new Bench({ nstart: 1 });
+  const observers = [7, 8, 9].map((id) => observe(bench, id, Uint8Array.of(id)));
+  const notify = (at: number, text: string) =>
+    bench.feed({
+      kind: "notify",
+      observer: observers[at] as Observer<Peer>,
+      response: content(text),
+      confirmable: true,
+    });
+  const first = only(sentMessages(notify(0, "a")));
+  notify(1, "state 1");
+  notify(2, "result 5");
+  notify(1, "state 0");
+  const acknowledge = ({ messageId }: CoapMessage): CoapMessage =>
+    only(sentMessages(bench.feed({ kind: "datagram", peer: PEER, datagram: encodeEmpty(2, messageId) })));
+  const second = acknowledge(first);
+  const third = acknowledge(second);
+  assert.deepEqual(
+    [second, third].map(({ payload }) => payload),
+    ["result 5", "state 0"].map(encodeUtf8),
+  );
+  assert.deepEqual(bench.feed({ kind: "datagram", peer: PEER, datagram: encodeEmpty(2, third.messageId) }), []);
+});
+
 test("RFC 7641 §3.6, §4.2, §4.5: a Reset, silence, a deregistration and a new registration end an observation", () => {
   for (const [reason, end] of [
     [

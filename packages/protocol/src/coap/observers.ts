@@ -6,7 +6,7 @@ import type { CoapResponse, Peer } from "./exchange.ts";
 import type { MessageLayer } from "./message-layer.ts";
 import { OBSERVE_MODULUS } from "./observe.ts";
 import { OPTION, uintOption } from "./options.ts";
-import type { PeerState } from "./peer-table.ts";
+import type { PeerState, Turn } from "./peer-table.ts";
 
 /** One observer of one resource. Created with `createObserver` and registered by answering its request with it. */
 export interface Observer<P extends Peer> {
@@ -25,6 +25,8 @@ interface Entry<P extends Peer> {
   messageId: number | undefined;
   /** A confirmable notification waits for its turn or for its acknowledgement. */
   isBusy: boolean;
+  /** In the queue of this peer. One that has a newer state waits anew: notifications leave in the order of their changes. */
+  turn: Turn | undefined;
   /** The newest state, not yet sent; it replaces any that was waiting. @see RFC 7641 §4.5.2 */
   next: CoapResponse | undefined;
 }
@@ -61,6 +63,7 @@ export class Observers<P extends Peer> {
       lastHeardAtMs: nowMs,
       messageId: undefined,
       isBusy: false,
+      turn: undefined,
       next: undefined,
     };
     this.#entries.set(observer, entry);
@@ -75,8 +78,9 @@ export class Observers<P extends Peer> {
     const entry = this.#entries.get(observer);
     if (entry === undefined) return;
     const mustConfirm = isConfirmable || nowMs - entry.lastHeardAtMs >= this.#layer.options.observerCheckMs;
-    if (entry.isBusy) entry.next = response;
-    else if (mustConfirm) this.#confirm(entry, response, nowMs);
+    const waits = entry.turn !== undefined;
+    if (entry.isBusy && !waits) entry.next = response;
+    else if (mustConfirm || waits) this.#confirm(entry, response, nowMs);
     else {
       const content = this.#content(entry, response);
       entry.messageId = this.#layer.sendOnce(entry.state, content).messageId;
@@ -108,11 +112,14 @@ export class Observers<P extends Peer> {
   #confirm(entry: Entry<P>, response: CoapResponse, nowMs: number): void {
     entry.isBusy = true;
     entry.next = response;
-    this.#layer.queueTurn(entry.state, { begin: (beginMs) => this.#begin(entry, beginMs) }, nowMs);
+    if (entry.turn) this.#layer.leaveQueue(entry.state, entry.turn);
+    entry.turn = { begin: (beginMs) => this.#begin(entry, beginMs) };
+    this.#layer.queueTurn(entry.state, entry.turn, nowMs);
   }
 
   #begin(entry: Entry<P>, nowMs: number): void {
     const response = entry.next;
+    entry.turn = undefined;
     if (response === undefined || !this.#entries.has(entry.observer)) {
       this.#layer.endTurn(entry.state, nowMs);
       return;
