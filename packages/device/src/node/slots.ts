@@ -64,8 +64,10 @@ export interface Slots {
    * @throws {EnvironmentError} UNHEALTHY, FILE_SYSTEM, NO_SPACE: the image is still on trial; start again to fall back.
    */
   confirm(): Promise<void>;
-  /** The slot that runs; `isTrial` until it is confirmed. */
-  running(): { readonly slot: SlotName; readonly isTrial: boolean };
+  /** In place of `boot`, when another process has booted and found that `slot` runs. Once. @throws {EnvironmentError} */
+  attach(slot: SlotName): Promise<void>;
+  /** The slot that runs; `isTrial` until it is confirmed, `isFactory` as long as it holds nothing. */
+  running(): { readonly slot: SlotName; readonly isTrial: boolean; readonly isFactory: boolean };
   /** Version of the image that runs: its own, or `sha256:` and twelve digits of a raw file that names none. */
   version(): string;
   /** For `createUpdateAgent({ handlers })`. */
@@ -124,6 +126,12 @@ class DeviceSlots implements Slots {
     return report;
   }
 
+  async attach(slot: SlotName): Promise<void> {
+    if (this.#running) throw new UsageError("SLOTS_BOOTED", "the slots have booted");
+    await this.#records.load();
+    this.#running = slot;
+  }
+
   async confirm(): Promise<void> {
     const { trial } = this.#booted();
     if (trial !== "running") return;
@@ -136,9 +144,10 @@ class DeviceSlots implements Slots {
     });
   }
 
-  running(): { readonly slot: SlotName; readonly isTrial: boolean } {
-    const { active, trial } = this.#booted();
-    return { slot: this.#running ?? active, isTrial: trial === "running" };
+  running(): ReturnType<Slots["running"]> {
+    const { active, trial, contents } = this.#booted();
+    const slot = this.#running ?? active;
+    return { slot, isTrial: trial === "running", isFactory: contents[slot] === undefined };
   }
 
   version(): string {
