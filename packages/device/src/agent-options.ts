@@ -3,6 +3,7 @@ import { DEFAULT_TRANSMISSION, type TransmissionParameters } from "@airlift/prot
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
+import type { SoftwareResult, SoftwareState } from "@airlift/protocol/update/software-management";
 import type { ComponentTable } from "./component-ports.ts";
 import type { InitialState } from "./initial-state.ts";
 import type { DeviceIdentity } from "./objects/device-object.ts";
@@ -13,6 +14,7 @@ import {
 } from "./objects/firmware-object.ts";
 import type { UpdateHandlers, UpdateStore } from "./ports.ts";
 import type { RetryPolicy } from "./session/registration.ts";
+import type { SoftwareTable } from "./software-ports.ts";
 import { type PackageUri, type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
 import type { PullPolicy } from "./transfer/pull.ts";
 import type { PullFailure } from "./transfer/pull-failure.ts";
@@ -51,6 +53,8 @@ export interface UpdateAgentOptions {
   readonly store?: UpdateStore;
   /** The device's components, each updated by itself or with others (object 33629). */
   readonly components?: ComponentTable;
+  /** Packages above the firmware, each installed and activated by itself (object 9). */
+  readonly software?: SoftwareTable;
   /** In place of a store: what became of the update while the program was down. Default `neutral`. */
   readonly initialState?: InitialState;
   readonly identity: DeviceIdentity;
@@ -110,7 +114,20 @@ export type AgentEvent =
       readonly component?: number;
     }
   | { readonly kind: "pullPaused"; readonly reason: PullFailure; readonly retryAfterMs: number }
-  | { readonly kind: "failure"; readonly what: string; readonly error: unknown; readonly component?: number }
+  | {
+      readonly kind: "failure";
+      readonly what: string;
+      readonly error: unknown;
+      readonly component?: number;
+      readonly software?: number;
+    }
+  /** Of one of the packages above the firmware (object 9). */
+  | {
+      readonly kind: "software";
+      readonly software: number;
+      readonly state: SoftwareState;
+      readonly result: SoftwareResult;
+    }
   | { readonly kind: "restarting" };
 
 /** What the agent can fetch a Package URI with. */
@@ -193,10 +210,14 @@ const CHECKS: readonly (readonly [(options: Checked) => boolean, string])[] = [
   ],
   [({ slots, handlers }) => slots !== undefined && handlers !== undefined, "slots or handlers: not both"],
   [
-    ({ slots, handlers, components = {} }) => !slots && !handlers && Object.keys(components).length === 0,
-    "slots, handlers or components: one of them",
+    ({ slots, handlers, components = {}, software = {} }) =>
+      !slots && !handlers && Object.keys({ ...components, ...software }).length === 0,
+    "slots, handlers, components or software: one of them",
   ],
-  [({ components = {} }) => !Object.keys(components).every(isInstance), "components: their numbers are 0 … 65534"],
+  [
+    ({ components = {}, software = {} }) => !Object.keys({ ...components, ...software }).every(isInstance),
+    "components and software: their numbers are 0 … 65534",
+  ],
   [
     ({ components = {} }) =>
       Object.values(components).some(({ linked = [], conflicting = [] }) =>

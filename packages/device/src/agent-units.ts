@@ -6,6 +6,8 @@ import type { AgentUnit } from "./agent-unit.ts";
 import { loadComponent, type StoredComponent } from "./component-member.ts";
 import { ComponentSet } from "./component-set.ts";
 import type { PullDesk } from "./pull-desk.ts";
+import { loadSoftware, type StoredSoftware } from "./software-member.ts";
+import { SoftwareSet } from "./software-set.ts";
 import { type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
 
 export interface UnitPorts {
@@ -18,6 +20,7 @@ export interface UnitPorts {
 
 export interface AgentUnits {
   readonly components: ComponentSet;
+  readonly software: SoftwareSet;
   readonly all: readonly AgentUnit[];
 }
 
@@ -27,9 +30,14 @@ export async function loadUnits(settings: AgentSettings): Promise<(ports: UnitPo
   for (const [key, options] of Object.entries(settings.components ?? {})) {
     components.set(Number(key), await loadComponent(options));
   }
+  const packages = new Map<number, StoredSoftware>();
+  for (const [key, options] of Object.entries(settings.software ?? {})) {
+    packages.set(Number(key), await loadSoftware(options));
+  }
   return (ports) => {
     const set = createComponents(components, settings, ports);
-    return { components: set, all: [set] };
+    const software = createSoftware(packages, settings, ports);
+    return { components: set, software, all: [set, software] };
   };
 }
 
@@ -49,17 +57,11 @@ function createComponents(
   settings: AgentSettings,
   { desk, onChanged, onRestarting, tell }: UnitPorts,
 ): ComponentSet {
-  const { methods, pullSchemes } = settings;
   const set: ComponentSet = new ComponentSet(stored, {
     desk,
-    methods,
+    methods: settings.methods,
     protocols: protocolsOf(settings),
-    acceptsPushes: methods !== "pull",
-    upgradeDelayMs: settings.upgradeDelayMs,
-    trialTimeoutMs: settings.trialTimeoutMs,
-    handlerTimeoutMs: settings.handlerTimeoutMs,
-    upgradeTimeoutMs: settings.upgradeTimeoutMs,
-    isPullable: (uri) => methods !== "push" && isPullable(uri, pullSchemes),
+    ...limitsOf(settings),
     onChanged,
     onState: (component) => {
       const { state, result } = set.component(component);
@@ -72,4 +74,37 @@ function createComponents(
     onFailure: ({ instance }, what, error) => tell({ kind: "failure", what, error, component: instance }),
   });
   return set;
+}
+
+function createSoftware(
+  stored: ReadonlyMap<number, StoredSoftware>,
+  settings: AgentSettings,
+  { desk, onChanged, onRestarting, tell }: UnitPorts,
+): SoftwareSet {
+  const set: SoftwareSet = new SoftwareSet(stored, {
+    desk,
+    ...limitsOf(settings),
+    onChanged,
+    onState: (software) => {
+      const { state, result } = set.software(software);
+      tell({ kind: "software", software, state, result });
+    },
+    onPause: (_pull, reason, retryAfterMs) => tell({ kind: "pullPaused", reason, retryAfterMs }),
+    onRestarting,
+    onFailure: ({ instance }, what, error) => tell({ kind: "failure", what, error, software: instance }),
+  });
+  return set;
+}
+
+/** What holds for each component and each package as it does for object 5. */
+function limitsOf(settings: AgentSettings) {
+  const { methods, pullSchemes, upgradeDelayMs, trialTimeoutMs, handlerTimeoutMs, upgradeTimeoutMs } = settings;
+  return {
+    acceptsPushes: methods !== "pull",
+    upgradeDelayMs,
+    trialTimeoutMs,
+    handlerTimeoutMs,
+    upgradeTimeoutMs,
+    isPullable: (uri: string): boolean => methods !== "push" && isPullable(uri, pullSchemes),
+  };
 }

@@ -8,9 +8,10 @@ import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmw
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
 import { type AgentParts, composeAgent } from "./agent-parts.ts";
-import { loadUnits } from "./agent-units.ts";
+import { type AgentUnits, loadUnits } from "./agent-units.ts";
 import type { Component } from "./component-ports.ts";
 import { fromInitialState } from "./initial-state.ts";
+import type { Software } from "./software-ports.ts";
 import { Trial } from "./trial.ts";
 import { DEFAULT_UPGRADE_DELAY_MS } from "./update/firmware-update.ts";
 import { FACTORY, fromStore, type Persisted } from "./update/persisted.ts";
@@ -56,6 +57,8 @@ export interface UpdateAgent {
   readonly updateDeadlineAtS: number | undefined;
   /** One of the components, after the start. @throws {UsageError} NO_COMPONENT, AGENT_NOT_RUNNING */
   component(instance: number): Component;
+  /** One of the packages above the firmware, after the start. @throws {UsageError} NO_SOFTWARE, AGENT_NOT_RUNNING */
+  software(instance: number): Software;
 }
 
 /** @throws {UsageError} AGENT_OPTIONS, with `facts.mistakes`. */
@@ -157,8 +160,16 @@ class Agent implements UpdateAgent {
   }
 
   component(instance: number): Component {
+    return this.#units.components.component(instance);
+  }
+
+  software(instance: number): Software {
+    return this.#units.software.software(instance);
+  }
+
+  get #units(): AgentUnits {
     if (!this.#parts) throw new UsageError("AGENT_NOT_RUNNING", "the agent has not started, or is closed");
-    return this.#parts.units.components.component(instance);
+    return this.#parts.units;
   }
 
   suspendPulls(): void {
