@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { Socket } from "node:dgram";
 import { test } from "node:test";
 import { memorySource } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, createRequest, createResponse } from "@airlift/protocol/coap/exchange";
-import { OPTION, uriPath } from "@airlift/protocol/coap/options";
+import { OPTION, uintOption, uriPath } from "@airlift/protocol/coap/options";
 import { concat, decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import type { CoapHandler, ServeOptions, ServerObservation, TransferProgress } from "@airlift/runtime/coap";
 import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
@@ -206,4 +207,39 @@ test("a name is looked up once, brackets of an IPv6 literal are taken off", asyn
     await node.close();
   }
   await assert.rejects(resolveUdpPeer("no-such-host.invalid", 1), { code: "HOST_UNKNOWN" });
+});
+
+test("RFC 7959 §2.2: the reserved block size exponent 7 is 4.00, in Block1 and in Block2", async () => {
+  await withPair(
+    () => createResponse(CODE.content),
+    async ({ client, peer }) => {
+      for (const [method, number] of [
+        ["put", OPTION.block1],
+        ["get", OPTION.block2],
+      ] as const) {
+        const request = createRequest(method, "/", { options: [uintOption(number, 7)] });
+        assert.equal((await client.request(peer, request)).code, CODE.badRequest);
+      }
+    },
+  );
+});
+
+test("RFC 6335 §6: a request from the reserved port 0 cannot be answered, and is dropped", async (t) => {
+  const bound: Socket[] = [];
+  const bind = Socket.prototype.bind;
+  t.mock.method(Socket.prototype, "bind", function (this: Socket, ...args: unknown[]) {
+    bound.push(this);
+    return Reflect.apply(bind, this, args);
+  });
+  const handled: string[] = [];
+  const handler: CoapHandler<UdpPeer> = (_, { address }) => {
+    handled.push(address);
+    return createResponse(CODE.content);
+  };
+  await withPair(handler, async ({ client, peer }) => {
+    const forged = Buffer.of(0x40, 0x01, 0x12, 0x34);
+    bound[0]?.emit("message", forged, { address: "192.0.2.1", family: "IPv4", port: 0, size: forged.length });
+    assert.equal((await client.request(peer, createRequest("get", "/"))).code, CODE.content);
+    assert.deepEqual(handled, ["127.0.0.1"]);
+  });
 });

@@ -6,24 +6,25 @@ import { after, before, test } from "node:test";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { CODE, formatCode } from "@airlift/protocol/coap/codes";
 import { createRequest, createResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, optionUint } from "@airlift/protocol/coap/options";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { udpPeer } from "@airlift/runtime/udp";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
 import type { UpdateOrder } from "@airlift/server/store/ports";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import { pino } from "pino";
-import { ScriptedDevice } from "./scripted-device.ts";
+import { ScriptedDevice, untilClosed } from "./scripted-device.ts";
 
 const image = randomBytes(200_000);
 let scratch: ScratchStores;
 let server: Lwm2mServer;
 let imageId: string;
 
-const openServer = (): Promise<Lwm2mServer> =>
+const openServer = (port = 0): Promise<Lwm2mServer> =>
   Lwm2mServer.open({
     stores: scratch.stores,
     log: pino({ level: "silent" }),
-    udp: { host: "127.0.0.1" },
+    udp: { host: "127.0.0.1", port },
     publicHost: null,
     httpPort: () => 0,
   });
@@ -71,10 +72,12 @@ function pullingDevice(device: ScriptedDevice, atVersion = "1.1.0"): Buffer[] {
       device.resources.set("/5/0/3", "1");
       const uri = new URL(Buffer.from(payload).toString());
       const sink = { write: (bytes: Uint8Array) => void got.push(Buffer.from(bytes)) };
-      void device.coap
-        .download(udpPeer(uri.hostname, Number(uri.port)), createRequest("get", uri.pathname + uri.search), sink)
+      const image = createRequest("get", uri.pathname + uri.search);
+      const fetched = device.coap
+        .download(udpPeer(uri.hostname, Number(uri.port)), image, sink)
         .then(() => device.resources.set("/5/0/3", "2"))
-        .then(() => device.registerUnlessClosed());
+        .then(() => device.register());
+      void untilClosed(fetched);
     }
     if (verb === "POST" && path === "/5/0/2") {
       for (const [resource, value] of [
@@ -84,7 +87,7 @@ function pullingDevice(device: ScriptedDevice, atVersion = "1.1.0"): Buffer[] {
       ] as const) {
         device.resources.set(resource, value);
       }
-      setImmediate(() => void device.registerUnlessClosed());
+      setImmediate(() => void untilClosed(device.register()));
     }
     return undefined;
   };
@@ -119,6 +122,18 @@ test("a push of 200,000 octets arrives block by block and whole", async () => {
   assert.equal(done.state, "succeeded");
   assert.equal(done.acknowledgedBytes, image.length);
   assert.ok(Buffer.concat(device.received).equals(image));
+  await device.close();
+});
+
+test("RFC 7959 §2.4: what a device answers in blocks of 16 octets is read to its end", async () => {
+  const device = await ScriptedDevice.open("small-blocks", server.address.port, 16);
+  pullingDevice(device);
+  device.resources.set("/3/0/0", "a maker whose name is longer than a block");
+  await device.register();
+  const done = await reaches(await startUpdate(device));
+  assert.equal(done.state, "succeeded");
+  const known = await scratch.stores.devices.get("small-blocks");
+  assert.equal(known?.manufacturer, "a maker whose name is longer than a block");
   await device.close();
 });
 
@@ -175,6 +190,47 @@ test("a server that restarts in mid-update goes on with it", async () => {
   assert.equal((await reaches(update)).state, "succeeded");
   await device.close();
   await moved.close();
+});
+
+test("a device that moves to a new address in mid-update is asked there at once", { timeout: 10_000 }, async () => {
+  const before = await ScriptedDevice.open("mover", server.address.port);
+  const location = await before.register();
+  // Behind its old address somebody takes everything and answers nothing.
+  const asked = Promise.withResolvers<void>();
+  before.coap.serve(({ options }) => {
+    if (optionUint(options, OPTION.observe) === 0) asked.resolve();
+    return new Promise(() => {});
+  });
+  const update = await startUpdate(before);
+  await asked.promise;
+  const now = await ScriptedDevice.open("mover", server.address.port);
+  pullingDevice(now);
+  assert.equal(formatCode((await now.request("post", location)).code), "2.04");
+  assert.equal((await reaches(update)).state, "succeeded");
+  await Promise.all([before.close(), now.close()]);
+});
+
+test("a server that is still reading the registrations of its last run asks for patience, and sends nobody away", async (t) => {
+  const device = await ScriptedDevice.open("patient", server.address.port);
+  const location = await device.register();
+  const { port } = server.address;
+  await server.close();
+  const reading = Promise.withResolvers<void>();
+  const { devices } = scratch.stores;
+  const load = devices.loadRegistrations.bind(devices);
+  t.mock.method(devices, "loadRegistrations", async () => {
+    await reading.promise;
+    await devices.flush();
+    return await load();
+  });
+  const opening = openServer(port);
+  let answer = await device.request("post", location);
+  assert.equal(formatCode(answer.code), "5.03");
+  reading.resolve();
+  server = await opening;
+  answer = await device.request("post", location);
+  assert.equal(formatCode(answer.code), "2.04");
+  await device.close();
 });
 
 test("LwM2M 1.2 §6.2: an unknown location is 4.04, a version we do not speak 4.12, a name that is missing 4.00", async () => {

@@ -8,6 +8,11 @@ import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { udpPeer } from "@airlift/runtime/udp";
 
+interface ScriptedDeviceOptions {
+  readonly serverPort: number;
+  readonly blockBytes: number | undefined;
+}
+
 export class ScriptedDevice {
   readonly coap: CoapUdp;
   readonly endpoint: string;
@@ -25,15 +30,16 @@ export class ScriptedDevice {
   script: (verb: string, path: string, payload: Uint8Array) => CoapResponse | undefined = () => undefined;
   received: Uint8Array[] = [];
 
-  private constructor(coap: CoapUdp, endpoint: string, serverPort: number) {
+  private constructor(coap: CoapUdp, endpoint: string, { serverPort, blockBytes }: ScriptedDeviceOptions) {
     this.coap = coap;
     this.endpoint = endpoint;
     this.#server = udpPeer("127.0.0.1", serverPort);
-    coap.serve((request) => this.#answer(request), { receive: (request) => this.#receive(request) });
+    coap.serve((request) => this.#answer(request), { receive: (request) => this.#receive(request), blockBytes });
   }
 
-  static async open(endpoint: string, serverPort: number): Promise<ScriptedDevice> {
-    return new ScriptedDevice(await openCoapUdp({ host: "127.0.0.1" }), endpoint, serverPort);
+  /** @param blockBytes Largest block it sends: 16 … 1024. */
+  static async open(endpoint: string, serverPort: number, blockBytes?: number): Promise<ScriptedDevice> {
+    return new ScriptedDevice(await openCoapUdp({ host: "127.0.0.1" }), endpoint, { serverPort, blockBytes });
   }
 
   async register(query = "lt=60&lwm2m=1.1&b=U", links = "</3/0>,</5/0>"): Promise<string> {
@@ -43,13 +49,6 @@ export class ScriptedDevice {
     const response = await this.coap.request(this.#server, request);
     if (response.code !== CODE.created) throw new Error(`not registered: ${response.code}`);
     return `/${optionTexts(response.options, OPTION.locationPath).join("/")}`;
-  }
-
-  /** For a script that may still run when its test is over. */
-  async registerUnlessClosed(): Promise<void> {
-    await this.register().catch((error) => {
-      if (!(error instanceof EnvironmentError && error.code === "COAP_CLOSED")) throw error;
-    });
   }
 
   request(...args: Parameters<typeof createRequest>): Promise<CoapResponse> {
@@ -89,4 +88,11 @@ export class ScriptedDevice {
       abort: () => this.heard.push("PUSH BROKEN"),
     };
   }
+}
+
+/** Lets a script's errand end with its device: what is still under way when the device closes is nobody's failure. */
+export async function untilClosed(errand: Promise<unknown>): Promise<void> {
+  await errand.catch((error) => {
+    if (!(error instanceof EnvironmentError && error.code === "COAP_CLOSED")) throw error;
+  });
 }

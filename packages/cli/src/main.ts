@@ -10,6 +10,11 @@ import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
+import { registerMeshName } from "./commands/mesh-name.ts";
+import { registerMeshPack } from "./commands/mesh-pack.ts";
+import { registerMeshPlan } from "./commands/mesh-plan.ts";
+import { registerMeshSimulate } from "./commands/mesh-simulate.ts";
+import { registerMeshUnpack } from "./commands/mesh-unpack.ts";
 import { registerServe } from "./commands/serve.ts";
 import { registerUpdate } from "./commands/update.ts";
 import { fail } from "./failure.ts";
@@ -36,6 +41,15 @@ function createProgram(): Command {
   addGlobalOptions(program);
   const image = program.command("image").description("the images in the server's store");
   for (const register of [registerImageAdd, registerImageList, registerImageShow, registerImageKeygen]) register(image);
+  const mesh = program.command("mesh").description("firmware for Z-Mesh networks");
+  for (const register of [
+    registerMeshName,
+    registerMeshPack,
+    registerMeshUnpack,
+    registerMeshPlan,
+    registerMeshSimulate,
+  ])
+    register(mesh);
   const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
   for (const register of rest) register(program);
   return program;

@@ -128,7 +128,7 @@ export class CoapResponder<P extends Peer> {
       return;
     }
     const code =
-      error instanceof PeerError && error.code === "BLOCK_FORMAT" ? CODE.badOption : CODE.internalServerError;
+      error instanceof PeerError && error.code === "BLOCK_FORMAT" ? CODE.badRequest : CODE.internalServerError;
     this.#respond(incoming, createResponse(code), offer);
     if (code === CODE.internalServerError) this.#options.onError?.(error, incoming.request, incoming.peer);
   }

@@ -121,6 +121,8 @@ class UdpChannel implements Udp {
   open(receiver: DatagramReceiver<UdpPeer>): void {
     this.#receiver = receiver;
     this.#socket.on("message", (buffer, from) => {
+      // Port 0 is reserved (RFC 6335 §6): whoever forged it can have no answer, and sending one throws.
+      if (from.port === 0) return;
       // A plain array: `slice` of a Buffer is a view, that of everything else here a copy.
       const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
       receiver.onDatagram(this.#only ?? this.#peerAt(from.address, from.port), bytes);

@@ -28,7 +28,10 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
   assertNoAuth(config);
   const opened: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
-    for (const end of opened.splice(0).reverse()) await end();
+    const failures: unknown[] = [];
+    // One that cannot end in order keeps no other from it: the embedded database, last of all, would go on without us.
+    for (const end of opened.splice(0).reverse()) await end().catch((error) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   };
   try {
     const trusted = await loadTrustedKeys(config.trustedKeyFiles);
@@ -58,7 +61,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     log.info({ httpUrl, coapPort: lwm2m.address.port }, "serving");
     return { httpUrl, coapPort: lwm2m.address.port, close };
   } catch (error) {
-    await close();
+    await close().catch((failure) => log.error({ err: failure }, "what was opened could not all be closed"));
     throw error;
   }
 }

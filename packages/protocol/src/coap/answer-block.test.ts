@@ -30,8 +30,8 @@ test("§2.4: a block that was asked for is a block, also of a small or empty bod
   assert.equal(answerBlock(get(0), 0, 1024)?.length, 0);
 });
 
-test("a block beyond the end, or a Block2 option that cannot be read, is 4.02", () => {
+test("a block beyond the end is 4.02; §2.2: the reserved size exponent 7 is 4.00", () => {
   assert.throws(() => answerBlock(get(1), 64, 1024), { facts: { status: "4.02" } });
   const unreadable = createRequest("get", "/", { options: [uintOption(OPTION.block2, 7)] });
-  assert.throws(() => answerBlock(unreadable, 64, 1024), { facts: { status: "4.02" } });
+  assert.throws(() => answerBlock(unreadable, 64, 1024), { facts: { status: "4.00" } });
 });

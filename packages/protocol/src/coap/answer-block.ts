@@ -15,8 +15,8 @@ export interface AnswerBlock {
  * The part of a body of `sizeBytes` that answers `request`; `undefined` when the whole body fits and no block was asked for.
  * A client may ask for smaller blocks than `maxBlockBytes`, not for larger ones.
  *
- * @throws {CoapRefusal} 4.02 for a Block2 option that cannot be read or a block beyond the end.
- * @see RFC 7959 §2.3, §2.4, §4 (Size2)
+ * @throws {CoapRefusal} 4.00 for the reserved size exponent 7, 4.02 for a block beyond the end.
+ * @see RFC 7959 §2.2, §2.3, §2.4, §4 (Size2)
  */
 export function answerBlock(request: CoapRequest, sizeBytes: number, maxBlockBytes: number): AnswerBlock | undefined {
   const asked = askedBlock(request);
@@ -35,6 +35,6 @@ function askedBlock(request: CoapRequest): Block | undefined {
   try {
     return findBlock(request.options, OPTION.block2);
   } catch (cause) {
-    throw new CoapRefusal(createResponse(CODE.badOption), `unreadable Block2 option: ${cause}`);
+    throw new CoapRefusal(createResponse(CODE.badRequest), `unreadable Block2 option: ${cause}`);
   }
 }

@@ -8,7 +8,7 @@ import { OBSERVE_MODULUS } from "./observe.ts";
 import { OPTION, uintOption } from "./options.ts";
 import type { PeerState, Turn } from "./peer-table.ts";
 
-/** One observer of one resource. Created with `createObserver` and registered by answering its request with it. */
+/** One observer of one resource. Registered by answering its request with it. */
 export interface Observer<P extends Peer> {
   readonly peer: P;
   readonly token: Uint8Array;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { get, request as httpRequest } from "node:http";
+import { get, request as httpRequest, ServerResponse } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { pino } from "pino";
 import { exampleRegistration, openScratchStores, type ScratchStores } from "../store/scratch-stores.ts";
@@ -227,8 +227,18 @@ describe("who may ask", () => {
     });
     assert.deepEqual([broken.status, broken.body.code], [400, "BAD_REQUEST"]);
     assert.deepEqual((await ask({ url: "/nothing" })).body.code, "NO_SUCH_ROUTE");
+    assert.deepEqual((await ask({ url: "/%ff" })).body.code, "BAD_REQUEST");
     assert.deepEqual((await ask({ method: "DELETE", url: "/api/v1/devices" })).body.code, "NO_SUCH_ROUTE");
   });
+});
+
+test("a name that holds U+0000, which no text of the database can, is a name that is not there", async () => {
+  for (const path of ["updates/x%00", "devices/x%00", "devices/x%00/events"])
+    assert.equal((await ask({ url: `/api/v1/${path}` })).status, 404, path);
+  assert.equal((await ask({ url: "/firmware/%00" })).status, 404);
+  assert.deepEqual((await ask({ url: "/api/v1/updates?endpoint=x%00" })).body.items, []);
+  const cursor = Buffer.from("\0").toString("base64url");
+  assert.equal((await ask({ url: `/api/v1/devices?cursor=${cursor}` })).body.code, "CURSOR");
 });
 
 test("the page has a policy without inline code, and no inline code", async () => {
@@ -303,6 +313,56 @@ describe("live events", () => {
     slow.destroy();
     other.close();
   });
+});
+
+test("a listener that leaves while the database is asked is not counted as one", async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<number>();
+  t.mock.method(scratch.stores.events, "newestId", () => {
+    asked.resolve();
+    return answered.promise;
+  });
+  const connected = once(api.server, "connection");
+  const request = get(`${url}/api/v1/events`, { agent: false }).on("error", () => {});
+  const [socket] = await connected;
+  await asked.promise;
+  request.destroy();
+  await once(socket, "close");
+  answered.resolve(0);
+  await answered.promise;
+  assert.match((await ask({ url: "/metrics" })).body, /airlift_event_listeners 0/);
+});
+
+test("an event that comes while the server ends its listeners harms nobody", async (t) => {
+  const parts = {
+    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1 },
+    log: pino({ level: "silent" }),
+  };
+  const second = await createApi({ ...parts, stores: scratch.stores, commands });
+  const place = await listen(second, "127.0.0.1", 0);
+  const subscribing = t.mock.method(scratch.stores.events, "subscribe");
+  const [answer] = await once(get(`${place}/api/v1/events`, { agent: false }), "response");
+  await once(answer, "data");
+  const event = await scratch.stores.events.append({ kind: "device.reported", sentence: "late" });
+  const end = ServerResponse.prototype.end;
+  t.mock.method(ServerResponse.prototype, "end", function (this: ServerResponse) {
+    const ended = Reflect.apply(end, this, []);
+    for (const {
+      arguments: [onEvent],
+    } of subscribing.mock.calls)
+      onEvent({ ...event, id: event.id + 1 });
+    return ended;
+  });
+  answer.resume();
+  await second.close();
+});
+
+test("an answer that cannot be kept is given all the same", async (t) => {
+  t.mock.method(scratch.stores.idempotency, "keep", async () => {
+    throw new EnvironmentError("DATABASE_AWAY", "gone in between");
+  });
+  scratch.stores.devices.queueSave([exampleRegistration("unkept")]);
+  assert.equal((await createUpdate("unkept", { "idempotency-key": "unkept" })).status, 201);
 });
 
 test("a port that is taken is one clear error", async () => {

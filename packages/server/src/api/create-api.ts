@@ -42,6 +42,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     connectionTimeout: SILENT_CONNECTION_MS,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
   });
   app.setValidatorCompiler(validatorCompiler);

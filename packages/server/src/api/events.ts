@@ -49,6 +49,8 @@ export function eventRoutes(app: Api, { stores }: ApiParts, options: EventFeedOp
       const afterId = request.headers["last-event-id"] ?? after ?? (await stores.events.newestId());
       reply.hijack();
       const client = reply.raw;
+      // It may have left while the database was asked, and then nothing would end what begins here.
+      if (client.destroyed) return;
       clients.add(client);
       client.once("close", () => clients.delete(client));
       client.writeHead(200, {
@@ -104,10 +106,11 @@ class Feed {
       const stored = await this.#parts.events.after({ ...this.#parts.filter, afterId: this.#sentId }, CATCH_UP_ROWS);
       for (const event of stored) {
         this.#sentId = event.id;
+        if (!this.#isOpen) return;
         const hasRoom = this.#client.write(encode(event));
         if (!hasRoom) await drained(this.#client);
       }
-      if (stored.length < CATCH_UP_ROWS || this.#client.destroyed) return;
+      if (stored.length < CATCH_UP_ROWS || !this.#isOpen) return;
     }
   }
 
@@ -132,7 +135,12 @@ class Feed {
 
   #send(text: string): void {
     if (this.#client.writableLength > this.#bufferBytes) this.#client.destroy();
-    else if (!this.#client.destroyed) this.#client.write(text);
+    else if (this.#isOpen) this.#client.write(text);
+  }
+
+  /** False from the server's end on: what is written later is an error that nobody catches. */
+  get #isOpen(): boolean {
+    return !this.#client.destroyed && !this.#client.writableEnded;
   }
 }
 

@@ -63,7 +63,11 @@ export function firmwareRoutes(app: Api, { stores, commands }: ApiParts): void {
     if (found.kind === "part") reply.status(206).header("content-range", `bytes ${start}-${end}/${image.sizeBytes}`);
     reply.header("content-length", end - start + 1);
     if (request.method === "HEAD") return await reply.send();
-    return await reply.send(Readable.from(told(await stores.images.stream(image, start, end), start, onSent)));
+    const stream = await stores.images.stream(image, start, end);
+    const body = Readable.from(told(stream, start, onSent));
+    // A client that has left already takes nothing, and then nobody else would close the file.
+    body.once("close", () => stream.destroy());
+    return await reply.send(body);
   }
 }
 

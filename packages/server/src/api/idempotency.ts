@@ -30,7 +30,10 @@ export function keepAnswers(app: FastifyInstance, store: IdempotencyStore): void
     // What failed on our side may succeed the next time.
     if (reply.statusCode >= 500 || typeof payload !== "string") return await store.release(key).catch(() => {});
     const contentType = `${reply.getHeader("content-type")}`;
-    await store.keep(key, { status: reply.statusCode, contentType, body: payload });
+    // What is done is done, and its sender is told so also when the answer cannot be kept.
+    await store.keep(key, { status: reply.statusCode, contentType, body: payload }).catch((error) => {
+      request.log.warn({ err: error }, "an answer could not be kept for its Idempotency-Key");
+    });
   });
 }
 

@@ -23,6 +23,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   IMAGE_TOO_LARGE: 413,
   RANGE: 416,
   HOST_REFUSED: 421,
+  UPDATES_FULL: 503,
   DISK_FULL: 507,
 };
 

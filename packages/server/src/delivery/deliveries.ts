@@ -3,14 +3,9 @@ import type { Core } from "@airlift/protocol/lib/core";
 import { Deadlines } from "@airlift/protocol/lib/deadlines";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
+import type { DriverInput, DriverOutput, UpdateOrder, UpdateSnapshot } from "./driver-messages.ts";
 import type { UpdatePolicy } from "./policy.ts";
-import {
-  type DriverInput,
-  type DriverOutput,
-  UpdateDriver,
-  type UpdateOrder,
-  type UpdateSnapshot,
-} from "./update-driver.ts";
+import { UpdateDriver } from "./update-driver.ts";
 
 export type DeliveriesInput =
   | {
@@ -32,21 +27,6 @@ export interface DeliveriesOutput {
 
 /** Updates under way at once; one more is refused. 100,000 cost some 100 MB. */
 export const DEFAULT_UPDATE_LIMIT = 100_000;
-
-/** The fresh snapshot of an update that nobody has begun. */
-export function newSnapshot(apply: boolean): UpdateSnapshot {
-  return {
-    state: "queued",
-    failure: null,
-    apply,
-    choice: null,
-    transferStarted: false,
-    transferCount: 0,
-    executeCount: 0,
-    versionBefore: null,
-    acknowledgedBytes: 0,
-  };
-}
 
 export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
   readonly #policy: UpdatePolicy;

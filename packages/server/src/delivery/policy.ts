@@ -1,7 +1,7 @@
 /** How patient one device's update is. Every limit follows progress: an acknowledged block moves it. */
 
 export interface UpdatePolicy {
-  /** No acknowledged byte for so long ends a transfer. A device that reads 1 KiB blocks over 60 s round trips stays within it. */
+  /** No acknowledged byte for so long, though the device answers, ends a transfer. A device that reads 1 KiB blocks over 60 s round trips stays within it. */
   readonly stallTimeoutMs: number;
   /** From the accepted Execute to the report of the outcome; covers a flash of minutes and a boot. */
   readonly applyTimeoutMs: number;

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newSnapshot } from "./deliveries.ts";
-import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
-import type { DeviceReport } from "./report.ts";
 import {
   type DriverInput,
   type DriverOutput,
-  UpdateDriver,
+  newSnapshot,
   type UpdateOrder,
   type UpdateSnapshot,
-} from "./update-driver.ts";
+} from "./driver-messages.ts";
+import { DEFAULT_UPDATE_POLICY } from "./policy.ts";
+import type { DeviceReport } from "./report.ts";
+import { UpdateDriver } from "./update-driver.ts";
 
 const ORDER: UpdateOrder = {
   updateId: "u1",
@@ -72,6 +72,11 @@ class Bench {
   get sentence(): string {
     const said = this.outputs.find((output) => output.kind === "transition");
     return said?.kind === "transition" ? said.sentence : "";
+  }
+
+  /** The newest look gets no answer. */
+  noReport(): string[] {
+    return this.feed({ kind: "report", look: this.#newestLook, report: undefined });
   }
 
   #newestLook = 0;
@@ -214,6 +219,87 @@ test("lesson 2: the limit of a transfer moves with each acknowledged byte", () =
   bench.nowMs += DEFAULT_UPDATE_POLICY.stallTimeoutMs;
   bench.act({ kind: "wake" });
   assert.equal(bench.sentence, "failed: no progress for 10 min at 100 of 1000 bytes");
+});
+
+test("lesson 2: a device that asks for the same block for ever makes no progress", () => {
+  const bench = transferring();
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  for (let minute = 0; bench.state === "transferring" && minute < 60; minute += 1) {
+    bench.act({ kind: "progress", acknowledgedBytes: 512 });
+    bench.nowMs += 60_000;
+    bench.act({ kind: "wake" });
+  }
+  assert.equal(bench.sentence, "failed: no progress for 10 min at 512 of 1000 bytes");
+});
+
+test("a device that loses power in mid-download for hours is waited for, and goes on when it is back", () => {
+  const bench = pulling();
+  bench.report(1, 0);
+  while (bench.nowMs < 12 * 3_600_000) {
+    bench.wake();
+    bench.look();
+    bench.noReport();
+  }
+  assert.equal(bench.state, "transferring");
+  bench.act({ kind: "registered" });
+  bench.report(1, 0);
+  bench.act({ kind: "progress", acknowledgedBytes: 768 });
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+  assert.equal(bench.driver.snapshot.acknowledgedBytes, ORDER.totalBytes);
+});
+
+test("a device that is back but goes on with nothing has stalled", () => {
+  const bench = pulling();
+  bench.act({ kind: "unregistered" });
+  bench.nowMs += DEFAULT_UPDATE_POLICY.stallTimeoutMs;
+  assert.deepEqual(bench.act({ kind: "wake" }), []);
+  bench.act({ kind: "registered" });
+  bench.report(1, 0);
+  bench.nowMs += DEFAULT_UPDATE_POLICY.stallTimeoutMs;
+  bench.act({ kind: "wake" });
+  assert.equal(bench.driver.snapshot.failure, "timedOut");
+});
+
+test("lesson 5: 4.08 and 5.03 in answer to a transfer are tried again, not fatal", () => {
+  for (const [by, kind] of [
+    ["push", "pushEnded"],
+    ["pull", "transferAnswered"],
+  ] as const) {
+    for (const code of ["4.08", "5.03"]) {
+      const bench = transferring({ by });
+      assert.deepEqual(bench.act({ kind, outcome: "refused", code }), ["look"], `${by} ${code}`);
+      bench.report(0, 0);
+      assert.match(bench.sentence, /attempt 2 of 3/);
+    }
+  }
+});
+
+test("a push that cannot even begin is tried again, three times in all", () => {
+  const bench = transferring({ by: "push" });
+  assert.deepEqual(bench.act({ kind: "transferAnswered", outcome: "noAnswer" }), ["look"]);
+  assert.deepEqual(bench.report(0, 0), ["transferLost", "stopTransfer"]);
+});
+
+test("lesson 5: a device too busy to install is asked again at the next look, not at once and not in vain", () => {
+  const bench = pulling();
+  bench.report(2, 0);
+  assert.deepEqual(bench.act({ kind: "executeAnswered", outcome: "refused", code: "5.03" }), []);
+  assert.deepEqual(bench.wake(), ["look"]);
+  bench.look();
+  assert.deepEqual(bench.report(2, 0).at(-1), "execute");
+  assert.equal(bench.nowMs, DEFAULT_UPDATE_POLICY.pollIntervalMs);
+});
+
+test("a device that registers while it is being asked is asked anew, and its earlier answer counts no more", () => {
+  const bench = applying();
+  assert.deepEqual(bench.act({ kind: "notified" }), ["look"]);
+  const { outputs } = bench;
+  assert.deepEqual(bench.feed({ kind: "registered" }), ["appeared", "observe", "look"]);
+  bench.outputs = outputs;
+  bench.look();
+  assert.deepEqual(bench.report(0, 8), []);
+  assert.equal(bench.state, "confirming");
 });
 
 test("an update without apply holds the image until the command comes", () => {

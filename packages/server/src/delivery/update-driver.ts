@@ -2,93 +2,29 @@
 import { compareVersions } from "@airlift/protocol/image/version";
 import type { Core } from "@airlift/protocol/lib/core";
 import { BugError } from "@airlift/protocol/lib/errors";
-import {
-  type DeliveryMethod,
-  type FailureKind,
-  isFinalUpdateState,
-  type UpdateState,
-} from "@airlift/protocol/update/device-update";
+import { type FailureKind, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
 import { chooseDelivery, type DeliveryChoice } from "./delivery-choice.ts";
 import { DEVICE_UPDATE, type UpdateAction, type UpdateEvent } from "./device-update.ts";
+import type { DriverInput, DriverOutput, RequestOutcome, UpdateOrder, UpdateSnapshot } from "./driver-messages.ts";
+import { Patience } from "./patience.ts";
 import type { UpdatePolicy } from "./policy.ts";
 import { type DeviceReport, FAILURE_OF_RESULT, interpretReport, type Situation } from "./report.ts";
 import { sentenceFor } from "./sentences.ts";
 
-/** What is to be done, for whom. */
-export interface UpdateOrder {
-  readonly updateId: string;
-  readonly endpoint: string;
-  readonly imageId: string;
-  readonly imageVersion: string;
-  readonly totalBytes: number;
-  readonly by: DeliveryMethod;
-}
-
-/** Everything about an update that must outlive the server: a plain value, saved with each transition. */
-export interface UpdateSnapshot {
-  readonly state: UpdateState;
-  readonly failure: FailureKind | null;
-  readonly apply: boolean;
-  readonly choice: DeliveryChoice | null;
-  readonly transferStarted: boolean;
-  readonly transferCount: number;
-  readonly executeCount: number;
-  readonly versionBefore: string | null;
-  readonly acknowledgedBytes: number;
-}
-
-/** How a request to the device ended. `code` is a CoAP response code, "4.05"; absent when no answer came. */
-export type RequestOutcome =
-  | { readonly outcome: "accepted" }
-  | { readonly outcome: "refused"; readonly code: string }
-  | { readonly outcome: "noAnswer" };
-
-export type DriverInput =
-  /** The first input: whether the device is registered now. */
-  | { readonly kind: "start"; readonly registered: boolean }
-  /** The device has registered (again). */
-  | { readonly kind: "registered" }
-  /** The device's registration expired, or it de-registered. */
-  | { readonly kind: "unregistered" }
-  /** The device gave another sign of life. */
-  | { readonly kind: "heard" }
-  /** State or Update Result changed, as a notification says. */
-  | { readonly kind: "notified" }
-  | { readonly kind: "report"; readonly look: number; readonly report: DeviceReport | undefined }
-  | ({ readonly kind: "transferAnswered" } & RequestOutcome)
-  | ({ readonly kind: "pushEnded" } & RequestOutcome)
-  | ({ readonly kind: "executeAnswered" } & RequestOutcome)
-  | ({ readonly kind: "resetAnswered" } & RequestOutcome)
-  /** The device has so many bytes of the image. */
-  | { readonly kind: "progress"; readonly acknowledgedBytes: number }
-  | { readonly kind: "apply" }
-  | { readonly kind: "cancel" }
-  | { readonly kind: "wake" };
-
-export type DriverOutput =
-  /** To be stored before anything after it is performed. `to` equals `from` for a remark. */
-  | {
-      readonly kind: "transition";
-      readonly from: UpdateState;
-      readonly event: UpdateEvent;
-      readonly sentence: string;
-      readonly snapshot: UpdateSnapshot;
-    }
-  | { readonly kind: "look"; readonly look: number }
-  | { readonly kind: "observe" }
-  | { readonly kind: "endObservation" }
-  | { readonly kind: "startTransfer"; readonly choice: DeliveryChoice }
-  | { readonly kind: "stopTransfer" }
-  | { readonly kind: "resetDevice"; readonly form: "emptyUri" | "zeroPackage" }
-  | { readonly kind: "execute" };
-
-/** Resets in each of the two forms before a device counts as impossible to reset. */
+/** Resets, in the two forms by turns, before a device counts as impossible to reset. */
 const RESET_COUNT = 4;
-const LONGEST_POLL_MS = 15 * 60_000;
+
+/** The last block is acknowledged by the image being there: nobody asks for one behind it. */
+const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "imageHeld"]);
+
+/** Refusals that are about the moment: blocks got lost, or the device is busy (RFC 7959 §2.9.2, RFC 7252 §5.9.3.4). */
+const isPassing = (answer: RequestOutcome): boolean =>
+  answer.outcome === "refused" && (answer.code === "4.08" || answer.code === "5.03");
 
 export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   readonly #order: UpdateOrder;
   readonly #policy: UpdatePolicy;
+  readonly #patience: Patience;
   #snapshot: UpdateSnapshot;
   #report: DeviceReport | undefined;
   #responseCode: string | undefined;
@@ -96,21 +32,15 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #lastSentence: string | undefined;
   #lookCount = 0;
   #lookPending = false;
-  #registered = false;
   /** Looks up to this number were asked for before the last request, and say nothing about its effect. */
   #staleLook = 0;
   #pushRunning = false;
   #resetCount = 0;
-  #lastHeardMs = 0;
-  #unansweredCount = 0;
-  #pollAtMs: number | undefined;
-  #retryAtMs: number | undefined;
-  #stallAtMs: number | undefined;
-  #applyDueMs: number | undefined;
 
   constructor(order: UpdateOrder, policy: UpdatePolicy, snapshot: UpdateSnapshot) {
     this.#order = order;
     this.#policy = policy;
+    this.#patience = new Patience(policy);
     this.#snapshot = snapshot;
   }
 
@@ -119,9 +49,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   get wakeAtMs(): number | undefined {
-    if (isFinalUpdateState(this.#snapshot.state)) return undefined;
-    const times = [this.#pollAtMs, this.#retryAtMs, this.#stallAtMs, this.#applyDueMs, this.#silentAtMs];
-    return times.reduce((first, atMs) => (atMs !== undefined && (first === undefined || atMs < first) ? atMs : first));
+    return isFinalUpdateState(this.#snapshot.state) ? undefined : this.#patience.wakeAtMs;
   }
 
   /** Whether the table lets the operator do this now. */
@@ -131,23 +59,22 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
 
   step(input: DriverInput, nowMs: number): DriverOutput[] {
     if (isFinalUpdateState(this.#snapshot.state)) return [];
-    if (input.kind !== "wake" && input.kind !== "apply" && input.kind !== "cancel" && input.kind !== "unregistered") {
-      this.#noteLife(input, nowMs);
-    }
+    this.#noteLife(input, nowMs);
     switch (input.kind) {
       case "start":
         return this.#start(input.registered, nowMs);
       case "unregistered":
-        this.#registered = false;
-        this.#pollAtMs = undefined;
+        this.#patience.registered = false;
         return this.#take("vanished", nowMs);
       case "registered":
-        this.#registered = true;
+        this.#patience.registered = true;
+        // What was asked before went to where the device was, and tells of the time before at best.
+        this.#staleLook = this.#lookCount;
         return [...this.#dropPush(), ...this.#take("appeared", nowMs)];
       case "heard":
-        return this.#unansweredCount > 0 ? this.#look(nowMs) : [];
+        return this.#patience.isUnanswered ? this.#look(nowMs) : [];
       case "notified":
-        return this.#snapshot.state === "waiting" && this.#retryAtMs !== undefined ? [] : this.#look(nowMs);
+        return this.#patience.isWaitingToRetry ? [] : this.#look(nowMs);
       case "report":
         return this.#onReport(input.look, input.report, nowMs);
       case "transferAnswered":
@@ -170,62 +97,43 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     }
   }
 
-  get #silentAtMs(): number | undefined {
-    return this.#snapshot.state === "waitingToApply" ? undefined : this.#lastHeardMs + this.#policy.silentAfterMs;
-  }
-
   #noteLife(input: DriverInput, nowMs: number): void {
-    const unanswered =
+    if (["wake", "apply", "cancel", "unregistered"].includes(input.kind)) return;
+    const isUnanswered =
       ("outcome" in input && input.outcome === "noAnswer") || (input.kind === "report" && input.report === undefined);
-    if (unanswered) {
-      this.#unansweredCount += 1;
-    } else {
-      this.#lastHeardMs = nowMs;
-      if (input.kind !== "heard") this.#unansweredCount = 0;
-    }
+    if (isUnanswered) this.#patience.unanswered();
+    else this.#patience.heard(nowMs, input.kind !== "heard");
   }
 
   #start(registered: boolean, nowMs: number): DriverOutput[] {
-    const begin = registered ? "start" : "startAbsent";
-    const outputs = this.#snapshot.state === "queued" ? this.#take(begin, nowMs) : [];
-    if (this.#snapshot.state === "transferring") {
-      this.#stallAtMs = nowMs + this.#policy.stallTimeoutMs;
-      this.#snapshot = { ...this.#snapshot, transferStarted: true };
-    }
-    if (this.#snapshot.state === "applying" || this.#snapshot.state === "confirming") {
-      this.#applyDueMs = nowMs + this.#policy.applyTimeoutMs;
-    }
-    this.#registered = registered;
+    this.#patience.registered = registered;
+    const { state } = this.#snapshot;
+    // What a push had sent before a restart of ours is unknown; the device's report tells.
+    if (state === "transferring") this.#snapshot = { ...this.#snapshot, transferStarted: true };
+    this.#patience.entered(state, nowMs);
+    const outputs = state === "queued" ? this.#take(registered ? "start" : "startAbsent", nowMs) : [];
     if (registered) outputs.push(...this.#take("appeared", nowMs));
     return outputs;
   }
 
   /** Asks for a report unless one is on its way that was asked for late enough. */
   #look(nowMs: number): DriverOutput[] {
-    if (!this.#registered) return [];
+    if (!this.#patience.isRegistered) return [];
     if (this.#lookPending && this.#lookCount > this.#staleLook) return [];
     this.#lookCount += 1;
     this.#lookPending = true;
-    this.#schedulePoll(nowMs);
+    this.#patience.schedulePoll(nowMs);
     return [{ kind: "look", look: this.#lookCount }];
-  }
-
-  /** Only a registered device can be asked; any other is waited for. */
-  #schedulePoll(nowMs: number): void {
-    if (!this.#registered) return;
-    const { pollIntervalMs } = this.#policy;
-    const doublings = Math.min(this.#unansweredCount, 10);
-    this.#pollAtMs = nowMs + Math.min(pollIntervalMs * 2 ** doublings, Math.max(pollIntervalMs, LONGEST_POLL_MS));
   }
 
   #onReport(look: number, report: DeviceReport | undefined, nowMs: number): DriverOutput[] {
     if (look === this.#lookCount) this.#lookPending = false;
-    this.#schedulePoll(nowMs);
+    this.#patience.schedulePoll(nowMs);
     if (report === undefined) return [];
     if (look <= this.#staleLook) return look === this.#lookCount ? this.#look(nowMs) : [];
     this.#report = report;
     const choice = report.firmware ? chooseDelivery(this.#order.by, report.firmware) : undefined;
-    if (this.#retryAtMs !== undefined) return [];
+    if (this.#patience.isWaitingToRetry) return [];
     const event = interpretReport(report, this.#situation(report, choice));
     if (event === undefined) return [];
     if (event === "ready" && choice !== undefined) this.#snapshot = { ...this.#snapshot, choice };
@@ -253,11 +161,13 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #onTransferAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
+    // Of a push there is no such answer unless it could not begin.
+    this.#pushRunning = false;
     this.#staleLook = this.#lookCount;
     if (this.#snapshot.state !== "transferring") return [];
     // Without an answer the device may have taken the Write all the same; what it reports next decides.
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
-    if (answer.outcome === "noAnswer") return this.#look(nowMs);
+    if (answer.outcome === "noAnswer" || isPassing(answer)) return this.#look(nowMs);
     if (answer.outcome === "accepted") return this.#take("transferAccepted", nowMs);
     this.#responseCode = answer.code;
     return this.#take("transferRefused", nowMs);
@@ -269,7 +179,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "transferring") return [];
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
     // 4.xx is the answer to the Write itself; a 5.xx leaves its reason in Update Result, and so does a broken transfer.
-    if (answer.outcome === "refused" && answer.code.startsWith("4.")) {
+    if (answer.outcome === "refused" && answer.code.startsWith("4.") && !isPassing(answer)) {
       this.#responseCode = answer.code;
       return this.#take("transferRefused", nowMs);
     }
@@ -281,6 +191,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "downloaded") return [];
     if (answer.outcome === "accepted") return this.#take("executed", nowMs);
     if (answer.outcome === "noAnswer") return this.#look(nowMs);
+    // At once it would be as busy; the next look is soon enough.
+    if (isPassing(answer)) return [];
     this.#responseCode = answer.code;
     return this.#take("executeRefused", nowMs);
   }
@@ -291,24 +203,18 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #onProgress(acknowledgedBytes: number, nowMs: number): DriverOutput[] {
-    if (this.#snapshot.state !== "transferring") return [];
+    // A device that asks for the same block for ever gets no further.
+    if (this.#snapshot.state !== "transferring" || acknowledgedBytes === this.#snapshot.acknowledgedBytes) return [];
     this.#snapshot = { ...this.#snapshot, acknowledgedBytes };
-    this.#stallAtMs = nowMs + this.#policy.stallTimeoutMs;
+    this.#patience.progressed(nowMs);
     return [];
   }
 
   #onWake(nowMs: number): DriverOutput[] {
-    const isDue = (atMs: number | undefined): boolean => atMs !== undefined && atMs <= nowMs;
-    if (isDue(this.#applyDueMs)) return this.#take("applyOverdue", nowMs);
-    if (isDue(this.#stallAtMs)) return this.#take("stalled", nowMs);
-    if (isDue(this.#silentAtMs)) return this.#take("silent", nowMs);
-    if (isDue(this.#retryAtMs)) {
-      this.#retryAtMs = undefined;
-      return this.#look(nowMs);
-    }
-    if (!isDue(this.#pollAtMs)) return [];
-    this.#pollAtMs = undefined;
-    this.#lookPending = false;
+    const due = this.#patience.takeDue(nowMs);
+    if (due === undefined) return [];
+    if (due !== "retry" && due !== "poll") return this.#take(due, nowMs);
+    if (due === "poll") this.#lookPending = false;
     return this.#pushRunning ? [] : this.#look(nowMs);
   }
 
@@ -322,8 +228,9 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       ...this.#snapshot,
       state: arrow.to,
       failure: failure === "reported" ? this.#reportedFailure() : (failure ?? null),
+      ...(HAS_IMAGE.has(event) && { acknowledgedBytes: this.#order.totalBytes }),
     };
-    this.#setLimits(from, nowMs);
+    if (arrow.to !== from) this.#patience.entered(arrow.to, nowMs);
     const sentence = this.#sentence(event, from);
     const actions = arrow.actions.flatMap((action) => this.#act(action, nowMs));
     if (sentence === undefined) return actions;
@@ -332,16 +239,6 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
 
   #reportedFailure(): FailureKind {
     return FAILURE_OF_RESULT[this.#report?.firmware?.result ?? 0] ?? "connectionLost";
-  }
-
-  #setLimits(from: UpdateState, nowMs: number): void {
-    const { state } = this.#snapshot;
-    if (state === from) return;
-    this.#stallAtMs = state === "transferring" ? nowMs + this.#policy.stallTimeoutMs : undefined;
-    const isApplying = state === "applying" || state === "confirming";
-    if (isApplying) this.#applyDueMs ??= nowMs + this.#policy.applyTimeoutMs;
-    else this.#applyDueMs = undefined;
-    if (this.#pollAtMs === undefined) this.#schedulePoll(nowMs);
   }
 
   #sentence(event: UpdateEvent, from: UpdateState): string | undefined {
@@ -355,7 +252,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       responseCode: this.#responseCode,
       attempt: Math.max(transferCount, executeCount),
       attemptCount: this.#policy.transferAttemptCount,
-      delayMs: this.#retryDelayMs(),
+      delayMs: this.#patience.retryDelayMs(transferCount),
       limitMs: this.#limitMs(event),
     });
     if (sentence === undefined && state !== from) {
@@ -371,10 +268,6 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     return event === "silent" ? this.#policy.silentAfterMs : this.#policy.applyTimeoutMs;
   }
 
-  #retryDelayMs(): number {
-    return this.#policy.retryDelayMs * 2 ** Math.max(0, this.#snapshot.transferCount - 1);
-  }
-
   #act(action: UpdateAction, nowMs: number): DriverOutput[] {
     switch (action) {
       case "look":
@@ -382,7 +275,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       case "startTransfer":
         return this.#startTransfer();
       case "scheduleTransfer":
-        this.#retryAtMs = nowMs + this.#retryDelayMs();
+        this.#patience.scheduleRetry(this.#snapshot.transferCount, nowMs);
         this.#snapshot = { ...this.#snapshot, transferStarted: false };
         return [];
       case "resetDevice":

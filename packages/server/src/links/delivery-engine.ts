@@ -1,39 +1,35 @@
 /** The shell around the updates' core: performs what it asks for, keeps what it decides, tells it what came back. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Update } from "@airlift/protocol/api/schemas";
-import { AirliftError, EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
-import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
+import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import type { Logger } from "pino";
-import { Deliveries, type DeliveriesInput, type DeliveriesOutput, newSnapshot } from "../delivery/deliveries.ts";
-import type { DeliveryChoice } from "../delivery/delivery-choice.ts";
+import { Deliveries, type DeliveriesInput, type DeliveriesOutput } from "../delivery/deliveries.ts";
+import {
+  type DriverInput,
+  type DriverOutput,
+  newSnapshot,
+  type UpdateOrder,
+  type UpdateSnapshot,
+} from "../delivery/driver-messages.ts";
 import { DEFAULT_UPDATE_POLICY, type UpdatePolicy } from "../delivery/policy.ts";
-import type { DeviceReport } from "../delivery/report.ts";
-import type { DriverInput, DriverOutput, UpdateOrder, UpdateSnapshot } from "../delivery/update-driver.ts";
-import type { Registration } from "../fleet/registration.ts";
 import type { Stores, UnfinishedUpdate } from "../store/ports.ts";
-import type { DeviceLink } from "./device-link.ts";
+import { type ErrandOptions, Errands } from "./errands.ts";
 
-export interface DeliveryEngineOptions {
+export interface DeliveryEngineOptions extends ErrandOptions {
   readonly stores: Stores;
-  readonly link: DeviceLink;
-  readonly log: Logger;
   readonly policy?: UpdatePolicy | undefined;
-  /** The registration of an endpoint that is here. */
-  readonly registrationOf: (endpoint: string) => Registration | undefined;
-  /** The Package URI under which this device can fetch the image of an update. */
-  readonly packageUri: (order: UpdateOrder, scheme: "coap" | "http", registration: Registration) => Promise<string>;
-  /** A device told what it runs. */
-  readonly onReport: (endpoint: string, report: DeviceReport) => void;
+  /** Default `DEFAULT_UPDATE_LIMIT`. */
+  readonly updateLimit?: number | undefined;
 }
 
 /** What runs for one update beside its core. */
 interface Running {
   /** Outputs are performed one after the other: a transition is on the disk before what follows from it. */
   tail: Promise<void>;
-  transfer: AbortController | undefined;
-  endObservations: (() => void)[];
+  /** False while a transition could not be stored: then nothing may follow from it. */
+  isOnRecord: boolean;
+  readonly errands: Errands;
 }
 
 /** A transition that the database cannot take now is tried again this often; meanwhile the update stands still. */
@@ -48,7 +44,7 @@ export class DeliveryEngine {
 
   constructor(options: DeliveryEngineOptions) {
     this.#options = options;
-    this.#core = new Deliveries(options.policy ?? DEFAULT_UPDATE_POLICY);
+    this.#core = new Deliveries(options.policy ?? DEFAULT_UPDATE_POLICY, options.updateLimit);
     this.#driven = drive(this.#core, { kind: "wake" }, (output) => this.#enqueue(output));
   }
 
@@ -56,16 +52,37 @@ export class DeliveryEngine {
     return this.#core.runningCount;
   }
 
-  /** Goes on with the updates of an earlier run. */
+  /** Goes on with the updates of an earlier run; one that cannot be taken up keeps no other from it, nor the server from serving. */
   async restore(unfinished: readonly UnfinishedUpdate[]): Promise<void> {
     for (const { update, snapshot } of unfinished) {
-      await this.#begin(update, snapshot ?? newSnapshot(update.apply));
+      try {
+        await this.#begin(update, snapshot ?? newSnapshot(update.apply));
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+        this.#options.log.error({ err: error, updateId: update.id }, "an update of the last run is left as it is");
+      }
     }
   }
 
-  /** Takes up an update that was just created; returns when it is accepted, not when it ends. */
-  start(update: Update): Promise<void> {
-    return this.#begin(update, newSnapshot(update.apply));
+  /**
+   * Takes up an update that was just created; returns when it is accepted, not when it ends. What is on record is not
+   * dropped: while the database is away it waits, and where there is no room it is cancelled.
+   *
+   * @throws {UsageError} UPDATES_FULL
+   */
+  async start(update: Update): Promise<void> {
+    const begin = () => this.#begin(update, newSnapshot(update.apply));
+    try {
+      await begin();
+    } catch (error) {
+      if (error instanceof EnvironmentError)
+        this.#untilStored(update.id, begin).catch((lost) => this.#report(lost, update));
+      else {
+        const sentence = `cancelled: ${error instanceof Error ? error.message : "it could not be begun"}`;
+        await this.#options.stores.updates.transition(update.id, { state: "cancelled", sentence });
+        throw error;
+      }
+    }
   }
 
   /** @throws {UsageError} UPDATE_STATE when it does not wait for that; UPDATE_FINISHED */
@@ -81,15 +98,15 @@ export class DeliveryEngine {
   }
 
   onRegistered(endpoint: string): void {
-    this.#driven.feed({ kind: "device", endpoint, input: { kind: "registered" } });
+    this.#feedDevice(endpoint, { kind: "registered" });
   }
 
   onHeard(endpoint: string): void {
-    this.#driven.feed({ kind: "device", endpoint, input: { kind: "heard" } });
+    this.#feedDevice(endpoint, { kind: "heard" });
   }
 
   onUnregistered(endpoint: string): void {
-    this.#driven.feed({ kind: "device", endpoint, input: { kind: "unregistered" } });
+    this.#feedDevice(endpoint, { kind: "unregistered" });
   }
 
   /** The device told by itself that something has changed; false when no update of it is driven. */
@@ -107,16 +124,14 @@ export class DeliveryEngine {
 
   /** The device has, or has been sent, so many octets. */
   onFetched(updateId: string, acknowledgedBytes: number): void {
-    if (this.#core.snapshotOf(updateId)?.state !== "transferring") return;
     this.#feed(updateId, { kind: "progress", acknowledgedBytes });
-    this.#options.stores.updates.queueProgress(updateId, acknowledgedBytes);
   }
 
   /** Stops driving; what was decided is on record, and a later run goes on from it. */
   async close(): Promise<void> {
     this.#driven.stop();
     this.#closing.abort();
-    for (const running of this.#running.values()) running.transfer?.abort();
+    for (const { errands } of this.#running.values()) errands.stopTransfer();
     await Promise.allSettled([...this.#running.values()].map(({ tail }) => tail));
   }
 
@@ -133,8 +148,14 @@ export class DeliveryEngine {
       by: update.by,
     };
     const registered = registrationOf(update.endpoint) !== undefined;
-    this.#running.set(update.id, { tail: Promise.resolve(), transfer: undefined, endObservations: [] });
-    this.#driven.feed({ kind: "begin", order, snapshot, registered });
+    const errands = new Errands(order, this.#options, (input) => this.#feed(update.id, input));
+    this.#running.set(update.id, { tail: Promise.resolve(), isOnRecord: true, errands });
+    try {
+      this.#driven.feed({ kind: "begin", order, snapshot, registered });
+    } catch (error) {
+      this.#running.delete(update.id);
+      throw error;
+    }
   }
 
   #command(updateId: string, command: "apply" | "cancel"): void {
@@ -143,7 +164,14 @@ export class DeliveryEngine {
   }
 
   #feed(updateId: string, input: DriverInput): void {
-    if (!this.#closing.signal.aborted) this.#driven.feed({ kind: "update", updateId, input });
+    if (this.#closing.signal.aborted) return;
+    if (input.kind === "progress" && this.#core.snapshotOf(updateId)?.state === "transferring")
+      this.#options.stores.updates.queueProgress(updateId, input.acknowledgedBytes);
+    this.#driven.feed({ kind: "update", updateId, input });
+  }
+
+  #feedDevice(endpoint: string, input: DriverInput): void {
+    if (!this.#closing.signal.aborted) this.#driven.feed({ kind: "device", endpoint, input });
   }
 
   #enqueue({ order, output }: DeliveriesOutput): void {
@@ -151,128 +179,23 @@ export class DeliveryEngine {
     if (running === undefined) return;
     running.tail = running.tail
       .then(() => this.#perform(order, output, running))
-      .catch((error) => this.#options.log.error({ error, updateId: order.updateId }, "an update's step failed"));
+      .catch((error) => this.#report(error, { id: order.updateId }));
     const { tail } = running;
     tail.then(() => {
       const isOver = this.#core.snapshotOf(order.updateId) === undefined && running.tail === tail;
-      if (isOver) this.#running.delete(order.updateId);
+      if (!isOver) return;
+      running.errands.close();
+      this.#running.delete(order.updateId);
     });
   }
 
   /** Commands to the device are started here and answered by inputs; only what must be on the disk is waited for. */
   async #perform(order: UpdateOrder, output: DriverOutput, running: Running): Promise<void> {
-    switch (output.kind) {
-      case "transition":
-        return this.#store(order, output);
-      case "stopTransfer":
-        running.transfer?.abort();
-        running.transfer = undefined;
-        return;
-      case "endObservation":
-        for (const end of running.endObservations.splice(0)) end();
-        return;
-      case "look":
-        this.#withDevice(
-          order,
-          (registration) => this.#look(order, registration, output.look),
-          () => this.#feed(order.updateId, { kind: "report", look: output.look, report: undefined }),
-        );
-        return;
-      case "observe":
-        for (const end of running.endObservations.splice(0)) end();
-        this.#withDevice(order, (registration) => this.#observe(order, registration, running));
-        return;
-      case "startTransfer":
-        this.#withDevice(
-          order,
-          (registration) => this.#startTransfer(order, registration, { ...output, running }),
-          () => this.#feed(order.updateId, { kind: "transferAnswered", outcome: "noAnswer" }),
-        );
-        return;
-      case "execute":
-        this.#withDevice(
-          order,
-          async (registration) => {
-            const outcome = await this.#options.link.executeUpdate(registration);
-            this.#feed(order.updateId, { kind: "executeAnswered", ...outcome });
-          },
-          () => this.#feed(order.updateId, { kind: "executeAnswered", outcome: "noAnswer" }),
-        );
-        return;
-      case "resetDevice":
-        this.#withDevice(order, async (registration) => {
-          const { link } = this.#options;
-          const outcome = await (output.form === "emptyUri"
-            ? link.writePackageUri(registration, "")
-            : link.writeZeroPackage(registration));
-          this.#feed(order.updateId, { kind: "resetAnswered", ...outcome });
-        });
-        return;
-    }
-  }
-
-  #withDevice(order: UpdateOrder, act: (registration: Registration) => Promise<void>, otherwise?: () => void): void {
-    const registration = this.#options.registrationOf(order.endpoint);
-    if (registration === undefined) {
-      otherwise?.();
-      return;
-    }
-    act(registration).catch((error) => {
-      this.#options.log.error({ error, endpoint: order.endpoint }, "talking to a device failed");
-      otherwise?.();
-    });
-  }
-
-  async #look(order: UpdateOrder, registration: Registration, look: number): Promise<void> {
-    let report: DeviceReport | undefined;
-    try {
-      report = await this.#options.link.readReport(registration);
-      this.#options.onReport(order.endpoint, report);
-    } catch (error) {
-      if (!(error instanceof AirliftError)) throw error;
-      this.#options.log.debug({ endpoint: order.endpoint, code: error.code }, "a device did not report");
-    }
-    this.#feed(order.updateId, { kind: "report", look, report });
-  }
-
-  async #observe(order: UpdateOrder, registration: Registration, running: Running): Promise<void> {
-    for (const resource of [FIRMWARE_UPDATE_RESOURCES.state, FIRMWARE_UPDATE_RESOURCES.updateResult]) {
-      const end = await this.#options.link.observeFirmware(registration, resource, () =>
-        this.#feed(order.updateId, { kind: "notified" }),
-      );
-      if (end === undefined) continue;
-      if (this.#running.has(order.updateId)) running.endObservations.push(end);
-      else end();
-    }
-  }
-
-  async #startTransfer(
-    order: UpdateOrder,
-    registration: Registration,
-    { choice, running }: { choice: DeliveryChoice; running: Running },
-  ): Promise<void> {
-    if (choice.kind === "push") return this.#push(order, registration, running);
-    const uri = await this.#options.packageUri(order, choice.scheme, registration);
-    const outcome = await this.#options.link.writePackageUri(registration, uri);
-    this.#feed(order.updateId, { kind: "transferAnswered", ...outcome });
-  }
-
-  async #push(order: UpdateOrder, registration: Registration, running: Running): Promise<void> {
-    const source = await this.#options.stores.images.openSource(order.imageId);
-    if (source === undefined) throw new EnvironmentError("IMAGE_READ", "the image's file is gone", { ...order });
-    const transfer = new AbortController();
-    running.transfer = transfer;
-    try {
-      const outcome = await this.#options.link.pushPackage(registration, source, {
-        signal: transfer.signal,
-        onProgress: ({ bytes }) => this.onFetched(order.updateId, bytes),
-      });
-      if (!transfer.signal.aborted) this.#feed(order.updateId, { kind: "pushEnded", ...outcome });
-    } catch (error) {
-      if (!transfer.signal.aborted) throw error;
-    } finally {
-      if (running.transfer === transfer) running.transfer = undefined;
-    }
+    if (output.kind === "transition") {
+      running.isOnRecord = false;
+      await this.#store(order, output);
+      running.isOnRecord = true;
+    } else if (running.isOnRecord && !this.#closing.signal.aborted) running.errands.run(output);
   }
 
   /** A decision is never lost: while the database is away, the update waits with it. */
@@ -288,17 +211,28 @@ export class DeliveryEngine {
       snapshot,
       facts: { event },
     };
+    const { devices, updates } = this.#options.stores;
+    await this.#untilStored(order.updateId, async () => {
+      // Whoever reads that an update has ended must find the device as it was reported, not as it was before.
+      if (isFinalUpdateState(snapshot.state)) await devices.flush();
+      await updates.transition(order.updateId, change);
+    });
+  }
+
+  /** Tries again for as long as the database is away. */
+  async #untilStored(updateId: string, work: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
-        // Whoever reads that an update has ended must find the device as it was reported, not as it was before.
-        if (isFinalUpdateState(snapshot.state)) await this.#options.stores.devices.flush();
-        await this.#options.stores.updates.transition(order.updateId, change);
-        return;
+        return await work();
       } catch (error) {
         if (!(error instanceof EnvironmentError) || this.#closing.signal.aborted) throw error;
-        this.#options.log.warn({ code: error.code, updateId: order.updateId }, "an update waits for the database");
+        this.#options.log.warn({ code: error.code, updateId }, "an update waits for the database");
         await sleep(STORE_RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => {});
       }
     }
+  }
+
+  #report(error: unknown, { id }: { readonly id: string }): void {
+    this.#options.log.error({ err: error, updateId: id }, "an update's step failed");
   }
 }

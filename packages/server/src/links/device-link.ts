@@ -15,10 +15,10 @@ import { type Path, pathOf } from "@airlift/protocol/lwm2m/path";
 import { decodePayload } from "@airlift/protocol/lwm2m/payload";
 import { registeredObject } from "@airlift/protocol/lwm2m/registered-objects";
 import { type Lwm2mRequest, withRoot } from "@airlift/protocol/lwm2m/request";
-import type { CoapClient, RequestOptions, TransferProgress } from "@airlift/runtime/coap";
+import type { CoapClient, TransferProgress } from "@airlift/runtime/coap";
 import { type UdpPeer, udpPeer } from "@airlift/runtime/udp";
+import type { RequestOutcome } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { RequestOutcome } from "../delivery/update-driver.ts";
 import type { Registration } from "../fleet/registration.ts";
 
 const FIRMWARE: Path = pathOf(FIRMWARE_UPDATE_ID, 0);
@@ -114,18 +114,19 @@ export class DeviceLink {
     if (registeredObject(registration.objects, FIRMWARE_UPDATE_ID) === undefined) return null;
     const firmware = await this.#readAll(registration, FIRMWARE, FIRMWARE_REPORT);
     const first = (id: number) => firmware.get(id)?.[0];
-    const number = (id: number): number | null => {
+    const whole = (id: number): number | null => {
       const value = first(id);
-      return typeof value === "number" ? value : null;
+      return isWhole(value) ? value : null;
     };
     const text = (id: number): string | null => {
       const value = first(id);
       return typeof value === "string" ? value : null;
     };
-    const state = number(FIRMWARE_UPDATE_RESOURCES.state);
-    const result = number(FIRMWARE_UPDATE_RESOURCES.updateResult);
-    if (state === null || result === null) {
-      throw new PeerError("NO_STATE", "the device does not tell its State and Update Result");
+    const state = whole(FIRMWARE_UPDATE_RESOURCES.state);
+    const result = whole(FIRMWARE_UPDATE_RESOURCES.updateResult);
+    // A State that object 5 does not have says nothing that an update could go by, and none of our readers expects it.
+    if (state === null || result === null || state < 0 || state > 3 || result < 0 || result > 255) {
+      throw new PeerError("NO_STATE", "the device does not tell its State and Update Result", { state, result });
     }
     const protocols = firmware.get(FIRMWARE_UPDATE_RESOURCES.protocolSupport);
     return {
@@ -134,8 +135,8 @@ export class DeviceLink {
       packageUri: text(FIRMWARE_UPDATE_RESOURCES.packageUri),
       packageName: text(FIRMWARE_UPDATE_RESOURCES.packageName),
       packageVersion: text(FIRMWARE_UPDATE_RESOURCES.packageVersion),
-      protocols: protocols?.filter((value) => typeof value === "number") ?? null,
-      deliveryMethod: number(FIRMWARE_UPDATE_RESOURCES.deliveryMethod),
+      protocols: protocols?.filter(isWhole) ?? null,
+      deliveryMethod: whole(FIRMWARE_UPDATE_RESOURCES.deliveryMethod),
     };
   }
 
@@ -166,13 +167,15 @@ export class DeviceLink {
     return outcomeOf(this.#request(registration, request));
   }
 
-  #request(registration: Registration, request: Lwm2mRequest, options?: RequestOptions): Promise<CoapResponse> {
-    const coapRequest = toCoapRequest(located(registration, request));
-    return this.#coap.request(peerOf(registration.address), coapRequest, options);
+  /** A device chooses its own blocks: with small ones even a report does not fit into one (RFC 7959 §2.4). */
+  #request(registration: Registration, request: Lwm2mRequest): Promise<CoapResponse> {
+    return this.#coap.requestWhole(peerOf(registration.address), toCoapRequest(located(registration, request)));
   }
 }
 
 type ReadValues = Map<number, Entry["value"][]>;
+
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
 
 const DEVICE_REPORT: readonly number[] = [
   DEVICE_RESOURCES.firmwareVersion,

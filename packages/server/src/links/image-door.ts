@@ -51,7 +51,8 @@ export class ImageDoor {
 
   #serve(source: ImageSource, request: CoapRequest): CoapAnswer {
     const update = uriQuery(request.options).find((query) => query.startsWith(UPDATE_QUERY));
-    if (update !== undefined) this.#onFetched(update.slice(UPDATE_QUERY.length), offsetAsked(request));
+    if (update !== undefined)
+      this.#onFetched(update.slice(UPDATE_QUERY.length), Math.min(offsetAsked(request), source.sizeBytes));
     const options = [
       { number: OPTION.etag, value: source.etag },
       uintOption(OPTION.contentFormat, CONTENT_FORMATS.opaque),

@@ -2,16 +2,17 @@
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
-import { OPTION, optionTexts } from "@airlift/protocol/coap/options";
+import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
+import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { UdpPeer } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
+import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { UpdateOrder } from "../delivery/update-driver.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
@@ -33,6 +34,9 @@ export interface Lwm2mServerOptions {
   readonly httpPort: () => number;
   readonly policy?: UpdatePolicy | undefined;
 }
+
+/** When a device may ask again that came while the registrations of the last run were being read. */
+const STARTING_S = 5;
 
 export class Lwm2mServer {
   readonly #options: Lwm2mServerOptions;
@@ -72,6 +76,8 @@ export class Lwm2mServer {
   static async open(options: Lwm2mServerOptions): Promise<Lwm2mServer> {
     const coap = await openCoapUdp(options.udp);
     const server = new Lwm2mServer(coap, options);
+    // A 4.04 to a device that is known, only not remembered yet, would make it register anew.
+    coap.serve(() => createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]));
     try {
       await server.#restore();
     } catch (error) {
@@ -79,7 +85,7 @@ export class Lwm2mServer {
       throw error;
     }
     coap.serve((request, peer) => server.#answer(request, peer), {
-      onError: (error) => options.log.error({ error }, "a request could not be answered"),
+      onError: (error) => options.log.error({ err: error }, "a request could not be answered"),
     });
     return server;
   }
@@ -145,7 +151,11 @@ export class Lwm2mServer {
         return;
       case "updated":
         this.#save(output.registration, "registered");
-        setImmediate(() => this.engine.onHeard(output.registration.endpoint));
+        // At a new address it has to be observed anew, and what was sent to the old one is lost.
+        setImmediate(() => {
+          if (output.moved) this.engine.onRegistered(output.registration.endpoint);
+          else this.engine.onHeard(output.registration.endpoint);
+        });
         return;
       case "deregistered":
       case "expired": {

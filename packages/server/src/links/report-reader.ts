@@ -53,7 +53,7 @@ export class ReportReader {
       this.#onReport(endpoint, await this.#link.readReport(registration));
     } catch (error) {
       if (error instanceof AirliftError) this.#log.debug({ endpoint, code: error.code }, "a device did not report");
-      else this.#log.error({ error, endpoint }, "reading a device failed");
+      else this.#log.error({ err: error, endpoint }, "reading a device failed");
     }
   }
 }

@@ -24,6 +24,21 @@ test("a batch has at most its number of rows, and a full one does not wait", asy
   assert.deepEqual(sizes, [3, 3, 1]);
 });
 
+test("a flush ends with what waited when it began, however fast new rows come", async () => {
+  const written: string[] = [];
+  const writer = new BatchWriter<Row>(
+    async (rows) => {
+      written.push(...rows.map(({ key }) => key));
+      for (const { key } of rows) if (written.length < 100) writer.put(`${key}'`, row(`${key}'`, 1));
+    },
+    { batchRows: 2 },
+  );
+  for (const key of ["a", "b", "c"]) writer.put(key, row(key, 1));
+  await writer.flush();
+  assert.deepEqual(written, ["a", "b", "c", "a'"]);
+  await writer.close();
+});
+
 test("while writes fail the rows wait, newer values win, the pause doubles up to its limit, and all is written in the end", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const written: Row[] = [];

@@ -69,16 +69,14 @@ export class BatchWriter<Row> {
   }
 
   /**
-   * Writes all that waits now.
+   * Writes all that waits now; what comes meanwhile waits for its own turn, or a busy fleet would never let this end.
    *
    * @throws What the write throws; the rows wait again.
    */
   async flush(): Promise<void> {
     await this.#running?.catch(() => {});
-    while (this.#waiting.size > 0) {
-      await this.#run();
-      await this.#running?.catch(() => {});
-    }
+    // The longest waiting go first, so that after so many rows all of them have gone.
+    for (let leftRows = this.#waiting.size; leftRows > 0; leftRows -= this.#batchRows) await this.#run();
   }
 
   /** Writes what waits, tries no more, and takes nothing more. */

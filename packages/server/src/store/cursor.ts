@@ -9,7 +9,8 @@ export function encodeCursor(position: string | number): string {
 /** @throws {UsageError} CURSOR when no list gave this cursor. */
 export function decodeCursor(cursor: string): string {
   const position = Buffer.from(cursor, "base64url").toString("utf8");
-  if (position === "" || encodeCursor(position) !== cursor) throw new UsageError("CURSOR", "no list gave this cursor");
+  if (position === "" || position.includes("\0") || encodeCursor(position) !== cursor)
+    throw new UsageError("CURSOR", "no list gave this cursor");
   return position;
 }
 

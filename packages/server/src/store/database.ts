@@ -18,8 +18,11 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Conditions of SQLSTATE that say "not now" rather than "never": classes 08, 53, 57P and 58. */
-const AWAY = /^(08|53|57P|58)/;
+/**
+ * Conditions of SQLSTATE that say "not now" rather than "never": classes 08, 40 (a deadlock), 53, 57P and 58, a lock that
+ * cannot be had and a statement that took too long.
+ */
+const AWAY = /^(08|40|53|55P03|57014|57P|58)/;
 
 /**
  * @param url A connection URL; `postgresql:///name?host=/folder&user=name` for a Unix socket.

@@ -2,6 +2,7 @@
 import type { Event } from "@airlift/protocol/api/schemas";
 import type { Kysely } from "kysely";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
+import { storableText } from "./database.ts";
 import { type Journal, toEvent } from "./journal.ts";
 import type { EventFilter, EventStore, NewEvent, Page, PageRequest } from "./ports.ts";
 import type { Tables } from "./tables.ts";
@@ -49,8 +50,8 @@ export class PostgresEventStore implements EventStore {
 
   #matching(filter: EventFilter) {
     let query = this.#tables.selectFrom("events").selectAll();
-    if (filter.endpoint !== undefined) query = query.where("endpoint", "=", filter.endpoint);
-    if (filter.updateId !== undefined) query = query.where("update_id", "=", filter.updateId);
+    if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
+    if (filter.updateId !== undefined) query = query.where("update_id", "=", storableText(filter.updateId));
     if (filter.afterId !== undefined) query = query.where("id", ">", filter.afterId);
     return query;
   }

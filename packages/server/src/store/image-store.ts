@@ -6,6 +6,7 @@ import type { Image } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Kysely, Selectable } from "kysely";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
+import { storableText } from "./database.ts";
 import { failReading, type ImageFiles, type ReceivedFile, withReader } from "./image-files.ts";
 import type { PageCache } from "./image-source.ts";
 import type { Journal } from "./journal.ts";
@@ -55,7 +56,11 @@ export class PostgresImageStore implements ImageStore {
   }
 
   async get(id: string): Promise<Image | undefined> {
-    const row = await this.#parts.tables.selectFrom("images").selectAll().where("id", "=", id).executeTakeFirst();
+    const row = await this.#parts.tables
+      .selectFrom("images")
+      .selectAll()
+      .where("id", "=", storableText(id))
+      .executeTakeFirst();
     return row && toImage(row);
   }
 

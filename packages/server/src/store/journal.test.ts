@@ -68,3 +68,9 @@ test("while another server is between its event and its commit, no event gets a 
   await writing.written;
   assert.equal(isWritten, true);
 });
+
+test("a statement that takes too long failed for now, not for ever", async () => {
+  const hasty = openDatabase(scratch.url, { statementTimeoutMs: 10 });
+  await assert.rejects(sql`select pg_sleep(60)`.execute(hasty.tables), { code: "DATABASE_AWAY" });
+  await hasty.close();
+});

@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/protocol/api/schemas";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
-import type { UpdateSnapshot } from "../delivery/update-driver.ts";
+import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */

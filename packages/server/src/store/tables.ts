@@ -3,7 +3,7 @@ import type { Device, Event, FirmwareReport, Image } from "@airlift/protocol/api
 import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
-import type { UpdateSnapshot } from "../delivery/update-driver.ts";
+import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
 type Instant = ColumnType<Date, Date | string | undefined, Date | string>;

@@ -65,13 +65,17 @@ export class PostgresUpdateStore implements UpdateStore {
   }
 
   async get(updateId: string): Promise<Update | undefined> {
-    const row = await this.#tables.selectFrom("updates").selectAll().where("id", "=", updateId).executeTakeFirst();
+    const row = await this.#tables
+      .selectFrom("updates")
+      .selectAll()
+      .where("id", "=", storableText(updateId))
+      .executeTakeFirst();
     return row && toUpdate(row);
   }
 
   async list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>> {
     let query = this.#tables.selectFrom("updates").selectAll();
-    if (filter.endpoint !== undefined) query = query.where("endpoint", "=", filter.endpoint);
+    if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
     if (filter.state !== undefined) query = query.where("state", "=", filter.state);
     if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
     const rows = await query

@@ -1,0 +1,86 @@
+/** `airlift mesh plan`: what a broadcast of an image is going to cost in airtime, hours of the law, time and batteries. */
+import { stat } from "node:fs/promises";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { DEFAULT_RATE_BPS } from "@airlift/protocol/zmesh/airtime";
+import { DEFAULT_MTU_BYTES } from "@airlift/protocol/zmesh/chunking";
+import { DEFAULT_SUB_BAND, SUB_BANDS, subBandNamed } from "@airlift/protocol/zmesh/regions";
+import { type BroadcastPlan, planBroadcast } from "@airlift/sim/mesh/broadcast-plan";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { printResult, wholeNumber } from "../terminal.ts";
+import { pairs, sizeText } from "../text.ts";
+
+interface Options {
+  readonly devices: number;
+  readonly loss: number;
+  readonly band: string;
+  readonly rate: number;
+  readonly mtu: number;
+  readonly gap?: number;
+}
+
+export function registerMeshPlan(mesh: Command): void {
+  mesh
+    .command("plan <image>")
+    .description("predict airtime, duty, duration and receiver energy of a broadcast")
+    .requiredOption("--devices <count>", "devices that are to receive it", wholeNumber(1))
+    .requiredOption("--loss <share>", "share of packets a device loses, such as 0.05", share)
+    .addOption(
+      new Option("--band <band>", "sub-band").choices(SUB_BANDS.map(({ name }) => name)).default(DEFAULT_SUB_BAND),
+    )
+    .option("--rate <bps>", "bits a second on air", wholeNumber(1), DEFAULT_RATE_BPS)
+    .option("--mtu <bytes>", "payload bytes of a radio packet", wholeNumber(1), DEFAULT_MTU_BYTES)
+    .option("--gap <ms>", "milliseconds between two packets; back to back by default", wholeNumber(0))
+    .action(async (file: string, { devices, loss, band, rate, mtu, gap }: Options, command: Command) => {
+      const subBand = subBandNamed(band);
+      if (subBand === undefined) throw new UsageError("SUB_BAND", `there is no sub-band ${band}`);
+      const plan = planBroadcast({
+        imageBytes: await sizeOf(file),
+        deviceCount: devices,
+        loss,
+        subBand,
+        rateBps: rate,
+        mtuBytes: mtu,
+        ...(gap !== undefined && { gapMs: gap }),
+      });
+      printResult(command, plan, () => textOf(plan));
+    });
+}
+
+function textOf(plan: BroadcastPlan): string {
+  const percent = (value: number) => `${(value * 100).toFixed(1)} %`;
+  return pairs([
+    ["image", `${sizeText(plan.imageBytes)} in ${plan.dataCount} packets of ${plan.chunkBytes} bytes`],
+    ["packets until all are complete", `${plan.packetCount} (× ${(plan.packetCount / plan.dataCount).toFixed(3)})`],
+    ["parity before the first poll", `${plan.openLoopRepairCount}`],
+    ["airtime", `${(plan.airtimeMs / 1000).toFixed(1)} s`],
+    [
+      "sub-band",
+      `${plan.band}: ${(plan.budgetMs / 1000).toFixed(1)} s in each ${plan.windowMs / 1000} s, reserve kept`,
+    ],
+    ["share of that budget", percent(plan.budgetShare)],
+    ["gap", `${plan.gapMs.toFixed(1)} ms`],
+    ["duration", durationText(plan.durationMs)],
+    ["receiver energy, asleep in gaps", `${plan.sleepingJoules.toFixed(2)} J`],
+    ["receiver energy, always listening", `${plan.listeningJoules.toFixed(2)} J`],
+    ["decoder RAM of the worst device", sizeText(plan.decoderRamBytes)],
+  ]);
+}
+
+function durationText(ms: number): string {
+  if (ms < 120_000) return `${(ms / 1000).toFixed(1)} s`;
+  return ms < 7_200_000 ? `${(ms / 60_000).toFixed(1)} min` : `${(ms / 3_600_000).toFixed(1)} h`;
+}
+
+async function sizeOf(file: string): Promise<number> {
+  const { size } = await stat(file).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError("FILE", `${file}: ${error.code === "ENOENT" ? "there is no such file" : error.message}`);
+  });
+  return size;
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (!/^[\d.]+$/.test(text) || !(value >= 0 && value <= 0.9))
+    throw new InvalidArgumentError("It is a share from 0 to 0.9, such as 0.05.");
+  return value;
+}

@@ -1,0 +1,64 @@
+/** Whether payloads and images are what a manifest, Begin and End say they are. */
+import { equalBytes } from "../lib/bytes.ts";
+import { crc32 } from "./crc32.ts";
+import type { ZmeshCrypto } from "./crypto-port.ts";
+import { BLOCK_DIGEST_BYTES, blockDigestOf, seqsOfBlock } from "./manifest.ts";
+import type { RepairScheme } from "./messages.ts";
+
+/** What a content is, from Begin, End or the manifest. */
+export interface ContentProfile {
+  readonly lengthBytes: number;
+  /** Not in a manifest, which has better. */
+  readonly crc32?: number;
+  readonly dataCount: number;
+  readonly chunkBytes: number;
+  readonly repairScheme: RepairScheme;
+}
+
+/** What proves a content: nothing is believed that contradicts it. */
+export interface ContentProof {
+  /** The first 16 octets, or all 32, of the plain image's SHA-256. */
+  readonly imageDigest?: Uint8Array;
+  /** 16 octets for each block, from a verified manifest. */
+  readonly blockDigests?: Uint8Array;
+}
+
+/** What is to be proven, and with what. */
+export interface ProofContext {
+  readonly profile: ContentProfile;
+  readonly proof: ContentProof;
+  readonly crypto: ZmeshCrypto;
+}
+
+/** The octets of a chunk; they may be in a buffer that is used again. */
+export type ChunkReader = (chunk: number) => Uint8Array;
+
+/** Whether a block of payloads, as they travelled, has its digest. `true` when there are no digests. */
+export function isBlockProven(
+  { profile, proof, crypto }: ProofContext,
+  block: number,
+  payloadOf: ChunkReader,
+): boolean {
+  const { blockDigests } = proof;
+  if (blockDigests === undefined) return true;
+  const payloads: Uint8Array[] = [];
+  const [first, last] = seqsOfBlock(block, profile.dataCount);
+  for (let chunk = first; chunk <= last; chunk += 1) payloads.push(payloadOf(chunk).slice());
+  const digest = blockDigests.subarray(block * BLOCK_DIGEST_BYTES, (block + 1) * BLOCK_DIGEST_BYTES);
+  return equalBytes(blockDigestOf(payloads, crypto), digest);
+}
+
+/** Whether the plain chunks make up the image of which CRC32 and digest are known. */
+export function isImageProven({ profile, proof, crypto }: ProofContext, plainOf: ChunkReader): boolean {
+  const { lengthBytes, dataCount, chunkBytes } = profile;
+  const parts: Uint8Array[] = [];
+  let sum = 0;
+  for (let chunk = 1; chunk <= dataCount; chunk += 1) {
+    const part = plainOf(chunk).slice(0, lengthBytes - (chunk - 1) * chunkBytes);
+    sum = crc32(part, sum);
+    parts.push(part);
+  }
+  if (profile.crc32 !== undefined && sum !== profile.crc32) return false;
+  const { imageDigest } = proof;
+  return imageDigest === undefined || equalBytes(crypto.sha256(...parts).subarray(0, imageDigest.length), imageDigest);
+}

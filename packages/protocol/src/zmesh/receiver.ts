@@ -1,0 +1,433 @@
+/**
+ * The device's end of a broadcast: waits for its time, takes what comes, answers polls, asks for what is missing when nobody
+ * sends any more, and installs what it has verified.
+ */
+import { equalBytes } from "../lib/bytes.ts";
+import type { Core } from "../lib/core.ts";
+import { BugError, EnvironmentError, PeerError } from "../lib/errors.ts";
+import type { UpdateResult } from "../update/firmware-update.ts";
+import { tagBytesOf } from "./chunking.ts";
+import type { Poll } from "./command.ts";
+import { ContentCipher } from "./content-cipher.ts";
+import type { ContentProfile } from "./content-proof.ts";
+import { type Reading, readContent } from "./content-reading.ts";
+import { AT_ONCE, NEVER } from "./instant.ts";
+import type { End } from "./messages.ts";
+import { ReceiverClock } from "./receiver-clock.ts";
+import {
+  RECEIVER,
+  type ReceiverEvent,
+  type ReceiverState,
+  type ReceptionFailure,
+  STATUS_OF,
+} from "./receiver-table.ts";
+import {
+  DEFAULT_RECEIVER_TIMING,
+  type ExpectedContent,
+  type ReceiverInput,
+  type ReceiverOptions,
+  type ReceiverOutput,
+  type ReceiverRecord,
+  type ReceiverTiming,
+} from "./receiver-types.ts";
+import { Reception } from "./reception.ts";
+import { RequestPacer } from "./request-pacer.ts";
+import type { Schedule } from "./schedule.ts";
+import { LARGEST_DEFICIT, type StatusDetail } from "./status-event.ts";
+
+export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
+  readonly #options: ReceiverOptions;
+  readonly #timing: ReceiverTiming;
+  readonly #pacer: RequestPacer;
+  #record: ReceiverRecord;
+  #reception: Reception | undefined;
+  #outputs: ReceiverOutput[] = [];
+  readonly #clock: ReceiverClock;
+  #answer: { readonly atMs: number; readonly deficit: number } | undefined;
+
+  /** @param record Of an earlier run; then `clock` comes before its deadlines can be met. */
+  constructor(options: ReceiverOptions, record: ReceiverRecord = { state: "idle", result: "initial" }, nowMs = 0) {
+    this.#options = options;
+    this.#timing = { ...DEFAULT_RECEIVER_TIMING, ...options.timing };
+    this.#pacer = new RequestPacer(this.#timing, options.random);
+    this.#record = record;
+    this.#clock = new ReceiverClock(this.#timing, nowMs);
+    if (record.state === "pulling") this.#pacer.begin(nowMs);
+    if (record.profile) this.#reception = this.#openReception(record.isClearing === true ? "new" : "recovered");
+    if (record.isClearing === true) {
+      const { isClearing: _, ...cleared } = record;
+      this.#store(cleared);
+    }
+    if (this.#lacksEnd) this.#pacer.begin(nowMs);
+    if (this.#reception && record.end) this.#reception.proof = { ...this.#reception.proof, ...record.end };
+  }
+
+  get state(): ReceiverState {
+    return this.#record.state;
+  }
+
+  get result(): UpdateResult {
+    return this.#record.result;
+  }
+
+  /** What is being received, for a look. */
+  get reception(): Reception | undefined {
+    return this.#reception;
+  }
+
+  get wakeAtMs(): number | undefined {
+    const times = [this.#answer?.atMs, this.#stateDeadlineMs()].filter((atMs) => atMs !== undefined);
+    return times.length > 0 ? Math.min(...times) : undefined;
+  }
+
+  step(input: ReceiverInput, nowMs: number): ReceiverOutput[] {
+    switch (input.kind) {
+      case "schedule":
+        this.#clock.set(input.utcMs, nowMs);
+        this.#schedule(input.schedule, nowMs);
+        break;
+      case "clock":
+        this.#clock.set(input.utcMs, nowMs);
+        this.#finishIfSolvable(nowMs);
+        break;
+      case "content":
+        this.#takeContent(input.seq, input.payload, nowMs);
+        break;
+      case "poll":
+        this.#planAnswer(input.poll, nowMs);
+        break;
+      case "overheard":
+        if (this.#answer && input.deficit >= this.#answer.deficit) this.#answer = undefined;
+        break;
+      case "cancel":
+        if (this.#concerns(input.cancel.name) && input.cancel.updateAtMs === this.#record.schedule?.updateAtMs)
+          this.#tryStep("cancel");
+        break;
+      case "apply":
+        if (this.#concerns(input.name)) this.#tryStep("apply");
+        break;
+      case "installed":
+        this.#tryStep(input.outcome === "confirmed" ? "applied" : "rolledBack", input.outcome);
+        break;
+      case "wake":
+        this.#finishIfSolvable(nowMs);
+        break;
+    }
+    this.#meetDeadlines(nowMs);
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    return outputs;
+  }
+
+  #concerns(name: Uint8Array): boolean {
+    return this.#record.schedule !== undefined && equalBytes(name, this.#record.schedule.name);
+  }
+
+  #schedule(schedule: Schedule, nowMs: number): void {
+    if (schedule.updateAtMs === NEVER || !this.#tryStep("schedule", undefined, { schedule })) return;
+    this.#reception = undefined;
+    if (schedule.updateAtMs === AT_ONCE && this.#canRequest) this.#request(nowMs);
+  }
+
+  // What comes over the air
+
+  #takeContent(seq: number, payload: Uint8Array, nowMs: number): void {
+    if (!this.#isListening && !this.#lacksEnd) return;
+    const message = this.#read(seq, payload);
+    if (message === undefined) return;
+    this.#clock.lastHeardAtMs = nowMs;
+    if (this.#reception === undefined && !this.#begin(message)) return;
+    if (this.state === "suspended") this.#step("heard");
+    this.#pacer.heard(nowMs);
+    this.#takeMessage(message);
+    this.#advance(nowMs);
+  }
+
+  /** What a message is, or `undefined` when it is none of this content. */
+  #read(seq: number, payload: Uint8Array): Reading | undefined {
+    const { schedule, profile } = this.#record;
+    if (schedule === undefined) return undefined;
+    try {
+      const expected = profile ?? this.#expected?.profile;
+      return readContent({ seq, payload }, { schedule, profile: expected, cipher: this.#cipher(schedule) });
+    } catch (error) {
+      if (error instanceof PeerError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The first message that says what comes: makes room for it. */
+  #begin(message: Reading): boolean {
+    const { profile } = message;
+    if (profile === undefined) return false;
+    if (this.#expected === undefined && this.#options.allowsUnsigned !== true) {
+      this.#fail("unsupportedPackage");
+      return false;
+    }
+    if (profile.dataCount * profile.chunkBytes > this.#options.slotFlash.sizeBytes) {
+      this.#fail("noFlash");
+      return false;
+    }
+    this.#step("begun", undefined, { profile, isClearing: true });
+    return this.#reception !== undefined;
+  }
+
+  #takeMessage(message: Reading): void {
+    if (message.profile) this.#correct(message.profile);
+    const reception = this.#reception as Reception;
+    if (this.state === "receiving" && (message.kind === "end" || message.kind === "repair")) this.#step("ended");
+    switch (message.kind) {
+      case "begin":
+        break;
+      case "data":
+        reception.takeData(message.chunk, message.payload);
+        break;
+      case "end":
+        this.#takeEnd(message.end, reception);
+        break;
+      case "repair":
+        reception.takeParity(message.n, message.payload);
+        break;
+    }
+  }
+
+  #takeEnd({ applyAtMs, imageDigest }: End, reception: Reception): void {
+    if (this.#record.end !== undefined) return;
+    reception.proof = { imageDigest, ...reception.proof };
+    this.#store({ ...this.#record, end: { applyAtMs, imageDigest } });
+  }
+
+  /** What Begin left open: the rows of the parity until End, and the chunk until the first Data message in rare cases. */
+  #correct(profile: ContentProfile): void {
+    const reception = this.#reception as Reception;
+    const { chunkBytes, repairScheme } = reception.profile;
+    const isOtherChunk = chunkBytes !== profile.chunkBytes;
+    if (!isOtherChunk && repairScheme === profile.repairScheme) return;
+    if (isOtherChunk && reception.receivedCount > 0) return;
+    reception.save();
+    this.#store({ ...this.#record, profile });
+    const { proof } = reception;
+    this.#reception = this.#openReception(isOtherChunk ? "new" : "recovered");
+    if (this.#reception) this.#reception.proof = proof;
+  }
+
+  #finish(nowMs: number): void {
+    this.#step("finished");
+    if (this.#lacksEnd) this.#pacer.begin(nowMs);
+  }
+
+  /** After a restart: what was there before it may be enough. */
+  #finishIfSolvable(nowMs: number): void {
+    if (this.#reception?.deficit === 0) this.#advance(nowMs);
+  }
+
+  #advance(nowMs: number): void {
+    const reception = this.#reception;
+    if (!this.#isListening || reception === undefined) return;
+    reception.repair();
+    if (reception.isHopeless) this.#fail("integrityFailed");
+    else if (reception.missingCount === 0) {
+      if (reception.verify()) this.#finish(nowMs);
+      else if (reception.missingCount === 0 || reception.isHopeless) this.#fail("integrityFailed");
+    }
+  }
+
+  // Polls and requests
+
+  #planAnswer(poll: Poll, nowMs: number): void {
+    if (!this.#concerns(poll.name) || !this.#isListening) return;
+    this.#clock.lastHeardAtMs = nowMs;
+    if (this.state === "suspended" && this.#reception) this.#step("heard");
+    const deficit = this.#reception ? this.#reception.deficit : LARGEST_DEFICIT;
+    if (deficit === 0 || deficit < poll.leastDeficit) return;
+    // No slots to answer in: the sender would rather be asked for the packets themselves.
+    if (poll.slotMs === 0) {
+      if (this.#canRequest && this.state !== "pulling") this.#request(nowMs);
+      return;
+    }
+    const slot = Math.floor(this.#options.random() * poll.slotCount);
+    this.#answer = { atMs: nowMs + slot * poll.slotMs, deficit };
+  }
+
+  get #canRequest(): boolean {
+    return this.#options.canRequest !== false;
+  }
+
+  #request(nowMs: number): void {
+    this.#step("request");
+    this.#pacer.begin(nowMs);
+  }
+
+  #meetDeadlines(nowMs: number): void {
+    if (this.#answer && this.#answer.atMs <= nowMs) {
+      this.#answer = undefined;
+      if (this.#isListening) this.#report(STATUS_OF[this.state].detail);
+    }
+    const dueAtMs = this.#stateDeadlineMs();
+    if (dueAtMs === undefined || dueAtMs > nowMs) return;
+    switch (this.state) {
+      case "waiting":
+      case "suspended":
+        if (nowMs >= this.#clock.abandonAtMs(this.#record)) this.#fail("connectionLost");
+        else if (this.#canRequest) this.#request(nowMs);
+        break;
+      case "receiving":
+      case "repairing":
+        this.#step("silent");
+        break;
+      case "pulling":
+        if (nowMs >= this.#clock.abandonAtMs(this.#record)) this.#fail("connectionLost");
+        else this.#outputs.push({ kind: "interest", interest: this.#pacer.next(this.#reception, nowMs) });
+        break;
+      case "verified":
+        if (this.#lacksEnd)
+          this.#outputs.push({ kind: "interest", interest: this.#pacer.endOf(this.#dataCount, nowMs) });
+        else this.#step("apply");
+        break;
+      case "idle":
+      case "applying":
+        break;
+    }
+  }
+
+  get #dataCount(): number {
+    return this.#record.profile?.dataCount ?? 0;
+  }
+
+  /** All is there but the message that says when to apply it. */
+  get #lacksEnd(): boolean {
+    return this.state === "verified" && this.#record.end === undefined && this.#reception !== undefined;
+  }
+
+  /** When something is due in this state if nothing happens before. */
+  #stateDeadlineMs(): number | undefined {
+    const gapMs = this.#expected?.gapMs;
+    switch (this.state) {
+      case "waiting":
+      case "suspended":
+        return this.#deadline(this.#canRequest ? this.#clock.requestAtMs(this.#record, gapMs) : undefined);
+      case "receiving":
+      case "repairing":
+        return this.#clock.silentAtMs(gapMs);
+      case "pulling":
+        return this.#deadline(this.#pacer.dueAtMs);
+      case "verified":
+        return this.#lacksEnd ? this.#endRequestAtMs() : this.#clock.applyAtMs(this.#record);
+      case "idle":
+      case "applying":
+        return undefined;
+    }
+  }
+
+  /** After the window nobody has End any more, and the Apply command alone can help. */
+  #endRequestAtMs(): number | undefined {
+    const { dueAtMs } = this.#pacer;
+    const isInTime = dueAtMs !== undefined && dueAtMs < this.#clock.abandonAtMs(this.#record);
+    return this.#canRequest && isInTime ? dueAtMs : undefined;
+  }
+
+  #deadline(atMs: number | undefined): number | undefined {
+    const dueAtMs = Math.min(atMs ?? Number.POSITIVE_INFINITY, this.#clock.abandonAtMs(this.#record));
+    return Number.isFinite(dueAtMs) ? dueAtMs : undefined;
+  }
+
+  // State
+
+  get #isListening(): boolean {
+    return ["waiting", "receiving", "repairing", "pulling", "suspended"].includes(this.state);
+  }
+
+  get #expected(): ExpectedContent | undefined {
+    const { schedule } = this.#record;
+    return schedule && this.#options.expectedContent?.(schedule.name);
+  }
+
+  #cipher(schedule: Schedule): ContentCipher {
+    return new ContentCipher(schedule, this.#options.crypto);
+  }
+
+  #openReception(start: "new" | "recovered"): Reception | undefined {
+    const { schedule, profile } = this.#record;
+    if (schedule === undefined || profile === undefined) return undefined;
+    const { crypto, slotFlash, scratchFlash, usesRepair = true, maxMissing } = this.#options;
+    const reception = new Reception(
+      {
+        profile,
+        crypto,
+        slotFlash,
+        scratchFlash,
+        usesRepair,
+        cipher: this.#cipher(schedule),
+        tagBytes: tagBytesOf(schedule.encType),
+        ...(maxMissing !== undefined && { maxMissing }),
+      },
+      start,
+    );
+    const expected = this.#expected;
+    if (expected) reception.proof = expected;
+    return reception;
+  }
+
+  #prepare(): void {
+    try {
+      this.#reception = this.#openReception("new");
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      this.#fail("noFlash");
+      return;
+    }
+    const { isClearing: _, ...record } = this.#record;
+    this.#store(record);
+  }
+
+  #fail(failure: ReceptionFailure): void {
+    this.#step(`failed.${failure}`);
+  }
+
+  /** Takes the arrow of a peer's event if there is one. */
+  #tryStep(event: ReceiverEvent, detail?: StatusDetail, change: Partial<ReceiverRecord> = {}): boolean {
+    if (RECEIVER[this.state][event] === undefined) return false;
+    this.#step(event, detail, change);
+    return true;
+  }
+
+  #step(event: ReceiverEvent, detail?: StatusDetail, change: Partial<ReceiverRecord> = {}): void {
+    const arrow = RECEIVER[this.state][event];
+    if (arrow === undefined)
+      throw new BugError("RECEIVER_EVENT", `no arrow for ${event}`, { state: this.state, event });
+    const name = this.#record.schedule?.name ?? change.schedule?.name;
+    const kept = event === "schedule" ? {} : this.#record;
+    this.#store({ ...kept, ...change, state: arrow.to, result: arrow.extra });
+    this.#answer = undefined;
+    if (event === "silent") this.#reception?.save();
+    for (const action of arrow.actions) {
+      if (action === "prepare") this.#prepare();
+      else if (action === "install") this.#outputs.push({ kind: "install" });
+    }
+    if (name) this.#report(detail ?? STATUS_OF[this.state].detail, name);
+    if (this.state === "idle") this.#forget();
+  }
+
+  #forget(): void {
+    this.#reception = undefined;
+    this.#store({ state: "idle", result: this.#record.result });
+  }
+
+  #store(record: ReceiverRecord): void {
+    this.#record = record;
+    this.#outputs.push({ kind: "save", record });
+  }
+
+  #report(detail: StatusDetail, name = this.#record.schedule?.name): void {
+    if (name === undefined) return;
+    const status = {
+      name,
+      state: STATUS_OF[this.state].state,
+      detail,
+      result: this.#record.result,
+      receivedCount: this.#reception?.receivedCount ?? 0,
+      deficit: Math.min(this.#reception?.deficit ?? 0, LARGEST_DEFICIT),
+    };
+    this.#outputs.push({ kind: "status", status });
+  }
+}

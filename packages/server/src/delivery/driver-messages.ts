@@ -1,0 +1,90 @@
+/** What goes into the driver of one device's update and what comes out of it. */
+import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
+import type { DeliveryChoice } from "./delivery-choice.ts";
+import type { UpdateEvent } from "./device-update.ts";
+import type { DeviceReport } from "./report.ts";
+
+/** What is to be done, for whom. */
+export interface UpdateOrder {
+  readonly updateId: string;
+  readonly endpoint: string;
+  readonly imageId: string;
+  readonly imageVersion: string;
+  readonly totalBytes: number;
+  readonly by: DeliveryMethod;
+}
+
+/** Everything about an update that must outlive the server: a plain value, saved with each transition. */
+export interface UpdateSnapshot {
+  readonly state: UpdateState;
+  readonly failure: FailureKind | null;
+  readonly apply: boolean;
+  readonly choice: DeliveryChoice | null;
+  /** The device has taken the Package URI, or was sent the whole package. */
+  readonly transferStarted: boolean;
+  readonly transferCount: number;
+  readonly executeCount: number;
+  readonly versionBefore: string | null;
+  readonly acknowledgedBytes: number;
+}
+
+/** The snapshot of an update that nobody has begun. */
+export function newSnapshot(apply: boolean): UpdateSnapshot {
+  return {
+    state: "queued",
+    failure: null,
+    apply,
+    choice: null,
+    transferStarted: false,
+    transferCount: 0,
+    executeCount: 0,
+    versionBefore: null,
+    acknowledgedBytes: 0,
+  };
+}
+
+/** How a request to the device ended. `code` is a CoAP response code, "4.05". */
+export type RequestOutcome =
+  | { readonly outcome: "accepted" }
+  | { readonly outcome: "refused"; readonly code: string }
+  | { readonly outcome: "noAnswer" };
+
+export type DriverInput =
+  /** The first input: whether the device is registered now. */
+  | { readonly kind: "start"; readonly registered: boolean }
+  /** The device has registered (again). */
+  | { readonly kind: "registered" }
+  /** The device's registration expired, or it de-registered. */
+  | { readonly kind: "unregistered" }
+  /** The device gave another sign of life. */
+  | { readonly kind: "heard" }
+  /** State or Update Result changed, as a notification says. */
+  | { readonly kind: "notified" }
+  /** What a look brought; undefined when the device did not answer. */
+  | { readonly kind: "report"; readonly look: number; readonly report: DeviceReport | undefined }
+  | ({ readonly kind: "transferAnswered" } & RequestOutcome)
+  | ({ readonly kind: "pushEnded" } & RequestOutcome)
+  | ({ readonly kind: "executeAnswered" } & RequestOutcome)
+  | ({ readonly kind: "resetAnswered" } & RequestOutcome)
+  /** The device has so many bytes of the image. */
+  | { readonly kind: "progress"; readonly acknowledgedBytes: number }
+  | { readonly kind: "apply" }
+  | { readonly kind: "cancel" }
+  | { readonly kind: "wake" };
+
+export type DriverOutput =
+  /** To be stored before anything after it is performed. The state may be the same: then it is a remark. */
+  | {
+      readonly kind: "transition";
+      readonly from: UpdateState;
+      readonly event: UpdateEvent;
+      readonly sentence: string;
+      readonly snapshot: UpdateSnapshot;
+    }
+  | { readonly kind: "look"; readonly look: number }
+  | { readonly kind: "observe" }
+  | { readonly kind: "endObservation" }
+  | { readonly kind: "startTransfer"; readonly choice: DeliveryChoice }
+  | { readonly kind: "stopTransfer" }
+  | { readonly kind: "resetDevice"; readonly form: "emptyUri" | "zeroPackage" }
+  | { readonly kind: "execute" };

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Image, Update } from "@airlift/protocol/api/schemas";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import { pino } from "pino";
+import { newSnapshot, type RequestOutcome } from "../delivery/driver-messages.ts";
+import type { DeviceReport } from "../delivery/report.ts";
+import type { ImageSource, Stores, UpdateChange } from "../store/ports.ts";
+import { exampleRegistration } from "../store/scratch-stores.ts";
+import { DeliveryEngine } from "./delivery-engine.ts";
+import type { DeviceLink } from "./device-link.ts";
+
+const IDLE: DeviceReport = {
+  firmware: {
+    state: 0,
+    result: 0,
+    packageUri: null,
+    packageName: null,
+    packageVersion: null,
+    protocols: null,
+    deliveryMethod: 2,
+  },
+  version: "1.0.0",
+  manufacturer: null,
+  model: null,
+  hardware: null,
+};
+
+const updateOf = (endpoint: string, by: Update["by"] = "push") =>
+  ({ id: `u-${endpoint}`, endpoint, imageId: "i1", by, apply: true }) as Update;
+
+/** An engine between a store and devices that do what the test says; `done` is what was asked of both, in order. */
+class World {
+  readonly done: string[] = [];
+  transition = async (_: string, __: UpdateChange): Promise<void> => {};
+  readImage = async (): Promise<Partial<Image>> => ({ version: "1.1.0", sizeBytes: 1000 });
+  openSource = async (): Promise<ImageSource | undefined> => ({ sizeBytes: 1000 }) as ImageSource;
+  readonly engine: DeliveryEngine;
+
+  constructor(updateLimit?: number) {
+    const stores = {
+      images: { get: () => this.readImage(), openSource: () => this.openSource() },
+      devices: { flush: async () => {} },
+      updates: {
+        transition: async (id: string, change: UpdateChange) => {
+          await this.transition(id, change);
+          this.done.push(`${id} ${change.state}`);
+        },
+        queueProgress: () => {},
+      },
+    } as unknown as Stores;
+    const did = (what: string) => async (): Promise<RequestOutcome> => {
+      this.done.push(what);
+      return { outcome: "accepted" };
+    };
+    const link = {
+      readReport: async () => IDLE,
+      observeFirmware: async () => undefined,
+      pushPackage: did("push"),
+      writePackageUri: async (_: unknown, uri: string) => await did(uri === "" ? "reset" : `write ${uri}`)(),
+    } as unknown as DeviceLink;
+    this.engine = new DeliveryEngine({
+      stores,
+      link,
+      log: pino({ level: "silent" }),
+      updateLimit,
+      registrationOf: (endpoint) => exampleRegistration(endpoint),
+      packageUri: async () => "coap://127.0.0.1/fw/i1",
+      onReport: () => {},
+    });
+  }
+}
+
+test("an update that is cancelled while its image is being opened is never pushed", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  const opening = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<ImageSource>();
+  world.openSource = () => {
+    opening.resolve();
+    return opened.promise;
+  };
+  await world.engine.start(updateOf("pump"));
+  await opening.promise;
+  await world.engine.cancel("u-pump");
+  opened.resolve({ sizeBytes: 1000 } as ImageSource);
+  await new Promise(setImmediate);
+  assert.ok(world.done.includes("u-pump cancelled") && world.done.includes("reset"));
+  assert.ok(!world.done.includes("push"));
+});
+
+test("nothing is asked of a device because of a decision that could not be stored", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  const failed = Promise.withResolvers<void>();
+  world.transition = async (_, { state }) => {
+    if (state !== "transferring") return;
+    setImmediate(failed.resolve);
+    throw new Error("a mistake of our own");
+  };
+  await world.engine.start(updateOf("pump", "pull"));
+  await failed.promise;
+  assert.deepEqual(world.done, ["u-pump waiting", "u-pump waiting"]);
+});
+
+test("an update that is created just before the database goes away begins when it is back", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  const { readImage } = world;
+  world.readImage = async () => {
+    world.readImage = readImage;
+    throw new EnvironmentError("DATABASE_AWAY", "gone for a moment");
+  };
+  await world.engine.start(updateOf("pump"));
+  await new Promise(setImmediate);
+  for (let turn = 0; turn < 20 && world.engine.runningCount === 0; turn += 1) await new Promise(setImmediate);
+  assert.equal(world.engine.runningCount, 1);
+});
+
+test("an update for which there is no room is on record as cancelled, and one of the last run stops no start", async (t) => {
+  const world = new World(1);
+  t.after(() => world.engine.close());
+  await world.engine.start(updateOf("first"));
+  await assert.rejects(world.engine.start(updateOf("second")), { code: "UPDATES_FULL" });
+  assert.ok(world.done.includes("u-second cancelled"));
+  await world.engine.restore([{ update: updateOf("third"), snapshot: newSnapshot(true) }]);
+  assert.equal(world.engine.runningCount, 1);
+  await assert.rejects(world.engine.cancel("u-second"), { code: "UPDATE_NOT_RUNNING" });
+});

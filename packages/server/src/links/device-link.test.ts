@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FirmwareReport } from "@airlift/protocol/api/schemas";
+import { CODE } from "@airlift/protocol/coap/codes";
+import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, uintOption, uriPath } from "@airlift/protocol/coap/options";
+import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import type { CoapClient } from "@airlift/runtime/coap";
+import type { UdpPeer } from "@airlift/runtime/udp";
+import { exampleRegistration } from "../store/scratch-stores.ts";
+import { DeviceLink } from "./device-link.ts";
+
+const SENML_JSON = 110;
+
+/** A link to a device that answers a read of /3/0 or /5/0 with SenML-JSON of these values. */
+function linkTo(values: Readonly<Record<string, unknown>>): DeviceLink {
+  const request = async (_: UdpPeer, { options }: CoapRequest) => {
+    const base = `/${uriPath(options).join("/")}/`;
+    const records = Object.entries(values)
+      .filter(([path]) => path.startsWith(base))
+      .map(([path, value]) => (typeof value === "string" ? { n: path, vs: value } : { n: path, v: value }));
+    return createResponse(CODE.content, encodeUtf8(JSON.stringify(records)), [
+      uintOption(OPTION.contentFormat, SENML_JSON),
+    ]);
+  };
+  return new DeviceLink({ requestWhole: request } as unknown as CoapClient<UdpPeer>);
+}
+
+const HEALTHY = { "/3/0/3": "1.0.0", "/5/0/3": 0, "/5/0/5": 1, "/5/0/8/0": 0, "/5/0/8/1": 2, "/5/0/9": 2 };
+
+test("object 5: State, Update Result, protocols and delivery method are read as the API shows them", async () => {
+  const { firmware, version } = await linkTo(HEALTHY).readReport(exampleRegistration("pump-7"));
+  assert.equal(version, "1.0.0");
+  assert.deepEqual(FirmwareReport.parse(firmware), {
+    state: 0,
+    result: 1,
+    packageName: null,
+    packageVersion: null,
+    protocols: [0, 2],
+    deliveryMethod: 2,
+  });
+});
+
+for (const [path, value] of [
+  ["/5/0/3", 4],
+  ["/5/0/3", -1],
+  ["/5/0/5", 256],
+  ["/5/0/5", -1],
+] as const)
+  test(`object 5: a device that says ${path} = ${value} is not believed`, async () => {
+    const link = linkTo({ ...HEALTHY, [path]: value });
+    await assert.rejects(link.readReport(exampleRegistration("pump-7")), { code: "NO_STATE" });
+  });
