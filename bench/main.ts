@@ -3,9 +3,10 @@ import { parseArgs } from "node:util";
 import { COAP_ROWS } from "./coap.ts";
 import { type BenchRow, formatMarkdown, formatTable, measureRows } from "./report.ts";
 import { SERVER_ROWS } from "./server.ts";
+import { TRANSPORT_ROWS } from "./transports.ts";
 
 /** Every row of the table; a new subject adds its rows here. */
-const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...SERVER_ROWS];
+const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...TRANSPORT_ROWS, ...SERVER_ROWS];
 
 const { values } = parseArgs({
   options: {

@@ -3,8 +3,9 @@ import { toHex } from "@airlift/protocol/lib/bytes";
 import { seeded } from "@airlift/sim/world";
 import { mutate } from "./mutate.ts";
 import { coapBlockwise, coapEndpoint, coapMessage } from "./targets/coap.ts";
+import { coapTcpEndpoint, coapTcpMessage } from "./targets/coap-tcp.ts";
 
-for (const target of [coapMessage, coapEndpoint, coapBlockwise]) {
+for (const target of [coapMessage, coapEndpoint, coapBlockwise, coapTcpMessage, coapTcpEndpoint]) {
   test(`fuzz ${target.name}: 3000 mutated inputs`, () => {
     const random = seeded(1);
     for (let i = 0; i < 3_000; i += 1) {

@@ -11,6 +11,10 @@ function findProgram(name: string): string | undefined {
 
 export const COAP_CLIENT = findProgram("coap-client-notls") ?? findProgram("coap-client");
 export const COAP_SERVER = findProgram("coap-server-notls") ?? findProgram("coap-server");
+/** The TLS libraries that libcoap's programs come with. */
+export const TLS_LIBRARIES = ["openssl", "gnutls"] as const;
+export const SECURE_CLIENTS = TLS_LIBRARIES.map((library) => findProgram(`coap-client-${library}`));
+export const SECURE_SERVERS = TLS_LIBRARIES.map((library) => findProgram(`coap-server-${library}`));
 
 /** Why a test cannot run here; `false` when it can. Where CI is set nothing is left out: the test fails instead. */
 export function skipWithout(program: string | undefined): string | false {
@@ -18,9 +22,9 @@ export function skipWithout(program: string | undefined): string | false {
 }
 
 /** Runs `coap-client` to its end; what it wrote to its outputs. */
-export function runClient(args: readonly string[]): Promise<{ stdout: Buffer; stderr: string }> {
+export function runClient(args: readonly string[], program = COAP_CLIENT): Promise<{ stdout: Buffer; stderr: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(COAP_CLIENT ?? "coap-client", args, { stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
+    const child = spawn(program ?? "coap-client", args, { stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
     const stdout: Buffer[] = [];
     let stderr = "";
     child.stdout.on("data", (part: Buffer) => stdout.push(part));
@@ -32,10 +36,13 @@ export function runClient(args: readonly string[]): Promise<{ stdout: Buffer; st
   });
 }
 
-/** Starts `coap-server` on a free port of the loopback. */
-export async function startServer(args: readonly string[] = []): Promise<{ port: number; stop(): void }> {
+/** Starts `coap-server` on a free port of the loopback; with TLS that is on the port after it. */
+export async function startServer(
+  args: readonly string[] = [],
+  program = COAP_SERVER,
+): Promise<{ port: number; stop(): void }> {
   const port = await freePort();
-  const child: ChildProcess = spawn(COAP_SERVER ?? "coap-server", ["-A", "127.0.0.1", "-p", String(port), ...args], {
+  const child: ChildProcess = spawn(program ?? "coap-server", ["-A", "127.0.0.1", "-p", String(port), ...args], {
     stdio: "ignore",
   });
   return { port, stop: () => void child.kill() };

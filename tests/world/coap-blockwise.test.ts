@@ -89,7 +89,7 @@ function pull(seed: number, loss: number, body: Uint8Array, blockBytes: number |
   );
   const etag = { number: OPTION.etag, value: Uint8Array.of(1) };
   const server = serverNode(seed + 1, (request) => {
-    const part = answerBlock(request, body.length, 256);
+    const part = answerBlock(request, body.length, { maxBytes: 256, allowsBert: false });
     if (part === undefined) return createResponse(CODE.content, body, [etag]);
     const payload = body.subarray(part.offset, part.offset + part.length);
     return createResponse(CODE.content, payload, [etag, ...part.options]);

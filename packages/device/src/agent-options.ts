@@ -131,7 +131,7 @@ export type AgentEvent =
   | { readonly kind: "restarting" };
 
 /** What the agent can fetch a Package URI with. */
-export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https"];
+export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https", "coap+tcp", "coaps+tcp"];
 
 /** The options with everything decided. */
 export interface AgentSettings extends UpdateAgentOptions {

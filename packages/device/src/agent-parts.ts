@@ -10,7 +10,9 @@ import { ObjectRequests } from "./objects/requests.ts";
 import type { ObjectTree } from "./objects/resource.ts";
 import { ObserverList } from "./observer-list.ts";
 import { PackagePushes } from "./package-pushes.ts";
-import { type PullClient, PullDesk, type PullHandlers } from "./pull-desk.ts";
+import type { PullHandlers } from "./ports.ts";
+import { type PullClient, PullDesk } from "./pull-desk.ts";
+import { streamPullOptions } from "./pull-security.ts";
 import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
 import { SendReports } from "./send-reports.ts";
@@ -153,9 +155,11 @@ function createPuller(of: {
 }): Puller {
   const { host, listener, registrar, handlers } = of;
   const { pullPolicy: policy, transmission, blockBytes, sameSocketDownloads, bind } = host.settings;
+  const onFailure = (what: string, error: unknown): void => host.tell({ kind: "failure", what, error });
   return new Puller({
     listener,
     policy,
+    streams: streamPullOptions(() => handlers() ?? {}, host.settings.handlerTimeoutMs, onFailure),
     coap: {
       session: host.coap,
       sharesSession: (peer) => sameSocketDownloads && registrar().isServer(peer),
@@ -166,7 +170,7 @@ function createPuller(of: {
         try {
           return handlers()?.transmissionFor?.(uri) ?? transmission;
         } catch (error) {
-          host.tell({ kind: "failure", what: "transmissionFor", error });
+          onFailure("transmissionFor", error);
           return transmission;
         }
       },

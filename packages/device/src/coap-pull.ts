@@ -1,6 +1,6 @@
 /** One connection of a pull over CoAP: which socket it uses, and how long that lives. */
 import { isIP } from "node:net";
-import { createRequest } from "@airlift/protocol/coap/exchange";
+import { type CoapRequest, createRequest } from "@airlift/protocol/coap/exchange";
 import { OPTION, textOption } from "@airlift/protocol/coap/options";
 import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
 import type { CoapClient } from "@airlift/runtime/coap";
@@ -47,16 +47,20 @@ export async function pullCoap(options: CoapPullOptions, connection: CoapConnect
   }
 }
 
+/** The first request of a pull. */
+export function requestOf({ host, pathAndQuery }: PackageUri): CoapRequest {
+  const hostOption = isIP(host) ? [] : [textOption(OPTION.uriHost, host)];
+  return createRequest("get", pathAndQuery, { options: hostOption });
+}
+
 async function download(
   { transmissionFor, blockBytes }: CoapPullOptions,
   client: CoapClient<UdpPeer>,
   { peer, uri, parts, offset, etag, signal, onOrigin, write }: CoapConnection & { readonly peer: UdpPeer },
 ): Promise<void> {
-  const hostOption = isIP(parts.host) ? [] : [textOption(OPTION.uriHost, parts.host)];
-  const request = createRequest("get", parts.pathAndQuery, { options: hostOption });
   await client.download(
     peer,
-    request,
+    requestOf(parts),
     { write },
     {
       offset,

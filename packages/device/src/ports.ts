@@ -7,6 +7,7 @@
  * time (`handlerTimeoutMs`, `upgradeTimeoutMs`) counts as failed, and what it still does is its own affair.
  */
 import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
+import type { TransportSecurity } from "@airlift/protocol/lib/transport-security";
 import type { HandlerReason, UpdateResult } from "@airlift/protocol/update/firmware-update";
 
 /**
@@ -84,7 +85,21 @@ export interface UpdateHandlers {
    * the agent.
    */
   transmissionFor?(uri: string): TransmissionParameters | undefined;
+  /**
+   * What secures a pull over TLS (https, coaps+tcp), asked before each of its connections. Absent: the server's
+   * certificate is checked against the system's trust store. `undefined`, or an error, means that there is nothing for
+   * this URI: the pull ends with unsupportedProtocol, or with the result that a `HandlerError` names.
+   */
+  securityFor?(uri: string): Promise<TransportSecurity | undefined> | TransportSecurity | undefined;
+  /**
+   * How long a pull over TCP or HTTP may hear nothing, in milliseconds, asked before each of its connections. Absent, an
+   * error, or not above 0: 30 s.
+   */
+  tcpTimeoutFor?(uri: string): number | undefined;
 }
+
+/** What the integrator says of a pull: how its connections are secured, and how patient they are. */
+export type PullHandlers = Pick<UpdateHandlers, "transmissionFor" | "securityFor" | "tcpTimeoutFor">;
 
 /** Handlers that install for whoever orders it, and put nothing off. */
 export interface UnconditionalHandlers extends UpdateHandlers {

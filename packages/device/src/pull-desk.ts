@@ -1,9 +1,6 @@
 /** One pull at a time for all that want to fetch packages; the others wait in the order in which they came. */
-import type { UpdateHandlers } from "./ports.ts";
+import type { PullHandlers } from "./ports.ts";
 import type { Puller, PullListener, PullStart } from "./puller.ts";
-
-/** What the integrator says of a pull: the parameters of its connections. */
-export type PullHandlers = Pick<UpdateHandlers, "transmissionFor">;
 
 /** What a pull's owner may do with it. */
 export type PullClient = Pick<Puller, "start" | "next" | "stop">;

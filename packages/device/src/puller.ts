@@ -3,7 +3,9 @@
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import { pullHttp } from "@airlift/runtime/http-ranges";
-import { type CoapPullOptions, pullCoap } from "./coap-pull.ts";
+import { type CoapConnection, type CoapPullOptions, pullCoap } from "./coap-pull.ts";
+import { NoPullSecurity, type StreamPullOptions } from "./pull-security.ts";
+import { pullCoapTcp } from "./stream-pull.ts";
 import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
 import { Pull, type PullInput, type PullOutput, type PullPolicy } from "./transfer/pull.ts";
 import { pullErrorOf } from "./transfer/pull-error.ts";
@@ -29,6 +31,7 @@ export interface PullListener {
 
 export interface PullerOptions {
   readonly coap: CoapPullOptions;
+  readonly streams: StreamPullOptions;
   readonly listener: PullListener;
   readonly policy?: PullPolicy | undefined;
 }
@@ -111,10 +114,14 @@ export class Puller {
         if (output.counts) this.#countRestart(active.uri);
         return listener.onChanged(active.pull);
       case "giveUp":
-        this.#restart = undefined;
-        this.stop();
-        return listener.onFailed(active.pull, output.result);
+        return this.#giveUp(active, output.result);
     }
+  }
+
+  #giveUp(active: Active, result: FailureResult) {
+    this.#restart = undefined;
+    this.stop();
+    this.#options.listener.onFailed(active.pull, result);
   }
 
   #countRestart(uri: string) {
@@ -133,7 +140,8 @@ export class Puller {
       this.#options.listener.onEnded(active.pull);
     } catch (error) {
       if (this.#active !== active || signal.aborted) return;
-      active.driven.feed({ kind: "failed", ...pullErrorOf(error, offset > 0) });
+      if (error instanceof NoPullSecurity) this.#giveUp(active, error.result);
+      else active.driven.feed({ kind: "failed", ...pullErrorOf(error, offset > 0) });
     }
   }
 
@@ -145,7 +153,8 @@ export class Puller {
   }
 
   #fetchCoap(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
-    return pullCoap(this.#options.coap, {
+    const { coap, streams } = this.#options;
+    const connection: CoapConnection = {
       uri: active.uri,
       parts: active.parts,
       offset,
@@ -153,16 +162,24 @@ export class Puller {
       signal: active.abort.signal,
       onOrigin: (tag, sizeBytes) => this.#answered(active, tag, sizeBytes),
       write: (bytes, at) => this.#chunk(active, at, bytes),
-    });
+    };
+    const isStream = active.parts.scheme.endsWith("+tcp");
+    return isStream ? pullCoapTcp(streams, coap.blockBytes, connection) : pullCoap(coap, connection);
   }
 
   async #fetchHttp(active: Active, fromOffset: number, etag: Uint8Array | undefined): Promise<void> {
+    const { securityFor, timeoutFor } = this.#options.streams;
+    const { signal } = active.abort;
+    const security = active.parts.scheme === "https" ? await securityFor(active.uri) : undefined;
+    signal.throwIfAborted();
     let at = fromOffset;
     await pullHttp({
       uri: active.uri,
       fromOffset,
+      idleTimeoutMs: timeoutFor(active.uri),
+      ...(security && { security }),
       ...(etag && { etag }),
-      signal: active.abort.signal,
+      signal,
       onOrigin: (origin) => {
         at = origin.offset;
         this.#answered(active, origin.etag, origin.sizeBytes);

@@ -1,13 +1,14 @@
 /** What an integrator writes for packages above the firmware (object 9): handlers for each, and where their state is kept. */
 import type { SoftwareResult, SoftwareState } from "@airlift/protocol/update/software-management";
-import type { PersistedUpdate, UpdateHandlers, UpgradeProgress } from "./ports.ts";
+import type { PersistedUpdate, PullHandlers, UpdateHandlers, UpgradeProgress } from "./ports.ts";
 
 /**
  * The handlers of one package. Those of the download are as in `UpdateHandlers`; `reset` forgets what was downloaded and
  * leaves what is installed. One is called at a time.
  */
 export interface SoftwareHandlers
-  extends Pick<UpdateHandlers, "openStream" | "write" | "finish" | "reset" | "transmissionFor"> {
+  extends PullHandlers,
+    Pick<UpdateHandlers, "openStream" | "write" | "finish" | "reset"> {
   /**
    * Installs what was downloaded, over what is installed if there is something; it is inactive then. What it gives is as
    * for `performUpgrade`. An error leaves the package delivered, with installFailed.

@@ -1,6 +1,6 @@
 /** The promises behind the open exchanges of one endpoint. */
 import { CODE } from "@airlift/protocol/coap/codes";
-import type { EndpointInput, EndpointOutput, ExchangeFailure } from "@airlift/protocol/coap/endpoint-types";
+import type { ExchangeFailure, ExchangeInput, ExchangeOutput } from "@airlift/protocol/coap/endpoint-types";
 import { type CoapRequest, type CoapResponse, createResponse, type Peer } from "@airlift/protocol/coap/exchange";
 import { type AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
 import type { RequestOptions } from "./coap.ts";
@@ -13,17 +13,17 @@ export interface OpenExchange {
 }
 
 type Settlement<P extends Peer> = Extract<
-  EndpointOutput<P>,
+  ExchangeOutput<P>,
   { readonly kind: "response" | "failed" | "retransmitted" | "pong" }
 >;
 
 export class OpenExchanges<P extends Peer> {
-  readonly #feed: (input: EndpointInput<P>) => void;
+  readonly #feed: (input: ExchangeInput<P>) => void;
   readonly #open = new Map<number, OpenExchange>();
   #nextNumber = 0;
   #isClosed = false;
 
-  constructor(feed: (input: EndpointInput<P>) => void) {
+  constructor(feed: (input: ExchangeInput<P>) => void) {
     this.#feed = feed;
   }
 
@@ -127,6 +127,8 @@ function failureError(reason: ExchangeFailure): AirliftError {
       return new EnvironmentError("COAP_OVERLOADED", "too many exchanges are open");
     case "rejected":
       return new PeerError("COAP_RESET", "the peer rejected the request with a Reset");
+    case "tooLarge":
+      return new PeerError("COAP_TOO_LARGE", "the peer takes no message as large as the request");
     case "badResponse":
       return new PeerError("COAP_BAD_RESPONSE", "the response has a critical option that is not known");
   }

@@ -1,7 +1,7 @@
 /** An observation as its server's handler sees it, from the offer to the end. */
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE, isSuccessCode } from "@airlift/protocol/coap/codes";
-import type { EndpointInput, IncomingRequest } from "@airlift/protocol/coap/endpoint-types";
+import type { ExchangeInput, IncomingRequest } from "@airlift/protocol/coap/endpoint-types";
 import { type CoapResponse, createResponse, type Peer } from "@airlift/protocol/coap/exchange";
 import type { Observer } from "@airlift/protocol/coap/observers";
 import type { ObservationOffer, ServerObservation } from "./coap.ts";
@@ -11,7 +11,7 @@ type Notice = { readonly answer: CoapAnswer; readonly confirmable: boolean };
 export class Offer<P extends Peer> implements ObservationOffer, ServerObservation {
   readonly token: Uint8Array;
   readonly #peer: P;
-  readonly #feed: (input: EndpointInput<P>) => void;
+  readonly #feed: (input: ExchangeInput<P>) => void;
   readonly #cut: (answer: CoapAnswer) => CoapResponse | Promise<CoapResponse>;
   #observer: Observer<P> | undefined;
   #onEnd: ((reason: string) => void) | undefined;
@@ -23,7 +23,7 @@ export class Offer<P extends Peer> implements ObservationOffer, ServerObservatio
   /** @param cut Takes the part of an answer that fits into one notification. */
   constructor(
     incoming: IncomingRequest<P>,
-    feed: (input: EndpointInput<P>) => void,
+    feed: (input: ExchangeInput<P>) => void,
     cut: (answer: CoapAnswer) => CoapResponse | Promise<CoapResponse>,
   ) {
     this.token = incoming.token;

@@ -1,9 +1,9 @@
 /** The serving side of one endpoint: from a request to its handler and back. */
 import { answerBlock } from "@airlift/protocol/coap/answer-block";
-import { findBlock, MAX_BLOCK_BYTES } from "@airlift/protocol/coap/block-option";
+import { type BlockLimits, findBlock } from "@airlift/protocol/coap/block-option";
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE, isSafeMethod, isSuccessCode } from "@airlift/protocol/coap/codes";
-import type { EndpointInput, IncomingRequest, ObservationEnd } from "@airlift/protocol/coap/endpoint-types";
+import type { ExchangeInput, IncomingRequest, ObservationEnd } from "@airlift/protocol/coap/endpoint-types";
 import {
   CoapRefusal,
   type CoapRequest,
@@ -22,16 +22,14 @@ import { CoapUploads } from "./coap-uploads.ts";
 export class CoapResponder<P extends Peer> {
   readonly #handler: CoapHandler<P>;
   readonly #options: ServeOptions<P>;
-  readonly #feed: (input: EndpointInput<P>) => void;
+  readonly #feed: (input: ExchangeInput<P>) => void;
   readonly #uploads: CoapUploads<P>;
-  readonly #maxBlockBytes: number;
 
-  constructor(handler: CoapHandler<P>, options: ServeOptions<P>, feed: (input: EndpointInput<P>) => void) {
+  constructor(handler: CoapHandler<P>, options: ServeOptions<P>, feed: (input: ExchangeInput<P>) => void) {
     this.#handler = handler;
     this.#options = options;
     this.#feed = feed;
     this.#uploads = new CoapUploads(handler, options);
-    this.#maxBlockBytes = options.blockBytes ?? MAX_BLOCK_BYTES;
   }
 
   /** Never throws: whatever goes wrong becomes an answer. */
@@ -60,22 +58,22 @@ export class CoapResponder<P extends Peer> {
   }
 
   #dispatch(incoming: IncomingRequest<P>, offer: Offer<P> | undefined): CoapAnswer | Promise<CoapAnswer> {
-    const { request, peer } = incoming;
-    const block1 = findBlock(request.options, OPTION.block1);
+    const { request, peer, blocks } = incoming;
+    const block1 = findBlock(request.options, OPTION.block1, blocks.allowsBert);
     if (block1) return this.#uploads.accept(request, peer, block1);
     return this.#handler(request, peer, offer);
   }
 
   #offer(incoming: IncomingRequest<P>): Offer<P> | undefined {
-    const { request } = incoming;
+    const { request, blocks } = incoming;
     if (!isSafeMethod(request.code) || optionUint(request.options, OPTION.observe) !== OBSERVE.register)
       return undefined;
-    return new Offer(incoming, this.#feed, (answer) => this.#cut(request, answer));
+    return new Offer(incoming, this.#feed, (answer) => this.#cut(request, blocks, answer));
   }
 
   #answer(incoming: IncomingRequest<P>, answer: CoapAnswer, offer: Offer<P> | undefined): void {
     try {
-      const response = this.#cut(incoming.request, answer);
+      const response = this.#cut(incoming.request, incoming.blocks, answer);
       if (response instanceof Promise) {
         this.#feed({ kind: "defer", incoming });
         response.then(
@@ -99,11 +97,13 @@ export class CoapResponder<P extends Peer> {
   }
 
   /** The part of an answer that goes into one response. */
-  #cut(request: CoapRequest, answer: CoapAnswer): CoapResponse | Promise<CoapResponse> {
+  #cut(request: CoapRequest, blocks: BlockLimits, answer: CoapAnswer): CoapResponse | Promise<CoapResponse> {
     const { code, body, payload, options } = answer;
     const sizeBytes = body ? body.sizeBytes : payload.length;
     if (!isSuccessCode(code)) return answer;
-    const block = answerBlock(request, sizeBytes, this.#maxBlockBytes);
+    const wishedBytes = this.#options.blockBytes ?? blocks.maxBytes;
+    const limits = wishedBytes < blocks.maxBytes ? { ...blocks, maxBytes: wishedBytes } : blocks;
+    const block = answerBlock(request, sizeBytes, limits);
     if (block === undefined) {
       if (body === undefined) return answer;
       const whole = body.read(0, sizeBytes);

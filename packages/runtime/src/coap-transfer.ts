@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BlockDownload, type DownloadOutput } from "@airlift/protocol/coap/block-download";
-import { MAX_BLOCK_BYTES } from "@airlift/protocol/coap/block-option";
+import type { BlockLimits } from "@airlift/protocol/coap/block-option";
 import { BlockUpload, type UploadOutput } from "@airlift/protocol/coap/block-upload";
 import { type BlockSink, type BlockSource, memorySource } from "@airlift/protocol/coap/body";
 import { CoapRefusal, type CoapRequest, type CoapResponse } from "@airlift/protocol/coap/exchange";
@@ -17,17 +17,20 @@ import type {
   WholeOptions,
 } from "./coap.ts";
 
-/** Sends one request of a transfer to the peer of the transfer. */
-export type SendRequest = (request: CoapRequest, options: RequestOptions) => Promise<CoapResponse>;
+/** The peer of a transfer. */
+export interface TransferPeer {
+  readonly blocks: BlockLimits;
+  request(request: CoapRequest, options: RequestOptions): Promise<CoapResponse>;
+}
 
 /** Brings a body into `sink`. @see CoapClient.download */
 export async function download(
-  send: SendRequest,
+  peer: TransferPeer,
   request: CoapRequest,
   sink: BlockSink,
   options: DownloadOptions,
 ): Promise<DownloadResult> {
-  const core = new BlockDownload(request, options);
+  const core = new BlockDownload(request, { ...options, limits: peer.blocks });
   const transfer = new Transfer(options);
   let outputs: DownloadOutput[] = core.step({ kind: "start" }, performance.now());
   for (;;) {
@@ -39,7 +42,7 @@ export async function download(
         transfer.sizeBytes = output.sizeBytes;
         await options.onStart?.(output);
       } else if (output.kind === "request") {
-        const response = await send(output.request, transfer.requestOptions);
+        const response = await peer.request(output.request, transfer.requestOptions);
         next = core.step({ kind: "response", response }, performance.now());
       } else {
         const written = sink.write(output.bytes, output.offset);
@@ -54,12 +57,12 @@ export async function download(
 
 /** Sends the body that `source` gives. @see CoapClient.upload */
 export async function upload(
-  send: SendRequest,
+  peer: TransferPeer,
   request: CoapRequest,
   source: BlockSource,
   options: TransferOptions,
 ): Promise<CoapResponse> {
-  const core = new BlockUpload(request, source.sizeBytes, options);
+  const core = new BlockUpload(request, source.sizeBytes, { ...options, limits: peer.blocks });
   const transfer = new Transfer(options);
   transfer.sizeBytes = source.sizeBytes;
   let outputs: UploadOutput[] = core.step({ kind: "start" }, performance.now());
@@ -70,7 +73,7 @@ export async function upload(
       if (output.kind === "failed") throw output.error;
       if (output.kind === "acknowledged") transfer.progress(output.bytes);
       else if (output.kind === "request") {
-        const response = await send(output.request, transfer.requestOptions);
+        const response = await peer.request(output.request, transfer.requestOptions);
         next = core.step({ kind: "response", response }, performance.now());
       } else {
         const bytes = await source.read(output.offset, output.length);
@@ -87,11 +90,11 @@ const NEVER_AGAIN = { maxRetries: 0, maxWaitMs: 0 };
 
 /** Request and response as wholes, in as many blocks as it takes. @see CoapClient.requestWhole */
 export async function requestWhole(
-  send: SendRequest,
+  peer: TransferPeer,
   request: CoapRequest,
   options: WholeOptions,
 ): Promise<CoapResponse> {
-  const { maxBytes = DEFAULT_WHOLE_BYTES, blockBytes = MAX_BLOCK_BYTES, busy = NEVER_AGAIN } = options;
+  const { maxBytes = DEFAULT_WHOLE_BYTES, blockBytes = peer.blocks.maxBytes, busy = NEVER_AGAIN } = options;
   const parts: Uint8Array[] = [];
   let first: CoapResponse | undefined;
   const onStart = ({ response }: DownloadStart): void => {
@@ -99,9 +102,9 @@ export async function requestWhole(
   };
   try {
     if (request.payload.length > blockBytes)
-      return await upload(send, request, memorySource(request.payload), { ...options, busy });
+      return await upload(peer, request, memorySource(request.payload), { ...options, busy });
     const sink = { write: (bytes: Uint8Array) => void parts.push(bytes) };
-    await download(send, request, sink, { ...options, busy, maxBytes, onStart });
+    await download(peer, request, sink, { ...options, busy, maxBytes, onStart });
   } catch (error) {
     if (error instanceof CoapRefusal) return error.response;
     throw error;

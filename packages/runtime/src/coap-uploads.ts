@@ -1,5 +1,5 @@
 /** The serving side of bodies that come in blocks: each block goes to a sink before the next one is asked for. */
-import { type Block, blockOption, blockSizeWithin } from "@airlift/protocol/coap/block-option";
+import { type Block, blockOption, blockSizeWithin, hasBlockLength } from "@airlift/protocol/coap/block-option";
 import type { CoapAnswer, UploadSink } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapRequest, createResponse, type Peer } from "@airlift/protocol/coap/exchange";
@@ -34,7 +34,7 @@ export class CoapUploads<P extends Peer> {
 
   /** The answer to one block. @throws {CoapRefusal} 4.00, 4.08, 4.13 or 5.03, or what `receive` refused with. */
   accept(request: CoapRequest, peer: P, block: Block): CoapAnswer | Promise<CoapAnswer> {
-    if (block.more ? request.payload.length !== block.sizeBytes : request.payload.length > block.sizeBytes)
+    if (!hasBlockLength(block, request.payload.length))
       throw new CoapRefusal(createResponse(CODE.badRequest), "block is not as long as it says");
     const key = receptionKey(peer.key, request);
     const reception = this.#receptions.find(key);
@@ -104,8 +104,10 @@ export class CoapUploads<P extends Peer> {
 
   /** Names the block that was taken; a smaller size asks for smaller ones from here on (RFC 7959 §2.3). */
   #echoed(block: Block): Block {
-    const wishedBytes = blockSizeWithin(this.#options.blockBytes ?? block.sizeBytes);
-    return block.number === 0 && wishedBytes < block.sizeBytes ? { ...block, sizeBytes: wishedBytes } : block;
+    const { blockBytes = Number.POSITIVE_INFINITY } = this.#options;
+    const isTooLarge = block.isBert ? blockBytes <= block.sizeBytes : blockBytes < block.sizeBytes;
+    if (block.number > 0 || !isTooLarge) return block;
+    return { number: 0, more: block.more, sizeBytes: blockSizeWithin(blockBytes) };
   }
 
   #end(reception: Reception<Upload>): void {

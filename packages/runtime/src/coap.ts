@@ -34,7 +34,10 @@ export interface TransferProgress {
 }
 
 export interface TransferOptions extends Omit<RequestOptions, "token" | "onRetransmission"> {
-  /** Largest block to use: 16 … 1024, a power of two. Download: absent = the server chooses. Upload: default 1024. */
+  /**
+   * Largest block to use: 16 … 1024, a power of two; over TCP also a multiple of 1024, for several blocks at once (BERT).
+   * Download: absent = the server chooses. Upload: default 1024, over TCP what the peer takes.
+   */
   readonly blockBytes?: number | undefined;
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
   /** How long a peer is asked again that answers 5.03. Default `DEFAULT_BUSY_LIMITS`; `requestWhole`: not at all. */
@@ -80,7 +83,7 @@ export interface Observation {
 
 /**
  * The asking side. All promises reject with `EnvironmentError` `COAP_TIMEOUT`, `COAP_UNREACHABLE`, `COAP_OVERLOADED`,
- * `COAP_CLOSED`, or `PeerError` `COAP_RESET`, `COAP_BAD_RESPONSE`.
+ * `COAP_CLOSED`, or `PeerError` `COAP_RESET`, `COAP_BAD_RESPONSE`, `COAP_TOO_LARGE`.
  */
 export interface CoapClient<P extends Peer> {
   /** Any response, also one with an error code, fulfils the promise. */
@@ -143,7 +146,7 @@ export interface ServeOptions<P extends Peer> {
   readonly receive?: ((request: CoapRequest, peer: P) => UploadSink | CoapAnswer | undefined) | undefined;
   /** Longest body gathered in memory; a longer one is refused with 4.13. Default 64 KiB. */
   readonly gatherBytes?: number | undefined;
-  /** Largest block sent or wished for. Default 1024. */
+  /** Largest block sent or wished for. Default 1024, over TCP what the client takes. */
   readonly blockBytes?: number | undefined;
   /** Bodies being received at once; one more is answered 5.03. Default 1000. */
   readonly uploads?: number | undefined;

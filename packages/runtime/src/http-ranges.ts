@@ -2,11 +2,14 @@
  * Pulls one representation over HTTP/1.1 or HTTPS, from its beginning or from where an earlier pull ended.
  * Sources: RFC 9110 §13.1.1 If-Match, §14 Range, §15.4 redirects, §15.5.13 412, §15.5.17 416.
  */
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { decodeUtf8, encodeUtf8, equalBytes } from "@airlift/protocol/lib/bytes";
-import { AirliftError, EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import type { TransportSecurity } from "@airlift/protocol/lib/transport-security";
+import { connectStream, type StreamTarget, streamError } from "./tcp.ts";
 
 /** A server that says nothing for this long is given up. */
 export const DEFAULT_IDLE_TIMEOUT_MS = 30_000;
@@ -36,7 +39,9 @@ export interface HttpPull {
   readonly idleTimeoutMs?: number;
   /** Default `DEFAULT_MAX_REDIRECTS`. */
   readonly maxRedirects?: number;
-  /** Trust anchors and a client's certificate for `https:`. Default: the system's anchors. */
+  /** What secures `https:`. Default: the system's trust store. */
+  readonly security?: TransportSecurity;
+  /** In its place: trust anchors and a client's certificate. */
   readonly tls?: SecureContextOptions;
   /** Called once, before the first `write`. */
   onOrigin?(origin: HttpOrigin): Promise<void> | void;
@@ -151,22 +156,48 @@ class Exchange {
     } catch (cause) {
       const facts = { uri: this.#uri.href, idleTimeoutMs: this.#idleTimeoutMs };
       if (isLate) throw new EnvironmentError("IDLE_TIMEOUT", "the server fell silent", facts, { cause });
-      throw named(cause, this.#uri);
+      throw streamError(cause, { uri: this.#uri.href });
     } finally {
       clearTimeout(timer);
     }
   }
 }
 
-function startRequest(uri: URL, { fromOffset = 0, etag, tls }: HttpPull): ClientRequest {
+function startRequest(
+  uri: URL,
+  { fromOffset = 0, etag, tls, security, idleTimeoutMs, signal }: HttpPull,
+): ClientRequest {
   const headers: Record<string, string> = { "Accept-Encoding": "identity" };
   if (fromOffset > 0) headers["Range"] = `bytes=${fromOffset}-`;
   const tag = etag && decodeUtf8(etag);
   if (fromOffset > 0 && tag) headers["If-Match"] = tag;
+  if (uri.protocol === "https:" && security)
+    return startSecured(uri, { security, timeoutMs: idleTimeoutMs, signal }, headers);
   // A connection of its own, so that ending the pull ends it.
   const options = { headers, agent: false as const };
   const request = uri.protocol === "https:" ? httpsRequest(uri, { ...tls, ...options }) : httpRequest(uri, options);
   return request.end();
+}
+
+/** Over a connection whose other end has proved who it is before it hears anything. */
+function startSecured(
+  uri: URL,
+  how: Pick<StreamTarget, "security" | "timeoutMs" | "signal">,
+  headers: Record<string, string>,
+): ClientRequest {
+  const host = uri.hostname.replace(/^\[(.*)\]$/, "$1");
+  const port = uri.port === "" ? 443 : Number(uri.port);
+  const createConnection: RequestOptions["createConnection"] = (_options, done) => {
+    connectStream({ host, port, protocol: "http/1.1", ...how }).then(
+      (socket) => {
+        done(null, socket);
+        socket.resume();
+      },
+      (error: Error) => done(error, new Socket()),
+    );
+    return undefined;
+  };
+  return httpsRequest(uri, { headers, createConnection }).end();
 }
 
 /** Checks that the answer goes on with what is held. */
@@ -235,18 +266,4 @@ function parseLocation(location: string, base: URL): URL {
 
 function lost(uri: URL, cause?: unknown): EnvironmentError {
   return new EnvironmentError("CONNECTION_LOST", "the connection broke", { uri: uri.href }, { cause });
-}
-
-/** The network's errors in our words. */
-function named(cause: unknown, uri: URL): AirliftError {
-  if (cause instanceof AirliftError) return cause;
-  const code = String((cause as { code?: unknown } | undefined)?.code);
-  const facts = { uri: uri.href, code };
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
-    return new EnvironmentError("HOST_UNKNOWN", "the server's name is not known", facts, { cause });
-  }
-  if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|UNABLE_TO|SELF_SIGNED|EPROTO)/.test(code)) {
-    return new EnvironmentError("TLS_FAILED", "no secure connection came about", facts, { cause });
-  }
-  return lost(uri, cause);
 }

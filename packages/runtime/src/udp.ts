@@ -46,7 +46,8 @@ export async function resolveUdpPeer(host: string, port: number): Promise<UdpPee
   return udpPeer(await addressOf(host), port);
 }
 
-async function addressOf(host: string): Promise<string> {
+/** The address behind a name, or the one that was given. @throws {EnvironmentError} `HOST_UNKNOWN` */
+export async function addressOf(host: string): Promise<string> {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
   if (isIP(bare)) return bare;
   try {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { answerBlock } from "@airlift/protocol/coap/answer-block";
 import { BlockDownload } from "@airlift/protocol/coap/block-download";
-import { blockOption } from "@airlift/protocol/coap/block-option";
+import { blockOption, DATAGRAM_BLOCKS } from "@airlift/protocol/coap/block-option";
 import { BlockUpload } from "@airlift/protocol/coap/block-upload";
 import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import { Endpoint } from "@airlift/protocol/coap/endpoint";
@@ -108,7 +108,7 @@ export const coapBlockwise: FuzzTarget = {
     let message: CoapMessage;
     try {
       message = decodeMessage(bytes);
-      answerBlock(message, 5_000, 1024);
+      answerBlock(message, 5_000, DATAGRAM_BLOCKS);
     } catch (error) {
       if (error instanceof CoapRefusal || error instanceof PeerError) return;
       throw error;

@@ -46,6 +46,7 @@ function failureOf(error: AirliftError, isResumed: boolean): PullFailure {
     case "COAP_OVERLOADED":
     case "COAP_RESET":
     case "CONNECTION_LOST":
+    case "CONNECTION_TIMEOUT":
     case "IDLE_TIMEOUT":
     case "TLS_FAILED":
     case "SOCKET_BIND":

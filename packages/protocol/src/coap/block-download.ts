@@ -1,8 +1,18 @@
-/** Getting a body in blocks (RFC 7959 §2.4), one request at a time, each only after the block before it was taken. */
+/** Getting a body in blocks (RFC 7959 §2.4, RFC 8323 §6), one request at a time, each only after the block before it was taken. */
 import { EMPTY, equalBytes } from "../lib/bytes.ts";
 import type { Core } from "../lib/core.ts";
 import { PeerError } from "../lib/errors.ts";
-import { type Block, blockOffset, blockOption, findBlock, MAX_BLOCK_BYTES, MAX_BLOCK_NUMBER } from "./block-option.ts";
+import {
+  type Block,
+  type BlockLimits,
+  blockOffset,
+  blockOption,
+  DATAGRAM_BLOCKS,
+  findBlock,
+  hasBlockLength,
+  MAX_BLOCK_BYTES,
+  MAX_BLOCK_NUMBER,
+} from "./block-option.ts";
 import { type BusyLimits, BusyRetry, DEFAULT_BUSY_LIMITS } from "./busy-retry.ts";
 import { isSuccessCode } from "./codes.ts";
 import { CoapRefusal, type CoapRequest, type CoapResponse } from "./exchange.ts";
@@ -36,6 +46,8 @@ export interface BlockDownloadOptions {
   readonly etag?: Uint8Array | undefined;
   /** Block size to ask for; without it and without an offset the first request has no Block2 option. */
   readonly blockBytes?: number | undefined;
+  /** What the transport and the server allow; above 1024 octets several blocks are asked for at once. Default as over datagrams. */
+  readonly limits?: BlockLimits | undefined;
   readonly maxBytes?: number | undefined;
   readonly busy?: BusyLimits | undefined;
 }
@@ -49,7 +61,9 @@ export class BlockDownload implements Core<DownloadInput, DownloadOutput> {
   readonly #request: CoapRequest;
   readonly #maxBytes: number;
   readonly #busy: BusyRetry;
+  readonly #allowsBert: boolean;
   #blockBytes: number;
+  #isBert: boolean;
   #asksForBlock: boolean;
   #receivedBytes: number;
   #etag: Uint8Array | undefined;
@@ -60,7 +74,11 @@ export class BlockDownload implements Core<DownloadInput, DownloadOutput> {
   constructor(request: CoapRequest, options: BlockDownloadOptions = {}) {
     this.#request = request;
     this.#receivedBytes = options.offset ?? 0;
-    this.#blockBytes = options.blockBytes ?? MAX_BLOCK_BYTES;
+    const { maxBytes: limitBytes, allowsBert } = options.limits ?? DATAGRAM_BLOCKS;
+    const wishedBytes = options.blockBytes ?? limitBytes;
+    this.#allowsBert = allowsBert;
+    this.#isBert = allowsBert && wishedBytes > MAX_BLOCK_BYTES;
+    this.#blockBytes = this.#isBert ? MAX_BLOCK_BYTES : wishedBytes;
     this.#asksForBlock = options.blockBytes !== undefined || this.#receivedBytes > 0;
     this.#etag = options.etag && Uint8Array.from(options.etag);
     this.#maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
@@ -100,8 +118,9 @@ export class BlockDownload implements Core<DownloadInput, DownloadOutput> {
     if (!this.#asksForBlock) return { kind: "request", request: this.#request };
     const number = Math.floor(this.#receivedBytes / this.#blockBytes);
     if (number > MAX_BLOCK_NUMBER) throw new PeerError("BODY_TOO_LARGE", "more blocks than can be numbered");
-    const block = blockOption(OPTION.block2, { number, more: false, sizeBytes: this.#blockBytes });
-    return { kind: "request", request: { ...this.#request, options: [...this.#request.options, block] } };
+    const block: Block = { number, more: false, sizeBytes: this.#blockBytes };
+    const option = blockOption(OPTION.block2, this.#isBert ? { ...block, isBert: true } : block);
+    return { kind: "request", request: { ...this.#request, options: [...this.#request.options, option] } };
   }
 
   #respond(response: CoapResponse, nowMs: number): DownloadOutput[] {
@@ -112,7 +131,7 @@ export class BlockDownload implements Core<DownloadInput, DownloadOutput> {
     }
     if (!isSuccessCode(response.code)) throw new CoapRefusal(response);
     this.#busy.reset();
-    const block = findBlock(response.options, OPTION.block2);
+    const block = this.#blockOf(response);
     this.#checkEtag(response);
     const bytes = this.#newBytes(block, response.payload);
     if (this.#receivedBytes + bytes.length > this.#maxBytes) throw tooLarge(this.#maxBytes);
@@ -139,8 +158,12 @@ export class BlockDownload implements Core<DownloadInput, DownloadOutput> {
   }
 
   #lengthOf(response: CoapResponse): number {
-    const block = findBlock(response.options, OPTION.block2);
+    const block = this.#blockOf(response);
     return (block ? blockOffset(block) : 0) + response.payload.length;
+  }
+
+  #blockOf(response: CoapResponse): Block | undefined {
+    return findBlock(response.options, OPTION.block2, this.#allowsBert);
   }
 
   /** Once a block had an ETag all must have the same one (RFC 7959 §2.4). */
@@ -161,10 +184,12 @@ export class BlockDownload implements Core<DownloadInput, DownloadOutput> {
       return payload.length <= this.#receivedBytes ? EMPTY : payload.subarray(this.#receivedBytes);
     }
     const expected = this.#asksForBlock ? this.#receivedBytes - (this.#receivedBytes % this.#blockBytes) : 0;
-    const hasLength = block.more ? payload.length === block.sizeBytes : payload.length <= block.sizeBytes;
-    if (blockOffset(block) !== expected || !hasLength || (this.#asksForBlock && block.sizeBytes > this.#blockBytes))
+    const isLarger = block.sizeBytes > this.#blockBytes || (block.isBert === true && !this.#isBert);
+    const isAskedFor = blockOffset(block) === expected && !(this.#asksForBlock && isLarger);
+    if (!isAskedFor || !hasBlockLength(block, payload.length))
       throw new PeerError("BLOCK_MISMATCH", "not the block that was asked for", { ...block, expected });
     this.#blockBytes = block.sizeBytes;
+    this.#isBert = block.isBert === true;
     // A resumed download may get octets it holds already: blocks begin at multiples of their size.
     return payload.subarray(Math.min(this.#receivedBytes - expected, payload.length));
   }

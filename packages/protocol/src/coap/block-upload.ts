@@ -1,7 +1,15 @@
-/** Sending a body in blocks (RFC 7959 §2.5), one request at a time. */
+/** Sending a body in blocks (RFC 7959 §2.5, RFC 8323 §6), one request at a time. */
 import type { Core } from "../lib/core.ts";
 import { PeerError, UsageError } from "../lib/errors.ts";
-import { type Block, blockOption, findBlock, MAX_BLOCK_BYTES, MAX_BLOCK_NUMBER } from "./block-option.ts";
+import {
+  type Block,
+  type BlockLimits,
+  blockOption,
+  DATAGRAM_BLOCKS,
+  findBlock,
+  MAX_BLOCK_BYTES,
+  MAX_BLOCK_NUMBER,
+} from "./block-option.ts";
 import { type BusyLimits, BusyRetry, DEFAULT_BUSY_LIMITS } from "./busy-retry.ts";
 import { CODE, isSuccessCode } from "./codes.ts";
 import { CoapRefusal, type CoapRequest, type CoapResponse } from "./exchange.ts";
@@ -23,8 +31,10 @@ export type UploadOutput =
   | { readonly kind: "failed"; readonly error: PeerError };
 
 export interface BlockUploadOptions {
-  /** Largest block to use. Default 1024. */
+  /** Largest block to use; over a reliable transport also a multiple of 1024: several blocks at once. Default what `limits` say. */
   readonly blockBytes?: number | undefined;
+  /** What the transport and the peer allow. Default as over datagrams. */
+  readonly limits?: BlockLimits | undefined;
   /** How often the transfer starts over when the peer has lost blocks (4.08). Default 2. */
   readonly maxRestarts?: number | undefined;
   readonly busy?: BusyLimits | undefined;
@@ -39,7 +49,10 @@ export class BlockUpload implements Core<UploadInput, UploadOutput> {
   readonly #sizeBytes: number;
   readonly #busy: BusyRetry;
   #restartsLeft: number;
+  readonly #allowsBert: boolean;
   #blockBytes: number;
+  /** Octets in one message: a block, or several of them. */
+  #partBytes: number;
   #offset = 0;
   #sent: Block | undefined;
   #sentBytes = 0;
@@ -49,7 +62,10 @@ export class BlockUpload implements Core<UploadInput, UploadOutput> {
   constructor(request: CoapRequest, sizeBytes: number, options: BlockUploadOptions = {}) {
     this.#request = request;
     this.#sizeBytes = sizeBytes;
-    this.#blockBytes = options.blockBytes ?? MAX_BLOCK_BYTES;
+    const { maxBytes, allowsBert } = options.limits ?? DATAGRAM_BLOCKS;
+    this.#allowsBert = allowsBert;
+    this.#partBytes = options.blockBytes ?? maxBytes;
+    this.#blockBytes = allowsBert ? Math.min(this.#partBytes, MAX_BLOCK_BYTES) : this.#partBytes;
     this.#restartsLeft = options.maxRestarts ?? 2;
     this.#busy = new BusyRetry(options.busy ?? DEFAULT_BUSY_LIMITS);
     if (sizeBytes > (MAX_BLOCK_NUMBER + 1) * this.#blockBytes)
@@ -81,19 +97,20 @@ export class BlockUpload implements Core<UploadInput, UploadOutput> {
   }
 
   #read(): UploadOutput {
-    return { kind: "read", offset: this.#offset, length: Math.min(this.#blockBytes, this.#sizeBytes - this.#offset) };
+    return { kind: "read", offset: this.#offset, length: Math.min(this.#partBytes, this.#sizeBytes - this.#offset) };
   }
 
   #send(bytes: Uint8Array): UploadOutput {
     this.#sentBytes = bytes.length;
-    if (this.#sizeBytes <= this.#blockBytes) {
+    if (this.#sizeBytes <= this.#partBytes) {
       this.#sent = undefined;
       return { kind: "request", request: { ...this.#request, payload: bytes } };
     }
     const number = this.#offset / this.#blockBytes;
     if (number > MAX_BLOCK_NUMBER)
       throw new PeerError("BODY_TOO_LARGE", "the peer's blocks are too small for the body");
-    this.#sent = { number, more: this.#offset + bytes.length < this.#sizeBytes, sizeBytes: this.#blockBytes };
+    const block: Block = { number, more: this.#offset + bytes.length < this.#sizeBytes, sizeBytes: this.#blockBytes };
+    this.#sent = this.#partBytes > this.#blockBytes ? { ...block, isBert: true } : block;
     const options = [...this.#request.options, blockOption(OPTION.block1, this.#sent)];
     if (this.#offset === 0) options.push(uintOption(OPTION.size1, this.#sizeBytes));
     return { kind: "request", request: { ...this.#request, options, payload: bytes } };
@@ -105,13 +122,13 @@ export class BlockUpload implements Core<UploadInput, UploadOutput> {
       this.#wakeAtMs = nowMs + waitMs;
       return [];
     }
-    const acknowledged = findBlock(response.options, OPTION.block1);
+    const acknowledged = findBlock(response.options, OPTION.block1, this.#allowsBert);
     if (isSuccessCode(response.code)) return this.#advance(response, acknowledged);
-    if (response.code === CODE.requestEntityTooLarge && acknowledged && acknowledged.sizeBytes < this.#blockBytes)
-      return this.#startOver(acknowledged.sizeBytes);
+    if (response.code === CODE.requestEntityTooLarge && acknowledged && this.#isSmaller(acknowledged))
+      return this.#startOver(acknowledged);
     if (response.code === CODE.requestEntityIncomplete && this.#offset > 0 && this.#restartsLeft > 0) {
       this.#restartsLeft -= 1;
-      return this.#startOver(this.#blockBytes);
+      return this.#startOver();
     }
     throw new CoapRefusal(response);
   }
@@ -127,12 +144,21 @@ export class BlockUpload implements Core<UploadInput, UploadOutput> {
     this.#offset += this.#sentBytes;
     const progress: UploadOutput = { kind: "acknowledged", bytes: this.#offset };
     if (!sent?.more) return [progress, { kind: "finished", response }];
-    if (acknowledged) this.#blockBytes = Math.min(this.#blockBytes, acknowledged.sizeBytes);
+    if (acknowledged && this.#isSmaller(acknowledged)) this.#use(acknowledged);
     return [progress, this.#read()];
   }
 
-  #startOver(blockBytes: number): UploadOutput[] {
-    this.#blockBytes = blockBytes;
+  #isSmaller(block: Block): boolean {
+    return block.sizeBytes < this.#blockBytes || (this.#partBytes > this.#blockBytes && !block.isBert);
+  }
+
+  #use({ sizeBytes, isBert }: Block): void {
+    if (!isBert) this.#partBytes = sizeBytes;
+    this.#blockBytes = sizeBytes;
+  }
+
+  #startOver(smaller?: Block): UploadOutput[] {
+    if (smaller) this.#use(smaller);
     this.#offset = 0;
     return [{ kind: "acknowledged", bytes: 0 }, this.#read()];
   }

@@ -5,20 +5,18 @@ import { UsageError } from "../lib/errors.ts";
 import { isSuccessCode } from "./codes.ts";
 import type { ExchangeFailure, RequestInput } from "./endpoint-types.ts";
 import type { CoapResponse, Peer } from "./exchange.ts";
-import type { Content, MessageLayer } from "./message-layer.ts";
+import type { Content, ExchangeLayer, PeerWork, Pending, TransmissionOwner, Turn } from "./exchange-layer.ts";
 import { type Freshness, isFresher, OBSERVE } from "./observe.ts";
 import { OPTION, optionUint } from "./options.ts";
-import type { PeerState, Transmission, TransmissionOwner, Turn } from "./peer-table.ts";
-import { exchangeLifetimeMs } from "./transmission.ts";
 
-interface Exchange<P extends Peer> extends TransmissionOwner, Turn {
+interface Exchange<P extends Peer, S extends PeerWork<P>> extends TransmissionOwner, Turn {
   readonly input: RequestInput<P>;
-  readonly state: PeerState<P>;
+  readonly state: S;
   readonly tokenKey: string;
   readonly content: Content;
   readonly isObserving: boolean;
   readonly giveUpAfterMs: number;
-  transmission: Transmission<P> | undefined;
+  transmission: Pending | undefined;
   /** Message ID of a request that is not retransmitted, to know a Reset for it. */
   messageId: number | undefined;
   hasTurn: boolean;
@@ -26,15 +24,15 @@ interface Exchange<P extends Peer> extends TransmissionOwner, Turn {
   newest: Freshness | undefined;
 }
 
-export class ClientExchanges<P extends Peer> {
-  readonly #layer: MessageLayer<P>;
+export class ClientExchanges<P extends Peer, S extends PeerWork<P>> {
+  readonly #layer: ExchangeLayer<P, S>;
   readonly #random: Random;
-  readonly #byNumber = new Map<number, Exchange<P>>();
-  readonly #byToken = new Map<string, Exchange<P>>();
-  readonly #deadlines = new Deadlines<Exchange<P>>();
-  readonly #byPeer = new Map<PeerState<P>, Set<Exchange<P>>>();
+  readonly #byNumber = new Map<number, Exchange<P, S>>();
+  readonly #byToken = new Map<string, Exchange<P, S>>();
+  readonly #deadlines = new Deadlines<Exchange<P, S>>();
+  readonly #byPeer = new Map<S, Set<Exchange<P, S>>>();
 
-  constructor(layer: MessageLayer<P>, random: Random) {
+  constructor(layer: ExchangeLayer<P, S>, random: Random) {
     this.#layer = layer;
     this.#random = random;
   }
@@ -47,10 +45,24 @@ export class ClientExchanges<P extends Peer> {
     return this.#deadlines.earliestMs;
   }
 
+  /** Whether an exchange with this peer is open. */
+  hasOpen(state: S): boolean {
+    return this.#byPeer.has(state);
+  }
+
+  /** Whether a new exchange with this peer may use the token. */
+  isFree(state: S, token: Uint8Array): boolean {
+    return !this.#byToken.has(tokenKey(state, token));
+  }
+
   /** @throws {UsageError} `COAP_EXCHANGE` or `COAP_TOKEN` when the number or the token is in use. */
   request(input: RequestInput<P>, nowMs: number): void {
     const { options } = this.#layer;
-    const state = this.#layer.peers.touch(input.peer, nowMs);
+    const state = this.#layer.touch(input.peer, nowMs);
+    if (state === undefined) {
+      this.#layer.emit({ kind: "failed", exchange: input.exchange, reason: "unreachable" });
+      return;
+    }
     const ofPeer = this.#byPeer.get(state) ?? new Set();
     if (this.#byNumber.size >= options.exchanges || ofPeer.size >= options.exchangesPerPeer) {
       this.#layer.emit({ kind: "failed", exchange: input.exchange, reason: "overloaded" });
@@ -71,7 +83,7 @@ export class ClientExchanges<P extends Peer> {
 
   /** Whether the response belongs to an exchange; if not it is to be rejected. */
   accept(
-    state: PeerState<P>,
+    state: S,
     message: { token: Uint8Array; messageId: number; response: CoapResponse; isPiggybacked: boolean },
     nowMs: number,
   ): boolean {
@@ -91,13 +103,13 @@ export class ClientExchanges<P extends Peer> {
   }
 
   /** The peer answered with something that may not be acted on (RFC 7252 §5.4.1). */
-  acceptUnusable(state: PeerState<P>, token: Uint8Array, nowMs: number): void {
+  acceptUnusable(state: S, token: Uint8Array, nowMs: number): void {
     const exchange = this.#byToken.get(tokenKey(state, token));
     if (exchange) this.#fail(exchange, "badResponse", nowMs);
   }
 
   /** A Reset for a request that was sent without asking for an acknowledgement. */
-  reject(state: PeerState<P>, messageId: number, nowMs: number): void {
+  reject(state: S, messageId: number, nowMs: number): void {
     for (const exchange of this.#byPeer.get(state) ?? []) {
       if (exchange.messageId !== messageId) continue;
       this.#fail(exchange, "rejected", nowMs);
@@ -105,7 +117,7 @@ export class ClientExchanges<P extends Peer> {
     }
   }
 
-  unreachable(state: PeerState<P>, nowMs: number): void {
+  unreachable(state: S, nowMs: number): void {
     for (const exchange of [...(this.#byPeer.get(state) ?? [])]) this.#fail(exchange, "unreachable", nowMs);
   }
 
@@ -119,19 +131,19 @@ export class ClientExchanges<P extends Peer> {
     }
   }
 
-  #open(input: RequestInput<P>, state: PeerState<P>): Exchange<P> {
+  #open(input: RequestInput<P>, state: S): Exchange<P, S> {
     const { code, options, payload } = input.request;
     const token = input.token ?? this.#newToken();
     const key = tokenKey(state, token);
     if (this.#byNumber.has(input.exchange)) throw new UsageError("COAP_EXCHANGE", "exchange number is in use");
     if (this.#byToken.has(key)) throw new UsageError("COAP_TOKEN", "token is in use with this peer");
-    const exchange: Exchange<P> = {
+    const exchange: Exchange<P, S> = {
       input,
       state,
       tokenKey: key,
       content: { code, options, payload, token },
       isObserving: optionUint(options, OPTION.observe) === OBSERVE.register,
-      giveUpAfterMs: input.responseTimeoutMs ?? exchangeLifetimeMs(this.#layer.options.transmission),
+      giveUpAfterMs: input.responseTimeoutMs ?? this.#layer.responseTimeoutMs,
       transmission: undefined,
       messageId: undefined,
       hasTurn: false,
@@ -147,10 +159,10 @@ export class ClientExchanges<P extends Peer> {
     return exchange;
   }
 
-  #send(exchange: Exchange<P>, nowMs: number): void {
+  #send(exchange: Exchange<P, S>, nowMs: number): void {
     const { input, state, content } = exchange;
     exchange.hasTurn = true;
-    if (input.confirmable) {
+    if (input.confirmable || !this.#layer.sendOnce) {
       const delivery = { owner: exchange, parameters: input.transmission, exchange: input.exchange, nowMs };
       exchange.transmission = this.#layer.sendReliably(state, content, delivery);
       return;
@@ -164,26 +176,27 @@ export class ClientExchanges<P extends Peer> {
   }
 
   /** The request has arrived; the response will come in a message of its own. */
-  #arrived(exchange: Exchange<P>, nowMs: number): void {
+  #arrived(exchange: Exchange<P, S>, nowMs: number): void {
     exchange.transmission = undefined;
     exchange.giveUpAtMs = nowMs + exchange.giveUpAfterMs;
     this.#deadlines.set(exchange, exchange.giveUpAtMs);
     this.#endTurn(exchange, nowMs);
   }
 
-  #notified(exchange: Exchange<P>, response: CoapResponse, freshness: Freshness): void {
+  #notified(exchange: Exchange<P, S>, response: CoapResponse, freshness: Freshness): void {
     this.#deadlines.delete(exchange);
-    if (exchange.newest && !isFresher(exchange.newest, freshness)) return;
+    // What arrives in order needs no sequence numbers (RFC 8323 §7.1).
+    if (this.#layer.sendOnce && exchange.newest && !isFresher(exchange.newest, freshness)) return;
     exchange.newest = freshness;
     this.#layer.emit({ kind: "response", exchange: exchange.input.exchange, response, isLast: false });
   }
 
-  #fail(exchange: Exchange<P>, reason: ExchangeFailure, nowMs: number): void {
+  #fail(exchange: Exchange<P, S>, reason: ExchangeFailure, nowMs: number): void {
     this.#close(exchange, nowMs);
     this.#layer.emit({ kind: "failed", exchange: exchange.input.exchange, reason });
   }
 
-  #close(exchange: Exchange<P>, nowMs: number): void {
+  #close(exchange: Exchange<P, S>, nowMs: number): void {
     if (!this.#byNumber.delete(exchange.input.exchange)) return;
     const { state } = exchange;
     this.#byToken.delete(exchange.tokenKey);
@@ -196,13 +209,13 @@ export class ClientExchanges<P extends Peer> {
   }
 
   /** A response tells that the request has arrived, whether or not it was acknowledged (RFC 7252 §5.2.2). */
-  #settleTransmission(exchange: Exchange<P>, nowMs: number): void {
-    if (exchange.transmission) this.#layer.stop(exchange.transmission, nowMs);
+  #settleTransmission(exchange: Exchange<P, S>, nowMs: number): void {
+    if (exchange.transmission) this.#layer.stop(exchange.state, exchange.transmission, nowMs);
     exchange.transmission = undefined;
     this.#endTurn(exchange, nowMs);
   }
 
-  #endTurn(exchange: Exchange<P>, nowMs: number): void {
+  #endTurn(exchange: Exchange<P, S>, nowMs: number): void {
     if (!exchange.hasTurn) return;
     exchange.hasTurn = false;
     this.#layer.endTurn(exchange.state, nowMs);
@@ -216,6 +229,6 @@ export class ClientExchanges<P extends Peer> {
   }
 }
 
-function tokenKey<P extends Peer>(state: PeerState<P>, token: Uint8Array): string {
+function tokenKey(state: PeerWork<Peer>, token: Uint8Array): string {
   return `${String.fromCharCode(...token)} ${state.peer.key}`;
 }

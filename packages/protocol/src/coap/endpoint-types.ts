@@ -1,4 +1,6 @@
 /** What goes into an endpoint, what comes out, and its limits. */
+
+import type { BlockLimits } from "./block-option.ts";
 import { DEFAULT_DEDUP_LIMITS, type DedupLimits } from "./dedup.ts";
 import type { CoapRequest, CoapResponse, Peer } from "./exchange.ts";
 import type { Observer } from "./observers.ts";
@@ -10,12 +12,14 @@ export interface IncomingRequest<P extends Peer> {
   readonly request: CoapRequest;
   readonly token: Uint8Array;
   readonly isConfirmable: boolean;
+  /** Blocks that may go to this peer and come from it. */
+  readonly blocks: BlockLimits;
 }
 
-export type EndpointInput<P extends Peer> =
-  | { readonly kind: "datagram"; readonly peer: P; readonly datagram: Uint8Array }
+/** What an application feeds, whatever carries the messages. */
+export type ExchangeInput<P extends Peer> =
   | RequestInput<P>
-  /** Asks for a sign of life; `exchange` is a number as for a request. @see RFC 7252 §4.3 */
+  /** Asks for a sign of life; `exchange` is a number as for a request. @see RFC 7252 §4.3, RFC 8323 §5.4 */
   | { readonly kind: "ping"; readonly exchange: number; readonly peer: P }
   /** Forgets an exchange or observation; a late answer to it is answered with a Reset. */
   | { readonly kind: "cancel"; readonly exchange: number }
@@ -36,9 +40,14 @@ export type EndpointInput<P extends Peer> =
     }
   /** Ends an observation from our side without a word. */
   | { readonly kind: "forget"; readonly observer: Observer<P> }
-  /** The network said that the peer cannot be reached: its exchanges fail now. */
-  | { readonly kind: "unreachable"; readonly peer: P }
   | { readonly kind: "wake" };
+
+/** What goes into an endpoint over datagrams. */
+export type EndpointInput<P extends Peer> =
+  | { readonly kind: "datagram"; readonly peer: P; readonly datagram: Uint8Array }
+  | ExchangeInput<P>
+  /** The network said that the peer cannot be reached: its exchanges fail now. */
+  | { readonly kind: "unreachable"; readonly peer: P };
 
 export interface RequestInput<P extends Peer> {
   readonly kind: "request";
@@ -56,15 +65,15 @@ export interface RequestInput<P extends Peer> {
 
 /**
  * noAnswer: nothing came within the time · rejected: the peer sent a Reset · unreachable: the network said so ·
- * overloaded: one of our own limits is reached · badResponse: it had a critical option we do not know.
+ * overloaded: one of our own limits is reached · badResponse: it had a critical option we do not know ·
+ * tooLarge: the peer said that it takes no message as large as the request.
  */
-export type ExchangeFailure = "noAnswer" | "rejected" | "unreachable" | "overloaded" | "badResponse";
+export type ExchangeFailure = "noAnswer" | "rejected" | "unreachable" | "overloaded" | "badResponse" | "tooLarge";
 
 export type ObservationEnd = "deregistered" | "replaced" | "rejected" | "noAnswer" | "unreachable" | "refused";
 
-export type EndpointOutput<P extends Peer> =
-  /** `exchange` is there for the first transmission of a request. */
-  | { readonly kind: "send"; readonly peer: P; readonly datagram: Uint8Array; readonly exchange: number | undefined }
+/** What an application gets, whatever carries the messages. */
+export type ExchangeOutput<P extends Peer> =
   | { readonly kind: "request"; readonly incoming: IncomingRequest<P> }
   /** `isLast` is false for the answers of an observation that goes on. */
   | {
@@ -78,17 +87,18 @@ export type EndpointOutput<P extends Peer> =
   | { readonly kind: "retransmitted"; readonly exchange: number; readonly retransmissionCount: number }
   | { readonly kind: "observationEnded"; readonly observer: Observer<P>; readonly reason: ObservationEnd };
 
-export interface EndpointOptions extends DedupLimits {
-  readonly transmission: TransmissionParameters;
-  /** Outstanding interactions with one peer; more wait their turn. @see RFC 7252 §4.7 */
-  readonly nstart: number;
+/** What comes out of an endpoint over datagrams. */
+export type EndpointOutput<P extends Peer> =
+  /** `exchange` is there for the first transmission of a request. */
+  | { readonly kind: "send"; readonly peer: P; readonly datagram: Uint8Array; readonly exchange: number | undefined }
+  | ExchangeOutput<P>;
+
+/** Limits of exchanges, requests being served and observers, whatever carries the messages. */
+export interface ExchangeOptions {
   /** Octets a second towards a peer that does not answer. @see RFC 7252 §4.7 (PROBING_RATE) */
   readonly probingRateBps: number;
-  /** A deferred request is acknowledged after this time; below the peer's ACK_TIMEOUT. */
-  readonly ackDelayMs: number;
   /** A non-confirmable notification is made confirmable when the observer was last heard this long ago. @see RFC 7641 §4.5 */
   readonly observerCheckMs: number;
-  readonly peers: number;
   /** Own exchanges open at once, those that wait included. */
   readonly exchanges: number;
   readonly exchangesPerPeer: number;
@@ -97,6 +107,15 @@ export interface EndpointOptions extends DedupLimits {
   readonly servingPerPeer: number;
   readonly observers: number;
   readonly observersPerPeer: number;
+}
+
+export interface EndpointOptions extends ExchangeOptions, DedupLimits {
+  readonly transmission: TransmissionParameters;
+  /** Outstanding interactions with one peer; more wait their turn. @see RFC 7252 §4.7 */
+  readonly nstart: number;
+  /** A deferred request is acknowledged after this time; below the peer's ACK_TIMEOUT. */
+  readonly ackDelayMs: number;
+  readonly peers: number;
 }
 
 export const DEFAULT_ENDPOINT_OPTIONS: EndpointOptions = {

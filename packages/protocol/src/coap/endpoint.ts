@@ -8,6 +8,7 @@ import type { Core, Random } from "../lib/core.ts";
 import { PeerError } from "../lib/errors.ts";
 import { ClientExchanges } from "./client-exchanges.ts";
 import { isRequestCode, isResponseCode } from "./codes.ts";
+import { DatagramReplies } from "./datagram-replies.ts";
 import {
   DEFAULT_ENDPOINT_OPTIONS,
   type EndpointInput,
@@ -35,9 +36,10 @@ export interface EndpointLoad {
 
 export class Endpoint<P extends Peer> implements Core<EndpointInput<P>, EndpointOutput<P>> {
   readonly #layer: MessageLayer<P>;
-  readonly #client: ClientExchanges<P>;
-  readonly #observers: Observers<P>;
-  readonly #server: ServerExchanges<P>;
+  readonly #client: ClientExchanges<P, PeerState<P>>;
+  readonly #observers: Observers<P, PeerState<P>>;
+  readonly #replies: DatagramReplies<P>;
+  readonly #server: ServerExchanges<P, PeerState<P>, CoapMessage>;
   readonly #lifetimeMs: number;
 
   /**
@@ -50,7 +52,8 @@ export class Endpoint<P extends Peer> implements Core<EndpointInput<P>, Endpoint
     this.#layer = new MessageLayer(all, random);
     this.#client = new ClientExchanges(this.#layer, random);
     this.#observers = new Observers(this.#layer);
-    this.#server = new ServerExchanges(this.#layer, this.#observers);
+    this.#replies = new DatagramReplies(this.#layer);
+    this.#server = new ServerExchanges(this.#layer, this.#observers, this.#replies);
   }
 
   get load(): EndpointLoad {
@@ -64,7 +67,7 @@ export class Endpoint<P extends Peer> implements Core<EndpointInput<P>, Endpoint
   }
 
   get wakeAtMs(): number | undefined {
-    return earlier(earlier(this.#layer.wakeAtMs, this.#client.wakeAtMs), this.#server.wakeAtMs);
+    return earlier(earlier(this.#layer.wakeAtMs, this.#client.wakeAtMs), this.#replies.wakeAtMs);
   }
 
   step(input: EndpointInput<P>, nowMs: number): EndpointOutput<P>[] {
@@ -82,7 +85,7 @@ export class Endpoint<P extends Peer> implements Core<EndpointInput<P>, Endpoint
         this.#client.cancel(input.exchange, nowMs);
         break;
       case "defer":
-        this.#server.defer(input.incoming, nowMs);
+        this.#replies.defer(input.incoming, nowMs);
         break;
       case "respond":
         this.#server.respond(input.incoming, input, nowMs);
@@ -99,7 +102,7 @@ export class Endpoint<P extends Peer> implements Core<EndpointInput<P>, Endpoint
       case "wake":
         this.#layer.wake(nowMs);
         this.#client.wake(nowMs);
-        this.#server.wake(nowMs);
+        this.#replies.wake(nowMs);
         break;
     }
     return this.#layer.takeOutputs();

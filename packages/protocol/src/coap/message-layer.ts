@@ -2,27 +2,17 @@
 import type { Random } from "../lib/core.ts";
 import { Dedup } from "./dedup.ts";
 import type { EndpointOptions, EndpointOutput } from "./endpoint-types.ts";
-import type { CoapResponse, Peer } from "./exchange.ts";
+import type { Peer } from "./exchange.ts";
+import type { Content, Delivery, ExchangeLayer, Pending, Turn } from "./exchange-layer.ts";
 import { encodeMessage, MESSAGE_TYPE } from "./message.ts";
-import {
-  type PeerState,
-  PeerTable,
-  type Transmission,
-  type TransmissionOwner,
-  type Turn,
-  takeMessageId,
-} from "./peer-table.ts";
+import { type PeerState, PeerTable, type Transmission, takeMessageId } from "./peer-table.ts";
 import { Reliability } from "./reliability.ts";
-import { exchangeLifetimeMs, type TransmissionParameters } from "./transmission.ts";
-
-/** Code, options and payload of what is to be sent, with the token it goes under. */
-export interface Content extends CoapResponse {
-  readonly token: Uint8Array;
-}
+import { exchangeLifetimeMs } from "./transmission.ts";
 
 /** Shared by the parts of one endpoint; collects the outputs of the current step. */
-export class MessageLayer<P extends Peer> {
+export class MessageLayer<P extends Peer> implements ExchangeLayer<P, PeerState<P>> {
   readonly options: EndpointOptions;
+  readonly responseTimeoutMs: number;
   readonly dedup: Dedup;
   readonly peers: PeerTable<P>;
   readonly #reliability: Reliability<Transmission<P>>;
@@ -32,6 +22,7 @@ export class MessageLayer<P extends Peer> {
     this.options = options;
     this.dedup = new Dedup(options);
     const lifetimeMs = exchangeLifetimeMs(options.transmission);
+    this.responseTimeoutMs = lifetimeMs;
     this.peers = new PeerTable({ peers: options.peers, lifetimeMs }, this.dedup, random);
     this.#reliability = new Reliability(random);
   }
@@ -43,6 +34,14 @@ export class MessageLayer<P extends Peer> {
   /** Whether as many messages wait for their acknowledgement as own exchanges may be open. */
   get isCrowded(): boolean {
     return this.#reliability.size >= this.options.exchanges;
+  }
+
+  touch(peer: P, nowMs: number): PeerState<P> {
+    return this.peers.touch(peer, nowMs);
+  }
+
+  isReachable(): boolean {
+    return true;
   }
 
   emit(output: EndpointOutput<P>): void {
@@ -71,16 +70,7 @@ export class MessageLayer<P extends Peer> {
   }
 
   /** Sends a confirmable message until it is acknowledged, rejected or given up; `owner` is told. */
-  sendReliably(
-    state: PeerState<P>,
-    content: Content,
-    delivery: {
-      owner: TransmissionOwner;
-      parameters?: TransmissionParameters | undefined;
-      exchange?: number;
-      nowMs: number;
-    },
-  ): Transmission<P> {
+  sendReliably(state: PeerState<P>, content: Content, delivery: Delivery): Pending {
     const messageId = takeMessageId(state);
     const { token, code, options, payload } = content;
     const type = MESSAGE_TYPE.confirmable;
@@ -98,16 +88,17 @@ export class MessageLayer<P extends Peer> {
   settle(state: PeerState<P>, messageId: number, outcome: "acknowledged" | "rejected", nowMs: number): boolean {
     const transmission = state.transmissions.get(messageId);
     if (transmission === undefined) return false;
-    this.stop(transmission, nowMs);
+    this.stop(state, transmission, nowMs);
     if (outcome === "acknowledged") transmission.owner.onAcknowledged(nowMs);
     else transmission.owner.onRejected(nowMs);
     return true;
   }
 
   /** Retransmits no more; nobody is told. */
-  stop(transmission: Transmission<P>, nowMs: number): void {
-    const { state, messageId } = transmission;
-    if (!state.transmissions.delete(messageId)) return;
+  stop(state: PeerState<P>, { messageId }: Pending, nowMs: number): void {
+    const transmission = state.transmissions.get(messageId);
+    if (transmission === undefined) return;
+    state.transmissions.delete(messageId);
     state.busyCount -= 1;
     this.#reliability.step({ kind: "settled", key: transmission }, nowMs);
   }
@@ -119,7 +110,7 @@ export class MessageLayer<P extends Peer> {
         this.send(transmission.state.peer, transmission.datagram);
         transmission.owner.onRetransmitted(due.retransmissionCount);
       } else {
-        this.stop(transmission, nowMs);
+        this.stop(transmission.state, transmission, nowMs);
         transmission.owner.onNoAnswer(nowMs);
       }
     }

@@ -3,10 +3,9 @@ import { equalBytes } from "../lib/bytes.ts";
 import { isSuccessCode } from "./codes.ts";
 import type { ObservationEnd } from "./endpoint-types.ts";
 import type { CoapResponse, Peer } from "./exchange.ts";
-import type { MessageLayer } from "./message-layer.ts";
+import type { ExchangeLayer, PeerWork, Turn } from "./exchange-layer.ts";
 import { OBSERVE_MODULUS } from "./observe.ts";
 import { OPTION, uintOption } from "./options.ts";
-import type { PeerState, Turn } from "./peer-table.ts";
 
 /** One observer of one resource. Registered by answering its request with it. */
 export interface Observer<P extends Peer> {
@@ -16,9 +15,9 @@ export interface Observer<P extends Peer> {
   readonly subject: unknown;
 }
 
-interface Entry<P extends Peer> {
+interface Entry<P extends Peer, S extends PeerWork<P>> {
   readonly observer: Observer<P>;
-  readonly state: PeerState<P>;
+  readonly state: S;
   sequence: number;
   lastHeardAtMs: number;
   /** Message ID of the latest notification that is not retransmitted. */
@@ -31,12 +30,12 @@ interface Entry<P extends Peer> {
   next: CoapResponse | undefined;
 }
 
-export class Observers<P extends Peer> {
-  readonly #layer: MessageLayer<P>;
-  readonly #entries = new Map<Observer<P>, Entry<P>>();
-  readonly #byPeer = new Map<PeerState<P>, Entry<P>[]>();
+export class Observers<P extends Peer, S extends PeerWork<P>> {
+  readonly #layer: ExchangeLayer<P, S>;
+  readonly #entries = new Map<Observer<P>, Entry<P, S>>();
+  readonly #byPeer = new Map<S, Entry<P, S>[]>();
 
-  constructor(layer: MessageLayer<P>) {
+  constructor(layer: ExchangeLayer<P, S>) {
     this.#layer = layer;
   }
 
@@ -48,15 +47,16 @@ export class Observers<P extends Peer> {
    * Registers an observer and gives the option for the first notification, or `undefined` when there is no room for one
    * more: the response then goes out as if nothing had been asked (RFC 7641 §4.1).
    */
-  add(state: PeerState<P>, observer: Observer<P>, nowMs: number): number | undefined {
+  add(state: S, observer: Observer<P>, nowMs: number): number | undefined {
     this.end(state, observer.token, "replaced");
     const ofPeer = this.#byPeer.get(state) ?? [];
     const { observers, observersPerPeer } = this.#layer.options;
-    if (this.#entries.size >= observers || ofPeer.length >= observersPerPeer) {
-      this.#layer.emit({ kind: "observationEnded", observer, reason: "refused" });
+    const isFull = this.#entries.size >= observers || ofPeer.length >= observersPerPeer;
+    if (isFull || !this.#layer.isReachable(state)) {
+      this.#layer.emit({ kind: "observationEnded", observer, reason: isFull ? "refused" : "unreachable" });
       return undefined;
     }
-    const entry: Entry<P> = {
+    const entry: Entry<P, S> = {
       observer,
       state,
       sequence: 1,
@@ -80,7 +80,7 @@ export class Observers<P extends Peer> {
     const mustConfirm = isConfirmable || nowMs - entry.lastHeardAtMs >= this.#layer.options.observerCheckMs;
     const waits = entry.turn !== undefined;
     if (entry.isBusy && !waits) entry.next = response;
-    else if (mustConfirm || waits) this.#confirm(entry, response, nowMs);
+    else if (mustConfirm || waits || !this.#layer.sendOnce) this.#confirm(entry, response, nowMs);
     else {
       const content = this.#content(entry, response);
       entry.messageId = this.#layer.sendOnce(entry.state, content).messageId;
@@ -89,7 +89,7 @@ export class Observers<P extends Peer> {
   }
 
   /** Ends the observation of this peer and token, if there is one. */
-  end(state: PeerState<P>, token: Uint8Array, reason: ObservationEnd): void {
+  end(state: S, token: Uint8Array, reason: ObservationEnd): void {
     const entry = this.#byPeer.get(state)?.find(({ observer }) => equalBytes(observer.token, token));
     if (entry) this.#end(entry, reason);
   }
@@ -100,16 +100,16 @@ export class Observers<P extends Peer> {
   }
 
   /** A Reset for a notification that was not confirmable. @see RFC 7641 §4.2 */
-  reject(state: PeerState<P>, messageId: number): void {
+  reject(state: S, messageId: number): void {
     const entry = this.#byPeer.get(state)?.find((candidate) => candidate.messageId === messageId);
     if (entry) this.#end(entry, "rejected");
   }
 
-  unreachable(state: PeerState<P>): void {
+  unreachable(state: S): void {
     for (const entry of [...(this.#byPeer.get(state) ?? [])]) this.#end(entry, "unreachable");
   }
 
-  #confirm(entry: Entry<P>, response: CoapResponse, nowMs: number): void {
+  #confirm(entry: Entry<P, S>, response: CoapResponse, nowMs: number): void {
     entry.isBusy = true;
     entry.next = response;
     if (entry.turn) this.#layer.leaveQueue(entry.state, entry.turn);
@@ -117,7 +117,7 @@ export class Observers<P extends Peer> {
     this.#layer.queueTurn(entry.state, entry.turn, nowMs);
   }
 
-  #begin(entry: Entry<P>, nowMs: number): void {
+  #begin(entry: Entry<P, S>, nowMs: number): void {
     const response = entry.next;
     entry.turn = undefined;
     if (response === undefined || !this.#entries.has(entry.observer)) {
@@ -138,19 +138,19 @@ export class Observers<P extends Peer> {
     if (!isSuccessCode(response.code)) this.#remove(entry);
   }
 
-  #acknowledged(entry: Entry<P>, nowMs: number): void {
+  #acknowledged(entry: Entry<P, S>, nowMs: number): void {
     entry.isBusy = false;
     entry.lastHeardAtMs = nowMs;
     this.#layer.endTurn(entry.state, nowMs);
     if (entry.next && this.#entries.has(entry.observer)) this.#confirm(entry, entry.next, nowMs);
   }
 
-  #settled(entry: Entry<P>, reason: ObservationEnd, nowMs: number): void {
+  #settled(entry: Entry<P, S>, reason: ObservationEnd, nowMs: number): void {
     this.#end(entry, reason);
     this.#layer.endTurn(entry.state, nowMs);
   }
 
-  #content(entry: Entry<P>, response: CoapResponse) {
+  #content(entry: Entry<P, S>, response: CoapResponse) {
     entry.sequence = (entry.sequence + 1) % OBSERVE_MODULUS;
     const options = isSuccessCode(response.code)
       ? [uintOption(OPTION.observe, entry.sequence), ...response.options]
@@ -158,11 +158,11 @@ export class Observers<P extends Peer> {
     return { code: response.code, options, payload: response.payload, token: entry.observer.token };
   }
 
-  #end(entry: Entry<P>, reason: ObservationEnd): void {
+  #end(entry: Entry<P, S>, reason: ObservationEnd): void {
     if (this.#remove(entry)) this.#layer.emit({ kind: "observationEnded", observer: entry.observer, reason });
   }
 
-  #remove(entry: Entry<P>): boolean {
+  #remove(entry: Entry<P, S>): boolean {
     if (!this.#entries.delete(entry.observer)) return false;
     const ofPeer = this.#byPeer.get(entry.state) ?? [];
     if (ofPeer.length <= 1) this.#byPeer.delete(entry.state);

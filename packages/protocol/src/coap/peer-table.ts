@@ -2,6 +2,7 @@
 import type { Random } from "../lib/core.ts";
 import type { Dedup, Seen } from "./dedup.ts";
 import type { Peer } from "./exchange.ts";
+import type { PeerWork, TransmissionOwner, Turn } from "./exchange-layer.ts";
 import { LinkedQueue, type QueueLinks } from "./linked-queue.ts";
 
 /** Something of ours that the peer has yet to acknowledge, found by its Message ID. */
@@ -9,29 +10,12 @@ export interface Transmission<P extends Peer> {
   readonly state: PeerState<P>;
   readonly messageId: number;
   readonly datagram: Uint8Array;
-  /** What becomes of it; each is called at most once, and only one of them. */
   readonly owner: TransmissionOwner;
 }
 
-export interface TransmissionOwner {
-  onAcknowledged(nowMs: number): void;
-  onRejected(nowMs: number): void;
-  onNoAnswer(nowMs: number): void;
-  onRetransmitted(retransmissionCount: number): void;
-}
-
-/** Waits for its turn under NSTART. */
-export interface Turn {
-  begin(nowMs: number): void;
-}
-
-export interface PeerState<P extends Peer> extends QueueLinks<PeerState<P>> {
-  readonly peer: P;
+export interface PeerState<P extends Peer> extends PeerWork<P>, QueueLinks<PeerState<P>> {
   nextMessageId: number;
   lastUsedAtMs: number;
-  /** Exchanges, observers and requests being served: a peer with any is not forgotten. */
-  busyCount: number;
-  servingCount: number;
   readonly seen: Seen[];
   readonly transmissions: Map<number, Transmission<P>>;
   /** Turns that were begun and have not ended: at most NSTART. */
