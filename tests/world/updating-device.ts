@@ -152,12 +152,17 @@ class Life {
     const isWhole = (name: string, major: number): boolean => image(name).equals(IMAGES[major - 1] as Uint8Array);
     assert.ok(isWhole(`${slot}/image`, Number(version[0])), `what runs is not whole: ${told}`);
     assert.equal(state === "updating", isTrial, told);
+    const other = slot === "a" ? "b/image" : "a/image";
     if (state === "downloaded") {
-      const other = slot === "a" ? "b/image" : "a/image";
       assert.ok(
         [1, 2, 3].some((major) => isWhole(other, major)),
         `what is downloaded is not whole: ${told}`,
       );
+    }
+    if (state === "downloading" && this.#core.facts.uri !== "") {
+      const held = image(other).subarray(0, this.#core.facts.storedBytes);
+      const wanted = IMAGES[Number(this.#core.facts.uri.at(-1)) - 1]?.subarray(0, held.length);
+      assert.ok(held.equals(wanted ?? new Uint8Array()), `what is to be continued is torn: ${told}`);
     }
     if (state === "idle" && result === "success") assert.ok(!isTrial, told);
   }
