@@ -50,6 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/fleet",
     "server/campaign",
     "server/delivery",
+    "server/config",
     "server/store",
     "node:",
     "pino",

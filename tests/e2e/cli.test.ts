@@ -29,6 +29,7 @@ async function play(update: Update): Promise<void> {
   const { updates } = scratch.stores;
   const step = (state: Update["state"], sentence: string, more = {}) =>
     updates.transition(update.id, { state, sentence, ...more });
+  if (update.endpoint === "current") return void (await step("skipped", "skipped: the device already runs 2.0.0"));
   await step("transferring", "transferring: the device pulls");
   updates.queueProgress(update.id, Math.floor(update.totalBytes / 2));
   await updates.flush();
@@ -58,7 +59,7 @@ async function startApi(port: number): Promise<void> {
 before(async () => {
   scratch = await openScratchStores();
   await startApi(0);
-  const endpoints = ["works", "refuses", "stays", "holds", "survives"];
+  const endpoints = ["works", "refuses", "stays", "holds", "survives", "current"];
   scratch.stores.devices.queueSave(endpoints.map((endpoint) => exampleRegistration(endpoint)));
   scratch.stores.devices.queueReport({ endpoint: "works", manufacturer: "Example", model: "Sensor", version: "1.0.0" });
   await scratch.stores.devices.flush();
@@ -154,6 +155,11 @@ test("a failed update is exit 1 with its reason; --no-apply is done when it wait
   assert.deepEqual([held.code, JSON.parse(held.out).state], [0, "waitingToApply"]);
 });
 
+test("a device that runs the image already is as it should be: exit 0", async () => {
+  const skipped = await airlift("update", "current", "--image", await addedId("2.0.0"), "--json");
+  assert.deepEqual([skipped.code, JSON.parse(skipped.out).state], [0, "skipped"]);
+});
+
 test("an interrupted command says that the update goes on, which it does", async () => {
   const id = await addedId("2.0.0");
   const waiting = start("update", "stays", "--image", id, "--json");
@@ -191,6 +197,8 @@ test("every mistake is one clear line on stderr: 2 for wrong usage, 1 for what t
   for (const [code, pattern, ...args] of [
     [2, /unknown option '--imgae' \(Did you mean --image\?\)/, "update", "works", "--image", id, "--imgae", id],
     [2, /required option '--image <id>' not specified/, "update", "works"],
+    [2, /"" is no name that can be asked for/, "device-show", ""],
+    [2, /id: an image's id has 16 hexadecimal digits/, "image", "show", "latest"],
     [2, /argument 'post' is invalid/, "update", "works", "--image", id, "--by", "post"],
     [2, /nowhere\.bin: there is no such file/, "image", "add", "nowhere.bin", ...name("1")],
     [2, /version/, "image", "add", payloadFile, ...name("x".repeat(65))],
@@ -207,4 +215,11 @@ test("every mistake is one clear line on stderr: 2 for wrong usage, 1 for what t
     assert.match(run.err, pattern);
     assert.deepEqual([run.code, run.out], [code, ""], args.join(" "));
   }
+});
+
+test("of several options that are missing each is named, and help tells of those that every command takes", async () => {
+  const { code, err } = await airlift("image", "add", payloadFile);
+  assert.equal(code, 2);
+  assert.equal(err.match(/^airlift: required option '--(\w+) .+' not specified$/gm)?.length, 3, err);
+  assert.match((await airlift("devices", "--help")).out, /--url.*--token.*--json/s);
 });

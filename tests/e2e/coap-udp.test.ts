@@ -203,10 +203,15 @@ test("a name is looked up once, brackets of an IPv6 literal are taken off", asyn
   for (const host of ["localhost", "::1"]) {
     const node = await openCoapUdp({ host });
     await node.ping(await resolveUdpPeer(host, node.address.port));
-    await assert.rejects(openCoapUdp({ host, port: node.address.port }), { code: "SOCKET_BIND" });
+    const { port } = node.address;
+    await assert.rejects(openCoapUdp({ host, port }), {
+      code: "PORT_IN_USE",
+      message: `UDP port ${host}:${port} is used by another program`,
+    });
     await node.close();
   }
   await assert.rejects(resolveUdpPeer("no-such-host.invalid", 1), { code: "HOST_UNKNOWN" });
+  await assert.rejects(openCoapUdp({ host: "203.0.113.9" }), { code: "NO_SUCH_ADDRESS" });
 });
 
 test("RFC 7959 §2.2: the reserved block size exponent 7 is 4.00, in Block1 and in Block2", async () => {

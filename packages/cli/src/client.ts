@@ -20,9 +20,13 @@ export interface Connection {
   readonly token?: string | undefined;
 }
 
+interface SchemaError {
+  readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+}
+
 /** The little of a zod schema that is needed here. */
 interface Schema<Value> {
-  safeParse(value: unknown): { success: true; data: Value } | { success: false; error: { message: string } };
+  safeParse(value: unknown): { success: true; data: Value } | { success: false; error: SchemaError };
 }
 
 interface Call {
@@ -66,15 +70,15 @@ export class Client {
 
   images = (): Promise<Image[]> => this.#all("images", Image);
 
-  image = (id: string): Promise<Image> => this.#call(`images/${encodeURIComponent(id)}`, Image);
+  image = (id: string): Promise<Image> => this.#call(`images/${segment(id)}`, Image);
 
   devices = (): Promise<Device[]> => this.#all("devices", Device);
 
-  device = (endpoint: string): Promise<Device> => this.#call(`devices/${encodeURIComponent(endpoint)}`, Device);
+  device = (endpoint: string): Promise<Device> => this.#call(`devices/${segment(endpoint)}`, Device);
 
   /** The newest events of a device, oldest of them first. */
   async timeline(endpoint: string, limit: number): Promise<Event[]> {
-    const path = `devices/${encodeURIComponent(endpoint)}/events?limit=${limit}`;
+    const path = `devices/${segment(endpoint)}/events?limit=${limit}`;
     const { items } = await this.#call(path, pageOf(Event));
     return items.reverse();
   }
@@ -85,7 +89,7 @@ export class Client {
     return await this.#call("updates", Update, { method: "POST", body: JSON.stringify(update), headers });
   }
 
-  update = (id: string): Promise<Update> => this.#call(`updates/${encodeURIComponent(id)}`, Update);
+  update = (id: string): Promise<Update> => this.#call(`updates/${segment(id)}`, Update);
 
   /** The bytes of the event feed, from the event after `afterId` on. */
   async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {
@@ -110,7 +114,7 @@ export class Client {
   async #call<Value>(path: string, schema: Schema<Value>, call: Call = {}): Promise<Value> {
     const answer = await this.#send(path, call);
     const parsed = schema.safeParse(await answer.json().catch(() => undefined));
-    if (!parsed.success) throw this.#notOurs(parsed.error.message.replaceAll(/\s+/g, " "));
+    if (!parsed.success) throw this.#notOurs(faultOf(parsed.error));
     return parsed.data;
   }
 
@@ -141,4 +145,19 @@ export class Client {
   #notOurs(what: string): PeerError {
     return new PeerError("ANSWER", `${this.#connection.url} does not answer like an airlift server: ${what}`);
   }
+}
+
+/**
+ * A name as one segment of a path. URLs know no way to write the three that are refused (RFC 3986 §5.2.4).
+ *
+ * @throws {UsageError} NAME
+ */
+function segment(name: string): string {
+  if (["", ".", ".."].includes(name)) throw new UsageError("NAME", `"${name}" is no name that can be asked for`);
+  return encodeURIComponent(name);
+}
+
+/** The first of what is wrong with an answer; the others mostly follow from it. */
+function faultOf({ issues: [first] }: SchemaError): string {
+  return first === undefined ? "it cannot be read" : `${first.path.join(".") || "the answer"}: ${first.message}`;
 }

@@ -20,23 +20,36 @@ import { registerUpdate } from "./commands/update.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
+/** Commander stops at the first option that is missing; who runs a command wants to hear of all of them. */
+class AirliftCommand extends Command {
+  override createCommand(name?: string): Command {
+    return new AirliftCommand(name);
+  }
+
+  /** Called by Commander with the first one. */
+  missingMandatoryOptionValue(): never {
+    const missing = this.options.filter(
+      (one) => one.mandatory && this.getOptionValue(one.attributeName()) === undefined,
+    );
+    this.error(missing.map(({ flags }) => `error: required option '${flags}' not specified`).join("\n"));
+  }
+}
+
 function createProgram(): Command {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
     version: string;
   };
   // Before the commands: they take over how mistakes are told.
-  const program = new Command("airlift")
+  const program = new AirliftCommand("airlift")
     .description("firmware over the air")
     .version(version, "-V", "print the version of this program")
     .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
     .configureOutput({
-      outputError: (text, write) =>
-        write(
-          `airlift: ${text
-            .replace(/^error: /, "")
-            .trim()
-            .replaceAll("\n", " ")}\n`,
-        ),
+      outputError: (text, write) => {
+        const mistakes = text.split(/^error: /m).filter((mistake) => mistake !== "");
+        for (const mistake of mistakes) write(`airlift: ${mistake.trim().replaceAll("\n", " ")}\n`);
+      },
     });
   addGlobalOptions(program);
   const image = program.command("image").description("the images in the server's store");

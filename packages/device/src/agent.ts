@@ -20,7 +20,7 @@ export interface UpdateAgent {
   /**
    * Takes up what the last run left, opens the socket and registers; settles before the server has answered. Once.
    *
-   * @throws {EnvironmentError} SOCKET_BIND, or what the store's `load` fails with.
+   * @throws {EnvironmentError} PORT_IN_USE and the like, or what the store's `load` fails with.
    */
   start(): Promise<void>;
   /** Ends everything; says goodbye to the server unless told not to, as before a restart. May be called twice. */

@@ -20,7 +20,7 @@ export class CoapUdp extends CoapNode<UdpPeer> {
 /**
  * Opens a socket with a CoAP endpoint on it. Peers are made with `udpPeer` or `resolveUdpPeer`.
  *
- * @throws {EnvironmentError} `SOCKET_BIND`
+ * @throws {EnvironmentError} as `openUdp`
  * @throws {UsageError} `COAP_TRANSMISSION`
  */
 export async function openCoapUdp(options: CoapUdpOptions = {}): Promise<CoapUdp> {

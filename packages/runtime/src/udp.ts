@@ -4,6 +4,7 @@ import { lookup } from "node:dns/promises";
 import { isIP, isIPv6 } from "node:net";
 import type { Peer } from "@airlift/protocol/coap/exchange";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import { bindFailure } from "./bind-failure.ts";
 import type { DatagramChannel, DatagramReceiver } from "./datagrams.ts";
 
 export interface SocketAddress {
@@ -60,7 +61,8 @@ export async function addressOf(host: string): Promise<string> {
 /**
  * Binds a socket.
  *
- * @throws {EnvironmentError} `SOCKET_BIND` when the address or port cannot be had, `HOST_UNKNOWN`.
+ * @throws {EnvironmentError} `PORT_IN_USE`, `PORT_FORBIDDEN`, `NO_SUCH_ADDRESS`, `SOCKET_BIND` when the address or port
+ * cannot be had, `HOST_UNKNOWN`.
  */
 export async function openUdp(options: UdpOptions = {}): Promise<Udp> {
   const { connect } = options;
@@ -75,7 +77,7 @@ export async function openUdp(options: UdpOptions = {}): Promise<Udp> {
     await bind(socket, { ...options, host });
   } catch (cause) {
     socket.close();
-    throw new EnvironmentError("SOCKET_BIND", "cannot bind the UDP socket", { ...options }, { cause });
+    throw bindFailure({ protocol: "UDP", host: options.host, port: options.port ?? 0 }, cause);
   }
   return new UdpChannel(socket, connect && udpPeer(connect.address, connect.port));
 }

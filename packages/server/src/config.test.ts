@@ -18,7 +18,7 @@ const problemsOf = (run: () => unknown): readonly string[] => {
 };
 
 test("without any setting the server listens for CoAP everywhere and for HTTP on loopback", () => {
-  const config = loadConfig({ flags: {}, environment: {} });
+  const config = loadConfig({ flags: { noAuth: true }, environment: {} });
   assert.equal(config.host, "0.0.0.0");
   assert.equal(config.httpHost, "127.0.0.1");
   assert.deepEqual([config.coapPort, config.httpPort, config.databaseUrl], [5683, 8080, null]);
@@ -31,7 +31,7 @@ test("a flag wins over the environment, and the environment over the file", (t) 
   const file = join(folder, "airlift.json");
   writeFileSync(file, JSON.stringify({ httpPort: 1, coapPort: 2, publicHost: "fw.example" }));
   const config = loadConfig({
-    flags: { config: file, httpPort: "11" },
+    flags: { config: file, httpPort: "11", noAuth: true },
     environment: { AIRLIFT_HTTP_PORT: "12", AIRLIFT_COAP_PORT: "13" },
   });
   assert.deepEqual([config.httpPort, config.coapPort, config.publicHost], [11, 13, "fw.example"]);
@@ -55,6 +55,13 @@ test("all mistakes of all sources are reported at once, each with its place", (t
       place,
     );
   assert.ok(!problems.join().includes("secret"));
+});
+
+test("without tokens the operator has to say that none are wanted, and hears so beside all other mistakes", () => {
+  const problems = problemsOf(() => loadConfig({ flags: { httpPort: "x" }, environment: {} }));
+  assert.equal(problems.length, 2);
+  assert.match(problems[1] ?? "", /^start with --no-auth/);
+  assert.ok(loadConfig({ flags: {}, environment: { AIRLIFT_NO_AUTH: "1" } }).noAuth);
 });
 
 test("a configuration file that is missing or broken is one mistake, not a crash", () => {

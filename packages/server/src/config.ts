@@ -88,6 +88,9 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
     if ("problem" in parsed) problems.push(`${found.source}: ${parsed.problem}`);
     else settings[key] = parsed.value;
   }
+  // There are no tokens yet: requests without any are served only where the operator says so, and only on this machine.
+  if (settings["noAuth"] === false)
+    problems.push("start with --no-auth: requests carry no token yet, so the API serves this machine only");
   if (problems.length > 0) throw new UsageError("CONFIG", problems.join("\n"), { problems });
   const config = settings as unknown as ServeConfig;
   return Object.freeze({

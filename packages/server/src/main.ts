@@ -1,10 +1,9 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
-import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
 import { Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
-import { isLoopbackHost, type ServeConfig } from "./config.ts";
+import type { ServeConfig } from "./config.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
 import { openStores } from "./store/stores.ts";
@@ -21,11 +20,10 @@ export interface RunningServer {
 /**
  * Starts everything `airlift serve` consists of.
  *
- * @throws {UsageError} NO_TOKENS, TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE
- * @throws {EnvironmentError} PORT_IN_USE, SOCKET_BIND, DATABASE_AWAY, DATABASE_START
+ * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE
+ * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL
  */
 export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
-  assertNoAuth(config);
   const opened: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     const failures: unknown[] = [];
@@ -64,15 +62,6 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     await close().catch((failure) => log.error({ err: failure }, "what was opened could not all be closed"));
     throw error;
   }
-}
-
-/** There are no tokens yet: requests without any are served only where the operator says so, and only on this machine. */
-function assertNoAuth({ noAuth, httpHost }: ServeConfig): void {
-  if (noAuth && isLoopbackHost(httpHost)) return;
-  throw new UsageError(
-    "NO_TOKENS",
-    "start with --no-auth: requests carry no token yet, so the API serves this machine only",
-  );
 }
 
 function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {

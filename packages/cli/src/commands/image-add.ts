@@ -1,6 +1,7 @@
 /** `airlift image add`: uploads firmware, signed on the way when a key is given. */
 import { openAsBlob } from "node:fs";
 import { access, constants, readFile, stat } from "node:fs/promises";
+import type { SigningKey } from "@airlift/protocol/image/crypto-port";
 import { inspectImage } from "@airlift/protocol/image/inspect";
 import { makeMcubootImage } from "@airlift/protocol/image/make-mcuboot";
 import { imageInMemory } from "@airlift/protocol/image/reader";
@@ -50,7 +51,7 @@ async function blobOf(file: string): Promise<Blob> {
 }
 
 async function signed(file: string, keyFile: string, version: string): Promise<Blob> {
-  const key = loadSigningKey(await readFile(keyFile, "utf8").catch((error) => unreadable(keyFile, error)));
+  const key = await signingKey(keyFile);
   const payload = await readFile(file).catch((error) => unreadable(file, error));
   if (payload.length === 0) throw new UsageError("IMAGE_EMPTY", `${file} is empty`);
   const { format } = await inspectImage(imageInMemory(payload));
@@ -58,6 +59,16 @@ async function signed(file: string, keyFile: string, version: string): Promise<B
     throw new UsageError("ALREADY_AN_IMAGE", `${file} is an MCUboot image already: add it without --sign`);
   const image = makeMcubootImage(payload, { version: parseMcubootVersion(version) }, { crypto: imageCrypto, key });
   return new Blob([image as Uint8Array<ArrayBuffer>]);
+}
+
+async function signingKey(file: string): Promise<SigningKey> {
+  const pem = await readFile(file, "utf8").catch((error) => unreadable(file, error));
+  try {
+    return loadSigningKey(pem);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(error.code, `${file}: ${error.message}`, error.facts, { cause: error });
+  }
 }
 
 function unreadable(file: string, error: NodeJS.ErrnoException): never {

@@ -3,6 +3,7 @@ import { type ConfigSources, loadConfig } from "@airlift/server/config";
 import { startServer } from "@airlift/server/main";
 import { type Command, Option } from "commander";
 import { pino } from "pino";
+import { printResult } from "../terminal.ts";
 
 interface ServeFlags {
   readonly auth: boolean;
@@ -29,13 +30,21 @@ export function registerServe(program: Command): void {
     .option("--trust <file...>", "public keys (PEM); images signed by them are shown as verified")
     .option("--max-image-bytes <bytes>", "largest image accepted")
     .option("--no-auth", "serve the API without tokens, to this machine only")
-    .addOption(new Option("--log-level <level>", "what to log on stderr").choices(LOG_LEVELS).default("info"))
-    .action(async (flags: ServeFlags) => {
+    .addOption(
+      new Option("--log-level <level>", "what to log on stderr")
+        .choices(LOG_LEVELS)
+        .default("info")
+        .env("AIRLIFT_LOG_LEVEL"),
+    )
+    .action(async (flags: ServeFlags, command: Command) => {
       const config = loadConfig({ flags: settingsOf(flags), environment: process.env });
       const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
       const stopped = untilStopped();
       const server = await startServer(config, log);
-      process.stdout.write(`serving at ${server.httpUrl} and coap://${config.host}:${server.coapPort}\n`);
+      const { httpUrl, coapPort } = server;
+      const host = config.host.includes(":") ? `[${config.host.replace(/^\[|\]$/g, "")}]` : config.host;
+      const coapUrl = `coap://${host}:${coapPort}`;
+      printResult(command, { httpUrl, coapUrl }, () => `serving at ${httpUrl} and ${coapUrl}\n`);
       await stopped;
       await server.close();
     });

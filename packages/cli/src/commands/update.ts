@@ -65,4 +65,6 @@ function isEnd(event: Event, apply: boolean): boolean {
   return isFinalUpdateState(state as Update["state"]) || (!apply && state === "waitingToApply");
 }
 
-const isDone = ({ state, apply }: Update): boolean => state === "succeeded" || (!apply && state === "waitingToApply");
+/** Whether the device runs the image and said so, or holds it as was asked. */
+const isDone = ({ state, apply }: Update): boolean =>
+  state === "succeeded" || state === "skipped" || (!apply && state === "waitingToApply");

@@ -13,8 +13,8 @@ import { Client } from "../client.ts";
 import { fail } from "../failure.ts";
 import { table } from "../text.ts";
 import { CAST, type CastMember } from "./cast.ts";
-import { createDisplay } from "./display.ts";
-import { FIRMWARE_BYTES, FIRST_VERSION, FORGED_VERSION, makeImages, NEW_VERSION } from "./images.ts";
+import { createDisplay, type Display } from "./display.ts";
+import { type DemoImages, FIRMWARE_BYTES, FIRST_VERSION, FORGED_VERSION, makeImages, NEW_VERSION } from "./images.ts";
 import { Programs } from "./programs.ts";
 import { PowerCut, rollOut } from "./rollout.ts";
 
@@ -35,45 +35,54 @@ async function demo(keep: boolean): Promise<boolean> {
     const images = await makeImages(folder);
     const server = await startServer(programs, folder);
     const devices = await startDevices(programs, { folder, trustFile: images.trustFile, ...server });
-    const { client } = server;
     display.say(`a server at ${server.httpUrl} and ${CAST.length} devices that run ${FIRST_VERSION}`);
-
-    const forged = await client.addImage(images.forged, { ...NAME, version: FORGED_VERSION });
-    display.title(`${FORGED_VERSION}, signed by a stranger: every device must refuse it`);
-    const common = { client, cast: CAST, limitMs: ROLLOUT_LIMIT_MS };
-    const refusals = await rollOut({ ...common, image: forged, onProgress: display.progress });
-
-    const good = await client.addImage(images.good, { ...NAME, version: NEW_VERSION });
-    display.title(`${NEW_VERSION}, ${(good.sizeBytes / 1e6).toFixed(1)} MB: every device must take it`);
-    const cut = powerCutOf(devices, programs, display.say);
-    const onProgress = async (updates: readonly Update[]): Promise<void> => {
-      display.progress(updates);
-      await cut.watch(updates);
-    };
-    const updates = await rollOut({ ...common, image: good, onProgress });
-
-    const inventory = await client.devices();
-    const verdicts = CAST.map((member, index) => judge(member, { refusals, updates, inventory, cut }, index));
-    display.result(tableOf({ refusals, updates, inventory }, verdicts));
+    const outcome = await perform({ client: server.client, images, devices, programs, display });
+    const verdicts = CAST.map((member, index) => judge(member, outcome, index));
+    display.result(tableOf(outcome, verdicts));
     const isGood = verdicts.every((verdict) => verdict === "ok");
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
-    display.result(
-      isGood
-        ? `\nAll ${CAST.length} devices refused the forged image and run ${NEW_VERSION}, after ${seconds} s.\n`
-        : `\nNot as it should be; the logs are in ${folder}.\n`,
-    );
-    if (keep) {
-      display.result(
-        `\nStill running: ${server.httpUrl}  (airlift devices --url ${server.httpUrl})\nCtrl-C ends it.\n`,
-      );
-      await new Promise(() => setInterval(() => {}, 60_000));
-    }
+    const summary = isGood
+      ? `All ${CAST.length} devices refused the forged image and run ${NEW_VERSION}, after ${seconds} s.`
+      : `Not as it should be; the logs are in ${folder}.`;
+    display.result(`\n${summary}\n`);
+    if (keep) await stayUntilStopped(server, display);
     await programs.stopAll();
     if (isGood) await rm(folder, { recursive: true, force: true });
     return isGood;
   } finally {
     await programs.stopAll();
   }
+}
+
+interface Stage {
+  readonly client: Client;
+  readonly images: DemoImages;
+  readonly devices: ReadonlyMap<string, DemoDevice>;
+  readonly programs: Programs;
+  readonly display: Display;
+}
+
+/** The two acts: nobody takes the forged image, everybody the right one. */
+async function perform({ client, images, devices, programs, display }: Stage): Promise<Outcome> {
+  const common = { client, cast: CAST, limitMs: ROLLOUT_LIMIT_MS };
+  const forged = await client.addImage(images.forged, { ...NAME, version: FORGED_VERSION });
+  display.title(`${FORGED_VERSION}, signed by a stranger: every device must refuse it`);
+  const refusals = await rollOut({ ...common, image: forged, onProgress: display.progress });
+
+  const good = await client.addImage(images.good, { ...NAME, version: NEW_VERSION });
+  display.title(`${NEW_VERSION}, ${(good.sizeBytes / 1e6).toFixed(1)} MB: every device must take it`);
+  const cut = powerCutOf(devices, programs, display.say);
+  const onProgress = async (updates: readonly Update[]): Promise<void> => {
+    display.progress(updates);
+    await cut.watch(updates);
+  };
+  const updates = await rollOut({ ...common, image: good, onProgress });
+  return { refusals, updates, inventory: await client.devices(), cut };
+}
+
+async function stayUntilStopped({ httpUrl }: DemoServer, display: Display): Promise<void> {
+  display.result(`\nStill running: ${httpUrl}  (airlift devices --url ${httpUrl})\nCtrl-C ends it.\n`);
+  await new Promise(() => setInterval(() => {}, 60_000));
 }
 
 interface DemoServer {
@@ -141,10 +150,11 @@ interface Outcome {
   readonly refusals: readonly Update[];
   readonly updates: readonly Update[];
   readonly inventory: readonly Device[];
+  readonly cut: PowerCut;
 }
 
 /** "ok", or what is not as it should be. */
-function judge(member: CastMember, outcome: Outcome & { cut: PowerCut }, index: number): string {
+function judge(member: CastMember, outcome: Outcome, index: number): string {
   const { endpoint, method, losesPower } = member;
   const refusal = outcome.refusals[index];
   const update = outcome.updates[index];

@@ -71,7 +71,12 @@ function failed(cause: unknown, path: string): EnvironmentError {
   const code = codeOf(cause);
   return FULL.has(code)
     ? new EnvironmentError("NO_SPACE", "no space is left for the image", { path, code }, { cause })
-    : new EnvironmentError("FILE_SYSTEM", "a file operation failed", { path, code }, { cause });
+    : new EnvironmentError(
+        "FILE_SYSTEM",
+        `${path} cannot be used: ${(cause as Error).message}`,
+        { path, code },
+        { cause },
+      );
 }
 
 function codeOf(error: unknown): unknown {

@@ -14,7 +14,7 @@ const label = z
   .string()
   .min(1)
   .max(64)
-  .regex(/^[^\p{Cc}]*$/u);
+  .regex(/^[^\p{Cc}]*$/u, "has control characters");
 
 /** How an image says who made it, and whether the server could check it. */
 export const ImageSignature = z.object({
@@ -27,7 +27,7 @@ export const ImageSignature = z.object({
 
 /** Firmware in the store. Immutable: the same id is always the same bytes. */
 export const Image = z.object({
-  id: z.string().regex(/^[0-9a-f]{16}$/),
+  id: z.string().regex(/^[0-9a-f]{16}$/, "an image's id has 16 hexadecimal digits, as `airlift image list` shows it"),
   manufacturer: label,
   model: label,
   version: label,

@@ -104,6 +104,8 @@ test("§6.4.3: a version that is not spoken is 4.12, all else that is wrong 4.00
     ["lwm2m=1.0"],
     ["ep=", "lwm2m=1.1"],
     ["ep", "lwm2m=1.1"],
+    ["ep=a\0b", "lwm2m=1.1"],
+    ["ep=\x1b[2Ja", "lwm2m=1.1"],
     [`ep=${"é".repeat(128)}`, "lwm2m=1.1"],
     ["ep=a", "ep=b", "lwm2m=1.1"],
     ["ep=a", "lwm2m=1.1", "lt=0"],

@@ -20,7 +20,7 @@ export const MAX_LIFETIME_S = 2 ** 31;
 
 /** What a device says of itself when it registers. */
 export interface Registration {
-  /** 1..255 octets of UTF-8; from LwM2M 1.1 on it may be left to the security layer. */
+  /** 1..255 octets of UTF-8 without control characters; from LwM2M 1.1 on it may be left to the security layer. */
   readonly endpoint: string | undefined;
   readonly lwm2mVersion: Lwm2mVersion;
   /** 1..2³¹ seconds. */
@@ -55,7 +55,11 @@ const LINK_FORMAT = 40;
 export function encodeRegister(registration: Registration): Lwm2mRequest {
   const { endpoint, lwm2mVersion, lifetimeS, objects } = registration;
   if (endpoint !== undefined && (!isEndpoint(endpoint) || encodeUtf8(endpoint).length > MAX_SENT_ENDPOINT_BYTES))
-    throw new UsageError("ENDPOINT", "a name that fits into one query option has 1 to 252 octets", { endpoint });
+    throw new UsageError(
+      "ENDPOINT",
+      "a name that fits into one query option has 1 to 252 octets and no control characters",
+      { endpoint },
+    );
   if (endpoint === undefined && lwm2mVersion === "1.0") throw new UsageError("ENDPOINT", "LwM2M 1.0 asks for a name");
   const uriQuery = [
     ...(endpoint === undefined ? [] : [`ep=${endpoint}`]),
@@ -119,7 +123,9 @@ export function decodeRegister(
   const lwm2mVersion = readVersion(queries.value("lwm2m"));
   const endpoint = queries.value("ep");
   if (endpoint === undefined ? lwm2mVersion === "1.0" : !isEndpoint(endpoint))
-    throw new PeerError("REGISTRATION", "an endpoint name has 1 to 255 octets", { parameter: "ep" });
+    throw new PeerError("REGISTRATION", "an endpoint name has 1 to 255 octets and no control characters", {
+      parameter: "ep",
+    });
   const objects = readObjects(request, limits);
   if (objects === undefined) throw new PeerError("REGISTRATION", "a device registers with its objects");
   const binding = readBinding(queries.value("b"));
@@ -157,9 +163,10 @@ export function applyUpdate(registration: Registration, update: RegistrationUpda
   return { ...registration, ...(Object.fromEntries(given) as Partial<Registration>) };
 }
 
+/** A name goes into logs, paths and databases, and no two names may look the same there. */
 function isEndpoint(endpoint: string): boolean {
   const { length } = encodeUtf8(endpoint);
-  return length >= 1 && length <= MAX_ENDPOINT_BYTES;
+  return length >= 1 && length <= MAX_ENDPOINT_BYTES && !/\p{Cc}/u.test(endpoint);
 }
 
 const MAX_ENDPOINT_BYTES = 255;

@@ -2,8 +2,8 @@
 import { equalBytes } from "../lib/bytes.ts";
 import { crc32 } from "./crc32.ts";
 import type { ZmeshCrypto } from "./crypto-port.ts";
-import { BLOCK_DIGEST_BYTES, blockDigestOf, seqsOfBlock } from "./manifest.ts";
-import type { RepairScheme } from "./messages.ts";
+import { BLOCK_DIGEST_BYTES, blockDigestOf, type Manifest, seqsOfBlock } from "./manifest.ts";
+import { REPAIR_SCHEME, type RepairScheme } from "./messages.ts";
 
 /** What a content is, from Begin, End or the manifest. */
 export interface ContentProfile {
@@ -21,6 +21,20 @@ export interface ContentProof {
   readonly imageDigest?: Uint8Array;
   /** 16 octets for each block, from a verified manifest. */
   readonly blockDigests?: Uint8Array;
+}
+
+/** What a verified manifest says of a content. */
+export interface ExpectedContent extends ContentProof {
+  readonly profile: ContentProfile;
+  /** Milliseconds between the beginnings of two packets. */
+  readonly gapMs?: number;
+}
+
+/** A receiver's view of a manifest that was verified. The parity's rows are the default ones until End says otherwise. */
+export function expectedContentOf(manifest: Manifest): ExpectedContent {
+  const { lengthBytes, dataCount, chunkBytes, imageDigest, blockDigests, gapMs } = manifest;
+  const profile = { lengthBytes, dataCount, chunkBytes, repairScheme: REPAIR_SCHEME.hashedRows };
+  return { profile, imageDigest, blockDigests, gapMs };
 }
 
 /** What is to be proven, and with what. */

@@ -2,7 +2,7 @@
 import type { Random } from "../lib/core.ts";
 import type { UpdateResult } from "../update/firmware-update.ts";
 import type { Cancel, Poll } from "./command.ts";
-import type { ContentProfile, ContentProof } from "./content-proof.ts";
+import type { ContentProfile, ExpectedContent } from "./content-proof.ts";
 import type { ZmeshCrypto } from "./crypto-port.ts";
 import type { InterestFields } from "./interest.ts";
 import type { ReceiverState } from "./receiver-table.ts";
@@ -49,13 +49,6 @@ export interface ReceiverRecord {
   readonly end?: { readonly applyAtMs: number; readonly imageDigest: Uint8Array };
   /** The flashes are being cleared: not yet to be looked at. */
   readonly isClearing?: boolean;
-}
-
-/** What a verified manifest says of a content. */
-export interface ExpectedContent extends ContentProof {
-  readonly profile: ContentProfile;
-  /** Milliseconds between the beginnings of two packets. */
-  readonly gapMs?: number;
 }
 
 export interface ReceiverOptions {

@@ -5,17 +5,12 @@ import { rememberKeystreams } from "@airlift/sim/mesh/keystream-cache";
 import { SimWordFlash } from "@airlift/sim/word-flash";
 import { seeded } from "@airlift/sim/world";
 import { type EncType, seqOfRepair } from "./chunking.ts";
+import { expectedContentOf } from "./content-proof.ts";
 import { AT_ONCE, NEVER } from "./instant.ts";
 import { decodeInterest } from "./interest.ts";
 import { type ContentOptions, PackedContent } from "./packed-content.ts";
 import { Receiver } from "./receiver.ts";
-import type {
-  ExpectedContent,
-  ReceiverInput,
-  ReceiverOptions,
-  ReceiverOutput,
-  ReceiverRecord,
-} from "./receiver-types.ts";
+import type { ReceiverInput, ReceiverOptions, ReceiverOutput, ReceiverRecord } from "./receiver-types.ts";
 import { blockDigestsOf } from "./release.ts";
 
 const UTC_MS = 1_800_000_000_000;
@@ -31,12 +26,19 @@ function pack(options: ContentOptions = {}, bytes = image): PackedContent {
 
 const content = pack();
 const K = content.dataCount;
-const expected: ExpectedContent = {
-  profile: { ...content.begin, chunkBytes: content.chunkBytes, repairScheme: content.end.repairScheme },
+const expected = expectedContentOf({
+  manufacturer: "ACME",
+  model: "TH-100",
+  version: "1.2.3",
+  hardwareRevisions: [],
+  securityCounter: 1,
   imageDigest: content.digest,
+  lengthBytes: image.length,
+  chunkBytes: content.chunkBytes,
+  dataCount: content.dataCount,
   blockDigests: blockDigestsOf(content, crypto),
   gapMs: 100,
-};
+});
 
 /** A receiver with its flashes, its log, and a clock. */
 class Device {
@@ -174,13 +176,29 @@ test("§8: a poll is answered with the deficit in one of its slots, and not at a
   assert.deepEqual(device.feed({ kind: "poll", poll: { ...poll, leastDeficit: 4 } }), []);
   assert.deepEqual(device.feed({ kind: "poll", poll: { ...poll, name: new Uint8Array(6) } }), []);
   const pollAtMs = device.nowMs;
-  device.feed({ kind: "poll", poll });
+  device.feed({ kind: "poll", poll: { ...poll, leastDeficit: 3 } });
   const slot = ((device.core.wakeAtMs ?? 0) - pollAtMs) / 20;
   assert.ok(Number.isInteger(slot) && slot >= 0 && slot < 8);
   device.log.length = 0;
   device.wait(200);
   const [answer] = device.log;
   assert.ok(answer?.kind === "status" && answer.status.deficit === 3 && answer.status.receivedCount === K - 3);
+});
+
+test("§8 tail: a poll without time to answer invites to ask, for as many packets as are needed", () => {
+  const device = new Device();
+  device.schedule();
+  device.hear([...but(everything, 5, 60, 61, 62, 120, 180, 199), ...parity(1, 4)]);
+  const poll = { name: content.name, lastRepair: 1, slotCount: 1, slotMs: 0, leastDeficit: 1 };
+  device.feed({ kind: "poll", poll });
+  device.wait(2_000);
+  const interest = device.log.find((output) => output.kind === "interest");
+  assert.ok(interest?.kind === "interest");
+  const asked = decodeInterest(interest.interest);
+  assert.equal(asked.length, device.core.reception?.deficit);
+  assert.ok(asked.length < 7, `${asked}`);
+  device.hear(asked);
+  assert.ok(device.isInstalled, "what was asked for and the parity suffice");
 });
 
 test("§8: an answer is not given when a larger deficit was heard", () => {

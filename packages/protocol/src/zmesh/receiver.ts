@@ -9,7 +9,7 @@ import type { UpdateResult } from "../update/firmware-update.ts";
 import { tagBytesOf } from "./chunking.ts";
 import type { Poll } from "./command.ts";
 import { ContentCipher } from "./content-cipher.ts";
-import type { ContentProfile } from "./content-proof.ts";
+import type { ContentProfile, ExpectedContent } from "./content-proof.ts";
 import { type Reading, readContent } from "./content-reading.ts";
 import { AT_ONCE, NEVER } from "./instant.ts";
 import type { End } from "./messages.ts";
@@ -23,7 +23,6 @@ import {
 } from "./receiver-table.ts";
 import {
   DEFAULT_RECEIVER_TIMING,
-  type ExpectedContent,
   type ReceiverInput,
   type ReceiverOptions,
   type ReceiverOutput,

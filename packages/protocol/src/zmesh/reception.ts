@@ -100,10 +100,10 @@ export class Reception {
     return this.#decoder.peakRamBytes;
   }
 
-  /** Missing chunks from the first on, at most `limit`, all within `span` of the first. */
-  missing(limit: number, span: number): number[] {
+  /** Chunks to ask for, at most `limit`, all within `span` of the first; with the parity that is there, all of them suffice. */
+  wanted(limit: number, span: number): number[] {
     const found: number[] = [];
-    for (const chunk of this.#chunks.missing()) {
+    for (const chunk of this.#usesRepair ? this.#decoder.wanted() : this.#chunks.missing()) {
       if (found.length === limit || chunk >= (found[0] ?? chunk) + span) break;
       found.push(chunk);
     }

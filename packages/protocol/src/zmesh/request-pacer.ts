@@ -48,10 +48,7 @@ export class RequestPacer {
     this.#back(nowMs);
     if (reception === undefined) return encodeInterest(0);
     this.#fseq = (this.#fseq + 1) % 2 ** 24;
-    return encodeRangeInterest(
-      reception.missing(Math.min(PACKETS_PER_REQUEST, reception.deficit), LARGEST_RANGE),
-      this.#fseq,
-    );
+    return encodeRangeInterest(reception.wanted(PACKETS_PER_REQUEST, LARGEST_RANGE), this.#fseq);
   }
 
   #back(nowMs: number): void {

@@ -82,6 +82,7 @@ test("§8: whatever is missing and whatever parity is lost, it solves at full ra
           const isKept = it.decoder.addParity(n, it.encoder.parity(n));
           assert.equal(it.decoder.deficit, isKept ? last - 1 : last, "a kept parity is one packet less to need");
           last = it.decoder.deficit;
+          assert.equal([...it.decoder.wanted()].length, last);
         }
         // The matrix of TS004 has contents of few chunks that it cannot repair, such as two of two.
         if (it.decoder.deficit > 0)

@@ -218,6 +218,12 @@ describe("who may ask", () => {
     assert.equal((await createUpdate("gamma", own)).status, 201);
   });
 
+  test("text that the database cannot hold finds nothing, and is no mistake of ours", async () => {
+    for (const path of ["/api/v1/updates/a%00", "/firmware/a%00", "/api/v1/devices/a%00"])
+      assert.equal((await ask({ url: path })).status, 404, path);
+    assert.deepEqual((await ask({ url: "/api/v1/updates?endpoint=a%00" })).body.items, []);
+  });
+
   test("broken JSON, unknown routes and unknown methods are problems with a code", async () => {
     const broken = await ask({
       method: "POST",
@@ -227,7 +233,8 @@ describe("who may ask", () => {
     });
     assert.deepEqual([broken.status, broken.body.code], [400, "BAD_REQUEST"]);
     assert.deepEqual((await ask({ url: "/nothing" })).body.code, "NO_SUCH_ROUTE");
-    assert.deepEqual((await ask({ url: "/%ff" })).body.code, "BAD_REQUEST");
+    for (const path of ["/api/v1/devices/%ff", `/api/v1/devices/${"x".repeat(400)}`])
+      assert.deepEqual((await ask({ url: path })).body.code, "BAD_REQUEST");
     assert.deepEqual((await ask({ method: "DELETE", url: "/api/v1/devices" })).body.code, "NO_SUCH_ROUTE");
   });
 });

@@ -58,10 +58,10 @@ export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
     return this.#running.get(updateId)?.driver.snapshot;
   }
 
-  /** @throws {UsageError} `UPDATE_NOT_RUNNING`, `UPDATE_STATE` when the update's state does not let the operator do this. */
+  /** @throws {UsageError} `UPDATE_FINISHED`, `UPDATE_STATE` when the update's state does not let the operator do this. */
   assertAllowed(updateId: string, command: "apply" | "cancel"): void {
     const running = this.#running.get(updateId);
-    if (!running) throw new UsageError("UPDATE_NOT_RUNNING", "the update has ended", { updateId });
+    if (!running) throw new UsageError("UPDATE_FINISHED", "the update has ended", { updateId });
     if (running.driver.allows(command)) return;
     const { state } = running.driver.snapshot;
     throw new UsageError("UPDATE_STATE", `an update that is ${state} cannot be told to ${command}`, {

@@ -13,6 +13,12 @@ const SCHEME_OF_PROTOCOL: readonly (readonly [protocol: number, scheme: PullSche
   [2, "http"],
 ];
 
+/** What was asked for, and over which schemes this server can serve this device. */
+export interface DeliveryWish {
+  readonly by: DeliveryMethod;
+  readonly schemes: readonly PullScheme[];
+}
+
 /** Firmware Update Delivery Method, /5/0/9. */
 const PULL_ONLY = 0;
 const PUSH_ONLY = 1;
@@ -24,14 +30,16 @@ const PUSH_ONLY = 1;
  * are unknown are ignored, and a device that names none speaks CoAP (object 5, resource 8).
  */
 export function chooseDelivery(
-  wanted: DeliveryMethod,
+  { by, schemes }: DeliveryWish,
   firmware: NonNullable<DeviceReport["firmware"]>,
 ): DeliveryChoice | undefined {
   const canPush = firmware.deliveryMethod !== PULL_ONLY;
   const canPull = firmware.deliveryMethod !== PUSH_ONLY;
   const protocols = firmware.protocols ?? [0];
-  const scheme = SCHEME_OF_PROTOCOL.find(([protocol]) => protocols.includes(protocol))?.[1];
-  if (wanted !== "push" && canPull && scheme !== undefined) return { kind: "pull", scheme };
-  if (wanted !== "pull" && canPush) return { kind: "push" };
+  const scheme = SCHEME_OF_PROTOCOL.find(
+    ([protocol, one]) => protocols.includes(protocol) && schemes.includes(one),
+  )?.[1];
+  if (by !== "push" && canPull && scheme !== undefined) return { kind: "pull", scheme };
+  if (by !== "pull" && canPush) return { kind: "push" };
   return undefined;
 }

@@ -1,6 +1,6 @@
 /** What goes into the driver of one device's update and what comes out of it. */
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
-import type { DeliveryChoice } from "./delivery-choice.ts";
+import type { DeliveryChoice, PullScheme } from "./delivery-choice.ts";
 import type { UpdateEvent } from "./device-update.ts";
 import type { DeviceReport } from "./report.ts";
 
@@ -26,6 +26,8 @@ export interface UpdateSnapshot {
   readonly executeCount: number;
   readonly versionBefore: string | null;
   readonly acknowledgedBytes: number;
+  /** The most that any transfer of this update came to: who gets further is given all attempts anew. */
+  readonly furthestBytes: number;
 }
 
 /** The snapshot of an update that nobody has begun. */
@@ -40,6 +42,7 @@ export function newSnapshot(apply: boolean): UpdateSnapshot {
     executeCount: 0,
     versionBefore: null,
     acknowledgedBytes: 0,
+    furthestBytes: 0,
   };
 }
 
@@ -60,8 +63,13 @@ export type DriverInput =
   | { readonly kind: "heard" }
   /** State or Update Result changed, as a notification says. */
   | { readonly kind: "notified" }
-  /** What a look brought; undefined when the device did not answer. */
-  | { readonly kind: "report"; readonly look: number; readonly report: DeviceReport | undefined }
+  /** What a look brought, undefined when the device did not answer, and how this device could fetch from us. */
+  | {
+      readonly kind: "report";
+      readonly look: number;
+      readonly report: DeviceReport | undefined;
+      readonly schemes: readonly PullScheme[];
+    }
   | ({ readonly kind: "transferAnswered" } & RequestOutcome)
   | ({ readonly kind: "pushEnded" } & RequestOutcome)
   | ({ readonly kind: "executeAnswered" } & RequestOutcome)

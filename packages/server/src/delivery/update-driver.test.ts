@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { PullScheme } from "./delivery-choice.ts";
 import {
   type DriverInput,
   type DriverOutput,
@@ -24,6 +25,8 @@ const ORDER: UpdateOrder = {
 class Bench {
   readonly driver: UpdateDriver;
   nowMs = 0;
+  /** How the device can reach us. */
+  schemes: readonly PullScheme[] = ["coap", "http"];
   outputs: DriverOutput[] = [];
 
   constructor(order: Partial<UpdateOrder> = {}, snapshot: UpdateSnapshot = newSnapshot(true)) {
@@ -55,6 +58,7 @@ class Bench {
     return this.feed({
       kind: "report",
       look: this.#newestLook,
+      schemes: this.schemes,
       report: { firmware, version, manufacturer: null, model: null, hardware: null },
     });
   }
@@ -76,7 +80,7 @@ class Bench {
 
   /** The newest look gets no answer. */
   noReport(): string[] {
-    return this.feed({ kind: "report", look: this.#newestLook, report: undefined });
+    return this.feed({ kind: "report", look: this.#newestLook, report: undefined, schemes: [] });
   }
 
   #newestLook = 0;
@@ -177,6 +181,29 @@ test("a connection that the device lost is tried again, three times in all", () 
   }
   bench.report(0, 4);
   assert.equal(bench.driver.snapshot.failure, "connectionLost");
+});
+
+test("a transfer that gets further each time is given all its attempts anew: power cuts cost time, not the update", () => {
+  const bench = pulling();
+  for (let cut = 1; cut <= 9; cut += 1) {
+    bench.act({ kind: "progress", acknowledgedBytes: cut * 100 });
+    bench.report(0, 4);
+    assert.match(bench.sentence, /attempt 2 of 3/);
+    bench.wake();
+    bench.look();
+    bench.report(0, 4);
+    bench.act({ kind: "transferAnswered", outcome: "accepted" });
+    bench.act({ kind: "notified" });
+  }
+  assert.equal(bench.state, "transferring");
+});
+
+test("a device that fetches over HTTP alone, from where HTTP is not served, is pushed to", () => {
+  const bench = new Bench();
+  bench.act({ kind: "start", registered: true });
+  bench.schemes = ["coap"];
+  assert.deepEqual(bench.report(0, 0, "1.0.0", { protocols: [2] }), ["ready", "startTransfer"]);
+  assert.deepEqual(bench.driver.snapshot.choice, { kind: "push" });
 });
 
 test("a device that comes back in mid-download goes on by itself", () => {
@@ -343,7 +370,7 @@ test("no answer is asked again, ever more rarely, up to every 15 minutes", () =>
   bench.act({ kind: "start", registered: true });
   const gaps: number[] = [];
   for (let look = 1; look < 12; look += 1) {
-    bench.feed({ kind: "report", look, report: undefined });
+    bench.feed({ kind: "report", look, report: undefined, schemes: [] });
     const before = bench.nowMs;
     bench.wake();
     gaps.push((bench.nowMs - before) / 1000);

@@ -21,6 +21,8 @@ const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "imageHe
 const isPassing = (answer: RequestOutcome): boolean =>
   answer.outcome === "refused" && (answer.code === "4.08" || answer.code === "5.03");
 
+type ReportInput = Extract<DriverInput, { kind: "report" }>;
+
 export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   readonly #order: UpdateOrder;
   readonly #policy: UpdatePolicy;
@@ -76,7 +78,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       case "notified":
         return this.#patience.isWaitingToRetry ? [] : this.#look(nowMs);
       case "report":
-        return this.#onReport(input.look, input.report, nowMs);
+        return this.#onReport(input, nowMs);
       case "transferAnswered":
         return this.#onTransferAnswered(input, nowMs);
       case "pushEnded":
@@ -126,13 +128,13 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     return [{ kind: "look", look: this.#lookCount }];
   }
 
-  #onReport(look: number, report: DeviceReport | undefined, nowMs: number): DriverOutput[] {
+  #onReport({ look, report, schemes }: ReportInput, nowMs: number): DriverOutput[] {
     if (look === this.#lookCount) this.#lookPending = false;
     this.#patience.schedulePoll(nowMs);
     if (report === undefined) return [];
     if (look <= this.#staleLook) return look === this.#lookCount ? this.#look(nowMs) : [];
     this.#report = report;
-    const choice = report.firmware ? chooseDelivery(this.#order.by, report.firmware) : undefined;
+    const choice = report.firmware ? chooseDelivery({ by: this.#order.by, schemes }, report.firmware) : undefined;
     if (this.#patience.isWaitingToRetry) return [];
     const event = interpretReport(report, this.#situation(report, choice));
     if (event === undefined) return [];
@@ -205,7 +207,14 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #onProgress(acknowledgedBytes: number, nowMs: number): DriverOutput[] {
     // A device that asks for the same block for ever gets no further.
     if (this.#snapshot.state !== "transferring" || acknowledgedBytes === this.#snapshot.acknowledgedBytes) return [];
-    this.#snapshot = { ...this.#snapshot, acknowledgedBytes };
+    const { furthestBytes, transferCount } = this.#snapshot;
+    const isFurther = acknowledgedBytes > furthestBytes;
+    this.#snapshot = {
+      ...this.#snapshot,
+      acknowledgedBytes,
+      // Power cuts and lost links cost time, not the update, as long as each attempt gets further than all before.
+      ...(isFurther && { furthestBytes: acknowledgedBytes, transferCount: Math.min(transferCount, 1) }),
+    };
     this.#patience.progressed(nowMs);
     return [];
   }
@@ -214,7 +223,6 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     const due = this.#patience.takeDue(nowMs);
     if (due === undefined) return [];
     if (due !== "retry" && due !== "poll") return this.#take(due, nowMs);
-    if (due === "poll") this.#lookPending = false;
     return this.#pushRunning ? [] : this.#look(nowMs);
   }
 

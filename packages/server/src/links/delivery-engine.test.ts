@@ -67,6 +67,7 @@ class World {
       registrationOf: (endpoint) => exampleRegistration(endpoint),
       packageUri: async () => "coap://127.0.0.1/fw/i1",
       onReport: () => {},
+      schemesFor: () => ["coap"],
     });
   }
 }
@@ -125,5 +126,5 @@ test("an update for which there is no room is on record as cancelled, and one of
   assert.ok(world.done.includes("u-second cancelled"));
   await world.engine.restore([{ update: updateOf("third"), snapshot: newSnapshot(true) }]);
   assert.equal(world.engine.runningCount, 1);
-  await assert.rejects(world.engine.cancel("u-second"), { code: "UPDATE_NOT_RUNNING" });
+  await assert.rejects(world.engine.cancel("u-second"), { code: "UPDATE_FINISHED" });
 });

@@ -2,7 +2,7 @@
 import { AirliftError, EnvironmentError } from "@airlift/protocol/lib/errors";
 import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import type { Logger } from "pino";
-import type { DeliveryChoice } from "../delivery/delivery-choice.ts";
+import type { DeliveryChoice, PullScheme } from "../delivery/delivery-choice.ts";
 import type { DriverInput, DriverOutput, UpdateOrder } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
 import type { Registration } from "../fleet/registration.ts";
@@ -22,6 +22,8 @@ export interface ErrandOptions {
   readonly registrationOf: (endpoint: string) => Registration | undefined;
   /** The Package URI under which this device can fetch the image of an update. */
   readonly packageUri: (order: UpdateOrder, scheme: "coap" | "http", registration: Registration) => Promise<string>;
+  /** The schemes under which this device can reach our images. */
+  readonly schemesFor: (registration: Registration) => readonly PullScheme[];
   /** A device told what it runs. */
   readonly onReport: (endpoint: string, report: DeviceReport) => void;
 }
@@ -82,7 +84,7 @@ export class Errands {
       case "look":
         this.#withDevice(
           (registration) => this.#look(registration, errand.look),
-          () => this.#feed({ kind: "report", look: errand.look, report: undefined }),
+          () => this.#feed({ kind: "report", look: errand.look, report: undefined, schemes: [] }),
         );
         break;
       case "startTransfer":
@@ -128,7 +130,7 @@ export class Errands {
       if (!(error instanceof AirliftError)) throw error;
       log.debug({ endpoint, code: error.code }, "a device did not report");
     }
-    this.#feed({ kind: "report", look, report });
+    this.#feed({ kind: "report", look, report, schemes: this.#options.schemesFor(registration) });
   }
 
   async #observe(registration: Registration): Promise<void> {

@@ -10,6 +10,8 @@ import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { UdpPeer } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
+import { isLoopbackHost } from "../config.ts";
+import type { PullScheme } from "../delivery/delivery-choice.ts";
 import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
@@ -62,6 +64,7 @@ export class Lwm2mServer {
       policy: options.policy,
       registrationOf: (endpoint) => this.#registry.get(endpoint),
       packageUri: (order, scheme, registration) => this.#packageUri(order, scheme, registration),
+      schemesFor: (registration) => this.#schemesFor(registration),
       onReport: (endpoint, report) => this.#keepReport(endpoint, report),
     });
     this.#reports = new ReportReader(link, log, (endpoint, report) => this.#keepReport(endpoint, report));
@@ -71,7 +74,7 @@ export class Lwm2mServer {
   /**
    * Binds the socket, takes up the registrations and updates of the last run, then serves.
    *
-   * @throws {EnvironmentError} SOCKET_BIND, DATABASE_AWAY
+   * @throws {EnvironmentError} PORT_IN_USE and the like, as `openUdp`; DATABASE_AWAY
    */
   static async open(options: Lwm2mServerOptions): Promise<Lwm2mServer> {
     const coap = await openCoapUdp(options.udp);
@@ -194,9 +197,10 @@ export class Lwm2mServer {
     sentence: string,
   ) {
     const { endpoint, address } = device;
-    this.#options.stores.events.append({ kind, endpoint, sentence, facts: { address } }).catch((error) => {
-      if (!(error instanceof AirliftError)) throw error;
-      this.#options.log.warn({ code: error.code, endpoint, kind }, "an event could not be stored");
+    const { stores, log } = this.#options;
+    stores.events.append({ kind, endpoint, sentence, facts: { address } }).catch((error) => {
+      if (error instanceof AirliftError) log.warn({ code: error.code, endpoint, kind }, "an event could not be stored");
+      else log.error({ error, endpoint, kind }, "storing an event failed");
     });
   }
 
@@ -217,6 +221,12 @@ export class Lwm2mServer {
         deliveryMethod: firmware.deliveryMethod,
       },
     });
+  }
+
+  /** Over HTTP only where the API listens: a proxy that the operator named, or this very machine. */
+  #schemesFor(registration: Registration): readonly PullScheme[] {
+    const isNear = isLoopbackHost(peerOf(registration.address).address);
+    return this.#options.publicHost !== null || isNear ? ["coap", "http"] : ["coap"];
   }
 
   async #packageUri(order: UpdateOrder, scheme: "coap" | "http", registration: Registration): Promise<string> {

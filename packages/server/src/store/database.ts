@@ -77,6 +77,9 @@ export function storableText(text: string): string {
   return text.toWellFormed().replaceAll("\0", "");
 }
 
+/** Whoever asks for what cannot be held finds nothing, and is no failure of ours. */
+const storableParameter = (value: unknown): unknown => (typeof value === "string" ? storableText(value) : value);
+
 /** JSON of `value` for a jsonb column, its texts made storable. */
 export function storableJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? storableText(part) : part));
@@ -88,7 +91,7 @@ function withOurErrors(pool: pg.Pool): PostgresPool {
       const client = await pool.connect();
       const query = async (statement: string, parameters: readonly unknown[]) => {
         try {
-          return await client.query(statement, [...parameters]);
+          return await client.query(statement, parameters.map(storableParameter));
         } catch (error) {
           throw asStoreError(error);
         }

@@ -24,6 +24,13 @@ const ask = async (url: string, statement: string): Promise<unknown> => {
   await client.end();
   return rows;
 };
+/** Asks until there is an answer. */
+const untilAnswered = async (url: string): Promise<unknown> => {
+  for (;;) {
+    const rows = await ask(url, "select 1").catch(() => undefined);
+    if (rows !== undefined) return rows;
+  }
+};
 const pidOf = (folder: string) => Number.parseInt(readFileSync(join(folder, "postmaster.pid"), "utf8"), 10);
 
 test("what was written is there after a stop and a start, and a second server on the folder is refused", async (t) => {
@@ -41,7 +48,7 @@ test("what was written is there after a stop and a start, and a second server on
   await second.stop();
 });
 
-test("a PostgreSQL that outlived its killed server is taken over with all that was committed", async (t) => {
+test("a PostgreSQL that outlived its killed server is taken over with all that was committed, and started again when it dies", async (t) => {
   const folder = folderOf(t);
   const script = `
     const { startEmbedded } = await import(${JSON.stringify(import.meta.resolve("./embedded.ts"))});
@@ -54,9 +61,14 @@ test("a PostgreSQL that outlived its killed server is taken over with all that w
   const server = spawn(process.execPath, ["--input-type=module", "--eval", script], { stdio: "inherit" });
   assert.deepEqual(await once(server, "exit"), [null, "SIGKILL"]);
   const pid = pidOf(folder);
-  const next = await startEmbedded(folder, { settings });
+  const crashed = Promise.withResolvers<void>();
+  const next = await startEmbedded(folder, { settings, onCrash: () => crashed.resolve() });
   assert.deepEqual(await ask(next.url, "select n from kept"), [{ n: 7 }]);
   assert.equal(pidOf(folder), pid);
+  process.kill(pid, "SIGKILL");
+  await crashed.promise;
+  await assert.doesNotReject(untilAnswered(next.url));
+  await assert.rejects(startEmbedded(folder, { settings }), { code: "DATA_IN_USE" });
   await next.stop();
 });
 

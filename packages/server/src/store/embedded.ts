@@ -61,7 +61,7 @@ const LONGEST_STOP_MS = 30_000;
 /**
  * Starts the PostgreSQL of `folder`, which is made when it is missing, or takes over the one that runs there.
  *
- * @throws {EnvironmentError} NO_EMBEDDED_DATABASE (the optional package is not there), NO_DATABASE_USER, DATABASE_START
+ * @throws {EnvironmentError} NO_EMBEDDED_DATABASE (the optional package is not there), NO_DATABASE_USER, DATABASE_START, DISK_FULL
  * @throws {UsageError} DATA_IN_USE when another server uses it now.
  */
 export async function startEmbedded(folder: string, options: EmbeddedOptions = {}): Promise<EmbeddedPostgres> {
@@ -105,9 +105,8 @@ class Cluster {
   async start(): Promise<void> {
     const { dataFolder } = this.#parts;
     if (!existsSync(join(dataFolder, "PG_VERSION"))) await this.#initialise();
-    const child = await this.#awaitReady();
+    await this.#awaitReady();
     await this.#takeOwnership();
-    child?.once("exit", () => void this.#restart());
   }
 
   async stop(): Promise<void> {
@@ -137,7 +136,7 @@ class Cluster {
       rmSync(fresh, { recursive: true, force: true });
       // Another start was quicker; who of the two may use the cluster is settled later.
       if (existsSync(join(dataFolder, "PG_VERSION"))) return;
-      throw startFailure(`initdb failed: ${(error as { stderr?: string }).stderr || String(error)}`, error);
+      throw startFailure(`initdb failed: ${inOneLine((error as { stderr?: string }).stderr || String(error))}`, error);
     }
   }
 
@@ -167,8 +166,8 @@ class Cluster {
     return child;
   }
 
-  /** The process that was started, undefined when one was running. */
-  async #awaitReady(): Promise<ChildProcess | undefined> {
+  /** Starts a process unless one is running, and waits until it takes connections. */
+  async #awaitReady(): Promise<void> {
     const deadlineMs = performance.now() + (this.#parts.options.startTimeoutMs ?? 60_000);
     let child: ChildProcess | undefined;
     for (;;) {
@@ -182,7 +181,7 @@ class Cluster {
       try {
         await client.connect();
         await client.end();
-        return child;
+        return;
       } catch (error) {
         const hasEnded = child !== undefined && (child.exitCode !== null || child.pid === undefined);
         // Ours may have ended because another start was quicker: then that one is waited for.
@@ -207,6 +206,8 @@ class Cluster {
       });
     }
     this.#owner = owner;
+    // Whoever started the database: when it dies this connection ends, and with the connection the ownership.
+    owner.once("end", () => void this.#restart());
   }
 
   async #restart(): Promise<void> {
@@ -253,7 +254,15 @@ const accountOf = (runAs: RunAs) => (runAs.prefix.length === 0 ? { ...runAs.acco
 /** Nothing of the server's own environment, least of all PG… variables. */
 const environment = () => ({ PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" });
 
+/** PostgreSQL has no other way to tell its starter why it failed than its words. */
 const startFailure = (message: string, cause?: unknown) =>
-  new EnvironmentError("DATABASE_START", message, {}, { cause });
+  new EnvironmentError(message.includes("No space left") ? "DISK_FULL" : "DATABASE_START", message, {}, { cause });
 
-const lastLines = (file: string): string => textOf(file).trim().split("\n").slice(-3).join(" / ");
+const inOneLine = (lines: string): string =>
+  lines
+    .trim()
+    .split(/\s*\n\s*/)
+    .slice(-3)
+    .join(" / ");
+
+const lastLines = (file: string): string => inOneLine(textOf(file));

@@ -45,6 +45,20 @@ test("of changes that share a transaction, one that fails is undone alone, in th
   assert.deepEqual(heard, ["kept 0", "kept 3"]);
 });
 
+test("what the database cannot hold is taken out of an event and fails no other", async () => {
+  const journal = new Journal(database.tables);
+  const append = (endpoint: string) =>
+    journal.write(async () => ({
+      result: 0,
+      events: [{ kind: "device.registered" as const, endpoint, sentence: "" }],
+    }));
+  const written = await Promise.all([append("sound"), append("odd\0\ud800"), append("sound too")]);
+  assert.deepEqual(
+    written.map(({ events }) => events[0]?.endpoint),
+    ["sound", "odd\ufffd", "sound too"],
+  );
+});
+
 test("while another server is between its event and its commit, no event gets a later id before it", async () => {
   const journal = new Journal(database.tables);
   let isWritten = false;

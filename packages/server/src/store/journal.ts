@@ -134,7 +134,7 @@ async function insertEvents(transaction: Kysely<Tables>, events: readonly NewEve
     select kind, endpoint, update_id, sentence, facts::jsonb
     from unnest(
       ${events.map((event) => event.kind)}::text[],
-      ${events.map((event) => event.endpoint ?? null)}::text[],
+      ${events.map((event) => (event.endpoint == null ? null : storableText(event.endpoint)))}::text[],
       ${events.map((event) => event.updateId ?? null)}::text[],
       ${events.map((event) => storableText(event.sentence))}::text[],
       ${events.map((event) => storableJson(event.facts ?? {}))}::text[]

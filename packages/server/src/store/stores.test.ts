@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import type { Event } from "@airlift/protocol/api/schemas";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { exampleRegistration, openScratchStores, type ScratchStores } from "./scratch-stores.ts";
+import { openStores } from "./stores.ts";
 
 let scratch: ScratchStores;
 before(async () => {
@@ -256,4 +257,14 @@ test("while the database is away calls say so and registrations wait; when it is
   await stores.devices.flush();
   assert.equal((await stores.devices.get("waits"))?.endpoint, "waits");
   await stores.ping();
+});
+
+test("a data folder that cannot be made is one clear error", async () => {
+  const dataDir = join(scratch.folder, "a-file");
+  await writeFile(dataDir, "");
+  const inspect = () => ({ format: "raw" as const, signature: null, securityCounter: null });
+  await assert.rejects(
+    openStores({ dataDir, databaseUrl: scratch.database.url, maxImageBytes: 1, inspect }),
+    (error) => error instanceof EnvironmentError && error.code === "DATA_FOLDER",
+  );
 });

@@ -1,5 +1,7 @@
 /** The store as a whole: opened once by the server, closed last. */
+import { access, constants, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
 import type { BatchWriterOptions } from "./batch-writer.ts";
 import { type Database, openDatabase } from "./database.ts";
@@ -31,10 +33,11 @@ export interface StoreOptions {
 /**
  * Opens the store: starts the embedded database if need be, and brings its tables up to date.
  *
- * @throws {EnvironmentError} DATABASE_AWAY, DATABASE_START, NO_EMBEDDED_DATABASE, NO_DATABASE_USER, MIGRATION
+ * @throws {EnvironmentError} DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL, NO_EMBEDDED_DATABASE, NO_DATABASE_USER, MIGRATION
  * @throws {UsageError} DATABASE_NEWER, DATA_IN_USE
  */
 export async function openStores(options: StoreOptions): Promise<Stores> {
+  await prepareFolder(options.dataDir);
   const embedded = options.databaseUrl === null ? await startOwn(options) : undefined;
   const database = openDatabase(options.databaseUrl ?? (embedded as EmbeddedPostgres).url);
   try {
@@ -44,6 +47,21 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     await database.close();
     await embedded?.stop();
     throw error;
+  }
+}
+
+async function prepareFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { message } = error as NodeJS.ErrnoException;
+    throw new EnvironmentError(
+      "DATA_FOLDER",
+      `the data folder cannot be used: ${message}`,
+      { folder },
+      { cause: error },
+    );
   }
 }
 

@@ -5,11 +5,12 @@
 import type { Random } from "@airlift/protocol/lib/core";
 import { Deadlines } from "@airlift/protocol/lib/deadlines";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
+import type { ExpectedContent } from "@airlift/protocol/zmesh/content-proof";
 import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
 import { DutyLedger, type LedgerRecord } from "@airlift/protocol/zmesh/duty-ledger";
 import { decodeInterest } from "@airlift/protocol/zmesh/interest";
 import type { PackedContent } from "@airlift/protocol/zmesh/packed-content";
-import type { ExpectedContent, ReceiverInput, ReceiverOutput } from "@airlift/protocol/zmesh/receiver-types";
+import type { ReceiverInput, ReceiverOutput } from "@airlift/protocol/zmesh/receiver-types";
 import type { AirtimeLimit } from "@airlift/protocol/zmesh/regions";
 import { Transmitter } from "@airlift/protocol/zmesh/transmitter";
 import type {

@@ -1,13 +1,9 @@
 /** A device in the simulated mesh: the real receiver on flash that loses power, with a clock that runs wrong. */
 import type { Random } from "@airlift/protocol/lib/core";
+import type { ExpectedContent } from "@airlift/protocol/zmesh/content-proof";
 import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
 import { Receiver } from "@airlift/protocol/zmesh/receiver";
-import type {
-  ExpectedContent,
-  ReceiverInput,
-  ReceiverOutput,
-  ReceiverRecord,
-} from "@airlift/protocol/zmesh/receiver-types";
+import type { ReceiverInput, ReceiverOutput, ReceiverRecord } from "@airlift/protocol/zmesh/receiver-types";
 import { PowerCut } from "../flash.ts";
 import { FlashPower, SimWordFlash } from "../word-flash.ts";
 import { type Channel, type LossModel, openChannel } from "./loss-model.ts";
