@@ -78,7 +78,7 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
     puller: desk.puller,
     pulls: desk.client(pullListener(host, runner), settings.handlers),
     units,
-    reports: settings.reportBySend ? createReports({ host, requests, registrar, persisted, mute }) : undefined,
+    reports: settings.reportBySend ? createReports({ host, requests, registrar, persisted, mute, units }) : undefined,
     answers: new ServerRequests({
       registrar,
       runner,
@@ -129,7 +129,10 @@ function createRunner(host: AgentHost, persisted: Persisted, parts: () => AgentP
 function createUnits(host: AgentHost, desk: PullDesk, parts: () => AgentParts): AgentUnits {
   return host.createUnits({
     desk,
-    onChanged: (paths) => parts().observers.changed(paths),
+    onChanged: (paths) => {
+      parts().observers.changed(paths);
+      parts().reports?.changedAt(paths);
+    },
     onRestarting: () => host.restart(),
     tell: (event) => host.tell(event),
   });
@@ -185,8 +188,9 @@ function createReports(of: {
   readonly registrar: Registrar;
   readonly persisted: Persisted;
   readonly mute: { readonly isMuted: boolean };
+  readonly units: AgentUnits;
 }): SendReports {
-  const { host, requests, registrar, persisted, mute } = of;
+  const { host, requests, registrar, persisted, mute, units } = of;
   return new SendReports({
     entriesAt: (path) => {
       // The software's version is not everybody's.
@@ -199,6 +203,7 @@ function createReports(of: {
     },
     isOpen: () => registrar.isRegistered && !mute.isMuted,
     onFailure: (error) => host.tell({ kind: "failure", what: "report", error }),
+    components: units.components.reported,
     tellsStart: persisted.state !== "idle" || persisted.result !== "initial",
   });
 }

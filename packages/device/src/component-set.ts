@@ -57,6 +57,11 @@ export class ComponentSet implements AgentUnit {
     return [...this.#members.values()].map(({ pushes }) => pushes);
   }
 
+  /** Update Result and State of each component, as they are reported by Send. */
+  get reported(): readonly (readonly [result: Path, state: Path])[] {
+    return [...this.#members.keys()].map((instance) => [at(instance, ID.updateResult), at(instance, ID.state)]);
+  }
+
   objects(): DeviceObject[] {
     return [...this.#members.values()].map((member) => this.#object(member));
   }
