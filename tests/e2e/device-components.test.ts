@@ -250,7 +250,8 @@ test("object 33629 /2: without an argument all linked ones, with 0 only this one
       if (agent.component(instance).state === "idle") await pull(instance, name);
     }
     agent.component(APP).setLinked([TEE]);
-    agent.component(TEE).setLinked([APP]);
+    // Whom the others are linked to does not count: this Update is not theirs.
+    agent.component(TEE).setLinked([APP, BOOT]);
     assert.equal(await execute(APP, argument), "2.04");
     await until(() => agent.component(APP).result === "success");
     assert.deepEqual(upgrades.splice(0), [expected]);
