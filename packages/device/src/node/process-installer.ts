@@ -83,10 +83,18 @@ function openSlots({ trust, ...options }: ProcessInstallerOptions): Slots {
 function startProgram(slots: Slots, options: ProcessInstallerOptions): ChildProcess {
   const { directory, program = process.argv[1] ?? "", command = commandOfThis } = options;
   const { slot, isFactory } = slots.running();
-  // Without it the nearest one above would decide what kind of module a file of the slots is.
-  writeFileSync(join(directory, "package.json"), "{}\n");
+  standAlone(directory);
   const [first, ...given] = command(isFactory ? program : join(directory, slot, "image"));
   return spawn(first, given, { stdio: "inherit", env: { ...process.env, [SLOT_VARIABLE]: slot } });
+}
+
+/** Without it the nearest package.json above would decide what kind of module a file of the slots is. */
+function standAlone(directory: string): void {
+  try {
+    writeFileSync(join(directory, "package.json"), "{}\n", { flag: "wx" });
+  } catch {
+    // It is there, or the medium refuses: what can run has to run all the same.
+  }
 }
 
 function commandOfThis(file: string): Command {
