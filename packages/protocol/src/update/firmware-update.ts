@@ -12,8 +12,8 @@ export type FirmwareState = "idle" | "downloading" | "downloaded" | "updating";
 /** Value of /5/0/3 for each state. */
 export const STATE_ON_WIRE = { idle: 0, downloading: 1, downloaded: 2, updating: 3 } as const;
 
-/** Value of /5/0/5 for each outcome. The last two belong to components (object 33629), which have all the others too. */
-export const RESULT_ON_WIRE = {
+/** Value of /5/0/5 for each outcome. */
+export const FIRMWARE_RESULT_ON_WIRE = {
   initial: 0,
   success: 1,
   noFlash: 2,
@@ -26,9 +26,13 @@ export const RESULT_ON_WIRE = {
   unsupportedProtocol: 9,
   cancelled: 10,
   deferred: 11,
-  conflictingState: 12,
-  dependencyError: 13,
 } as const;
+
+/** The results of object 5. */
+export type FirmwareResult = keyof typeof FIRMWARE_RESULT_ON_WIRE;
+
+/** As object 5, and the two that only a component has (/33629/x/5). */
+export const RESULT_ON_WIRE = { ...FIRMWARE_RESULT_ON_WIRE, conflictingState: 12, dependencyError: 13 } as const;
 
 export type UpdateResult = keyof typeof RESULT_ON_WIRE;
 
