@@ -1,12 +1,13 @@
 /** All benchmarks, one table: `npm run bench -- [--rounds 3] [--only TEXT] [--json | --markdown]`. */
 import { parseArgs } from "node:util";
 import { COAP_ROWS } from "./coap.ts";
+import { DEVICE_ROWS } from "./device.ts";
 import { type BenchRow, formatMarkdown, formatTable, measureRows } from "./report.ts";
 import { SERVER_ROWS } from "./server.ts";
 import { TRANSPORT_ROWS } from "./transports.ts";
 
 /** Every row of the table; a new subject adds its rows here. */
-const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...TRANSPORT_ROWS, ...SERVER_ROWS];
+const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...TRANSPORT_ROWS, ...SERVER_ROWS, ...DEVICE_ROWS];
 
 const { values } = parseArgs({
   options: {

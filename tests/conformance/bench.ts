@@ -206,6 +206,7 @@ export class Bench {
       packageName: () => (this.script.packageName ?? own.packageName)?.(),
       packageVersion: () => (this.script.packageVersion ?? own.packageVersion)?.(),
       transmissionFor: (uri) => this.script.transmissionFor?.(uri),
+      ...(this.script.securityFor && { securityFor: (uri) => this.script.securityFor?.(uri) }),
       ...(this.script.securityFor && { securityFor: (uri: string) => this.script.securityFor?.(uri) }),
       tcpTimeoutFor: (uri) => this.script.tcpTimeoutFor?.(uri),
       ...(this.script.confirm && { confirm: this.script.confirm }),

@@ -80,7 +80,18 @@ test("row 11: a URI is refused where packages are only pushed", async () => {
   assert.equal(await bench.pair(), "0,9");
 });
 
-test("row 12: a secure scheme without credentials is (0,9)", { todo: "secure pulls" });
+test("row 12: a secure scheme without credentials is 2.04, and (0,9) or what the handler says", async () => {
+  bench.script.securityFor = () => undefined;
+  await bench.start();
+  for (const scheme of ["https", "coaps+tcp"]) {
+    bench.script.securityFor = () => undefined;
+    await pull(`${scheme}://127.0.0.1:9/fw`, "0,9");
+    bench.script.securityFor = () => assert.fail("the key store is closed");
+    await pull(`${scheme}://127.0.0.1:9/fw`, "0,9");
+    bench.script.securityFor = failure("noMemory");
+    await pull(`${scheme}://127.0.0.1:9/fw`, "0,3");
+  }
+});
 
 test("row 13: a download that cannot be created for the URI's own fault is an invalid URI", async () => {
   await bench.start({ bind: { host: "127.0.0.1" } });

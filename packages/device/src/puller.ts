@@ -2,10 +2,8 @@
 
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import { pullHttp } from "@airlift/runtime/http-ranges";
 import { type CoapConnection, type CoapPullOptions, pullCoap } from "./coap-pull.ts";
 import { NoPullSecurity, type StreamPullOptions } from "./pull-security.ts";
-import { pullCoapTcp } from "./stream-pull.ts";
 import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
 import { Pull, type PullInput, type PullOutput, type PullPolicy } from "./transfer/pull.ts";
 import { pullErrorOf } from "./transfer/pull-error.ts";
@@ -152,7 +150,7 @@ export class Puller {
       : this.#fetchCoap(active, offset, etag);
   }
 
-  #fetchCoap(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
+  async #fetchCoap(active: Active, offset: number, etag: Uint8Array | undefined): Promise<void> {
     const { coap, streams } = this.#options;
     const connection: CoapConnection = {
       uri: active.uri,
@@ -164,7 +162,9 @@ export class Puller {
       write: (bytes, at) => this.#chunk(active, at, bytes),
     };
     const isStream = active.parts.scheme.endsWith("+tcp");
-    return isStream ? pullCoapTcp(streams, coap.blockBytes, connection) : pullCoap(coap, connection);
+    if (!isStream) return pullCoap(coap, connection);
+    const { pullCoapTcp } = await import("./stream-pull.ts");
+    return pullCoapTcp(streams, coap.blockBytes, connection);
   }
 
   async #fetchHttp(active: Active, fromOffset: number, etag: Uint8Array | undefined): Promise<void> {
@@ -172,6 +172,8 @@ export class Puller {
     const { signal } = active.abort;
     const security = active.parts.scheme === "https" ? await securityFor(active.uri) : undefined;
     signal.throwIfAborted();
+    // As with streams: HTTP and TLS take as much memory as the rest of the agent, and only who uses them has them.
+    const { pullHttp } = await import("@airlift/runtime/http-ranges");
     let at = fromOffset;
     await pullHttp({
       uri: active.uri,
