@@ -5,7 +5,7 @@
 import { equalBytes } from "../lib/bytes.ts";
 import type { Core } from "../lib/core.ts";
 import { BugError, EnvironmentError, PeerError } from "../lib/errors.ts";
-import type { UpdateResult } from "../update/firmware-update.ts";
+import type { FirmwareResult } from "../update/firmware-update.ts";
 import { tagBytesOf } from "./chunking.ts";
 import type { Poll } from "./command.ts";
 import { ContentCipher } from "./content-cipher.ts";
@@ -62,7 +62,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     return this.#record.state;
   }
 
-  get result(): UpdateResult {
+  get result(): FirmwareResult {
     return this.#record.result;
   }
 
