@@ -101,6 +101,9 @@ test("§7, §10: the plan of 96 kB to 10,000 devices: 24 s of air in one burst, 
   assert.ok(plan.packetCount / 2000 < 1.08 && plan.budgetShare < 1 && plan.durationMs < 45_000);
   const narrow = planBroadcast({ ...input, subBand: subBandNamed("868.7-869.2") ?? assert.fail() });
   assert.ok(narrow.durationMs > 6 * 3_600_000 && narrow.budgetShare > 7);
+  // Who listens through the waits for the law pays for each hour of them.
+  assert.ok(Math.abs(narrow.listeningJoules - (narrow.durationMs * 47.5) / 1e6) < 1);
+  assert.throws(() => planBroadcast({ ...input, subBand, imageBytes: 48 * (2 ** 24 - 2) }), { code: "IMAGE_SIZE" });
   const paced = planBroadcast({ ...input, subBand, gapMs: 1_000 });
   assert.ok(paced.sleepingJoules <= 1.5 && paced.durationMs < 40 * 60_000);
 });
