@@ -7,6 +7,7 @@ import { repairRows } from "@airlift/protocol/zmesh/repair-rows";
 import { StripedDecoder } from "@airlift/protocol/zmesh/striped-decoder";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import { seeded } from "../world.ts";
+import { preludeMs } from "./airtime-goals.ts";
 import { simulateBroadcast } from "./broadcast-figures.ts";
 import { planBroadcast } from "./broadcast-plan.ts";
 import { alwaysListeningJoules, sleepingJoules } from "./energy.ts";
@@ -92,6 +93,16 @@ test("§7: 96 kB cost a receiver 1.45 J asleep in the gaps, 114 J always on", ()
   const listening = { packetCount: 2160, airtimeMs: 11.04, gapMs: 1_110 };
   assert.equal(sleepingJoules(listening).toFixed(2), "1.46");
   assert.equal(alwaysListeningJoules(listening).toFixed(0), "114");
+});
+
+test("§6: before an image of 125 chunks go two schedules, five times each, and a manifest of 4 chunks", () => {
+  const [schedule, begin, end, chunk] = [47, 12, 40, 48].map((bytes) => (8 * (6 + 15 + bytes)) / 50) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  assert.ok(Math.abs(preludeMs(125) - (10 * schedule + 3 * (begin + end) + 4 * chunk)) < 1e-6);
 });
 
 test("§7, §10: the plan of 96 kB to 10,000 devices: 24 s of air in one burst, more than an hour where only 0.1 % is allowed", () => {
