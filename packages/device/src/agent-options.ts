@@ -81,7 +81,7 @@ export interface UpdateAgentOptions {
   readonly blockBytes?: number;
   readonly pullPolicy?: PullPolicy;
   readonly registrationRetry?: RetryPolicy;
-  /** Local address of the socket; default all of IPv4, any port. */
+  /** Local address of the socket; default all of the IP version that the server is named by, IPv4 for a name; any port. */
   readonly bind?: { readonly host?: string; readonly port?: number };
   /** From the answer to Update until `performUpgrade`. */
   readonly upgradeDelayMs?: number;

@@ -111,10 +111,12 @@ class Agent implements UpdateAgent {
   async start(): Promise<void> {
     if (this.#isStarted) throw new UsageError("AGENT_STARTED", "an agent starts once");
     this.#isStarted = true;
-    const { bind, transmission } = this.#settings;
+    const { address, bind, transmission } = this.#settings;
+    // A socket speaks one IP version; that of a name is IPv4 where it has one.
+    const host = address.host.includes(":") ? "::" : undefined;
     const persisted = await this.#load();
     const createUnits = await loadUnits(this.#settings);
-    const coap = await openCoapUdp({ ...bind, loss: this.#loss, endpoint: { transmission } });
+    const coap = await openCoapUdp({ host, ...bind, loss: this.#loss, endpoint: { transmission } });
     this.#coap = coap;
     const parts = composeAgent(
       {

@@ -30,6 +30,7 @@ export type ReceiverOutput =
   | { readonly kind: "save"; readonly record: ReceiverRecord }
   | { readonly kind: "status"; readonly status: ReceiverStatus }
   | { readonly kind: "interest"; readonly interest: InterestFields }
+  /** Once for a session. A record found in `applying` was told so: its owner installs then, or says what became of it. */
   | { readonly kind: "install" };
 
 /** A status event but for what the device knows of itself: its version and its battery. */
