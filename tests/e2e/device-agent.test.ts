@@ -86,6 +86,15 @@ test("§6.2.1: registers with what it has, refreshes when told to, says goodbye"
   assert.deepEqual(server.deregistrations, ["rd/1"]);
 });
 
+test("a server that is named by an IPv6 address is reached, and pulled from", async () => {
+  await server.close();
+  server = await openScriptedServer(undefined, "[::1]");
+  await start();
+  server.files.set("app", { bytes: IMAGE, etag: 1 });
+  assert.equal(await server.write("/5/0/1", `${server.uri}/fw/app`), "2.04");
+  await state("downloaded");
+});
+
 test("§6.3: reads, discovers and refuses", async () => {
   await start();
   assert.equal(await server.read("/3/0/0"), "Example");

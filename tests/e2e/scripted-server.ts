@@ -50,9 +50,12 @@ export interface ScriptedServer {
 export const codeText = (code: number): string => `${code >> 5}.${String(code & 31).padStart(2, "0")}`;
 const segments = (path: string): string[] => path.split("/").filter((part) => part !== "");
 
-export async function openScriptedServer(loss?: (direction: "in" | "out") => boolean): Promise<ScriptedServer> {
+export async function openScriptedServer(
+  loss?: (direction: "in" | "out") => boolean,
+  host = "127.0.0.1",
+): Promise<ScriptedServer> {
   const transmission = { ackTimeoutMs: 300, ackRandomFactor: 1.5, maxRetransmit: 6 };
-  const coap = await openCoapUdp({ host: "127.0.0.1", loss, endpoint: { transmission } });
+  const coap = await openCoapUdp({ host, loss, endpoint: { transmission } });
   const registrations: Registration[] = [];
   const updates: Lwm2mRequest[] = [];
   const deregistrations: string[] = [];
@@ -116,7 +119,7 @@ export async function openScriptedServer(loss?: (direction: "in" | "out") => boo
     fetchedFrom,
     isRefusing: false,
     isDeafToReports: false,
-    uri: `coap://127.0.0.1:${coap.address.port}`,
+    uri: `coap://${host}:${coap.address.port}`,
     files,
     answers,
     reports,

@@ -1,19 +1,20 @@
 /** The objects of an update agent: Server (1), Device (3) and Firmware Update (5). */
 import type { NotificationAttributes } from "@airlift/protocol/lwm2m/attributes";
-import { PROTOCOL_ON_WIRE } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import type { AgentSettings } from "./agent-options.ts";
+import { isPullable, protocolsOf } from "./agent-units.ts";
 import { createDeviceObject } from "./objects/device-object.ts";
 import { createFirmwareObject } from "./objects/firmware-object.ts";
-import { createTree, type ObjectTree } from "./objects/resource.ts";
+import { createTree, type DeviceObject, type ObjectTree } from "./objects/resource.ts";
 import { createServerObject } from "./objects/server-object.ts";
 import { CODE_OF_ANSWER, type PackagePushes } from "./package-pushes.ts";
-import { type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
 import type { UpdateRequest, UpdateRunner } from "./update-runner.ts";
 
 export interface AgentObjectPorts {
   readonly settings: AgentSettings;
   readonly runner: UpdateRunner;
   readonly pushes: PackagePushes;
+  /** What the device has beside these. */
+  readonly others: readonly DeviceObject[];
   lifetimeS(): number;
   /** Refreshes the registration, with another lifetime if one is given. */
   refresh(lifetimeS?: number): void;
@@ -40,7 +41,8 @@ export function createAgentObjects(ports: AgentObjectPorts): AgentObjects {
   });
   const restart = reboot && ((): void => ports.restart());
   const device = createDeviceObject({ identity, utcMs: Date.now, binding, reboot: restart });
-  return { tree: createTree([server.object, device, firmwareObject(ports)]), defaults: server.defaults };
+  const firmware = ports.settings.hasFirmware ? [firmwareObject(ports)] : [];
+  return { tree: createTree([server.object, device, ...firmware, ...ports.others]), defaults: server.defaults };
 }
 
 function firmwareObject({ settings, runner, pushes }: AgentObjectPorts) {
@@ -58,13 +60,8 @@ function firmwareObject({ settings, runner, pushes }: AgentObjectPorts) {
       cancel: () => ask({ kind: "executeCancel" }),
       writeSetting: (setting) => ask({ kind: "writeSetting", setting }),
       methods,
-      protocols: pulls ? pullSchemes.map((scheme) => PROTOCOL_ON_WIRE[scheme]) : [],
+      protocols: protocolsOf(settings),
     },
     firmwareObjectVersion,
   );
-}
-
-function isPullable(uri: string, pullSchemes: readonly PullScheme[]): boolean {
-  const parts = parsePackageUri(uri);
-  return parts !== undefined && pullSchemes.includes(parts.scheme);
 }

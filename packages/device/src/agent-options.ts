@@ -3,6 +3,8 @@ import { DEFAULT_TRANSMISSION, type TransmissionParameters } from "@airlift/prot
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
+import type { SoftwareResult, SoftwareState } from "@airlift/protocol/update/software-management";
+import type { ComponentTable } from "./component-ports.ts";
 import type { InitialState } from "./initial-state.ts";
 import type { DeviceIdentity } from "./objects/device-object.ts";
 import {
@@ -12,6 +14,7 @@ import {
 } from "./objects/firmware-object.ts";
 import type { UpdateHandlers, UpdateStore } from "./ports.ts";
 import type { RetryPolicy } from "./session/registration.ts";
+import type { SoftwareTable } from "./software-ports.ts";
 import { type PackageUri, type PullScheme, parsePackageUri } from "./transfer/package-uri.ts";
 import type { PullPolicy } from "./transfer/pull.ts";
 import type { PullFailure } from "./transfer/pull-failure.ts";
@@ -40,11 +43,18 @@ export interface UpdateAgentOptions {
   readonly endpoint: string;
   /** `coap://host[:port]`; the host may be a name. */
   readonly server: string;
-  /** What installs an image: slots that have booted, or handlers of your own. One of the two. */
+  /**
+   * What installs an image: slots that have booted, or handlers of your own. One of the two; with `components` or
+   * `software` it may be none, and the device has no object 5 then.
+   */
   readonly slots?: SlotSet;
   readonly handlers?: UpdateHandlers;
   /** Where the update's state outlives a restart; slots bring their own. Without one a restart begins in Idle. */
   readonly store?: UpdateStore;
+  /** The device's components, each updated by itself or with others (object 33629). */
+  readonly components?: ComponentTable;
+  /** Packages above the firmware, each installed and activated by itself (object 9). */
+  readonly software?: SoftwareTable;
   /** In place of a store: what became of the update while the program was down. Default `neutral`. */
   readonly initialState?: InitialState;
   readonly identity: DeviceIdentity;
@@ -71,7 +81,7 @@ export interface UpdateAgentOptions {
   readonly blockBytes?: number;
   readonly pullPolicy?: PullPolicy;
   readonly registrationRetry?: RetryPolicy;
-  /** Local address of the socket; default all of IPv4, any port. */
+  /** Local address of the socket; default all of the IP version that the server is named by, IPv4 for a name; any port. */
   readonly bind?: { readonly host?: string; readonly port?: number };
   /** From the answer to Update until `performUpgrade`. */
   readonly upgradeDelayMs?: number;
@@ -86,14 +96,38 @@ export interface UpdateAgentOptions {
   readonly onEvent?: (event: AgentEvent) => void;
 }
 
+/** `component` is there when the event is about one of several (object 33629). */
 export type AgentEvent =
   | { readonly kind: "registered"; readonly location: readonly string[] }
   | { readonly kind: "registrationFailed"; readonly reason: string; readonly retryAfterMs: number }
-  | { readonly kind: "state"; readonly state: FirmwareState; readonly result: UpdateResult }
+  | {
+      readonly kind: "state";
+      readonly state: FirmwareState;
+      readonly result: UpdateResult;
+      readonly component?: number;
+    }
   /** So much of the package is stored; `sizeBytes` of a pull whose server says it. */
-  | { readonly kind: "progress"; readonly storedBytes: number; readonly sizeBytes: number | undefined }
+  | {
+      readonly kind: "progress";
+      readonly storedBytes: number;
+      readonly sizeBytes: number | undefined;
+      readonly component?: number;
+    }
   | { readonly kind: "pullPaused"; readonly reason: PullFailure; readonly retryAfterMs: number }
-  | { readonly kind: "failure"; readonly what: string; readonly error: unknown }
+  | {
+      readonly kind: "failure";
+      readonly what: string;
+      readonly error: unknown;
+      readonly component?: number;
+      readonly software?: number;
+    }
+  /** Of one of the packages above the firmware (object 9). */
+  | {
+      readonly kind: "software";
+      readonly software: number;
+      readonly state: SoftwareState;
+      readonly result: SoftwareResult;
+    }
   | { readonly kind: "restarting" };
 
 /** What the agent can fetch a Package URI with. */
@@ -102,6 +136,8 @@ export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https", "co
 /** The options with everything decided. */
 export interface AgentSettings extends UpdateAgentOptions {
   readonly handlers: UpdateHandlers;
+  /** Whether there is an object 5 at all. */
+  readonly hasFirmware: boolean;
   readonly address: PackageUri;
   readonly lifetimeS: number;
   readonly lwm2mVersion: Lwm2mVersion;
@@ -119,16 +155,17 @@ export interface AgentSettings extends UpdateAgentOptions {
 /** @throws {UsageError} AGENT_OPTIONS with a sentence for each mistake in `facts.mistakes`. */
 export function settle(options: UpdateAgentOptions): AgentSettings {
   const address = parsePackageUri(options.server);
-  const handlers = options.slots?.handlers ?? options.handlers;
+  const handlers = options.slots?.handlers ?? options.handlers ?? NO_FIRMWARE;
   const store = options.slots?.store ?? options.store;
   const decided = decide(options);
   const mistakes = CHECKS.filter(([isWrong]) =>
     isWrong({ ...options, ...decided, ...(store && { store }), address }),
   ).map(([, sentence]) => sentence);
-  if (mistakes.length > 0 || address === undefined || handlers === undefined) {
+  if (mistakes.length > 0 || address === undefined) {
     throw new UsageError("AGENT_OPTIONS", mistakes.join("; "), { mistakes, server: options.server });
   }
-  return { ...options, ...(store && { store }), ...decided, handlers, address };
+  const hasFirmware = handlers !== NO_FIRMWARE;
+  return { ...options, ...(store && { store }), ...decided, handlers, hasFirmware, address };
 }
 
 function decide(options: UpdateAgentOptions) {
@@ -171,9 +208,22 @@ const CHECKS: readonly (readonly [(options: Checked) => boolean, string])[] = [
     ({ pullSchemes }) => !pullSchemes.every((scheme) => PULL_SCHEMES.includes(scheme)),
     `pull schemes: ${PULL_SCHEMES.join(", ")}`,
   ],
+  [({ slots, handlers }) => slots !== undefined && handlers !== undefined, "slots or handlers: not both"],
   [
-    ({ slots, handlers }) => (slots === undefined) === (handlers === undefined),
-    "slots or handlers: exactly one of them",
+    ({ slots, handlers, components = {}, software = {} }) =>
+      !slots && !handlers && Object.keys({ ...components, ...software }).length === 0,
+    "slots, handlers, components or software: one of them",
+  ],
+  [
+    ({ components = {}, software = {} }) => !Object.keys({ ...components, ...software }).every(isInstance),
+    "components and software: their numbers are 0 … 65534",
+  ],
+  [
+    ({ components = {} }) =>
+      Object.values(components).some(({ linked = [], conflicting = [] }) =>
+        [...linked, ...conflicting].some((instance) => !Object.hasOwn(components, instance)),
+      ),
+    "components: linked to one that is not there",
   ],
   [
     ({ store, initialState }) => store !== undefined && initialState !== undefined,
@@ -184,6 +234,21 @@ const CHECKS: readonly (readonly [(options: Checked) => boolean, string])[] = [
     "time limits of handlers: 1 … 2³¹−1 ms",
   ],
 ];
+
+/** Stand where a device has no object 5: nothing ever calls them. */
+const NO_FIRMWARE: UpdateHandlers = {
+  openStream: () => undefined,
+  write: () => undefined,
+  finish: () => undefined,
+  reset: () => undefined,
+  performUpgrade: () => "pending",
+};
+
+const LARGEST_INSTANCE = 65_534;
+
+function isInstance(key: string): boolean {
+  return /^[0-9]+$/.test(key) && Number(key) <= LARGEST_INSTANCE;
+}
 
 function isBlockSize(bytes: number): boolean {
   return bytes >= 16 && bytes <= 1024 && Number.isInteger(Math.log2(bytes));

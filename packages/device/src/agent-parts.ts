@@ -5,10 +5,13 @@ import { sendRequest } from "@airlift/protocol/lwm2m/reporting";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { createAgentObjects } from "./agent-objects.ts";
 import type { AgentEvent, AgentSettings } from "./agent-options.ts";
+import type { AgentUnits, UnitPorts } from "./agent-units.ts";
 import { ObjectRequests } from "./objects/requests.ts";
 import type { ObjectTree } from "./objects/resource.ts";
 import { ObserverList } from "./observer-list.ts";
 import { PackagePushes } from "./package-pushes.ts";
+import type { PullHandlers } from "./ports.ts";
+import { type PullClient, PullDesk } from "./pull-desk.ts";
 import { streamPullOptions } from "./pull-security.ts";
 import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
@@ -19,7 +22,10 @@ import { UpdateRunner } from "./update-runner.ts";
 
 export interface AgentParts {
   readonly runner: UpdateRunner;
+  /** The one that fetches for object 5 and for all units. */
   readonly puller: Puller;
+  readonly pulls: PullClient;
+  readonly units: AgentUnits;
   readonly registrar: Registrar;
   readonly observers: ObserverList;
   readonly reports: SendReports | undefined;
@@ -37,17 +43,23 @@ export interface AgentHost {
   onRegistered(): void;
   /** What a request of the server has to wait for. */
   isReady(): Promise<void> | undefined;
+  createUnits(ports: UnitPorts): AgentUnits;
 }
 
 export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts {
   const { settings, coap } = host;
   const runner = createRunner(host, persisted, () => parts);
   const pushes = new PackagePushes(runner, settings.methods !== "pull");
+  const desk: PullDesk = new PullDesk((listener) =>
+    createPuller({ host, listener, registrar: () => registrar, handlers: () => desk.handlers }),
+  );
+  const units = createUnits(host, desk, () => parts);
   const mute = { isMuted: false };
   const { tree, defaults } = createAgentObjects({
     settings,
     runner,
     pushes,
+    others: units.all.flatMap((unit) => unit.objects()),
     lifetimeS: () => parts.registrar.lifetimeS,
     refresh: (seconds) => parts.registrar.refresh(seconds),
     restart: () => host.restart(),
@@ -63,9 +75,19 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
     runner,
     observers,
     registrar,
-    puller: createPuller({ host, runner, registrar }),
-    reports: settings.reportBySend ? createReports({ host, requests, registrar, persisted, mute }) : undefined,
-    answers: new ServerRequests({ registrar, runner, requests, observers, pushes, isReady: () => host.isReady() }),
+    puller: desk.puller,
+    pulls: desk.client(pullListener(host, runner), settings.handlers),
+    units,
+    reports: settings.reportBySend ? createReports({ host, requests, registrar, persisted, mute, units }) : undefined,
+    answers: new ServerRequests({
+      registrar,
+      runner,
+      requests,
+      observers,
+      pushes: [...(settings.hasFirmware ? [pushes] : []), ...units.all.flatMap((unit) => unit.pushes)],
+      units: units.all,
+      isReady: () => host.isReady(),
+    }),
   };
   coap.serve((request, peer, offer) => parts.answers.answer(request, peer, offer), {
     blockBytes: settings.blockBytes,
@@ -85,9 +107,9 @@ function createRunner(host: AgentHost, persisted: Persisted, parts: () => AgentP
     upgradeDelayMs,
     handlerTimeoutMs,
     upgradeTimeoutMs,
-    onStartPull: (start) => parts().puller.start(start),
-    onPullNext: (pull) => parts().puller.next(pull, runner.storedBytes),
-    onStopPull: () => parts().puller.stop(),
+    onStartPull: (start) => parts().pulls.start(start),
+    onPullNext: (pull) => parts().pulls.next(pull, runner.storedBytes),
+    onStopPull: () => parts().pulls.stop(),
     onChanged: (resources) => {
       parts().observers.changed(resources.map((resource) => [5, 0, resource]));
       parts().reports?.changed(resources);
@@ -104,10 +126,20 @@ function createRunner(host: AgentHost, persisted: Persisted, parts: () => AgentP
   return runner;
 }
 
-function createPuller({ host, runner, registrar }: { host: AgentHost; runner: UpdateRunner; registrar: Registrar }) {
-  const { pullPolicy: policy, transmission, blockBytes, handlers, sameSocketDownloads, bind } = host.settings;
-  const onFailure = (what: string, error: unknown): void => host.tell({ kind: "failure", what, error });
-  const listener: PullListener = {
+function createUnits(host: AgentHost, desk: PullDesk, parts: () => AgentParts): AgentUnits {
+  return host.createUnits({
+    desk,
+    onChanged: (paths) => {
+      parts().observers.changed(paths);
+      parts().reports?.changedAt(paths);
+    },
+    onRestarting: () => host.restart(),
+    tell: (event) => host.tell(event),
+  });
+}
+
+function pullListener(host: AgentHost, runner: UpdateRunner): PullListener {
+  return {
     onOrigin: (pull, etag) => runner.feed({ kind: "pullOrigin", pull, etag }),
     onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
     onEnded: (pull) => runner.feed({ kind: "pullEnded", pull }),
@@ -115,19 +147,31 @@ function createPuller({ host, runner, registrar }: { host: AgentHost; runner: Up
     onFailed: (pull, result) => runner.feed({ kind: "pullFailed", pull, result }),
     onPause: (_pull, reason, retryAfterMs) => host.tell({ kind: "pullPaused", reason, retryAfterMs }),
   };
+}
+
+function createPuller(of: {
+  readonly host: AgentHost;
+  readonly listener: PullListener;
+  registrar(): Registrar;
+  /** Of whoever pulls. */
+  handlers(): PullHandlers | undefined;
+}): Puller {
+  const { host, listener, registrar, handlers } = of;
+  const { pullPolicy: policy, transmission, blockBytes, sameSocketDownloads, bind } = host.settings;
+  const onFailure = (what: string, error: unknown): void => host.tell({ kind: "failure", what, error });
   return new Puller({
     listener,
     policy,
-    streams: streamPullOptions(handlers, host.settings.handlerTimeoutMs, onFailure),
+    streams: streamPullOptions(() => handlers() ?? {}, host.settings.handlerTimeoutMs, onFailure),
     coap: {
       session: host.coap,
-      sharesSession: (peer) => sameSocketDownloads && registrar.isServer(peer),
+      sharesSession: (peer) => sameSocketDownloads && registrar().isServer(peer),
       // Connected, so that a network that refuses is heard at once.
       openSocket: (peer) =>
         openCoapUdp({ host: bind?.host, connect: peer, loss: host.loss, endpoint: { transmission } }),
       transmissionFor: (uri) => {
         try {
-          return handlers.transmissionFor?.(uri) ?? transmission;
+          return handlers()?.transmissionFor?.(uri) ?? transmission;
         } catch (error) {
           onFailure("transmissionFor", error);
           return transmission;
@@ -144,8 +188,9 @@ function createReports(of: {
   readonly registrar: Registrar;
   readonly persisted: Persisted;
   readonly mute: { readonly isMuted: boolean };
+  readonly units: AgentUnits;
 }): SendReports {
-  const { host, requests, registrar, persisted, mute } = of;
+  const { host, requests, registrar, persisted, mute, units } = of;
   return new SendReports({
     entriesAt: (path) => {
       // The software's version is not everybody's.
@@ -158,13 +203,18 @@ function createReports(of: {
     },
     isOpen: () => registrar.isRegistered && !mute.isMuted,
     onFailure: (error) => host.tell({ kind: "failure", what: "report", error }),
+    components: units.components.reported,
     tellsStart: persisted.state !== "idle" || persisted.result !== "initial",
   });
 }
 
 function createRegistrar(host: AgentHost, tree: ObjectTree, parts: () => AgentParts): Registrar {
   const { address, endpoint, lifetimeS, lwm2mVersion, queueMode = false, transmission } = host.settings;
-  const objects = [...tree.values()].map(({ id, version }) => ({ objectId: id, version, instances: [0] }));
+  const objects = [...tree.values()].map(({ id, version, instances }) => ({
+    objectId: id,
+    version,
+    instances: [...instances.keys()],
+  }));
   const contentFormats = lwm2mVersion === "1.0" ? [] : [CONTENT_FORMATS.senmlCbor, CONTENT_FORMATS.tlv];
   return new Registrar({
     client: host.coap,
@@ -184,6 +234,7 @@ function createRegistrar(host: AgentHost, tree: ObjectTree, parts: () => AgentPa
     onRegistered: (location) => {
       parts().observers.clear();
       host.onRegistered();
+      for (const unit of parts().units.all) unit.registered();
       host.tell({ kind: "registered", location });
     },
     onAnswered: () => parts().reports?.flush(),

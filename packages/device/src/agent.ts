@@ -3,12 +3,15 @@
  *
  * Composes the cores (update, transfer, session, objects) with one UDP socket.
  */
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
 import { type AgentParts, composeAgent } from "./agent-parts.ts";
+import { type AgentUnits, loadUnits } from "./agent-units.ts";
+import type { Component } from "./component-ports.ts";
 import { fromInitialState } from "./initial-state.ts";
+import type { Software } from "./software-ports.ts";
 import { Trial } from "./trial.ts";
 import { DEFAULT_UPGRADE_DELAY_MS } from "./update/firmware-update.ts";
 import { FACTORY, fromStore, type Persisted } from "./update/persisted.ts";
@@ -52,6 +55,10 @@ export interface UpdateAgent {
   readonly lastStateChangeAtS: number;
   /** Until when the update may be put off, seconds since 1970; `undefined` when there is no limit, or no update. */
   readonly updateDeadlineAtS: number | undefined;
+  /** One of the components, after the start. @throws {UsageError} NO_COMPONENT, AGENT_NOT_RUNNING */
+  component(instance: number): Component;
+  /** One of the packages above the firmware, after the start. @throws {UsageError} NO_SOFTWARE, AGENT_NOT_RUNNING */
+  software(instance: number): Software;
 }
 
 /** @throws {UsageError} AGENT_OPTIONS, with `facts.mistakes`. */
@@ -104,9 +111,12 @@ class Agent implements UpdateAgent {
   async start(): Promise<void> {
     if (this.#isStarted) throw new UsageError("AGENT_STARTED", "an agent starts once");
     this.#isStarted = true;
-    const { bind, transmission } = this.#settings;
+    const { address, bind, transmission } = this.#settings;
+    // A socket speaks one IP version; that of a name is IPv4 where it has one.
+    const host = address.host.includes(":") ? "::" : undefined;
     const persisted = await this.#load();
-    const coap = await openCoapUdp({ ...bind, loss: this.#loss, endpoint: { transmission } });
+    const createUnits = await loadUnits(this.#settings);
+    const coap = await openCoapUdp({ host, ...bind, loss: this.#loss, endpoint: { transmission } });
     this.#coap = coap;
     const parts = composeAgent(
       {
@@ -117,6 +127,7 @@ class Agent implements UpdateAgent {
         restart: () => this.#restart(),
         onRegistered: () => void this.#trial?.succeed(),
         isReady: () => this.#trial?.decided,
+        createUnits,
       },
       persisted,
     );
@@ -124,6 +135,7 @@ class Agent implements UpdateAgent {
     if (persisted.state === "updating") this.#beginTrial();
     parts.puller.suspend(this.#isSuspended || this.#isOffline);
     parts.runner.feed({ kind: "start" });
+    for (const unit of parts.units.all) unit.start();
     if (!this.#isOffline) parts.registrar.open();
   }
 
@@ -135,6 +147,7 @@ class Agent implements UpdateAgent {
     if (parts === undefined) return;
     parts.puller.stop();
     parts.runner.stop();
+    for (const unit of parts.units.all) unit.stop();
     parts.observers.stop();
     await parts.registrar.close(saysGoodbye && !this.#isOffline);
     await this.#coap?.close();
@@ -146,6 +159,19 @@ class Agent implements UpdateAgent {
 
   acceptUpdate(): void {
     this.#parts?.runner.feed({ kind: "accept" });
+  }
+
+  component(instance: number): Component {
+    return this.#units.components.component(instance);
+  }
+
+  software(instance: number): Software {
+    return this.#units.software.software(instance);
+  }
+
+  get #units(): AgentUnits {
+    if (!this.#parts) throw new UsageError("AGENT_NOT_RUNNING", "the agent has not started, or is closed");
+    return this.#parts.units;
   }
 
   suspendPulls(): void {
@@ -186,6 +212,8 @@ class Agent implements UpdateAgent {
       confirm,
       onDecided: (error) => {
         if (error !== undefined) this.#tell({ kind: "failure", what: "confirm", error });
+        // The old image is not far, and its start tells the failure.
+        if (isUnhealthy(error) && this.#settings.reboot) return this.#restart();
         this.setResult(error === undefined ? "success" : "failed");
       },
       onExpired: () => this.#restart(),
@@ -203,4 +231,8 @@ class Agent implements UpdateAgent {
   #tell(event: AgentEvent): void {
     this.#settings.onEvent?.(event);
   }
+}
+
+function isUnhealthy(error: unknown): boolean {
+  return error instanceof EnvironmentError && error.code === "UNHEALTHY";
 }

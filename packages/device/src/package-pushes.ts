@@ -1,4 +1,4 @@
-/** Packages that the server writes to /5/0/0, in one message or block by block. */
+/** Packages that the server writes to /5/0/0 or its kin, in one message or block by block. */
 import type { CoapAnswer, UploadSink } from "@airlift/protocol/coap/body";
 import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
@@ -24,21 +24,32 @@ const SHORTEST_BLOCK_BYTES = 16;
 type Encoding = PackageChunk["encoding"];
 type Part = Pick<PackageChunk, "push" | "first" | "last" | "bytes" | "encoding">;
 
+export interface PackageDoor {
+  /** The resource, without a slash before it; default `5/0/0`. */
+  readonly path?: string;
+  /** No package may begin at present: 4.05. */
+  readonly isBusy?: () => boolean;
+}
+
 export class PackagePushes {
   readonly #runner: UpdateRunner;
   /** Whether packages may be pushed; the reset of one zero octet always may. */
   readonly #isOpen: boolean;
+  readonly #path: string;
+  readonly #isBusy: () => boolean;
   #count = 0;
 
-  constructor(runner: UpdateRunner, isOpen: boolean) {
+  constructor(runner: UpdateRunner, isOpen: boolean, { path = "5/0/0", isBusy = () => false }: PackageDoor = {}) {
     this.#runner = runner;
     this.#isOpen = isOpen;
+    this.#path = path;
+    this.#isBusy = isBusy;
   }
 
   /** How the package in `request` is encoded, or `undefined` when it is no bare package but something to decode first. */
   encodingOf({ code, options }: CoapRequest): Encoding | undefined {
     if (code !== METHOD.put && code !== METHOD.post) return undefined;
-    if (uriPath(options).join("/") !== "5/0/0") return undefined;
+    if (uriPath(options).join("/") !== this.#path) return undefined;
     switch (optionUint(options, OPTION.contentFormat)) {
       case undefined:
       case CONTENT_FORMATS.opaque:
@@ -83,6 +94,7 @@ export class PackagePushes {
   async #put(part: Part): Promise<number> {
     const isReset = part.last && part.bytes.length === 1 && part.bytes[0] === 0;
     if (!this.#isOpen && !isReset) return CODE.badRequest;
+    if (part.first && !isReset && this.#isBusy()) return CODE.methodNotAllowed;
     return CODE_OF_ANSWER[await this.#runner.request({ kind: "packageChunk", ...part })];
   }
 }

@@ -10,7 +10,10 @@ import type { TransmissionParameters } from "@airlift/protocol/coap/transmission
 import type { TransportSecurity } from "@airlift/protocol/lib/transport-security";
 import type { HandlerReason, UpdateResult } from "@airlift/protocol/update/firmware-update";
 
-/** The reasons a handler may give; each becomes the Update Result (/5/0/5) of the same name. */
+/**
+ * The reasons a handler may give; each becomes the Update Result (/5/0/5) of the same name. conflictingState and
+ * dependencyError are for components (object 33629); from the handlers of object 5 they count as no reason.
+ */
 export type HandlerFailure = HandlerReason;
 
 /** Thrown by a handler that knows why it failed. Any other error becomes the default that the handler's comment names. */
@@ -94,6 +97,9 @@ export interface UpdateHandlers {
    */
   tcpTimeoutFor?(uri: string): number | undefined;
 }
+
+/** What the integrator says of a pull: how its connections are secured, and how patient they are. */
+export type PullHandlers = Pick<UpdateHandlers, "transmissionFor" | "securityFor" | "tcpTimeoutFor">;
 
 /** Handlers that install for whoever orders it, and put nothing off. */
 export interface UnconditionalHandlers extends UpdateHandlers {

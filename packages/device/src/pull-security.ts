@@ -1,7 +1,7 @@
 /** What secures a pull over a stream, and how patient it is: asked of the integrator's handlers (rows 12 and 19). */
 import type { TransportSecurity } from "@airlift/protocol/lib/transport-security";
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
-import { HandlerError, type UpdateHandlers } from "./ports.ts";
+import { HandlerError, type PullHandlers } from "./ports.ts";
 import { inTime } from "./time-limit.ts";
 
 /** A server that says nothing for this long is given up, unless the handlers know better. */
@@ -24,14 +24,15 @@ export interface StreamPullOptions {
   timeoutFor(uri: string): number;
 }
 
-/** Asks `handlers`; what they fail with is told as well. */
+/** Asks the handlers of whoever pulls; what they fail with is told as well. */
 export function streamPullOptions(
-  handlers: UpdateHandlers,
+  handlersOfPull: () => PullHandlers,
   handlerTimeoutMs: number,
   onFailure: (what: string, error: unknown) => void,
 ): StreamPullOptions {
   return {
     securityFor: async (uri) => {
+      const handlers = handlersOfPull();
       if (!handlers.securityFor) return { kind: "certificate" };
       let security: TransportSecurity | undefined;
       try {
@@ -45,7 +46,7 @@ export function streamPullOptions(
     },
     timeoutFor: (uri) => {
       try {
-        const timeoutMs = handlers.tcpTimeoutFor?.(uri) ?? DEFAULT_TCP_TIMEOUT_MS;
+        const timeoutMs = handlersOfPull().tcpTimeoutFor?.(uri) ?? DEFAULT_TCP_TIMEOUT_MS;
         return timeoutMs > 0 ? timeoutMs : DEFAULT_TCP_TIMEOUT_MS;
       } catch (error) {
         onFailure("tcpTimeoutFor", error);
@@ -56,5 +57,8 @@ export function streamPullOptions(
 }
 
 function resultOf(error: unknown): FailureResult {
-  return error instanceof HandlerError && error.result !== "deferred" ? error.result : "unsupportedProtocol";
+  if (!(error instanceof HandlerError)) return "unsupportedProtocol";
+  const { result } = error;
+  const isOfPull = result !== "deferred" && result !== "conflictingState" && result !== "dependencyError";
+  return isOfPull ? result : "unsupportedProtocol";
 }

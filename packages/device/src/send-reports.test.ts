@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { formatPath } from "@airlift/protocol/lwm2m/path";
-import { SendReports } from "./send-reports.ts";
+import { SendReports, type SendReportsOptions } from "./send-reports.ts";
 
 let isOpen: boolean;
 let sent: string[];
@@ -15,7 +15,7 @@ beforeEach(() => {
   failures = [];
 });
 
-function create(tellsStart = false): SendReports {
+function create(tellsStart = false, components: SendReportsOptions["components"] = []): SendReports {
   return new SendReports({
     entriesAt: (path) => [{ path, value: 0 }],
     send: (entries) => {
@@ -25,6 +25,7 @@ function create(tellsStart = false): SendReports {
     isOpen: () => isOpen,
     onFailure: (error) => failures.push(error),
     tellsStart,
+    components,
   });
 }
 
@@ -84,4 +85,25 @@ test("a server that mutes Send is told nothing, until it wants to hear", () => {
   isOpen = true;
   reports.flush();
   assert.deepEqual(sent, ["/5/0/5,/5/0/3"]);
+});
+
+test("object 33629: a component's State or Update Result is told with the other one, after those of object 5", async () => {
+  const components = [0, 1].map(
+    (instance) =>
+      [
+        [33_629, instance, 5],
+        [33_629, instance, 3],
+      ] as const,
+  );
+  const reports = create(false, components);
+  reports.changedAt([
+    [33_629, 1, 16],
+    [33_629, 1, 12],
+  ]);
+  assert.deepEqual(sent, []);
+  reports.changedAt([[33_629, 1, 3]]);
+  reports.changed([5]);
+  answers.shift()?.();
+  await settled();
+  assert.deepEqual(sent, ["/33629/1/5,/33629/1/3", "/5/0/5,/5/0/3"]);
 });

@@ -26,6 +26,8 @@ export interface SendReportsOptions {
   onFailure(error: unknown): void;
   /** The start follows an update: its outcome, and the versions, are news. */
   readonly tellsStart: boolean;
+  /** Update Result and State of each component (object 33629), in this order; none by default. */
+  readonly components?: readonly (readonly [result: Path, state: Path])[];
 }
 
 /** One report is under way at a time; what changes meanwhile goes into the next, with the values of then. */
@@ -46,10 +48,20 @@ export class SendReports {
     this.flush();
   }
 
+  /** These have changed, State or Update Result of a component among them or not. */
+  changedAt(paths: readonly Path[]): void {
+    const { components = [] } = this.#options;
+    const touched = components.filter((pair) => pair.some((path) => paths.some((each) => isSame(each, path))));
+    if (touched.length === 0) return;
+    for (const path of touched.flat()) this.#pending.add(path);
+    this.flush();
+  }
+
   /** Sends what waits, if it can be sent now. */
   flush(): void {
     if (this.#isSending || this.#pending.size === 0 || !this.#options.isOpen()) return;
-    const paths = [...OF_UPDATE, ...OF_DEVICE].filter((path) => this.#pending.has(path));
+    const { components = [] } = this.#options;
+    const paths = [...OF_UPDATE, ...components.flat(), ...OF_DEVICE].filter((path) => this.#pending.has(path));
     this.#pending.clear();
     this.#isSending = true;
     void this.#send(paths);
@@ -67,4 +79,8 @@ export class SendReports {
       this.#options.onFailure(error);
     }
   }
+}
+
+function isSame(a: Path, b: Path): boolean {
+  return a.length === b.length && a.every((part, index) => part === b[index]);
 }

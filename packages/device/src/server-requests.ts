@@ -10,6 +10,7 @@ import { isWithin, type Path, pathOfSegments } from "@airlift/protocol/lwm2m/pat
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { ObservationOffer } from "@airlift/runtime/coap";
 import type { UdpPeer } from "@airlift/runtime/udp";
+import type { AgentUnit } from "./agent-unit.ts";
 import type { ObjectRequests } from "./objects/requests.ts";
 import type { ObserverList } from "./observer-list.ts";
 import type { PackagePushes } from "./package-pushes.ts";
@@ -24,7 +25,9 @@ export interface ServerRequestsOptions {
   readonly runner: UpdateRunner;
   readonly requests: ObjectRequests;
   readonly observers: ObserverList;
-  readonly pushes: PackagePushes;
+  /** The doors for packages. */
+  readonly pushes: readonly PackagePushes[];
+  readonly units: readonly AgentUnit[];
   /** What a request has to wait for before it is answered. */
   readonly isReady: () => Promise<void> | undefined;
 }
@@ -40,17 +43,22 @@ export class ServerRequests {
   receive(request: CoapRequest, peer: UdpPeer): UploadSink | CoapAnswer | undefined {
     const { registrar, pushes } = this.#options;
     if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
-    const encoding = pushes.encodingOf(request);
-    return encoding === undefined ? undefined : pushes.sink(encoding);
+    for (const door of pushes) {
+      const encoding = door.encodingOf(request);
+      if (encoding !== undefined) return door.sink(encoding);
+    }
+    return undefined;
   }
 
   async answer(request: CoapRequest, peer: UdpPeer, offer: ObservationOffer | undefined): Promise<CoapAnswer> {
-    const { registrar, pushes, requests, observers, isReady } = this.#options;
+    const { registrar, pushes, requests, observers, units, isReady } = this.#options;
     if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
     await isReady();
-    const encoding = pushes.encodingOf(request);
-    if (encoding !== undefined) {
-      return toCoapAnswer({ code: await pushes.whole(request.payload, encoding), payload: EMPTY });
+    for (const unit of units) await unit.decided();
+    for (const door of pushes) {
+      const encoding = door.encodingOf(request);
+      if (encoding === undefined) continue;
+      return toCoapAnswer({ code: await door.whole(request.payload, encoding), payload: EMPTY });
     }
     const asked = fromCoapRequest(request);
     const answer = await requests.answer(asked);
@@ -63,10 +71,11 @@ export class ServerRequests {
   }
 
   #hasRead(asked: Lwm2mRequest, offer: ObservationOffer | undefined): void {
-    const { runner, observers } = this.#options;
+    const { runner, observers, units } = this.#options;
     if (asked.accept === CONTENT_FORMATS.linkFormat) return;
     const path = pathOfSegments(asked.uriPath);
     if (isWithin(path, UPDATE_RESULT)) runner.feed({ kind: "resultTold" });
+    for (const unit of units) unit.hasRead(path);
     if (offer !== undefined) observers.accept(path, asked.accept, offer);
   }
 }

@@ -1,7 +1,13 @@
 /** Runs the update's core: calls the handlers, saves, and gives each request its answer. */
 import { BugError } from "@airlift/protocol/lib/errors";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import { HandlerError, type UpdateHandlers, type UpdateStore, type UpgradeProgress } from "./ports.ts";
+import {
+  HandlerError,
+  type HandlerFailure,
+  type UpdateHandlers,
+  type UpdateStore,
+  type UpgradeProgress,
+} from "./ports.ts";
 import { inTime } from "./time-limit.ts";
 import { FirmwareUpdate } from "./update/firmware-update.ts";
 import type { AnswerCode, HandlerOutcome, UpdateInput, UpdateOutput } from "./update/messages.ts";
@@ -21,6 +27,8 @@ export type UpdateRequest = Exchanging extends infer Each
 export interface UpdateRunnerOptions {
   readonly persisted: Persisted;
   readonly handlers: UpdateHandlers;
+  /** One of several, whose handlers may also tell of the others (object 33629); default no. */
+  readonly isComponent?: boolean;
   readonly store: UpdateStore | undefined;
   readonly utcMs: () => number;
   readonly upgradeDelayMs?: number | undefined;
@@ -152,8 +160,15 @@ export class UpdateRunner {
       return { ok: true, value: (await inTime(this.#invoke(call), limitMs, call.handler)) ?? undefined };
     } catch (error) {
       this.#options.onFailure(call.handler, error);
-      return { ok: false, reason: error instanceof HandlerError ? error.result : undefined };
+      return { ok: false, reason: this.#reasonOf(error) };
     }
+  }
+
+  /** A reason that object 5 has no result for counts as none. */
+  #reasonOf(error: unknown): HandlerFailure | undefined {
+    if (!(error instanceof HandlerError)) return undefined;
+    const isOfComponents = error.result === "conflictingState" || error.result === "dependencyError";
+    return isOfComponents && !this.#options.isComponent ? undefined : error.result;
   }
 
   #invoke(call: Call): HandlerAnswer | Promise<HandlerAnswer> {

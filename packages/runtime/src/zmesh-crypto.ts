@@ -8,14 +8,17 @@ export const zmeshCrypto: ZmeshCrypto = {
   aes128CcmSeal,
   aes128CcmOpen,
   aes128Cmac,
-  sha256: (...parts) => {
-    const hash = createHash("sha256");
-    for (const part of parts) hash.update(part);
-    return plain(hash.digest());
-  },
+  sha256: (...parts) => sha256Of(parts),
+  sha256Of,
   randomBytes: (sizeBytes) => plain(drawBytes(sizeBytes)),
   isSameTag: (a, b) => a.length === b.length && timingSafeEqual(a, b),
 };
+
+function sha256Of(parts: Iterable<Uint8Array>): Uint8Array {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return plain(hash.digest());
+}
 
 function aes128CcmSeal({ key, nonce, aad, tagBytes }: CcmParameters, message: Uint8Array): Uint8Array {
   const cipher = createCipheriv("aes-128-ccm", key, nonce, { authTagLength: tagBytes });

@@ -26,6 +26,8 @@ function sentenceOf(event: Exclude<DeviceEvent, { kind: "progress" }>): string {
       return `could not register (${event.reason}); tries again in ${seconds(event.retryAfterMs)}`;
     case "state":
       return `state ${event.state}, result ${event.result}`;
+    case "software":
+      return `package ${event.software}: state ${event.state}, result ${event.result}`;
     case "pullPaused":
       return `download interrupted (${event.reason}); goes on in ${seconds(event.retryAfterMs)}`;
     case "failure":

@@ -2,7 +2,8 @@
 import type { ImageCrypto } from "@airlift/protocol/image/crypto-port";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { SlotFiles } from "../ports.ts";
-import { imageName, withoutDownload } from "./slot-download.ts";
+import { moveDecoded } from "./slot-decode.ts";
+import { decodedName, imageName, withoutDownload } from "./slot-download.ts";
 import { isIntact } from "./slot-image.ts";
 import { otherSlot, type SlotName, type SlotRecord, type SlotRecordStore } from "./slot-record.ts";
 
@@ -25,6 +26,7 @@ export interface BootReport {
  */
 export async function bootSlots(files: SlotFiles, records: SlotRecordStore, crypto: ImageCrypto): Promise<BootReport> {
   const found = await records.load();
+  await moveDecodedIfPossible(files, records);
   const intact = async (slot: SlotName): Promise<boolean> => {
     const content = records.record.contents[slot];
     return content !== undefined && isIntact(files, { slot, content }, crypto);
@@ -59,6 +61,15 @@ export async function bootSlots(files: SlotFiles, records: SlotRecordStore, cryp
   return { slot: active, outcome: found === "damaged" ? "forgot" : "unchanged" };
 }
 
+/** A medium that refuses leaves the package where the image should be, which does not boot; the active image does. */
+async function moveDecodedIfPossible(files: SlotFiles, records: SlotRecordStore): Promise<void> {
+  try {
+    await moveDecoded(files, records.record);
+  } catch (error) {
+    if (!(error instanceof EnvironmentError)) throw error;
+  }
+}
+
 /** Makes the update's state say what the slots hold; costs a write only where it does not. */
 async function settle(files: SlotFiles, records: SlotRecordStore): Promise<void> {
   const { update, download, active } = records.record;
@@ -76,6 +87,7 @@ async function settle(files: SlotFiles, records: SlotRecordStore): Promise<void>
     await records.changeIfPossible((record) => forgetUpdate(record, "integrityFailed"));
   } else if (download && (update.state === "idle" || !isStored)) {
     await files.unlink(name);
+    await files.unlink(decodedName(otherSlot(active)));
     await records.changeIfPossible(withoutDownload);
   }
 }

@@ -10,13 +10,13 @@ const FLAGS = { read: "r", update: "r+", create: "w+" } as const;
 const FULL: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /**
- * Opens `directory` and makes it and its folders `a` and `b` where they are missing.
+ * Opens `directory` and makes it and its `folders` where they are missing.
  *
  * @throws {EnvironmentError} `FILE_SYSTEM` when that cannot be.
  */
-export function openSlotDirectory(directory: string): SlotFiles {
+export function openDirectory(directory: string, folders: readonly string[] = ["."]): SlotFiles {
   try {
-    for (const folder of ["a", "b"]) mkdirSync(join(directory, folder), { recursive: true });
+    for (const folder of folders) mkdirSync(join(directory, folder), { recursive: true });
   } catch (cause) {
     throw failed(cause, directory);
   }

@@ -72,7 +72,7 @@ test("an update goes into the other slot, runs on trial, and stays once it is co
   assert.deepEqual(await next.store.load(), { state: "updating", result: "initial" });
   await next.confirm();
   await next.confirm();
-  assert.deepEqual(next.running(), { slot: "b", isTrial: false });
+  assert.deepEqual(next.running(), { slot: "b", isTrial: false, isFactory: false });
   assert.deepEqual(await next.store.load(), { state: "idle", result: "success" });
   await next.handlers.reset();
 

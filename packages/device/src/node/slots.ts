@@ -8,15 +8,19 @@ import type { ImageCrypto } from "@airlift/protocol/image/crypto-port";
 import type { ImageFile } from "@airlift/protocol/image/reader";
 import type { Trust } from "@airlift/protocol/image/verify";
 import type { McubootVersion } from "@airlift/protocol/image/version";
-import { fromHex } from "@airlift/protocol/lib/bytes";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto } from "@airlift/runtime/crypto";
+import type { ImageDecoder } from "../image-decoder.ts";
 import type { PersistedUpdate, SlotFiles, UnconditionalHandlers, UpdateStore } from "../ports.ts";
+import { onFlash, resumptionOf } from "./download-file.ts";
+import { checkHealth, type HealthCheck } from "./health-check.ts";
+import { RecordStore } from "./record-store.ts";
 import { type BootReport, bootSlots } from "./slot-boot.ts";
-import { imageName, onFlash, SlotDownloader, withoutDownload } from "./slot-download.ts";
-import { openSlotDirectory } from "./slot-files.ts";
-import { admitImage, type ImageDescription } from "./slot-image.ts";
-import { otherSlot, type SlotName, type SlotRecord, SlotRecordStore } from "./slot-record.ts";
+import { decodeBeside, decoderFor, moveDecoded } from "./slot-decode.ts";
+import { decodedName, imageName, SlotDownloader, withoutDownload } from "./slot-download.ts";
+import { openDirectory } from "./slot-files.ts";
+import { type AdmissionRules, admitImage, type ImageDescription } from "./slot-image.ts";
+import { otherSlot, type SlotContent, type SlotName, type SlotRecord, type SlotRecordStore } from "./slot-record.ts";
 
 /** Octets that a power cut in mid-download may cost; each save costs three syncs of the medium. */
 export const DEFAULT_PERSIST_EVERY_BYTES = 65_536;
@@ -38,6 +42,12 @@ export interface SlotsOptions {
   readonly otherImages?: ReadonlyMap<number, McubootVersion>;
   /** Reads what a raw file says of itself. Of an MCUboot image the version is known anyway. */
   readonly describe?: (file: ImageFile) => Promise<ImageDescription>;
+  /** Asked before a new image is confirmed; one that is not healthy is not, and the next start falls back. */
+  readonly healthCheck?: HealthCheck;
+  /** How long the health check may take. Default `DEFAULT_HEALTH_TIMEOUT_MS`. */
+  readonly healthTimeoutMs?: number;
+  /** For packages that are no images yet, such as deltas: `createZstdDecoder()`. Default none. */
+  readonly decoders?: readonly ImageDecoder[];
 }
 
 export interface Slots {
@@ -48,12 +58,16 @@ export interface Slots {
    */
   boot(): Promise<BootReport>;
   /**
-   * Says that the running image works: it is the active one from now on, and the update has succeeded. One durable write.
-   * Nothing happens when no image is on trial.
+   * Says that the running image works: if the health check agrees, it is the active one from now on, and the update has
+   * succeeded. One durable write. Nothing happens when no image is on trial.
+   *
+   * @throws {EnvironmentError} UNHEALTHY, FILE_SYSTEM, NO_SPACE: the image is still on trial; start again to fall back.
    */
   confirm(): Promise<void>;
-  /** The slot that runs; `isTrial` until it is confirmed. */
-  running(): { readonly slot: SlotName; readonly isTrial: boolean };
+  /** In place of `boot`, when another process has booted and found that `slot` runs. Once. @throws {EnvironmentError} */
+  attach(slot: SlotName): Promise<void>;
+  /** The slot that runs; `isTrial` until it is confirmed, `isFactory` as long as it holds nothing. */
+  running(): { readonly slot: SlotName; readonly isTrial: boolean; readonly isFactory: boolean };
   /** Version of the image that runs: its own, or `sha256:` and twelve digits of a raw file that names none. */
   version(): string;
   /** For `createUpdateAgent({ handlers })`. */
@@ -84,8 +98,8 @@ class DeviceSlots implements Slots {
   constructor(options: SlotsOptions) {
     const { directory, maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = options;
     this.#options = options;
-    this.#files = typeof directory === "string" ? openSlotDirectory(directory) : directory;
-    this.#records = new SlotRecordStore(this.#files, this.#crypto, factoryRecord(options));
+    this.#files = typeof directory === "string" ? openDirectory(directory, ["a", "b"]) : directory;
+    this.#records = new RecordStore(this.#files, this.#crypto, factoryRecord(options));
     this.#downloader = new SlotDownloader({
       files: this.#files,
       records: this.#records,
@@ -112,9 +126,17 @@ class DeviceSlots implements Slots {
     return report;
   }
 
+  async attach(slot: SlotName): Promise<void> {
+    if (this.#running) throw new UsageError("SLOTS_BOOTED", "the slots have booted");
+    await this.#records.load();
+    this.#running = slot;
+  }
+
   async confirm(): Promise<void> {
     const { trial } = this.#booted();
     if (trial !== "running") return;
+    const { healthCheck, healthTimeoutMs } = this.#options;
+    if (healthCheck) await checkHealth(healthCheck, healthTimeoutMs);
     await this.#records.change(({ trial: _over, download: _installed, ...record }) => {
       const active = otherSlot(record.active);
       const securityCounter = Math.max(record.securityCounter, record.contents[active]?.securityCounter ?? 0);
@@ -122,9 +144,10 @@ class DeviceSlots implements Slots {
     });
   }
 
-  running(): { readonly slot: SlotName; readonly isTrial: boolean } {
-    const { active, trial } = this.#booted();
-    return { slot: this.#running ?? active, isTrial: trial === "running" };
+  running(): ReturnType<Slots["running"]> {
+    const { active, trial, contents } = this.#booted();
+    const slot = this.#running ?? active;
+    return { slot, isTrial: trial === "running", isFactory: contents[slot] === undefined };
   }
 
   version(): string {
@@ -138,19 +161,29 @@ class DeviceSlots implements Slots {
     const { securityCounter } = this.#booted();
     const rules = { trust, crypto: this.#crypto, securityCounter, otherImages, ...(describe && { describe }) };
     try {
-      const content = await this.#downloader.finish((file) => admitImage(file, rules));
+      const { content, isDecoded } = await this.#downloader.finish((file) => this.#admit(file, rules));
       await onFlash(() =>
         this.#records.change(({ download, ...record }) => ({
           ...record,
           contents: { ...record.contents, [otherSlot(record.active)]: content },
-          download: { ...download, offset: content.sizeBytes, isComplete: true },
+          download: { ...download, offset: content.sizeBytes, isComplete: true, ...(isDecoded && { isDecoded }) },
           update: { ...record.update, state: "downloaded", result: "initial" },
         })),
       );
+      await moveDecoded(this.#files, this.#records.record);
     } catch (error) {
       await this.#forget().catch(() => undefined);
       throw error;
     }
+  }
+
+  /** The package is the image, or is decoded to it. */
+  async #admit(file: ImageFile, rules: AdmissionRules): Promise<{ content: SlotContent; isDecoded: boolean }> {
+    const { decoders = [], maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = this.#options;
+    const decoder = await decoderFor(file, decoders);
+    if (!decoder) return { content: await admitImage(file, rules), isDecoded: false };
+    const decoding = { files: this.#files, record: this.#booted(), decoder, maxImageBytes };
+    return { content: await decodeBeside(file, decoding, (image) => admitImage(image, rules)), isDecoded: true };
   }
 
   async #reset(): Promise<void> {
@@ -160,7 +193,9 @@ class DeviceSlots implements Slots {
 
   /** Frees the space first: it may be what the record needs. */
   async #forget(): Promise<void> {
-    await this.#files.unlink(imageName(otherSlot(this.#booted().active)));
+    const slot = otherSlot(this.#booted().active);
+    await this.#files.unlink(imageName(slot));
+    await this.#files.unlink(decodedName(slot));
     await this.#records.change(withoutDownload);
   }
 
@@ -215,10 +250,8 @@ function persistedUpdate({ update, download }: SlotRecord): PersistedUpdate {
     case "updating":
       return { state: "updating", result: "initial", ...kept };
     case "downloading": {
-      const isThis = download !== undefined && download.uri === update.uri && !download.isComplete;
-      const etag = isThis && download.etag !== undefined ? fromHex(download.etag) : undefined;
-      const offset = isThis ? download.offset : 0;
-      return { ...kept, state: "downloading", result: "initial", uri: update.uri ?? "", offset, ...(etag && { etag }) };
+      const { uri = "" } = update;
+      return { ...kept, state: "downloading", result: "initial", uri, ...resumptionOf(download, uri) };
     }
   }
 }

@@ -85,13 +85,14 @@ export class ObjectRequests {
   /** The values at and below `path`; what cannot be read is left out, unless it is what was asked for. */
   entriesAt(path: Path): Entry[] {
     const [objectId = 0, instanceId, resourceId, index] = path;
-    const object = this.#objectAt(objectId, instanceId);
     if (resourceId === undefined) {
-      return [...object.resources].flatMap(([id, resource]) => entriesOf([objectId, 0, id], resource));
+      return this.#instancesAt(objectId, instanceId).flatMap(([instance, { resources }]) =>
+        [...resources].flatMap(([id, resource]) => entriesOf([objectId, instance, id], resource)),
+      );
     }
     const resource = this.#resourceAt(path);
     if (resource.read === undefined) return refuse(CODE.methodNotAllowed);
-    const entries = entriesOf([objectId, 0, resourceId], resource);
+    const entries = entriesOf(path.slice(0, 3), resource);
     if (index === undefined) return entries;
     const found = entries.filter((entry) => entry.path[3] === index);
     return found.length > 0 ? found : refuse(CODE.notFound);
@@ -124,14 +125,14 @@ export class ObjectRequests {
         return this.#writeAttributes(operation);
       case "create":
       case "delete":
-        this.#objectAt(path[0] ?? -1, path[1]);
+        this.#instancesAt(path[0] ?? -1, path[1]);
         return bare(CODE.methodNotAllowed);
     }
   }
 
   /** All that can be refused beforehand is: a Write of several resources is done as a whole or not begun. */
   async #write({ path, content }: Operation & { kind: "write" }): Promise<number> {
-    this.#objectAt(path[0] ?? -1, path[1]);
+    this.#instancesAt(path[0] ?? -1, path[1]);
     if (path.length >= 3 && this.#writerAt(path) === undefined) return CODE.methodNotAllowed;
     const entries = decodePayload(content.contentFormat, content.payload, { base: path, models: STANDARD_MODELS });
     const writes = entries.map((entry) => ({ entry, write: this.#writerAt(entry.path) }));
@@ -146,7 +147,7 @@ export class ObjectRequests {
 
   #writeAttributes({ path, change }: Operation & { kind: "writeAttributes" }): ObjectAnswer {
     if (path.length >= 3) this.#resourceAt(path);
-    else this.#objectAt(path[0] ?? -1, path[1]);
+    else this.#instancesAt(path[0] ?? -1, path[1]);
     const key = formatPath(path);
     this.#attributes.set(key, changeAttributes(this.#attributes.get(key) ?? {}, change));
     return bare(CODE.changed);
@@ -154,16 +155,16 @@ export class ObjectRequests {
 
   #discover(path: Path): ObjectAnswer {
     const [objectId = 0, instanceId, resourceId] = path;
-    const object = this.#objectAt(objectId, instanceId);
     const links: Link[] = [];
     if (resourceId !== undefined) links.push(this.#link(path, dimension(this.#resourceAt(path))));
     else {
-      const version: LinkAttribute[] =
-        object.version === undefined ? [] : [{ name: "ver", value: object.version, quoted: this.#version === "1.0" }];
-      if (instanceId === undefined) links.push(this.#link([objectId], version));
-      links.push(this.#link([objectId, 0], []));
-      for (const [id, resource] of object.resources) {
-        if (exists(resource)) links.push(this.#link([objectId, 0, id], dimension(resource)));
+      const instances = this.#instancesAt(objectId, instanceId);
+      if (instanceId === undefined) links.push(this.#link([objectId], this.#versionOf(objectId)));
+      for (const [instance, { resources }] of instances) {
+        links.push(this.#link([objectId, instance], []));
+        for (const [id, resource] of resources) {
+          if (exists(resource)) links.push(this.#link([objectId, instance, id], dimension(resource)));
+        }
       }
     }
     return { code: CODE.content, contentFormat: CONTENT_FORMATS.linkFormat, payload: encodeLinks(links) };
@@ -174,21 +175,31 @@ export class ObjectRequests {
     return { target: formatPath(path), attributes: [...attributes, ...toLinkAttributes(written)] };
   }
 
-  #objectAt(objectId: number, instanceId: number | undefined): DeviceObject {
-    const object = this.#tree.get(objectId);
-    return object !== undefined && (instanceId ?? 0) === 0 ? object : refuse(CODE.notFound);
+  #versionOf(objectId: number): LinkAttribute[] {
+    const version = this.#tree.get(objectId)?.version;
+    return version === undefined ? [] : [{ name: "ver", value: version, quoted: this.#version === "1.0" }];
+  }
+
+  /** The instance named, or all; refuses what does not exist. */
+  #instancesAt(objectId: number, instanceId: number | undefined): [number, DeviceObject][] {
+    const instances = [...(this.#tree.get(objectId)?.instances ?? refuse(CODE.notFound))];
+    const found = instances.filter(([instance]) => instanceId === undefined || instance === instanceId);
+    return found.length > 0 ? found : refuse(CODE.notFound);
   }
 
   /** A resource that can be written need not hold anything yet. */
   #writerAt(path: Path): Resource["write"] {
-    const [objectId = -1, instanceId, resourceId = -1] = path;
-    return this.#objectAt(objectId, instanceId).resources.get(resourceId)?.write ?? this.#resourceAt(path).write;
+    return this.#declaredAt(path)?.write ?? this.#resourceAt(path).write;
   }
 
   #resourceAt(path: Path): Resource {
-    const [objectId = -1, instanceId, resourceId = -1] = path;
-    const resource = this.#objectAt(objectId, instanceId).resources.get(resourceId);
+    const resource = this.#declaredAt(path);
     return exists(resource) ? resource : refuse(CODE.notFound);
+  }
+
+  #declaredAt(path: Path): Resource | undefined {
+    const [objectId = -1, instanceId = -1, resourceId = -1] = path;
+    return this.#tree.get(objectId)?.instances.get(instanceId)?.resources.get(resourceId);
   }
 }
 

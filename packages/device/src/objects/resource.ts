@@ -15,20 +15,35 @@ export interface Resource {
   readonly execute?: (given: ExecuteArguments) => Outcome;
 }
 
-/** An object with its one instance, 0. */
+/** One instance of an object. */
 export interface DeviceObject {
   readonly id: number;
+  /** Number of the instance; default 0, the only one of most objects. */
+  readonly instance?: number;
   /** Registered and discovered as `ver`; absent where the version of LwM2M says enough. */
   readonly version?: string;
   readonly resources: ReadonlyMap<number, Resource>;
 }
 
-/** All objects by id. */
-export type ObjectTree = ReadonlyMap<number, DeviceObject>;
+/** An object with its instances by number. */
+export interface TreeObject {
+  readonly id: number;
+  readonly version: string | undefined;
+  readonly instances: ReadonlyMap<number, DeviceObject>;
+}
 
-/** The tree of `objects`. */
+/** All objects by id. */
+export type ObjectTree = ReadonlyMap<number, TreeObject>;
+
+/** The tree of `objects`; the version of an object is that of its first instance. */
 export function createTree(objects: Iterable<DeviceObject>): ObjectTree {
-  return new Map([...objects].map((object) => [object.id, object]));
+  const tree = new Map<number, TreeObject & { readonly instances: Map<number, DeviceObject> }>();
+  for (const object of objects) {
+    const found = tree.get(object.id) ?? { id: object.id, version: object.version, instances: new Map() };
+    found.instances.set(object.instance ?? 0, object);
+    tree.set(object.id, found);
+  }
+  return tree;
 }
 
 export function isMultiple(held: Held): held is ReadonlyMap<number, ResourceValue> {

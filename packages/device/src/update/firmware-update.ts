@@ -94,6 +94,8 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
         return this.#settled(input.call, input.outcome);
       case "setResult":
         return this.#move(eventOfSetResult(this.facts, input.result, this.#upgrade.mayDefer(this.facts)));
+      case "moved":
+        return this.#move(input.event);
       case "accept":
         return this.#move(eventOfAccept(this.facts), [], this.#upgrade.want("accepted", this.facts));
       case "resultTold":

@@ -1,5 +1,5 @@
 /** What goes into the core of the firmware update and what comes out of it. */
-import type { FailureResult, UpdateResult } from "@airlift/protocol/update/firmware-update";
+import type { FailureResult, FirmwareEvent, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import type { DownloadOrigin, HandlerFailure, UpgradeOrder, UpgradeProgress } from "../ports.ts";
 import type { Persisted } from "./persisted.ts";
 
@@ -54,6 +54,8 @@ export type UpdateInput =
   | { readonly kind: "handlerSettled"; readonly call: number; readonly outcome: HandlerOutcome }
   /** The integrator tells an outcome; `settable` says whether it may. */
   | { readonly kind: "setResult"; readonly result: UpdateResult }
+  /** What another component, or the integrator, did moves this one; only an event that the state has an arrow for. */
+  | { readonly kind: "moved"; readonly event: FirmwareEvent }
   /** The deferred update is to begin. */
   | { readonly kind: "accept" }
   /** A server has been told the Update Result. */

@@ -26,6 +26,7 @@ export function eventOfAccept({ state, result }: Persisted): FirmwareEvent {
 
 /** The event of an installation that its handler refused (row 32); one that puts off what may not wait has failed. */
 export function refusedBy(reason: HandlerFailure | undefined, mayDefer: boolean): FirmwareEvent {
+  if (reason === "conflictingState") return "refused.dependencyError";
   if (reason !== "deferred") return `refused.${reason ?? "failed"}`;
   return mayDefer ? "deferred" : "refused.failed";
 }

@@ -64,6 +64,7 @@ export function toStore(facts: Persisted): PersistedUpdate {
   const notes = notesOf(facts);
   switch (state) {
     case "idle":
+      return { state, result, uri, notes };
     case "downloaded":
       return { state, result, uri, notes };
     case "updating":

@@ -12,7 +12,10 @@ import {
 } from "./firmware-update.ts";
 
 const states = Object.keys(FIRMWARE_UPDATE) as FirmwareState[];
-const FAILURES = Object.keys(RESULT_ON_WIRE).slice(2, 10) as UpdateResult[];
+const FAILURES = Object.keys(RESULT_ON_WIRE).filter((result) => {
+  const value = RESULT_ON_WIRE[result as UpdateResult];
+  return (value >= 2 && value <= 9) || value > 11;
+}) as UpdateResult[];
 
 /** An arrow as the specification's rows write it: state on the wire, result on the wire, what the owner does. */
 function row(state: FirmwareState, event: FirmwareEvent): string {
@@ -132,6 +135,22 @@ test("the diagram: Idle has any result, Downloading and Updating have the initia
   }
 });
 
+test("33629 /3: a package for several components brings each of them to Downloaded, an update of several to Updating", () => {
+  assert.equal(row("idle", "sharedPackage"), "(2,0)");
+  assert.equal(row("downloaded", "updatedAlong"), "(3,0)");
+  for (const state of states) {
+    if (state !== "idle") assert.equal(row(state, "sharedPackage"), "none");
+    if (state !== "downloaded") assert.equal(row(state, "updatedAlong"), "none");
+  }
+});
+
+test("33629 /5: a conflict ends the download with 12, a missing component the update with 13", () => {
+  assert.equal(row("downloading", "verify.conflictingState"), "(0,12)");
+  assert.equal(row("downloading", "conflictingState"), "(0,12) discardImage");
+  assert.equal(row("updating", "refused.dependencyError"), "(2,13)");
+  assert.equal(row("updating", "dependencyError"), "(0,13) discardImage");
+});
+
 test("the whole grid, as reviewed", () => {
   const events = new Set(states.flatMap((state) => Object.keys(FIRMWARE_UPDATE[state]) as FirmwareEvent[]));
   const grid = [...events].sort().map((event) => `${event}: ${states.map((state) => row(state, event)).join(" | ")}`);
@@ -139,8 +158,10 @@ test("the whole grid, as reviewed", () => {
     "accepted: none | none | (3,0) install | none",
     "cancel: none | (0,10) discardImage | (0,10) discardImage | none",
     "clearUri: (0,0) discardImage forgetUri | (0,0) discardImage forgetUri | (0,0) discardImage forgetUri | none",
+    "conflictingState: none | (0,12) discardImage | (0,12) discardImage | (0,12) discardImage",
     "connectionLost: none | (0,4) discardImage | (0,4) discardImage | (0,4) discardImage",
     "deferred: none | (0,11) discardImage | (2,11) | (2,11)",
+    "dependencyError: none | (0,13) discardImage | (0,13) discardImage | (0,13) discardImage",
     "failed: none | (0,8) discardImage | (0,8) discardImage | (0,8) discardImage",
     "garbled: none | (0,0) discardImage | none | none",
     "installed: none | none | none | (0,1) discardImage",
@@ -149,18 +170,23 @@ test("the whole grid, as reviewed", () => {
     "noFlash: none | (0,2) discardImage | (0,2) discardImage | (0,2) discardImage",
     "noMemory: none | (0,3) discardImage | (0,3) discardImage | (0,3) discardImage",
     "received: none | (2,0) | none | none",
+    "refused.dependencyError: none | none | none | (2,13)",
     "refused.failed: none | none | none | (2,8)",
     "refused.integrityFailed: none | none | none | (2,5)",
     "refused.noFlash: none | none | none | (2,2)",
     "refused.noMemory: none | none | none | (2,3)",
     "refused.unsupportedPackage: none | none | none | (2,6)",
     "reset: (0,0) discardImage | (0,0) discardImage | (0,0) discardImage | none",
+    "sharedPackage: (2,0) | none | none | none",
     "startOver: none | (1,0) discardImage startPull | none | none",
     "unsupportedPackage: none | (0,6) discardImage | (0,6) discardImage | (0,6) discardImage",
     "unsupportedProtocol: none | (0,9) discardImage | (0,9) discardImage | (0,9) discardImage",
     "unsupportedUri: (0,9) | none | none | none",
     "update: none | none | (3,0) install | none",
+    "updatedAlong: none | none | (3,0) | none",
+    "verify.conflictingState: none | (0,12) | none | none",
     "verify.deferred: none | (0,11) | none | none",
+    "verify.dependencyError: none | (0,13) | none | none",
     "verify.integrityFailed: none | (0,5) | none | none",
     "verify.noFlash: none | (0,2) | none | none",
     "verify.noMemory: none | (0,3) | none | none",
@@ -172,7 +198,7 @@ test("the whole grid, as reviewed", () => {
 
 test("wire values are the registry's", () => {
   assert.deepEqual(Object.values(STATE_ON_WIRE), [0, 1, 2, 3]);
-  assert.deepEqual(Object.values(RESULT_ON_WIRE), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  assert.deepEqual(Object.values(RESULT_ON_WIRE), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
 });
 
 test("the diagram in the documentation can be drawn from the table", () => {

@@ -13,7 +13,7 @@ export type FirmwareState = "idle" | "downloading" | "downloaded" | "updating";
 export const STATE_ON_WIRE = { idle: 0, downloading: 1, downloaded: 2, updating: 3 } as const;
 
 /** Value of /5/0/5 for each outcome. */
-export const RESULT_ON_WIRE = {
+export const FIRMWARE_RESULT_ON_WIRE = {
   initial: 0,
   success: 1,
   noFlash: 2,
@@ -28,13 +28,31 @@ export const RESULT_ON_WIRE = {
   deferred: 11,
 } as const;
 
+/** The results of object 5. */
+export type FirmwareResult = keyof typeof FIRMWARE_RESULT_ON_WIRE;
+
+/** As object 5, and the two that only a component has (/33629/x/5). */
+export const RESULT_ON_WIRE = { ...FIRMWARE_RESULT_ON_WIRE, conflictingState: 12, dependencyError: 13 } as const;
+
 export type UpdateResult = keyof typeof RESULT_ON_WIRE;
 
-/** The results 2 … 9: each ends an update wherever it stands. */
+/** The results 2 … 9, 12 and 13: each ends an update wherever it stands. */
 export type FailureResult = Exclude<UpdateResult, "initial" | "success" | "cancelled" | "deferred">;
 
+/** The reasons that only a component's handler may give: its package concerns other components too (object 33629). */
+export type ComponentReason = "conflictingState" | "dependencyError";
+
 /** The reasons that a handler of the device may give for its failure. */
-export type HandlerReason = "noFlash" | "noMemory" | "integrityFailed" | "unsupportedPackage" | "deferred";
+export type HandlerReason =
+  | "noFlash"
+  | "noMemory"
+  | "integrityFailed"
+  | "unsupportedPackage"
+  | "deferred"
+  | ComponentReason;
+
+/** Why an installation did not start. */
+export type RefusedReason = Exclude<HandlerReason, "deferred" | "conflictingState"> | "failed";
 
 /**
  * Asked for by the server. `writePackage` is a push of which the store has been opened; `reset` is the package of one
@@ -49,18 +67,21 @@ export type ServerEvent = "writeUri" | "unsupportedUri" | "writePackage" | "rese
  * A plain failure ends the update and discards the image. `verify.*`: the finished image was refused, and its store has
  * closed itself. `refused.*`: the installation did not start, and the image stays. `startOver`: the image at the URI
  * changed while its download was resumed. `garbled`: a pushed package is not what its content format says.
- * `accepted`: a deferred update begins.
+ * `accepted`: a deferred update begins. `sharedPackage`: the package that another component received holds this one
+ * too. `updatedAlong`: the update of another component installs this one as well.
  */
 export type DeviceEvent =
   | FailureResult
   | `verify.${HandlerReason}`
-  | `refused.${Exclude<HandlerReason, "deferred"> | "failed"}`
+  | `refused.${RefusedReason}`
   | "received"
   | "startOver"
   | "garbled"
   | "deferred"
   | "accepted"
-  | "installed";
+  | "installed"
+  | "sharedPackage"
+  | "updatedAlong";
 
 export type FirmwareEvent = ServerEvent | DeviceEvent;
 
@@ -89,6 +110,8 @@ const fail: Readonly<Record<FailureResult, FirmwareArrow>> = {
   invalidUri: to("idle", "invalidUri", "discardImage"),
   failed: to("idle", "failed", "discardImage"),
   unsupportedProtocol: to("idle", "unsupportedProtocol", "discardImage"),
+  conflictingState: to("idle", "conflictingState", "discardImage"),
+  dependencyError: to("idle", "dependencyError", "discardImage"),
 };
 
 /** `extra` is the Update Result that holds in the state an arrow leads to. */
@@ -97,6 +120,7 @@ export const FIRMWARE_UPDATE: Table<FirmwareState, FirmwareEvent, FirmwareAction
     writeUri: to("downloading", "initial", "startPull"),
     unsupportedUri: to("idle", "unsupportedProtocol"),
     writePackage: to("downloading", "initial"),
+    sharedPackage: to("downloaded", "initial"),
     ...forget,
   },
   downloading: {
@@ -106,6 +130,8 @@ export const FIRMWARE_UPDATE: Table<FirmwareState, FirmwareEvent, FirmwareAction
     "verify.integrityFailed": to("idle", "integrityFailed"),
     "verify.unsupportedPackage": to("idle", "unsupportedPackage"),
     "verify.deferred": to("idle", "deferred"),
+    "verify.conflictingState": to("idle", "conflictingState"),
+    "verify.dependencyError": to("idle", "dependencyError"),
     ...fail,
     deferred: to("idle", "deferred", "discardImage"),
     startOver: to("downloading", "initial", "discardImage", "startPull"),
@@ -117,6 +143,7 @@ export const FIRMWARE_UPDATE: Table<FirmwareState, FirmwareEvent, FirmwareAction
     update: to("updating", "initial", "install"),
     deferred: to("downloaded", "deferred"),
     accepted: to("updating", "initial", "install"),
+    updatedAlong: to("updating", "initial"),
     ...fail,
     ...forget,
     cancel: to("idle", "cancelled", "discardImage"),
@@ -128,6 +155,7 @@ export const FIRMWARE_UPDATE: Table<FirmwareState, FirmwareEvent, FirmwareAction
     "refused.integrityFailed": to("downloaded", "integrityFailed"),
     "refused.unsupportedPackage": to("downloaded", "unsupportedPackage"),
     "refused.failed": to("downloaded", "failed"),
+    "refused.dependencyError": to("downloaded", "dependencyError"),
     deferred: to("downloaded", "deferred"),
     ...fail,
   },

@@ -55,24 +55,27 @@ export function isBlockProven(
 ): boolean {
   const { blockDigests } = proof;
   if (blockDigests === undefined) return true;
-  const payloads: Uint8Array[] = [];
   const [first, last] = seqsOfBlock(block, profile.dataCount);
-  for (let chunk = first; chunk <= last; chunk += 1) payloads.push(payloadOf(chunk).slice());
   const digest = blockDigests.subarray(block * BLOCK_DIGEST_BYTES, (block + 1) * BLOCK_DIGEST_BYTES);
-  return equalBytes(blockDigestOf(payloads, crypto), digest);
+  return equalBytes(blockDigestOf(read(payloadOf, first, last), crypto), digest);
 }
 
 /** Whether the plain chunks make up the image of which CRC32 and digest are known. */
 export function isImageProven({ profile, proof, crypto }: ProofContext, plainOf: ChunkReader): boolean {
   const { lengthBytes, dataCount, chunkBytes } = profile;
-  const parts: Uint8Array[] = [];
   let sum = 0;
-  for (let chunk = 1; chunk <= dataCount; chunk += 1) {
-    const part = plainOf(chunk).slice(0, lengthBytes - (chunk - 1) * chunkBytes);
+  const partOf = (chunk: number): Uint8Array => {
+    const part = plainOf(chunk).subarray(0, lengthBytes - (chunk - 1) * chunkBytes);
     sum = crc32(part, sum);
-    parts.push(part);
-  }
+    return part;
+  };
+  const digest = crypto.sha256Of(read(partOf, 1, dataCount));
   if (profile.crc32 !== undefined && sum !== profile.crc32) return false;
   const { imageDigest } = proof;
-  return imageDigest === undefined || equalBytes(crypto.sha256(...parts).subarray(0, imageDigest.length), imageDigest);
+  return imageDigest === undefined || equalBytes(digest.subarray(0, imageDigest.length), imageDigest);
+}
+
+/** One chunk at a time: an image is larger than a device's memory. */
+function* read(octetsOf: ChunkReader, first: number, last: number): Generator<Uint8Array> {
+  for (let chunk = first; chunk <= last; chunk += 1) yield octetsOf(chunk);
 }

@@ -71,7 +71,8 @@ function profileOf(begin: Begin, { schedule, profile }: ContentContext, scheme?:
     const isSameSum = profile.crc32 === undefined || profile.crc32 === crc32;
     if (profile.lengthBytes !== lengthBytes || profile.dataCount !== dataCount || !isSameSum)
       throw new PeerError("NUM_PACKETS", "contradicts what is known of the content", { ...begin });
-    return { ...profile, crc32, repairScheme: scheme ?? profile.repairScheme };
+    // A manifest's profile has no CRC, and takes none from a message that anybody may have made.
+    return { ...profile, repairScheme: scheme ?? profile.repairScheme };
   }
   const chunkBytes = chunkBytesOf(lengthBytes, dataCount, possibleChunkBytes(schedule.mtuBytes, schedule.encType));
   return { lengthBytes, crc32, dataCount, chunkBytes, repairScheme: scheme ?? REPAIR_SCHEME.hashedRows };

@@ -185,3 +185,35 @@ test("contents, memory and disk are bounded", async () => {
   small.open(shapeOf(one), 0);
   assert.throws(() => small.open(shapeOf(two), 0), { code: "STORE_FULL" });
 });
+
+test("of two payloads for one SEQ the first counts, however slowly the disk answers; and none after its time", async () => {
+  const one = content();
+  const { disk, store } = stores();
+  store.open(shapeOf(one), 0);
+  const [genuine, forged] = [one.payloadAt(1), one.payloadAt(2)];
+  const readAtOnce = disk.read.bind(disk);
+  /** A receipt whose look at the disk ends when the returned function is called. */
+  const slowly = (payload: Uint8Array, seq: number) => {
+    let goOn = () => {};
+    disk.read = async () => {
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      return undefined;
+    };
+    const receipt = store.receive({ name: one.name, seq, payload }, 0);
+    disk.read = readAtOnce;
+    return async () => {
+      goOn();
+      await receipt;
+    };
+  };
+  const second = slowly(forged, 1);
+  await store.receive({ name: one.name, seq: 1, payload: genuine }, 0);
+  await assert.rejects(second, { name: "PeerError", code: "CONTENT_CONFLICT" });
+  assert.deepEqual(await store.payloadOf(one.name, 1), genuine);
+  const late = slowly(genuine, 3);
+  await store.expire(25 * HOUR_MS);
+  await assert.rejects(late, { name: "PeerError", code: "CONTENT_UNKNOWN" });
+  assert.equal(disk.payloads.size, 0);
+});

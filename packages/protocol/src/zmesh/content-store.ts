@@ -134,7 +134,11 @@ export class ContentStore {
       if (!held) throw new PeerError("CONTENT_UNKNOWN", "nobody opened this content", { name: toHex(name) });
       assertPayload(held.shape, seq, payload);
       const key = keyOf(name, seq);
-      const earlier = (await this.#payloadOf(held, seq)) ?? this.#writing.get(key);
+      const stored = await this.#payloadOf(held, seq);
+      if (this.#contents.get(toHex(name)) !== held)
+        throw new PeerError("CONTENT_UNKNOWN", "its time was over meanwhile", { name: toHex(name) });
+      // While the disk was asked, another receiver of the same message may have begun to write it, or be done with it.
+      const earlier = stored ?? this.#writing.get(key) ?? this.#cache.get(key);
       if (earlier && !equalBytes(earlier, payload))
         throw new PeerError("CONTENT_CONFLICT", "another payload came first", { name: toHex(name), seq });
       this.#expiries.set(toHex(name), nowMs + this.#retentionMs);

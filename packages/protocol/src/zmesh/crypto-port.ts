@@ -30,6 +30,8 @@ export interface ZmeshCrypto {
   aes128Cmac(key: Uint8Array, message: Uint8Array): Uint8Array;
   /** 32 octets over all parts, one after the other. */
   sha256(...parts: readonly Uint8Array[]): Uint8Array;
+  /** The same over any number of parts. Each is done with before the next one is asked for, so they may share a buffer. */
+  sha256Of(parts: Iterable<Uint8Array>): Uint8Array;
   /** Octets nobody can predict. */
   randomBytes(sizeBytes: number): Uint8Array;
   /** Whether two octet strings are equal, in a time that does not tell where they differ. */

@@ -77,6 +77,22 @@ test("§7: what may be sent before the next record is stored counts in the recor
   assert.equal(after.usedMs(0), 700);
 });
 
+test("§7: what was sent after the record counts from the restart on, however long ago the record was made", () => {
+  const after = new DutyLedger(limit);
+  // Recorded, half an hour of sending up to the last moment, restarted at once.
+  after.restore(new DutyLedger(limit).record(0, 32_400), HOUR_MS / 2, HOUR_MS / 2);
+  assert.ok(after.earliestMs(1, HOUR_MS / 2) >= HOUR_MS / 2 + HOUR_MS - 1);
+});
+
+test("§7: to ask what may be sent later changes nothing for who sends before", () => {
+  const ledger = new DutyLedger(limit);
+  ledger.book(0, 32_400);
+  assert.equal(ledger.earliestMs(10, 2 * HOUR_MS), 2 * HOUR_MS);
+  assert.equal(ledger.usedMs(2 * HOUR_MS), 0);
+  assert.equal(ledger.usedMs(40_000), 32_400);
+  assert.ok(ledger.earliestMs(10, 40_000) >= HOUR_MS);
+});
+
 test("§7: what another part of the transmitter has sent blocks even beyond the limit", () => {
   const ledger = new DutyLedger(limit);
   ledger.count(0, 50_000);

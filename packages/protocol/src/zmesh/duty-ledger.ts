@@ -12,9 +12,12 @@ import type { AirtimeLimit } from "./regions.ts";
 /** Share of the budget that is left alone by default, for what has to go out whatever happens. */
 export const DEFAULT_RESERVE_SHARE = 0.1;
 
-/** What outlives a restart: how long before the record was made each entry ended, and its airtime. */
+/** What outlives a restart. */
 export interface LedgerRecord {
+  /** How long before the record was made each entry ended, negative while it is on air; and its airtime. */
   readonly entries: readonly { readonly ageMs: number; readonly airtimeUs: number }[];
+  /** Airtime that may have been used between the record and the end of that run. */
+  readonly aheadUs: number;
 }
 
 interface Entry {
@@ -45,19 +48,20 @@ export class DutyLedger {
 
   /** Airtime that a window which ends at `nowMs` holds; never too little. */
   usedMs(nowMs: number): number {
-    this.#forget(nowMs);
-    return this.#usedUs / 1000;
+    let usedUs = 0;
+    for (const { endMs, airtimeUs } of this.#entries) if (endMs + this.#limit.windowMs > nowMs) usedUs += airtimeUs;
+    return usedUs / 1000;
   }
 
   /**
-   * When a transmission may begin: `nowMs` or later; infinity when it is longer than the whole budget. Nothing is booked.
+   * When a transmission may begin: `nowMs` or later; infinity when it is longer than the whole budget. Nothing is booked and
+   * nothing forgotten: one may ask for a time to come while others still send before it.
    */
   earliestMs(airtimeMs: number, nowMs: number): number {
     const airtimeUs = microseconds(airtimeMs);
     if (airtimeUs > this.#budgetUs) return Number.POSITIVE_INFINITY;
     const last = this.#entries.at(-1);
     let startMs = Math.max(nowMs, last ? last.endMs + this.#limit.offMs : nowMs);
-    this.#forget(nowMs);
     let usedUs = this.#usedUs;
     for (const entry of this.#entries) {
       const goneAtMs = entry.endMs + this.#limit.windowMs - airtimeMs;
@@ -92,21 +96,24 @@ export class DutyLedger {
   /** All that is needed to go on after a restart. @param aheadMs Airtime that may be used before the next record is stored. */
   record(nowMs: number, aheadMs: number): LedgerRecord {
     this.#forget(nowMs);
-    const entries = this.#entries.map(({ endMs, airtimeUs }) => ({ ageMs: Math.max(0, nowMs - endMs), airtimeUs }));
-    return { entries: aheadMs > 0 ? [...entries, { ageMs: 0, airtimeUs: microseconds(aheadMs) }] : entries };
+    const entries = this.#entries.map(({ endMs, airtimeUs }) => ({ ageMs: nowMs - endMs, airtimeUs }));
+    return { entries, aheadUs: microseconds(aheadMs) };
   }
 
   /**
    * Takes over the record of an earlier run. Nobody knows how long the machine was off unless a clock that does not jump
-   * says so; then the past counts as if no time had gone by.
+   * says so; then the past counts as if no time had gone by. What was sent after the record was made may have been sent just
+   * now, whatever the clock says.
    *
-   * @param downtimeMs What can be vouched for, 0 when nothing can.
+   * @param downtimeMs Time since the record was made that can be vouched for, 0 when none can.
    */
   restore(record: LedgerRecord, nowMs: number, downtimeMs = 0): void {
     const entries = record.entries.map(({ ageMs, airtimeUs }) => {
-      const endMs = nowMs - Math.max(0, ageMs) - Math.max(0, downtimeMs);
+      const endMs = nowMs - ageMs - Math.max(0, downtimeMs);
       return { startMs: endMs, endMs, airtimeUs };
     });
+    const { aheadUs } = record;
+    if (aheadUs > 0) entries.push({ startMs: nowMs, endMs: nowMs, airtimeUs: aheadUs });
     this.#entries.push(...entries);
     for (const { airtimeUs } of entries) this.#usedUs += airtimeUs;
     this.#entries.sort((a, b) => a.endMs - b.endMs);

@@ -102,9 +102,9 @@ export function seqsOfBlock(block: number, dataCount: number): readonly [first: 
   return [block * BLOCK_PAYLOADS + 1, Math.min(dataCount, (block + 1) * BLOCK_PAYLOADS)];
 }
 
-/** The digest of one block, 16 octets. @param payloads Ciphertext payloads in the order of SEQ, tags included. */
-export function blockDigestOf(payloads: readonly Uint8Array[], crypto: ZmeshCrypto): Uint8Array {
-  return crypto.sha256(...payloads).subarray(0, BLOCK_DIGEST_BYTES);
+/** The digest of one block, 16 octets. @param payloads Ciphertext payloads in the order of SEQ, tags included; they may share a buffer. */
+export function blockDigestOf(payloads: Iterable<Uint8Array>, crypto: ZmeshCrypto): Uint8Array {
+  return crypto.sha256Of(payloads).subarray(0, BLOCK_DIGEST_BYTES);
 }
 
 /** Whether these payloads are the ones that were signed. @param payloads All of the block, in the order of SEQ. */

@@ -1,6 +1,6 @@
 /** A receiver's session as a table, and what each state is in the words of LwM2M. Source: Z-Mesh software update; profile 7, 8, 9. */
 import type { Arrow, Table } from "../machine/table.ts";
-import type { FirmwareState, UpdateResult } from "../update/firmware-update.ts";
+import type { FirmwareResult, FirmwareState } from "../update/firmware-update.ts";
 import type { StatusDetail } from "./status-event.ts";
 
 export type ReceiverState =
@@ -37,9 +37,9 @@ export type ReceiverEvent =
 
 export type ReceiverAction = "prepare" | "discard" | "install";
 
-type ReceiverArrow = Arrow<ReceiverState, ReceiverAction, UpdateResult>;
+type ReceiverArrow = Arrow<ReceiverState, ReceiverAction, FirmwareResult>;
 
-const to = (state: ReceiverState, result: UpdateResult, ...actions: ReceiverAction[]): ReceiverArrow => ({
+const to = (state: ReceiverState, result: FirmwareResult, ...actions: ReceiverAction[]): ReceiverArrow => ({
   to: state,
   actions,
   extra: result,
@@ -59,7 +59,7 @@ const fail: Readonly<Record<`failed.${ReceptionFailure}`, ReceiverArrow>> = {
 const underWay = { schedule, cancel, ...fail };
 
 /** `extra` is the Update Result that holds in the state an arrow leads to. */
-export const RECEIVER: Table<ReceiverState, ReceiverEvent, ReceiverAction, UpdateResult> = {
+export const RECEIVER: Table<ReceiverState, ReceiverEvent, ReceiverAction, FirmwareResult> = {
   idle: { schedule: to("waiting", "initial") },
   waiting: {
     schedule: to("waiting", "initial"),

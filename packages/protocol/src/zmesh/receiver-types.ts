@@ -1,6 +1,6 @@
 /** What goes into a receiver and comes out of it. */
 import type { Random } from "../lib/core.ts";
-import type { UpdateResult } from "../update/firmware-update.ts";
+import type { FirmwareResult } from "../update/firmware-update.ts";
 import type { Cancel, Poll } from "./command.ts";
 import type { ContentProfile, ExpectedContent } from "./content-proof.ts";
 import type { ZmeshCrypto } from "./crypto-port.ts";
@@ -30,6 +30,7 @@ export type ReceiverOutput =
   | { readonly kind: "save"; readonly record: ReceiverRecord }
   | { readonly kind: "status"; readonly status: ReceiverStatus }
   | { readonly kind: "interest"; readonly interest: InterestFields }
+  /** Once for a session. A record found in `applying` was told so: its owner installs then, or says what became of it. */
   | { readonly kind: "install" };
 
 /** A status event but for what the device knows of itself: its version and its battery. */
@@ -40,7 +41,7 @@ export type ReceiverStatus = Omit<StatusEvent, "version" | "batteryPercent" | "f
 /** What outlives a restart, beside the two flashes. It holds the content key. */
 export interface ReceiverRecord {
   readonly state: ReceiverState;
-  readonly result: UpdateResult;
+  readonly result: FirmwareResult;
   /** Absent in idle. */
   readonly schedule?: Schedule;
   /** Known since the content began; then the flashes hold a reception of it. */

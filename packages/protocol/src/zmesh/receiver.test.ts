@@ -96,11 +96,16 @@ class Device {
   }
 
   #create(): Receiver {
-    const { slot: slotFlash, scratch: scratchFlash } = this;
-    const options = { crypto, random: seeded(SEED), slotFlash, scratchFlash, allowsUnsigned: true };
-    return new Receiver({ ...options, ...this.#options }, this.record, this.nowMs);
+    return new Receiver({ ...ports(this), allowsUnsigned: true, ...this.#options }, this.record, this.nowMs);
   }
 }
+
+const ports = ({ slot: slotFlash, scratch: scratchFlash }: Device) => ({
+  crypto,
+  random: seeded(SEED),
+  slotFlash,
+  scratchFlash,
+});
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 const but = (seqs: readonly number[], ...lost: number[]) => seqs.filter((seq) => !lost.includes(seq));
@@ -305,6 +310,41 @@ test("Cancel: names its schedule by time and content; what was received is forgo
   assert.equal(device.core.state, "idle");
 });
 
+test("§9: a schedule that takes the place of another is reported under its own name, with nothing received", () => {
+  const device = new Device();
+  device.schedule();
+  device.hear(range(0, 50));
+  const input = { uri: "zdm/sw/ACME-TH%2D100-1.2.4", bytes: image, key: new Uint8Array(16), iv: new Uint8Array(9) };
+  const other = new PackedContent(input, {}, crypto);
+  device.log.length = 0;
+  device.schedule(other);
+  const report = device.log.find((output) => output.kind === "status");
+  assert.ok(report?.kind === "status");
+  assert.deepEqual(
+    [report.status.name, report.status.detail, report.status.receivedCount],
+    [other.name, "scheduled", 0],
+  );
+  device.hear(everything, other);
+  assert.ok(device.isInstalled);
+});
+
+test("§8 power loss: complete but not yet verified when the power went, it is done whatever comes first afterwards", () => {
+  for (const lost of [[], [7, 8]]) {
+    const device = new Device();
+    device.schedule(content, AT_ONCE);
+    device.hear([...but(range(0, K - 1), ...lost), ...parity(1, lost.length)]);
+    const { record } = device;
+    assert.equal(record?.state, "pulling");
+    device.hear(lost.length > 0 ? [K, ...parity(3, 20)] : [K]);
+    assert.equal(device.core.state, "verified");
+    // The last record was not stored any more, the flashes were.
+    device.record = record;
+    device.core = new Receiver({ ...ports(device), allowsUnsigned: true }, record, device.nowMs);
+    device.feed({ kind: "overheard", deficit: 1 }, device.nowMs + 60_000);
+    assert.equal(device.core.state, "verified");
+  }
+});
+
 test("§1: a Begin or End that lies is not followed", () => {
   const device = new Device();
   device.schedule();
@@ -343,6 +383,20 @@ test("an image that is larger than the slot is noFlash before the first word", (
   assert.equal(device.slot.programCount, 0);
 });
 
+test("§8 power loss: a power cut between two records of a device without enough scratch flash leaves it able to start", () => {
+  const device = new Device({ scratchFlash: new SimWordFlash({ sizeBytes: 2048, pageBytes: 2048 }) });
+  device.schedule();
+  const outputs = device.feed({ kind: "content", seq: 0, payload: content.payloadAt(0) });
+  assert.deepEqual([device.core.state, device.core.result], ["idle", "noFlash"]);
+  assert.equal(outputs.filter(({ kind }) => kind === "status").length, 1);
+  for (const output of outputs) {
+    if (output.kind !== "save") continue;
+    device.record = output.record;
+    device.restart();
+    assert.deepEqual([device.core.state, device.core.result], ["idle", "noFlash"]);
+  }
+});
+
 test("§6: a forged chunk costs its block, not the image", () => {
   const device = new Device({ expectedContent: () => expected });
   device.schedule();
@@ -354,6 +408,25 @@ test("§6: a forged chunk costs its block, not the image", () => {
   assert.ok(missing >= 64 && missing <= 64 + 2 * Math.ceil(2048 / 48), `${missing} missing`);
   device.hear(range(1, K));
   assert.ok(device.isInstalled);
+});
+
+test("§6: beside a manifest a forged Begin or End counts for nothing, before a restart and after it", () => {
+  const { chunkBytes, dataCount } = content;
+  // What a manifest says: it has no CRC.
+  const profile = { lengthBytes: image.length, dataCount, chunkBytes, repairScheme: content.end.repairScheme };
+  const other = pack(
+    {},
+    image.map((octet) => octet ^ 1),
+  );
+  for (const seq of [0, K + 1]) {
+    const device = new Device({ expectedContent: () => ({ ...expected, profile }), allowsUnsigned: false });
+    device.schedule();
+    device.feed({ kind: "content", seq, payload: other.payloadAt(seq) });
+    device.hear(range(0, 50));
+    device.restart();
+    device.hear(range(0, K + 1));
+    assert.ok(device.isInstalled, `SEQ ${seq}: ${device.core.state} ${device.core.result}`);
+  }
 });
 
 test("§6: a forged parity costs the parity and no word of the slot", () => {

@@ -5,7 +5,7 @@
 import { equalBytes } from "../lib/bytes.ts";
 import type { Core } from "../lib/core.ts";
 import { BugError, EnvironmentError, PeerError } from "../lib/errors.ts";
-import type { UpdateResult } from "../update/firmware-update.ts";
+import type { FirmwareResult } from "../update/firmware-update.ts";
 import { tagBytesOf } from "./chunking.ts";
 import type { Poll } from "./command.ts";
 import { ContentCipher } from "./content-cipher.ts";
@@ -52,20 +52,17 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     this.#record = record;
     this.#clock = new ReceiverClock(this.#timing, nowMs);
     if (record.state === "pulling") this.#pacer.begin(nowMs);
-    if (record.profile) this.#reception = this.#openReception(record.isClearing === true ? "new" : "recovered");
-    if (record.isClearing === true) {
-      const { isClearing: _, ...cleared } = record;
-      this.#store(cleared);
-    }
+    if (record.isClearing === true) this.#prepare();
+    else if (record.profile) this.#reception = this.#openReception("recovered");
     if (this.#lacksEnd) this.#pacer.begin(nowMs);
-    if (this.#reception && record.end) this.#reception.proof = { ...this.#reception.proof, ...record.end };
+    if (this.#reception && record.end) this.#believe(record.end.imageDigest);
   }
 
   get state(): ReceiverState {
     return this.#record.state;
   }
 
-  get result(): UpdateResult {
+  get result(): FirmwareResult {
     return this.#record.result;
   }
 
@@ -123,8 +120,9 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   }
 
   #schedule(schedule: Schedule, nowMs: number): void {
-    if (schedule.updateAtMs === NEVER || !this.#tryStep("schedule", undefined, { schedule })) return;
+    if (schedule.updateAtMs === NEVER || RECEIVER[this.state].schedule === undefined) return;
     this.#reception = undefined;
+    this.#step("schedule", undefined, { schedule });
     if (schedule.updateAtMs === AT_ONCE && this.#canRequest) this.#request(nowMs);
   }
 
@@ -182,7 +180,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         reception.takeData(message.chunk, message.payload);
         break;
       case "end":
-        this.#takeEnd(message.end, reception);
+        this.#takeEnd(message.end);
         break;
       case "repair":
         reception.takeParity(message.n, message.payload);
@@ -190,10 +188,15 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     }
   }
 
-  #takeEnd({ applyAtMs, imageDigest }: End, reception: Reception): void {
+  #takeEnd({ applyAtMs, imageDigest }: End): void {
     if (this.#record.end !== undefined) return;
-    reception.proof = { imageDigest, ...reception.proof };
+    this.#believe(imageDigest);
     this.#store({ ...this.#record, end: { applyAtMs, imageDigest } });
+  }
+
+  /** End's digest, unless a manifest has a better one: End proves nothing of who made it. */
+  #believe(imageDigest: Uint8Array): void {
+    if (this.#reception) this.#reception.proof = { imageDigest, ...this.#reception.proof };
   }
 
   /** What Begin left open: the rows of the parity until End, and the chunk until the first Data message in rare cases. */
@@ -276,6 +279,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         break;
       case "pulling":
         if (nowMs >= this.#clock.abandonAtMs(this.#record)) this.#fail("connectionLost");
+        else if (this.#reception?.deficit === 0) this.#advance(nowMs);
         else this.#outputs.push({ kind: "interest", interest: this.#pacer.next(this.#reception, nowMs) });
         break;
       case "verified":
@@ -300,34 +304,12 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
 
   /** When something is due in this state if nothing happens before. */
   #stateDeadlineMs(): number | undefined {
-    const gapMs = this.#expected?.gapMs;
-    switch (this.state) {
-      case "waiting":
-      case "suspended":
-        return this.#deadline(this.#canRequest ? this.#clock.requestAtMs(this.#record, gapMs) : undefined);
-      case "receiving":
-      case "repairing":
-        return this.#clock.silentAtMs(gapMs);
-      case "pulling":
-        return this.#deadline(this.#pacer.dueAtMs);
-      case "verified":
-        return this.#lacksEnd ? this.#endRequestAtMs() : this.#clock.applyAtMs(this.#record);
-      case "idle":
-      case "applying":
-        return undefined;
-    }
-  }
-
-  /** After the window nobody has End any more, and the Apply command alone can help. */
-  #endRequestAtMs(): number | undefined {
-    const { dueAtMs } = this.#pacer;
-    const isInTime = dueAtMs !== undefined && dueAtMs < this.#clock.abandonAtMs(this.#record);
-    return this.#canRequest && isInTime ? dueAtMs : undefined;
-  }
-
-  #deadline(atMs: number | undefined): number | undefined {
-    const dueAtMs = Math.min(atMs ?? Number.POSITIVE_INFINITY, this.#clock.abandonAtMs(this.#record));
-    return Number.isFinite(dueAtMs) ? dueAtMs : undefined;
+    return this.#clock.deadlineMs(this.#record, {
+      gapMs: this.#expected?.gapMs,
+      canRequest: this.#canRequest,
+      lacksEnd: this.#lacksEnd,
+      requestDueAtMs: this.#pacer.dueAtMs,
+    });
   }
 
   // State
@@ -394,8 +376,8 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     const arrow = RECEIVER[this.state][event];
     if (arrow === undefined)
       throw new BugError("RECEIVER_EVENT", `no arrow for ${event}`, { state: this.state, event });
-    const name = this.#record.schedule?.name ?? change.schedule?.name;
-    const kept = event === "schedule" ? {} : this.#record;
+    const { name } = change.schedule ?? this.#record.schedule ?? {};
+    const kept = event === "schedule" || arrow.to === "idle" ? {} : this.#record;
     this.#store({ ...kept, ...change, state: arrow.to, result: arrow.extra });
     this.#answer = undefined;
     if (event === "silent") this.#reception?.save();
@@ -403,13 +385,10 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
       if (action === "prepare") this.#prepare();
       else if (action === "install") this.#outputs.push({ kind: "install" });
     }
+    // An action that failed has said so already.
+    if (this.state !== arrow.to) return;
     if (name) this.#report(detail ?? STATUS_OF[this.state].detail, name);
-    if (this.state === "idle") this.#forget();
-  }
-
-  #forget(): void {
-    this.#reception = undefined;
-    this.#store({ state: "idle", result: this.#record.result });
+    if (this.state === "idle") this.#reception = undefined;
   }
 
   #store(record: ReceiverRecord): void {

@@ -30,6 +30,13 @@ export function scratchBytesFor({ flash, chunkCount, payloadBytes }: ScratchOpti
   return 2 * pages(SNAPSHOTS_PER_JOURNAL * snapshotBytes(chunkCount)) + pages(records * (8 + payloadBytes)) * 2;
 }
 
+interface Snapshot {
+  readonly number: number;
+  readonly bits: Uint8Array;
+  /** The place after all that is used of its journal. */
+  readonly nextAt: number;
+}
+
 export class ScratchStore {
   readonly #flash: WordFlash;
   readonly #chunkCount: number;
@@ -72,23 +79,16 @@ export class ScratchStore {
   /** Finds what an earlier run left; the chunks of the last whole snapshot. */
   recover(): ChunkSet {
     this.#recoverParity();
-    let chunks = new ChunkSet(this.#chunkCount);
+    let bits: Uint8Array | undefined;
     for (const journal of [0, this.#journalBytes]) {
-      for (let i = 0; i < SNAPSHOTS_PER_JOURNAL; i += 1) {
-        const at = journal + i * this.#snapshotBytes;
-        const snapshot = this.#read(at, this.#snapshotBytes);
-        if (isErased(snapshot)) break;
-        const bits = snapshot.subarray(FLASH_WORD_BYTES, FLASH_WORD_BYTES + chunks.bits.length);
-        const number = readUint(snapshot, 1, 3);
-        if (number < this.#snapshotNumber) break;
-        // A torn snapshot still takes its place.
-        this.#snapshotAt = at + this.#snapshotBytes;
-        if (snapshot[0] !== SNAPSHOT || readUint(snapshot, 4, 4) !== crc32(bits)) continue;
-        this.#snapshotNumber = number;
-        chunks = new ChunkSet(this.#chunkCount, bits);
-      }
+      const found = this.#lastSnapshot(journal);
+      // A journal that was being erased has none, or older ones: it is the next to be erased.
+      if (found === undefined || found.number <= this.#snapshotNumber) continue;
+      this.#snapshotAt = found.nextAt;
+      this.#snapshotNumber = found.number;
+      bits = found.bits;
     }
-    return chunks;
+    return new ChunkSet(this.#chunkCount, bits);
   }
 
   /** Stores which chunks are there. */
@@ -176,6 +176,23 @@ export class ScratchStore {
     const other = journal === 0 && this.#snapshotNumber > 0 ? this.#journalBytes : 0;
     erasePages(this.#flash, other, other + this.#journalBytes);
     return other;
+  }
+
+  /** The last whole snapshot of a journal. */
+  #lastSnapshot(journal: number): Snapshot | undefined {
+    const bitmapBytes = Math.ceil(this.#chunkCount / 8);
+    let found: Omit<Snapshot, "nextAt"> | undefined;
+    let nextAt = journal;
+    for (let at = journal; at < journal + SNAPSHOTS_PER_JOURNAL * this.#snapshotBytes; at += this.#snapshotBytes) {
+      const snapshot = this.#read(at, this.#snapshotBytes);
+      if (isErased(snapshot)) continue;
+      // A torn snapshot takes its place too.
+      nextAt = at + this.#snapshotBytes;
+      const bits = snapshot.subarray(FLASH_WORD_BYTES, FLASH_WORD_BYTES + bitmapBytes);
+      if (snapshot[0] !== SNAPSHOT || readUint(snapshot, 4, 4) !== crc32(bits)) continue;
+      found = { number: readUint(snapshot, 1, 3), bits };
+    }
+    return found && { ...found, nextAt };
   }
 
   #recoverParity(): void {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { toHex } from "../lib/bytes.ts";
-import { RESULT_ON_WIRE, STATE_ON_WIRE } from "../update/firmware-update.ts";
+import { FIRMWARE_RESULT_ON_WIRE, STATE_ON_WIRE } from "../update/firmware-update.ts";
 import {
   DETAIL_ON_WIRE,
   decodeStatus,
@@ -32,7 +32,7 @@ test("profile 9: the 18 octets", () => {
 test("profile 9: every phase with every result survives", () => {
   for (const state of keys(STATE_ON_WIRE))
     for (const detail of keys(DETAIL_ON_WIRE))
-      for (const result of keys(RESULT_ON_WIRE)) {
+      for (const result of keys(FIRMWARE_RESULT_ON_WIRE)) {
         const one = { ...status, state, detail, result };
         assert.deepEqual(decodeStatus(encodeStatus(one)), one);
       }
@@ -69,6 +69,6 @@ test("profile 9: wrong lengths, phases and results are refused with a code", () 
     bytes[6] = 0;
     bytes[7] = value;
     if (value > 11) assert.throws(() => decodeStatus(bytes), { code: "STATUS_RESULT" });
-    else assert.equal(RESULT_ON_WIRE[decodeStatus(bytes).result], value);
+    else assert.equal(FIRMWARE_RESULT_ON_WIRE[decodeStatus(bytes).result], value);
   }
 });

@@ -4,7 +4,12 @@
  * Source: Z-Mesh device events, 0x3x; profile 1; OMA object 5, resources 3 and 5.
  */
 import { PeerError } from "../lib/errors.ts";
-import { type FirmwareState, RESULT_ON_WIRE, STATE_ON_WIRE, type UpdateResult } from "../update/firmware-update.ts";
+import {
+  FIRMWARE_RESULT_ON_WIRE,
+  type FirmwareResult,
+  type FirmwareState,
+  STATE_ON_WIRE,
+} from "../update/firmware-update.ts";
 import { NAME_BYTES } from "./content-name.ts";
 import { assertLength, FieldReader, FieldWriter } from "./fields.ts";
 
@@ -51,7 +56,7 @@ export interface StatusEvent {
   readonly name: Uint8Array;
   readonly state: FirmwareState;
   readonly detail: StatusDetail;
-  readonly result: UpdateResult;
+  readonly result: FirmwareResult;
   /** What runs: major, minor, patch, 0 … 255 each. */
   readonly version: readonly [major: number, minor: number, patch: number];
   /** Data messages received. */
@@ -70,7 +75,7 @@ export function encodeStatus(status: StatusEvent): Uint8Array<ArrayBuffer> {
   return new FieldWriter(STATUS_BYTES)
     .octets("name", status.name, NAME_BYTES)
     .uint("phase", (STATE_ON_WIRE[status.state] << 4) | DETAIL_ON_WIRE[status.detail], 1)
-    .uint("result", RESULT_ON_WIRE[status.result], 1)
+    .uint("result", FIRMWARE_RESULT_ON_WIRE[status.result], 1)
     .uint("major", major, 1)
     .uint("minor", minor, 1)
     .uint("patch", patch, 1)
@@ -114,4 +119,4 @@ function byNumber<Name extends string>(onWire: Readonly<Record<Name, number>>): 
 
 const STATES = byNumber<FirmwareState>(STATE_ON_WIRE);
 const DETAILS = byNumber<StatusDetail>(DETAIL_ON_WIRE);
-const RESULTS = byNumber<UpdateResult>(RESULT_ON_WIRE);
+const RESULTS = byNumber<FirmwareResult>(FIRMWARE_RESULT_ON_WIRE);

@@ -135,3 +135,17 @@ test("a decoder that cannot solve says so", () => {
   const it = bench({ scheme: REPAIR_SCHEME.hashedRows, chunkCount: 4, payloadBytes: 8 }, { seed: 1, missing: [2] });
   assert.throws(it.solve, { name: "BugError", code: "DECODER_NOT_SOLVABLE" });
 });
+
+test("§8: what is missing beyond the RAM is a deficit of chunks, which no number of parity chunks lessens", () => {
+  const missing = [1, 2, 3, 4, 5, 6];
+  const it = bench(
+    { scheme: REPAIR_SCHEME.hashedRows, chunkCount: 40, payloadBytes: 16 },
+    { seed: 3, missing, maxMissing: 5 },
+  );
+  for (let n = 1; n <= 30; n += 1) it.decoder.addParity(n, it.encoder.parity(n));
+  assert.equal(it.decoder.deficit, 6);
+  it.chunks.add(1);
+  it.decoder.chunkChanged();
+  assert.equal(it.decoder.deficit, 0);
+  assertSolved(it);
+});

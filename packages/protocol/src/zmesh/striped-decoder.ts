@@ -16,6 +16,9 @@ export const STRIPE_BYTES = 8;
 /** Missing chunks up to which parity is used by default: 17 KB of RAM, and a loss of 20 % of 2000 chunks for nearly all devices. */
 export const DEFAULT_MAX_MISSING = 448;
 
+/** Parity chunks that a decoder keeps: so many a row of its matrix can name. */
+const LARGEST_PARITY_COUNT = 65_534;
+
 /** The flash of a decoder. Words are 8 octets of a payload as it travels: ciphertext, with its tag if it has one. */
 export interface DecoderStore {
   /** Puts octets 8 × stripe … of the payload of a chunk that is there into `word`. */
@@ -58,12 +61,13 @@ export class StripedDecoder {
     return this.#peakRamBytes;
   }
 
-  /** Parity chunks that are still needed: 0 = solvable or complete. An upper bound while too many chunks are missing. */
+  /**
+   * Packets that are still needed: 0 = solvable or complete. All that is missing while that is too much for the RAM: parity
+   * alone would not help, however much there is.
+   */
   get deficit(): number {
-    const { chunks, store } = this.#options;
-    if (chunks.missingCount === 0) return 0;
-    const rank = this.#currentMatrix()?.rank ?? Math.min(store.parityCount, chunks.missingCount - 1);
-    return chunks.missingCount - rank;
+    const { missingCount } = this.#options.chunks;
+    return missingCount - (this.#currentMatrix()?.rank ?? 0);
   }
 
   /** The missing chunks that would make the rest solvable, in order: as many as the deficit says. */
@@ -95,7 +99,7 @@ export class StripedDecoder {
    */
   addParity(n: number, payload: Uint8Array): boolean {
     const { chunks, store, maxMissing } = this.#options;
-    if (chunks.missingCount === 0) return false;
+    if (chunks.missingCount === 0 || store.parityCount >= LARGEST_PARITY_COUNT) return false;
     if (chunks.missingCount > maxMissing) return !this.#isStored(n) && store.appendParity(n, payload);
     const matrix = this.#currentMatrix();
     if (matrix === undefined) throw new BugError("DECODER_MATRIX", "no matrix for a set that fits");

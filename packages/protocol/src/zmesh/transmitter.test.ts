@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { countViolations, type OnAir } from "@airlift/sim/mesh/sliding-window";
 import { seeded } from "@airlift/sim/world";
 import { airtimeMs, gapMs } from "./airtime.ts";
+import { LARGEST_DATA_COUNT } from "./chunking.ts";
 import { DutyLedger, type LedgerRecord } from "./duty-ledger.ts";
 import { subBandNamed } from "./regions.ts";
 import { openLoopRepairs } from "./repair-plan.ts";
@@ -151,6 +152,14 @@ test("for plain receivers there is no parity; who misses chunks asks for them", 
   assert.equal(Math.max(...seqsOf(sent)), K + 1);
 });
 
+test("plain receivers say how many chunks they miss and not which: few are asked to ask, for many all goes out again", () => {
+  const few = new Transmitter(options({ usesRepair: false }));
+  play(few, [[3, 3, 3]], 20_000);
+  assert.equal(few.state, "pulling");
+  const many = seqsOf(play(new Transmitter(options({ usesRepair: false })), [[14, 14, 14]]));
+  assert.deepEqual(many.slice(3 + K + 2, -1), range(0, K));
+});
+
 test("an early or repeated wake changes nothing", () => {
   const core = new Transmitter(options());
   assert.deepEqual(core.step({ kind: "wake" }, 0), []);
@@ -208,4 +217,43 @@ test("§7: killed at random points on a band that is almost full, it keeps the l
     assert.ok(isEnded, `seed ${seed} never ends`);
     assert.equal(countViolations(sent, narrow, 540), 0, `seed ${seed}`);
   }
+});
+
+test("§1: no parity is sent that SEQ has no number for", () => {
+  const dataCount = LARGEST_DATA_COUNT;
+  const large = { ...content, dataCount };
+  const record: TransmitterRecord = {
+    state: "streaming",
+    runs: [],
+    lastRepair: 0,
+    endCount: 3,
+    pollCount: 0,
+    quietCount: 0,
+    tally: new Transmitter(options()).tally,
+  };
+  const sent = play(new Transmitter(options({ content: large }), record, 1_000), [
+    [9, 9, 9],
+    [9, 9, 9],
+  ]);
+  assert.deepEqual(seqsOf(sent), [2 ** 24 - 1]);
+});
+
+test("§8 tail: while the law holds back what was asked for, nobody is taken to have had enough", () => {
+  const narrow = { windowMs: 60_000, budgetMs: 30, offMs: 0 };
+  const record: TransmitterRecord = {
+    ...{ state: "pulling", runs: [], lastRepair: 5, endCount: 3, pollCount: 1, quietCount: 0 },
+    tally: new Transmitter(options()).tally,
+  };
+  const core = new Transmitter(options({ ledger: new DutyLedger(narrow), pullQuietMs: 30_000 }), record, 1_000);
+  core.step({ kind: "interest", seqs: range(1, 9) }, 1_000);
+  let nowMs = 0;
+  const seen: number[] = [];
+  while (seen.length < 8 && core.wakeAtMs !== undefined) {
+    nowMs = core.wakeAtMs;
+    seen.push(...seqsOf(core.step({ kind: "wake" }, nowMs).map((output) => ({ atMs: nowMs, output }))));
+  }
+  core.step({ kind: "wake" }, nowMs + 1_000);
+  assert.equal(core.state, "pulling");
+  assert.ok(nowMs > 60_000);
+  assert.equal(core.wakeAtMs, nowMs + 30_000);
 });

@@ -14,6 +14,7 @@ import {
   pollRun,
   RunAirtimes,
 } from "./broadcast-runs.ts";
+import { largestRepair } from "./chunking.ts";
 import { PollAnswers } from "./poll-answers.ts";
 import { type LossAssumption, openLoopRepairs } from "./repair-plan.ts";
 import {
@@ -159,6 +160,8 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     this.#unsavedCount += 1;
     if (run.kind === "poll") this.#sendPoll(run, airtime, nowMs);
     else this.#sendContent(run, airtime);
+    // Who waited for this packet while the law held it back may ask for the next one.
+    if (this.state === "pulling") this.#patienceAtMs = nowMs + this.#pullQuietMs;
   }
 
   #sendContent(run: Run & { kind: "content" }, airtime: number): void {
@@ -184,7 +187,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     this.#answers.clear();
     const { slotCount, slotMs, leastDeficit } = run;
     const slotsEndAtMs = nowMs + airtime + (slotCount + 1) * slotMs;
-    this.#patienceAtMs = slotMs === 0 ? nowMs + this.#pullQuietMs : slotsEndAtMs;
+    this.#patienceAtMs = slotsEndAtMs;
     this.#paceAtMs = Math.max(this.#paceAtMs, slotMs === 0 ? 0 : slotsEndAtMs);
     const { lastRepair } = this.#record;
     this.#count({ pollCount: this.#record.tally.pollCount + 1 }, airtime);
@@ -221,8 +224,13 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     const { quietCount, pollCount, lastRepair } = this.#record;
     if (this.#answers.count === 0) return quietCount + 1 >= QUIET_POLLS ? "settled" : "unanswered";
     if (pollCount >= (this.#options.maxPolls ?? DEFAULT_MAX_POLLS)) return "exhausted";
-    const remedy = this.#answers.remedy(this.#assumption, lastRepair);
-    return remedy === "needsParity" && this.#options.usesRepair === false ? "needsHead" : remedy;
+    if (this.#usesRepair) return this.#answers.remedy(this.#assumption, lastRepair);
+    // A plain receiver's deficit says how many it misses and not which: only asking tells, or sending all once more.
+    return this.#answers.total < this.#assumption.dataCount ? "needsPull" : "needsHead";
+  }
+
+  get #usesRepair(): boolean {
+    return this.#options.usesRepair ?? true;
   }
 
   // State
@@ -251,12 +259,12 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
         break;
       case "sendParity":
         this.#runs = [
-          this.#parity(this.#answers.repairs(this.#assumption, this.#record.lastRepair)),
+          ...this.#parity(this.#answers.repairs(this.#assumption, this.#record.lastRepair)),
           ...this.#owedEnds(1),
         ];
         break;
       case "sendHead":
-        this.#runs = [headRun(this.#assumption.dataCount, this.#answers.largest), ...this.#owedEnds(1)];
+        this.#runs = [this.#head(), ...this.#owedEnds(1)];
         break;
       case "invitePull":
         this.#runs = [INVITATION];
@@ -274,15 +282,24 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
 
   #everything(): Run[] {
     const all = [...openingRuns(this.#assumption.dataCount), ...this.#owedEnds(1)];
-    if (this.#options.usesRepair !== false) all.push(this.#parity(openLoopRepairs(this.#assumption)));
+    if (this.#usesRepair) all.push(...this.#parity(openLoopRepairs(this.#assumption)));
     // End comes again after the parity: what one burst of losses takes, the other does not.
     return [...all, ...this.#owedEnds(1)];
   }
 
-  #parity(count: number): Run {
+  #head(): Run {
+    const { dataCount } = this.#assumption;
+    return headRun(dataCount, this.#usesRepair ? this.#answers.largest : dataCount);
+  }
+
+  /** So much parity, or what is left of the numbers for it. */
+  #parity(wantedCount: number): Run[] {
     const { lastRepair } = this.#record;
+    const { dataCount } = this.#assumption;
+    const count = Math.min(wantedCount, largestRepair(dataCount) - lastRepair);
+    if (count <= 0) return [];
     this.#record = { ...this.#record, lastRepair: lastRepair + count };
-    return parityRun(this.#assumption.dataCount, lastRepair, count);
+    return [parityRun(dataCount, lastRepair, count)];
   }
 
   /** Up to so many of the copies of End that are still owed. */

@@ -8,9 +8,10 @@ const ids = (objectId: number, version?: string) => [
   ...(STANDARD_MODELS.object(objectId, version)?.resources.keys() ?? []),
 ];
 
-test("objects 0 to 7, 9 and 19 are known, with the versions of the registry", () => {
+test("objects 0 to 7, 9, 19 and 33629 are known, with the versions of the registry", () => {
   const versions = STANDARD_OBJECTS.map(({ id, version }) => `${id} ${version}`).sort();
-  const expected = "0 1.0,0 1.1,0 1.2,1 1.0,1 1.1,1 1.2,19 1.0,2 1.0,2 1.1,3 1.0,3 1.1,3 1.2,4 1.0,4 1.1,4 1.2,4 1.3";
+  const expected =
+    "0 1.0,0 1.1,0 1.2,1 1.0,1 1.1,1 1.2,19 1.0,2 1.0,2 1.1,3 1.0,3 1.1,3 1.2,33629 1.0,4 1.0,4 1.1,4 1.2,4 1.3";
   assert.equal(versions.join(), `${expected},5 1.0,5 1.1,5 1.2,6 1.0,6 1.1,7 1.0,9 1.0,9 1.1`);
 });
 test("object 5: 1.0 ends with 9, 1.1 adds 10 to 13, 1.2 adds 14, and 4 is a hole", () => {
@@ -20,7 +21,7 @@ test("object 5: 1.0 ends with 9, 1.1 adds 10 to 13, 1.2 adds 14, and 4 is a hole
   assert.deepEqual(ids(5), ids(5, "1.2"), "the codecs see the newest");
 });
 test("how many resources each object has in its newest version", () => {
-  const counts = [0, 1, 2, 3, 4, 5, 6, 7, 9, 19].map((id) => [id, ids(id).length]);
+  const counts = [0, 1, 2, 3, 4, 5, 6, 7, 9, 19, 33_629].map((id) => [id, ids(id).length]);
   assert.deepEqual(counts, [
     [0, 31],
     [1, 28],
@@ -32,6 +33,7 @@ test("how many resources each object has in its newest version", () => {
     [7, 9],
     [9, 23],
     [19, 6],
+    [33_629, 17],
   ]);
 });
 test("no id stands twice, executable resources have no type, and all others have one", () => {

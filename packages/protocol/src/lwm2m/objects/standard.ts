@@ -1,7 +1,8 @@
-/** The objects this project knows by itself: 0 to 7, 9 and 19. */
+/** The objects this project knows by itself: 0 to 7, 9, 19 and 33629. */
 import { createModels, type Models, type ObjectModel } from "../model.ts";
 import type { Lwm2mVersion } from "../registration.ts";
 import { ACCESS_CONTROL_MODELS } from "./access-control.ts";
+import { ADVANCED_FIRMWARE_UPDATE_MODELS } from "./advanced-firmware-update.ts";
 import { BINARY_APP_DATA_MODELS } from "./binary-app-data.ts";
 import { CONNECTIVITY_MODELS } from "./connectivity.ts";
 import { DEVICE_MODELS } from "./device.ts";
@@ -22,6 +23,7 @@ export const STANDARD_OBJECTS: readonly ObjectModel[] = [
   ...LOCATION_MODELS,
   ...SOFTWARE_MANAGEMENT_MODELS,
   ...BINARY_APP_DATA_MODELS,
+  ...ADVANCED_FIRMWARE_UPDATE_MODELS,
 ];
 
 export const STANDARD_MODELS: Models = createModels(STANDARD_OBJECTS);
