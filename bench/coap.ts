@@ -22,7 +22,8 @@ async function usageOf(server: Child, what: "usage" | "held" = "usage"): Promise
   return server.next<Usage>();
 }
 
-async function loadOn(name: string): Promise<Figures> {
+/** Plain confirmable GETs on one of `coap-server.ts`'s servers. */
+export async function loadOn(name: string): Promise<Figures> {
   const server = startChild("coap-server.ts", [name]);
   try {
     const port = await server.next<number>();

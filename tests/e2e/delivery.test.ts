@@ -6,7 +6,9 @@ import { after, before, test } from "node:test";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { CODE, formatCode } from "@airlift/protocol/coap/codes";
 import { createRequest, createResponse } from "@airlift/protocol/coap/exchange";
-import { OPTION, optionUint } from "@airlift/protocol/coap/options";
+import { OPTION, optionUint, uintOption } from "@airlift/protocol/coap/options";
+import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { sendRequest } from "@airlift/protocol/lwm2m/reporting";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { udpPeer } from "@airlift/runtime/udp";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
@@ -247,5 +249,45 @@ test("LwM2M 1.2 §6.2: an unknown location is 4.04, a version we do not speak 4.
     answers.map(({ code }) => formatCode(code)),
     ["4.04", "4.12", "4.00", "4.05", "4.04", "4.04"],
   );
+  await device.close();
+});
+
+test("§6.4.6: a report by Send makes the server look, whether an update runs or not; a stranger has to register", async () => {
+  const device = await ScriptedDevice.open("sender", server.address.port);
+  const report = async (): Promise<string> => {
+    const { payload } = sendRequest([
+      { path: [5, 0, 5], value: 1 },
+      { path: [5, 0, 3], value: 0 },
+    ]);
+    const options = [uintOption(OPTION.contentFormat, CONTENT_FORMATS.senmlCbor)];
+    return formatCode((await device.request("post", "/dp", { payload, options })).code);
+  };
+  assert.equal(await report(), "4.04");
+  /** The next time that the server reads the update's result. */
+  const looked = (): Promise<void> =>
+    new Promise((resolve) => {
+      device.script = (verb, path) => {
+        if (verb === "GET" && path === "/5/0/5") resolve();
+        return undefined;
+      };
+    });
+  const first = looked();
+  await device.register();
+  await first;
+  const again = looked();
+  assert.equal(await report(), "2.04");
+  await again;
+
+  pullingDevice(device);
+  const { script } = device;
+  device.script = (verb, path, payload) => {
+    if (verb !== "POST" || path !== "/5/0/2") return script(verb, path, payload);
+    device.resources.set("/5/0/3", "0").set("/5/0/5", "1").set("/3/0/3", "1.1.0");
+    // It does not register again: what it sends is all that the server hears.
+    setImmediate(() => void untilClosed(report()));
+    return undefined;
+  };
+  const update = await startUpdate(device);
+  assert.equal((await reaches(update)).state, "succeeded");
   await device.close();
 });

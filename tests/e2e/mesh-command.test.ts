@@ -70,4 +70,20 @@ test("too little, an MTU that cannot be, and a key of another length are refused
   assert.equal(airlift("pack", path("image"), ...identity, "--mtu", "39").status, 2);
   assert.equal(airlift("pack", path("image"), ...identity, "--key", "00", "--iv", "00").status, 2);
   assert.equal(airlift("pack", path("nothing"), ...identity).status, 2);
+  assert.match(airlift("pack", path("image"), ...identity, "--mtu", "47", "--enc", "ccm").stderr, /48 … 1024 with CCM/);
+});
+
+test("a file without one message is said to be that, not to lack a key; a folder is no file", () => {
+  const { status, stderr } = unpack(["not a message", '[{"kind":"begin"}]']);
+  assert.equal(status, 1);
+  assert.match(stderr, /refused 2: LINE_FORMAT\nairlift: .*: there is no message in this file \(NO_MESSAGES\)\n$/);
+  const cost = ["--devices", "10", "--loss", "0.05"];
+  for (const args of [
+    ["pack", folder, ...identity],
+    ["plan", folder, ...cost],
+    ["unpack", folder, "--out", path("out")],
+  ]) {
+    const refused = airlift(...args);
+    assert.deepEqual([refused.status, refused.stderr], [2, `airlift: ${folder}: this is not a file\n`]);
+  }
 });

@@ -41,6 +41,12 @@ function parseJson(line: string): unknown {
   }
 }
 
+/** Why a file of the user's cannot be read, in words. */
+export function unreadableFile(file: string, error: NodeJS.ErrnoException): UsageError {
+  const words = { ENOENT: "there is no such file", EISDIR: "this is not a file" }[error.code ?? ""];
+  return new UsageError("FILE", `${file}: ${words ?? error.message}`, {}, { cause: error });
+}
+
 /** Reads an option of so many octets in hex. */
 export function hexOf(sizeBytes: number): (text: string) => Uint8Array {
   return (text) => {

@@ -15,7 +15,7 @@ import { packRelease } from "@airlift/protocol/zmesh/release";
 import { encodeSchedule } from "@airlift/protocol/zmesh/schedule";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import { type Command, Option } from "commander";
-import { formatLine, hexOf, type KeyOptions, keyPairOf, type MessageLine } from "../mesh-lines.ts";
+import { formatLine, hexOf, type KeyOptions, keyPairOf, type MessageLine, unreadableFile } from "../mesh-lines.ts";
 import { say, wholeNumber } from "../terminal.ts";
 
 interface Options extends KeyOptions {
@@ -74,6 +74,6 @@ const NO_KEYS = { key: new Uint8Array(16), iv: new Uint8Array(9) };
 
 async function read(file: string): Promise<Uint8Array> {
   return await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError("FILE", `${file}: ${error.code === "ENOENT" ? "there is no such file" : error.message}`);
+    throw unreadableFile(file, error);
   });
 }

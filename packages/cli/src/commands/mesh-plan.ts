@@ -6,6 +6,7 @@ import { DEFAULT_MTU_BYTES } from "@airlift/protocol/zmesh/chunking";
 import { DEFAULT_SUB_BAND, SUB_BANDS, subBandNamed } from "@airlift/protocol/zmesh/regions";
 import { type BroadcastPlan, planBroadcast } from "@airlift/sim/mesh/broadcast-plan";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { unreadableFile } from "../mesh-lines.ts";
 import { printResult, wholeNumber } from "../terminal.ts";
 import { pairs, sizeText } from "../text.ts";
 
@@ -72,10 +73,11 @@ function durationText(ms: number): string {
 }
 
 async function sizeOf(file: string): Promise<number> {
-  const { size } = await stat(file).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError("FILE", `${file}: ${error.code === "ENOENT" ? "there is no such file" : error.message}`);
+  const found = await stat(file).catch((error: NodeJS.ErrnoException) => {
+    throw unreadableFile(file, error);
   });
-  return size;
+  if (!found.isFile()) throw new UsageError("FILE", `${file}: this is not a file`);
+  return found.size;
 }
 
 function share(text: string): number {

@@ -23,8 +23,10 @@ export function registerMeshSimulate(mesh: Command): void {
     .option("--quick", "at most 1000 devices: seconds instead of a minute")
     .option("--markdown", "print the page docs/benchmarks-mesh.md")
     .action(({ seed, quick = false, markdown = false }: Options, command: Command) => {
-      const progress = (part: string) => say(`simulating ${part}`);
+      const startMs = performance.now();
+      const progress = (part: string) => say(`${secondsSince(startMs)} s: simulating ${part}`);
       const report = measureGoals({ seed, crypto: zmeshCrypto, isQuick: quick, progress });
+      say(`${secondsSince(startMs)} s: simulated`);
       say(`20 % parity for 2000 × 48 bytes took ${encodingMs().toFixed(0)} ms here (goal: below 200 ms)`);
       printResult(command, report, () => (markdown ? meshMarkdown(report) : textOf(report)));
     });
@@ -40,6 +42,8 @@ function textOf({ seed, ratios, goals }: GoalReport): string {
     table(RATIO_HEAD, ratios.map(ratioCells)),
   ].join("");
 }
+
+const secondsSince = (startMs: number): string => ((performance.now() - startMs) / 1000).toFixed(0);
 
 /** How long the encoder takes; of this machine, so not part of the report. */
 function encodingMs(): number {

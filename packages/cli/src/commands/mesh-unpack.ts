@@ -1,7 +1,7 @@
 /** `airlift mesh unpack`: the image out of messages, in any order, as long as there are enough of them. */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
+import { EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { ENC_TYPE } from "@airlift/protocol/zmesh/chunking";
 import { ContentAssembly, type HeardMessage } from "@airlift/protocol/zmesh/content-assembly";
 import type { ContentKeys } from "@airlift/protocol/zmesh/content-cipher";
@@ -12,7 +12,7 @@ import { decodeSchedule } from "@airlift/protocol/zmesh/schedule";
 import { writeFileAtomically } from "@airlift/runtime/atomic-file";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { Command } from "commander";
-import { hexOf, type KeyOptions, keyPairOf, type MessageLine, parseLine } from "../mesh-lines.ts";
+import { hexOf, type KeyOptions, keyPairOf, type MessageLine, parseLine, unreadableFile } from "../mesh-lines.ts";
 import { printResult, say } from "../terminal.ts";
 import { sizeText } from "../text.ts";
 
@@ -34,10 +34,12 @@ export function registerMeshUnpack(mesh: Command): void {
     .option("--name <hex>", "6 bytes on air; needed with --enc ccm and no schedule", hexOf(NAME_BYTES))
     .action(async (file: string, options: Options, command: Command) => {
       const refusals = new Refusals();
-      const lines = await readLines(file, refusals);
-      const keys = keysOf(lines, options, refusals);
-      const assembly = new ContentAssembly(keys, zmeshCrypto);
+      let assembly: ContentAssembly | undefined;
       try {
+        const lines = await readLines(file, refusals);
+        if (lines.length === 0) throw new PeerError("NO_MESSAGES", `${file}: there is no message in this file`);
+        const keys = keysOf(lines, options, refusals);
+        assembly = new ContentAssembly(keys, zmeshCrypto);
         const { bytes, dataCount, repairedCount, isDigestChecked } = assembly.assemble(lines.flatMap(messageOf));
         await writeFileAtomically(options.out, bytes, { mode: 0o644 }).catch((cause: Error) => {
           throw new EnvironmentError("FILE_WRITE", `${options.out} cannot be written: ${cause.message}`, {}, { cause });
@@ -57,7 +59,8 @@ export function registerMeshUnpack(mesh: Command): void {
         if (keys.encType === ENC_TYPE.none) say("the messages were not encrypted");
         if (!isDigestChecked) say("without an End message only the checksum could be checked");
       } finally {
-        for (const [code, count] of [...refusals.counts, ...assembly.refusals.counts]) say(`refused ${count}: ${code}`);
+        for (const [code, count] of [...refusals.counts, ...(assembly?.refusals.counts ?? [])])
+          say(`refused ${count}: ${code}`);
       }
     });
 }
@@ -74,13 +77,7 @@ async function readLines(file: string, refusals: Refusals): Promise<MessageLine[
       if (parsed) lines.push(parsed);
     }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new UsageError(
-      "FILE",
-      `${file}: ${code === "ENOENT" ? "there is no such file" : message}`,
-      {},
-      { cause: error },
-    );
+    throw unreadableFile(file, error as NodeJS.ErrnoException);
   }
   return lines;
 }

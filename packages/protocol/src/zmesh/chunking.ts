@@ -47,7 +47,11 @@ export const isUnusualMtu = (mtuBytes: number): boolean =>
  * @throws {UsageError} `MTU_RANGE`
  */
 export function chunkBytesFor(mtuBytes: number, encType: EncType, alignment: Alignment = 16): number {
-  if (!isMtu(mtuBytes, encType)) throw new UsageError("MTU_RANGE", "no such MTU", { mtuBytes, encType });
+  if (!isMtu(mtuBytes, encType)) {
+    const least = SMALLEST_MTU_BYTES + tagBytesOf(encType);
+    const range = `${least} … ${LARGEST_MTU_BYTES}${least > SMALLEST_MTU_BYTES ? " with CCM" : ""}`;
+    throw new UsageError("MTU_RANGE", `an MTU is ${range} bytes, not ${mtuBytes}`, { mtuBytes, encType });
+  }
   if (encType === ENC_TYPE.ccm) return Math.floor((mtuBytes - CONTENT_TAG_BYTES) / 8) * 8;
   return Math.floor(mtuBytes / alignment) * alignment;
 }

@@ -18,6 +18,13 @@ export class PollAnswers {
     return largest;
   }
 
+  /** Of all deficits. */
+  get total(): number {
+    let total = 0;
+    for (const deficit of this.#deficits.values()) total += deficit;
+    return total;
+  }
+
   clear(): void {
     this.#deficits.clear();
   }

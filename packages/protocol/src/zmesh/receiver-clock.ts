@@ -5,6 +5,17 @@ import type { ReceiverRecord, ReceiverTiming } from "./receiver-types.ts";
 /** Gaps without a packet that count as silence. */
 const SILENT_GAPS = 20;
 
+/** What a deadline depends on beside the record and the time. */
+export interface DeadlineFacts {
+  /** As announced; `undefined` = it was not. */
+  readonly gapMs: number | undefined;
+  readonly canRequest: boolean;
+  /** All is there but End. */
+  readonly lacksEnd: boolean;
+  /** When the next request is due, if one is. */
+  readonly requestDueAtMs: number | undefined;
+}
+
 export class ReceiverClock {
   /** Monotonic, of the last message or poll. */
   lastHeardAtMs: number;
@@ -22,15 +33,24 @@ export class ReceiverClock {
     this.#utcZeroAtMs = nowMs - utcMs;
   }
 
-  /** When the session counts as suspended if nothing comes. @param gapMs As announced, if it was. */
-  silentAtMs(gapMs: number = this.#timing.gapMs): number {
-    return this.lastHeardAtMs + this.#silenceMs(gapMs);
-  }
-
-  /** When a device that heard nothing, or nothing more, asks itself; infinity while that cannot be said. */
-  requestAtMs(record: ReceiverRecord, gapMs: number = this.#timing.gapMs): number {
-    const sinceMs = record.state === "waiting" ? this.#updateAtMs(record) : this.lastHeardAtMs;
-    return sinceMs + this.#silenceMs(gapMs) + this.#timing.patienceMs;
+  /** When something is due in the record's state if nothing happens before; `undefined` = never, or not known yet. */
+  deadlineMs(record: ReceiverRecord, facts: DeadlineFacts): number | undefined {
+    const { gapMs = this.#timing.gapMs, canRequest, requestDueAtMs } = facts;
+    switch (record.state) {
+      case "waiting":
+      case "suspended":
+        return this.#abandonedOr(canRequest ? this.#requestAtMs(record, gapMs) : undefined, record);
+      case "receiving":
+      case "repairing":
+        return this.lastHeardAtMs + this.#silenceMs(gapMs);
+      case "pulling":
+        return this.#abandonedOr(requestDueAtMs, record);
+      case "verified":
+        return facts.lacksEnd ? this.#endRequestAtMs(record, facts) : this.#applyAtMs(record);
+      case "idle":
+      case "applying":
+        return undefined;
+    }
   }
 
   /** When a session that is stuck is over; infinity for one without a time, or while the time of day is not known. */
@@ -38,8 +58,25 @@ export class ReceiverClock {
     return this.#updateAtMs(record) + this.#timing.windowMs;
   }
 
+  /** When a device that heard nothing, or nothing more, asks itself; infinity while that cannot be said. */
+  #requestAtMs(record: ReceiverRecord, gapMs: number): number {
+    const sinceMs = record.state === "waiting" ? this.#updateAtMs(record) : this.lastHeardAtMs;
+    return sinceMs + this.#silenceMs(gapMs) + this.#timing.patienceMs;
+  }
+
+  /** After the window nobody has End any more, and the Apply command alone can help. */
+  #endRequestAtMs(record: ReceiverRecord, { canRequest, requestDueAtMs }: DeadlineFacts): number | undefined {
+    const isInTime = requestDueAtMs !== undefined && requestDueAtMs < this.abandonAtMs(record);
+    return canRequest && isInTime ? requestDueAtMs : undefined;
+  }
+
+  #abandonedOr(atMs: number | undefined, record: ReceiverRecord): number | undefined {
+    const dueAtMs = Math.min(atMs ?? Number.POSITIVE_INFINITY, this.abandonAtMs(record));
+    return Number.isFinite(dueAtMs) ? dueAtMs : undefined;
+  }
+
   /** When a verified image is to be applied; `undefined` = on command, or not known yet. */
-  applyAtMs({ end }: ReceiverRecord): number | undefined {
+  #applyAtMs({ end }: ReceiverRecord): number | undefined {
     if (end === undefined || end.applyAtMs === NEVER) return undefined;
     if (!isInstant(end.applyAtMs)) return 0;
     const atMs = this.#monotonic(end.applyAtMs);

@@ -304,34 +304,12 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
 
   /** When something is due in this state if nothing happens before. */
   #stateDeadlineMs(): number | undefined {
-    const gapMs = this.#expected?.gapMs;
-    switch (this.state) {
-      case "waiting":
-      case "suspended":
-        return this.#deadline(this.#canRequest ? this.#clock.requestAtMs(this.#record, gapMs) : undefined);
-      case "receiving":
-      case "repairing":
-        return this.#clock.silentAtMs(gapMs);
-      case "pulling":
-        return this.#deadline(this.#pacer.dueAtMs);
-      case "verified":
-        return this.#lacksEnd ? this.#endRequestAtMs() : this.#clock.applyAtMs(this.#record);
-      case "idle":
-      case "applying":
-        return undefined;
-    }
-  }
-
-  /** After the window nobody has End any more, and the Apply command alone can help. */
-  #endRequestAtMs(): number | undefined {
-    const { dueAtMs } = this.#pacer;
-    const isInTime = dueAtMs !== undefined && dueAtMs < this.#clock.abandonAtMs(this.#record);
-    return this.#canRequest && isInTime ? dueAtMs : undefined;
-  }
-
-  #deadline(atMs: number | undefined): number | undefined {
-    const dueAtMs = Math.min(atMs ?? Number.POSITIVE_INFINITY, this.#clock.abandonAtMs(this.#record));
-    return Number.isFinite(dueAtMs) ? dueAtMs : undefined;
+    return this.#clock.deadlineMs(this.#record, {
+      gapMs: this.#expected?.gapMs,
+      canRequest: this.#canRequest,
+      lacksEnd: this.#lacksEnd,
+      requestDueAtMs: this.#pacer.dueAtMs,
+    });
   }
 
   // State

@@ -152,6 +152,14 @@ test("for plain receivers there is no parity; who misses chunks asks for them", 
   assert.equal(Math.max(...seqsOf(sent)), K + 1);
 });
 
+test("plain receivers say how many chunks they miss and not which: few are asked to ask, for many all goes out again", () => {
+  const few = new Transmitter(options({ usesRepair: false }));
+  play(few, [[3, 3, 3]], 20_000);
+  assert.equal(few.state, "pulling");
+  const many = seqsOf(play(new Transmitter(options({ usesRepair: false })), [[14, 14, 14]]));
+  assert.deepEqual(many.slice(3 + K + 2, -1), range(0, K));
+});
+
 test("an early or repeated wake changes nothing", () => {
   const core = new Transmitter(options());
   assert.deepEqual(core.step({ kind: "wake" }, 0), []);

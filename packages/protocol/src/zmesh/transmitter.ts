@@ -224,8 +224,13 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     const { quietCount, pollCount, lastRepair } = this.#record;
     if (this.#answers.count === 0) return quietCount + 1 >= QUIET_POLLS ? "settled" : "unanswered";
     if (pollCount >= (this.#options.maxPolls ?? DEFAULT_MAX_POLLS)) return "exhausted";
-    const remedy = this.#answers.remedy(this.#assumption, lastRepair);
-    return remedy === "needsParity" && this.#options.usesRepair === false ? "needsHead" : remedy;
+    if (this.#usesRepair) return this.#answers.remedy(this.#assumption, lastRepair);
+    // A plain receiver's deficit says how many it misses and not which: only asking tells, or sending all once more.
+    return this.#answers.total < this.#assumption.dataCount ? "needsPull" : "needsHead";
+  }
+
+  get #usesRepair(): boolean {
+    return this.#options.usesRepair ?? true;
   }
 
   // State
@@ -259,7 +264,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
         ];
         break;
       case "sendHead":
-        this.#runs = [headRun(this.#assumption.dataCount, this.#answers.largest), ...this.#owedEnds(1)];
+        this.#runs = [this.#head(), ...this.#owedEnds(1)];
         break;
       case "invitePull":
         this.#runs = [INVITATION];
@@ -277,9 +282,14 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
 
   #everything(): Run[] {
     const all = [...openingRuns(this.#assumption.dataCount), ...this.#owedEnds(1)];
-    if (this.#options.usesRepair !== false) all.push(...this.#parity(openLoopRepairs(this.#assumption)));
+    if (this.#usesRepair) all.push(...this.#parity(openLoopRepairs(this.#assumption)));
     // End comes again after the parity: what one burst of losses takes, the other does not.
     return [...all, ...this.#owedEnds(1)];
+  }
+
+  #head(): Run {
+    const { dataCount } = this.#assumption;
+    return headRun(dataCount, this.#usesRepair ? this.#answers.largest : dataCount);
   }
 
   /** So much parity, or what is left of the numbers for it. */

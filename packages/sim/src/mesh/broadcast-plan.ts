@@ -1,7 +1,7 @@
 /** What a broadcast is going to cost, by closed forms and the real ledger: no device is simulated. */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
-import { chunkBytesFor, dataCountOf, ENC_TYPE } from "@airlift/protocol/zmesh/chunking";
+import { chunkBytesFor, dataCountOf, ENC_TYPE, LARGEST_DATA_COUNT } from "@airlift/protocol/zmesh/chunking";
 import { DutyLedger } from "@airlift/protocol/zmesh/duty-ledger";
 import type { SubBand } from "@airlift/protocol/zmesh/regions";
 import { idealPackets, normalQuantile, openLoopRepairs } from "@airlift/protocol/zmesh/repair-plan";
@@ -47,12 +47,14 @@ const CONTROL_COUNT = 10;
 /** What the code needs beyond the ideal one, mostly once, for the device that is last. */
 const OVERHEAD = 3;
 
-/** @throws {UsageError} `IMAGE_EMPTY`; `MTU_RANGE`; `PACKET_TOO_LONG` when the sub-band has no room for even one packet. */
+/** @throws {UsageError} `IMAGE_EMPTY`; `MTU_RANGE`; `IMAGE_SIZE` when SEQ cannot number its packets; `PACKET_TOO_LONG` when the sub-band has no room for even one packet. */
 export function planBroadcast(input: PlanInput): BroadcastPlan {
   const { imageBytes, deviceCount, loss, subBand, rateBps } = input;
   if (imageBytes === 0) throw new UsageError("IMAGE_EMPTY", "the image is empty");
   const chunkBytes = chunkBytesFor(input.mtuBytes, ENC_TYPE.ctr);
   const dataCount = dataCountOf(imageBytes, chunkBytes);
+  if (dataCount > LARGEST_DATA_COUNT)
+    throw new UsageError("IMAGE_SIZE", "the image has more packets than can be numbered", { dataCount });
   const packetCount = Math.ceil(idealPackets({ dataCount, loss }, deviceCount)) + (loss > 0 ? OVERHEAD : 0);
   const packetMs = airtimeMs(chunkBytes, rateBps);
   const gapMs = Math.max(packetMs, input.gapMs ?? 0);
@@ -77,7 +79,8 @@ export function planBroadcast(input: PlanInput): BroadcastPlan {
     gapMs,
     durationMs: sendingMs + pollsMs,
     sleepingJoules: sleepingJoules(listening),
-    listeningJoules: alwaysListeningJoules(listening),
+    // Who never sleeps listens through the waits for the law and the slots of polls, too.
+    listeningJoules: alwaysListeningJoules({ ...listening, gapMs: (sendingMs + pollsMs) / allCount }),
     decoderRamBytes: decoderRamBytes(dataCount, missedByWorst(dataCount, loss, deviceCount)),
   };
 }

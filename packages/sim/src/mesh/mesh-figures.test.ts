@@ -7,6 +7,7 @@ import { repairRows } from "@airlift/protocol/zmesh/repair-rows";
 import { StripedDecoder } from "@airlift/protocol/zmesh/striped-decoder";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import { seeded } from "../world.ts";
+import { preludeMs } from "./airtime-goals.ts";
 import { simulateBroadcast } from "./broadcast-figures.ts";
 import { planBroadcast } from "./broadcast-plan.ts";
 import { alwaysListeningJoules, sleepingJoules } from "./energy.ts";
@@ -94,6 +95,16 @@ test("§7: 96 kB cost a receiver 1.45 J asleep in the gaps, 114 J always on", ()
   assert.equal(alwaysListeningJoules(listening).toFixed(0), "114");
 });
 
+test("§6: before an image of 125 chunks go two schedules, five times each, and a manifest of 4 chunks", () => {
+  const [schedule, begin, end, chunk] = [47, 12, 40, 48].map((bytes) => (8 * (6 + 15 + bytes)) / 50) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  assert.ok(Math.abs(preludeMs(125) - (10 * schedule + 3 * (begin + end) + 4 * chunk)) < 1e-6);
+});
+
 test("§7, §10: the plan of 96 kB to 10,000 devices: 24 s of air in one burst, more than an hour where only 0.1 % is allowed", () => {
   const input = { imageBytes: 96_000, deviceCount: 10_000, loss: 0.05, rateBps: 50_000, mtuBytes: 48 };
   const plan = planBroadcast({ ...input, subBand });
@@ -101,6 +112,9 @@ test("§7, §10: the plan of 96 kB to 10,000 devices: 24 s of air in one burst, 
   assert.ok(plan.packetCount / 2000 < 1.08 && plan.budgetShare < 1 && plan.durationMs < 45_000);
   const narrow = planBroadcast({ ...input, subBand: subBandNamed("868.7-869.2") ?? assert.fail() });
   assert.ok(narrow.durationMs > 6 * 3_600_000 && narrow.budgetShare > 7);
+  // Who listens through the waits for the law pays for each hour of them.
+  assert.ok(Math.abs(narrow.listeningJoules - (narrow.durationMs * 47.5) / 1e6) < 1);
+  assert.throws(() => planBroadcast({ ...input, subBand, imageBytes: 48 * (2 ** 24 - 2) }), { code: "IMAGE_SIZE" });
   const paced = planBroadcast({ ...input, subBand, gapMs: 1_000 });
   assert.ok(paced.sleepingJoules <= 1.5 && paced.durationMs < 40 * 60_000);
 });

@@ -20,7 +20,9 @@ import type {
   TransmitterRecord,
 } from "@airlift/protocol/zmesh/transmitter-types";
 import { seeded } from "../world.ts";
+import { AnswerAir } from "./answer-air.ts";
 import { ReceiverNode, type ReceiverPlan } from "./receiver-node.ts";
+import { type Packet, RelayChain } from "./relay-chain.ts";
 import type { OnAir } from "./sliding-window.ts";
 
 export interface MeshWorldOptions {
@@ -49,9 +51,6 @@ export const WORLD_UTC_MS = 1_800_000_000_000;
 /** When the broadcast begins. */
 export const UPDATE_AT_MS = 10_000;
 const HOP_MS = 15;
-/** A relay forgets a packet after so long, so that the repeats of Begin and of the head pass. */
-const RELAY_MEMORY_MS = 100;
-const ANSWER_MS = 7;
 
 type Event = () => void;
 
@@ -77,9 +76,8 @@ export class MeshWorld {
   #transmitter: Transmitter | undefined;
   #stored: StoredState | undefined;
   readonly #wanted = new Map<number, number>();
-  readonly #relayMemory = new Map<number, number>();
-  /** When the answer that is on air ends, so that two at once are both lost. */
-  #answersOnAir: { readonly endMs: number; isLost: boolean }[] = [];
+  readonly #relays: RelayChain;
+  readonly #answers = new AnswerAir();
 
   constructor(options: MeshWorldOptions) {
     this.#options = options;
@@ -97,6 +95,10 @@ export class MeshWorld {
           expected: options.expected,
         }),
     );
+    this.#relays = new RelayChain(options.content.name, {
+      crypto: options.crypto,
+      relayCount: Math.max(0, ...options.receivers.map(({ hopCount = 0 }) => hopCount)),
+    });
     for (const node of this.nodes) this.#plan(node);
     this.#startTransmitter(undefined);
     for (const kill of options.kills ?? []) this.#at(kill.atMs, () => this.#kill(kill.offMs));
@@ -170,15 +172,8 @@ export class MeshWorld {
     this.#at(this.#nowMs + 1, () => this.#feed(node, { kind: "installed", outcome: "confirmed" }));
   }
 
-  /** Two answers that overlap are both lost. */
   #answer(node: ReceiverNode, deficit: number): void {
-    const answer = { endMs: this.#nowMs + ANSWER_MS, isLost: node.channel() };
-    this.#answersOnAir = this.#answersOnAir.filter((other) => other.endMs > this.#nowMs);
-    for (const other of this.#answersOnAir) {
-      other.isLost = true;
-      answer.isLost = true;
-    }
-    this.#answersOnAir.push(answer);
+    const answer = this.#answers.begin(this.#nowMs, node.channel());
     this.#at(answer.endMs, () => {
       if (!answer.isLost) this.#feedTransmitter({ kind: "answer", device: node.id, deficit });
     });
@@ -256,28 +251,20 @@ export class MeshWorld {
   #broadcast(seq: number, payload: Uint8Array): void {
     this.sentSeqs.push(seq);
     const endMs = this.#onAir(payload.length);
-    this.#at(endMs, () => this.#deliver(seq, payload, 0));
+    this.#at(endMs, () => this.#deliver({ seq, payload }, 0));
   }
 
   /** To all devices behind so many relays, and to the next relay. */
-  #deliver(seq: number, payload: Uint8Array, hopCount: number): void {
-    let isFurther = false;
+  #deliver(packet: Packet, hopCount: number): void {
+    const { seq, payload } = packet;
     for (const node of this.nodes) {
-      const hops = node.plan.hopCount ?? 0;
-      isFurther ||= hops > hopCount;
-      if (hops !== hopCount || node.channel()) continue;
+      if ((node.plan.hopCount ?? 0) !== hopCount || node.channel()) continue;
       const heard = this.#options.forge?.({ seq, payload, device: node.id }) ?? payload;
       this.#feed(node, { kind: "content", seq, payload: heard });
     }
-    if (!isFurther || this.#options.random() < this.#options.loss || !this.#isNewToRelay(seq, hopCount)) return;
-    this.#at(this.#nowMs + HOP_MS, () => this.#deliver(seq, payload, hopCount + 1));
-  }
-
-  #isNewToRelay(seq: number, hopCount: number): boolean {
-    const key = seq * 8 + hopCount;
-    const isNew = (this.#relayMemory.get(key) ?? Number.NEGATIVE_INFINITY) + RELAY_MEMORY_MS < this.#nowMs;
-    if (isNew) this.#relayMemory.set(key, this.#nowMs);
-    return isNew;
+    if (hopCount >= this.#relays.relayCount || this.#options.random() < this.#options.loss) return;
+    const relayed = this.#relays.pass(packet, hopCount, this.#nowMs);
+    if (relayed) this.#at(this.#nowMs + HOP_MS, () => this.#deliver(relayed, hopCount + 1));
   }
 
   /** While the transmitter invites requests it answers them; before, it has other things to send; after, the store does. */

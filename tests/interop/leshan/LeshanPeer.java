@@ -1,0 +1,156 @@
+// A LwM2M server on Leshan's libraries that does what its standard input says, one line a request, and tells what
+// happens on its standard output. Run by leshan-server.test.ts: java -cp 'DIRECTORY/*' LeshanPeer.java PORT
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.TreeMap;
+import org.eclipse.leshan.core.endpoint.Protocol;
+import org.eclipse.leshan.core.model.ObjectLoader;
+import org.eclipse.leshan.core.node.LwM2mMultipleResource;
+import org.eclipse.leshan.core.node.LwM2mNode;
+import org.eclipse.leshan.core.node.LwM2mObjectInstance;
+import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.node.LwM2mSingleResource;
+import org.eclipse.leshan.core.node.TimestampedLwM2mNodes;
+import org.eclipse.leshan.core.observation.CompositeObservation;
+import org.eclipse.leshan.core.observation.Observation;
+import org.eclipse.leshan.core.observation.SingleObservation;
+import org.eclipse.leshan.core.request.ContentFormat;
+import org.eclipse.leshan.core.request.DiscoverRequest;
+import org.eclipse.leshan.core.request.ExecuteRequest;
+import org.eclipse.leshan.core.request.ObserveRequest;
+import org.eclipse.leshan.core.request.ReadRequest;
+import org.eclipse.leshan.core.request.SendRequest;
+import org.eclipse.leshan.core.request.WriteRequest;
+import org.eclipse.leshan.core.response.LwM2mResponse;
+import org.eclipse.leshan.core.response.ObserveCompositeResponse;
+import org.eclipse.leshan.core.response.ObserveResponse;
+import org.eclipse.leshan.core.response.ReadResponse;
+import org.eclipse.leshan.server.LeshanServer;
+import org.eclipse.leshan.server.LeshanServerBuilder;
+import org.eclipse.leshan.server.model.VersionedModelProvider;
+import org.eclipse.leshan.server.observation.ObservationListener;
+import org.eclipse.leshan.server.registration.Registration;
+import org.eclipse.leshan.server.registration.RegistrationListener;
+import org.eclipse.leshan.server.registration.RegistrationUpdate;
+import org.eclipse.leshan.server.send.SendListener;
+import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
+import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
+
+public class LeshanPeer {
+    static volatile Registration device;
+
+    public static void main(String[] args) throws Exception {
+        var endpoints = new CaliforniumServerEndpointsProvider.Builder(new CoapServerProtocolProvider());
+        endpoints.addEndpoint(new InetSocketAddress("127.0.0.1", Integer.parseInt(args[0])), Protocol.COAP);
+        var builder = new LeshanServerBuilder();
+        builder.setEndpointsProviders(endpoints.build());
+        builder.setObjectModelProvider(new VersionedModelProvider(ObjectLoader.loadAllDefault()));
+        LeshanServer server = builder.build();
+        server.getRegistrationService().addListener(new Registrations());
+        server.getObservationService().addListener(new Notifications());
+        server.getSendService().addListener(new Reports());
+        server.start();
+        say("ready");
+        var input = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = input.readLine(); line != null; line = input.readLine()) say("answer " + perform(server, line.split(" ", 3)));
+        server.destroy();
+        System.exit(0);
+    }
+
+    static String perform(LeshanServer server, String[] words) {
+        try {
+            LwM2mPath path = new LwM2mPath(words[1]);
+            LwM2mResponse response = switch (words[0]) {
+                case "read" -> server.send(device, new ReadRequest(words[1]), 20_000);
+                case "observe" -> server.send(device, new ObserveRequest(words[1]), 20_000);
+                case "discover" -> server.send(device, new DiscoverRequest(words[1]), 20_000);
+                case "execute" -> server.send(device, new ExecuteRequest(words[1]), 20_000);
+                case "write" -> server.send(device, write(path, words[2]), 20_000);
+                case "push" -> server.send(device, push(path, words[2]), 60_000);
+                default -> throw new IllegalArgumentException(words[0]);
+            };
+            if (response == null) return "timeout";
+            String code = response.getCode().getCode() / 100 + "." + String.format("%02d", response.getCode().getCode() % 100);
+            return response instanceof ReadResponse read && read.isSuccess() ? code + " " + text(read.getContent()) : code;
+        } catch (Exception error) {
+            return "error " + error;
+        }
+    }
+
+    static WriteRequest write(LwM2mPath path, String text) {
+        return new WriteRequest(ContentFormat.TEXT, path.getObjectId(), path.getObjectInstanceId(), path.getResourceId(), text);
+    }
+
+    static WriteRequest push(LwM2mPath path, String file) throws Exception {
+        byte[] image = Files.readAllBytes(Path.of(file));
+        return new WriteRequest(ContentFormat.OPAQUE, path.getObjectId(), path.getObjectInstanceId(), path.getResourceId(), image);
+    }
+
+    static String text(LwM2mNode node) {
+        if (node instanceof LwM2mSingleResource single) return String.valueOf(single.getValue());
+        if (node instanceof LwM2mMultipleResource multiple) {
+            var values = new TreeMap<Integer, Object>();
+            multiple.getInstances().forEach((id, instance) -> values.put(id, instance.getValue()));
+            return values.values().toString();
+        }
+        if (node instanceof LwM2mObjectInstance instance) {
+            var values = new TreeMap<Integer, String>();
+            instance.getResources().forEach((id, resource) -> values.put(id, text(resource)));
+            return values.toString();
+        }
+        return node.toString();
+    }
+
+    static synchronized void say(String line) {
+        System.out.println(line.replace('\n', ' '));
+        System.out.flush();
+    }
+
+    static class Registrations implements RegistrationListener {
+        public void registered(Registration now, Registration before, Collection<Observation> observations) {
+            device = now;
+            say("registered " + now.getEndpoint() + " " + now.getLwM2mVersion() + " " + now.getSupportedVersion(5));
+        }
+
+        public void updated(RegistrationUpdate update, Registration now, Registration before) {
+            device = now;
+            say("updated " + now.getEndpoint());
+        }
+
+        public void unregistered(Registration was, Collection<Observation> observations, boolean expired, Registration now) {
+            say("unregistered " + was.getEndpoint());
+        }
+    }
+
+    static class Notifications implements ObservationListener {
+        public void newObservation(Observation observation, Registration registration) {}
+
+        public void cancelled(Observation observation) {}
+
+        public void onResponse(SingleObservation observation, Registration registration, ObserveResponse response) {
+            say("notified " + observation.getPath() + " " + text(response.getContent()));
+        }
+
+        public void onResponse(CompositeObservation observation, Registration registration, ObserveCompositeResponse response) {}
+
+        public void onError(Observation observation, Registration registration, Exception error) {
+            say("failed " + error);
+        }
+    }
+
+    static class Reports implements SendListener {
+        public void dataReceived(Registration registration, TimestampedLwM2mNodes data, SendRequest request) {
+            var values = new TreeMap<String, String>();
+            data.getMostRecentNodes().forEach((path, node) -> values.put(path.toString(), text(node)));
+            say("sent " + values);
+        }
+
+        public void onError(Registration registration, String message, Exception error) {
+            say("failed " + message);
+        }
+    }
+}
