@@ -29,7 +29,7 @@ const ask = async (url: string, statement: string): Promise<unknown> => {
 const untilOwned = async (url: string): Promise<void> => {
   const owners = "select 1 from pg_locks where locktype = 'advisory' and granted";
   for (;;) {
-    const rows = await ask(url, owners).catch(() => []);
+    const rows = (await ask(url, owners).catch(() => [])) as unknown[];
     if (rows.length > 0) return;
   }
 };
