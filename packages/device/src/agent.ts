@@ -145,7 +145,7 @@ class Agent implements UpdateAgent {
     this.#trial?.stop();
     clearTimeout(this.#restarting);
     if (parts === undefined) return;
-    parts.puller.stop();
+    parts.desk.close();
     parts.runner.stop();
     for (const unit of parts.units.all) unit.stop();
     parts.observers.stop();

@@ -32,12 +32,15 @@ export class Upgrade {
   }
 
   /** Somebody wants the installation; the facts that this sets. An order of the server's begins the defer period anew. */
-  want(by: UpgradeOrder["by"], { maximumDeferPeriodS = 0 }: Persisted): Partial<Persisted> {
+  want(by: UpgradeOrder["by"], facts: Persisted): Partial<Persisted> {
     this.#by = by;
-    if (by === "accepted" || by === "deadline") return {};
-    // Not a moment less than the user was promised.
-    const nowS = Math.ceil(this.#options.utcMs() / 1000);
-    return { updateDeadlineAtS: maximumDeferPeriodS > 0 ? nowS + maximumDeferPeriodS : undefined };
+    return by === "accepted" || by === "deadline" ? {} : { updateDeadlineAtS: this.#deadlineFromNow(facts) };
+  }
+
+  /** The update is put off; what this sets. One that nobody has ordered yet, or under no period, gets its deadline now. */
+  deferred(facts: Persisted): Partial<Persisted> {
+    if (facts.state === "downloading" || facts.updateDeadlineAtS !== undefined) return {};
+    return { updateDeadlineAtS: this.#deadlineFromNow(facts) };
   }
 
   /** The update has moved on, and installs now or does not. */
@@ -69,6 +72,12 @@ export class Upgrade {
     const untilMs = updateDeadlineAtS * 1000 - this.#options.utcMs();
     if (untilMs > 0) this.#deadlineCheckAtMs = nowMs + Math.min(untilMs, DEADLINE_CHECK_MS);
     return untilMs <= 0;
+  }
+
+  #deadlineFromNow({ maximumDeferPeriodS = 0 }: Persisted): number | undefined {
+    // Not a moment less than the user was promised.
+    const nowS = Math.ceil(this.#options.utcMs() / 1000);
+    return maximumDeferPeriodS > 0 ? nowS + maximumDeferPeriodS : undefined;
   }
 
   #isDeferrable({ maximumDeferPeriodS, updateDeadlineAtS }: Persisted): boolean {
