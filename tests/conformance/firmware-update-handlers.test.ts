@@ -131,6 +131,14 @@ test("confirm: one that fails is a failed update", async () => {
   assert.equal(await bench.pair(), "0,8");
 });
 
+test("confirm: one that hangs is a failed update after its limit, and the server's requests wait no longer", async () => {
+  bench.device.persisted = { state: "updating", result: "initial" };
+  bench.script.confirm = never;
+  await bench.start({ upgradeTimeoutMs: 30 });
+  assert.equal(await bench.pair(), "0,8");
+  assert.deepEqual(bench.failures(), ["confirm"]);
+});
+
 test("transmissionFor: asked with the URI before each connection; an error leaves the agent's own parameters", async () => {
   await bench.start();
   const asked: string[] = [];

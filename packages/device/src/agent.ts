@@ -205,7 +205,7 @@ class Agent implements UpdateAgent {
 
   /** Only where somebody can confirm it; else the outcome comes by `setResult`. */
   #beginTrial(): void {
-    const { slots, handlers, trialTimeoutMs } = this.#settings;
+    const { slots, handlers, trialTimeoutMs, upgradeTimeoutMs } = this.#settings;
     const confirm = slots ? () => slots.confirm() : handlers.confirm && (() => handlers.confirm?.());
     if (confirm === undefined) return;
     this.#trial = new Trial({
@@ -218,6 +218,7 @@ class Agent implements UpdateAgent {
       },
       onExpired: () => this.#restart(),
       timeoutMs: trialTimeoutMs,
+      confirmTimeoutMs: upgradeTimeoutMs,
     });
   }
 

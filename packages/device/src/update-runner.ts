@@ -10,7 +10,7 @@ import {
 } from "./ports.ts";
 import { inTime } from "./time-limit.ts";
 import { FirmwareUpdate } from "./update/firmware-update.ts";
-import type { AnswerCode, HandlerOutcome, UpdateInput, UpdateOutput } from "./update/messages.ts";
+import type { AnswerCode, HandlerOutcome, Standing, UpdateInput, UpdateOutput } from "./update/messages.ts";
 import { type Persisted, toStore } from "./update/persisted.ts";
 
 type Call = Extract<UpdateOutput, { kind: "call" }>;
@@ -39,7 +39,8 @@ export interface UpdateRunnerOptions {
   onStartPull(start: Extract<UpdateOutput, { kind: "startPull" }>): void;
   onPullNext(pull: number): void;
   onStopPull(): void;
-  onChanged(resources: readonly number[]): void;
+  /** `standing` is where these changes led, which need not be where the update stands now. */
+  onChanged(resources: readonly number[], standing: Standing): void;
   /** So many octets of the package in Downloading are stored. */
   onProgress(storedBytes: number): void;
   /** `performUpgrade` said that the device restarts now. */
@@ -132,7 +133,7 @@ export class UpdateRunner {
       case "stopPull":
         return this.#options.onStopPull();
       case "changed":
-        return this.#options.onChanged(output.resources);
+        return this.#options.onChanged(output.resources, output);
     }
   }
 

@@ -81,7 +81,9 @@ test("a new program that does not even start is followed by the old one, which t
 
 test("a new program that the system cannot run is followed by the old one", async () => {
   const command: ProcessInstallerOptions["command"] = (file) =>
-    file.endsWith("image") ? [join(root, "nowhere")] : ["sh", "-c", 'exec "$0" "$@" 2>/dev/null', process.execPath, file];
+    file.endsWith("image")
+      ? [join(root, "nowhere")]
+      : ["sh", "-c", 'exec "$0" "$@" 2>/dev/null', process.execPath, file];
   assert.equal(await run(signed(""), { command }), 7);
   assert.deepEqual(log(), ["1.0.0 idle initial", "1.0.0 idle failed"]);
 });
