@@ -101,13 +101,14 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
 }
 
 function createRunner(host: AgentHost, persisted: Persisted, parts: () => AgentParts): UpdateRunner {
-  const { handlers, store, upgradeDelayMs, handlerTimeoutMs, upgradeTimeoutMs } = host.settings;
+  const { handlers, store, upgradeDelayMs, handlerTimeoutMs, upgradeTimeoutMs, firmwareObjectVersion } = host.settings;
   const runner: UpdateRunner = new UpdateRunner({
     persisted,
     handlers,
     store,
     utcMs: Date.now,
     upgradeDelayMs,
+    allowsDeferral: firmwareObjectVersion !== "1.0",
     handlerTimeoutMs,
     upgradeTimeoutMs,
     onStartPull: (start) => parts().pulls.start(start),

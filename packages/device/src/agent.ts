@@ -71,6 +71,7 @@ class Agent implements UpdateAgent {
   #coap: CoapUdp | undefined;
   #parts: AgentParts | undefined;
   #isStarted = false;
+  #isClosed = false;
   #isSuspended = false;
   #isOffline = false;
   #trial: Trial | undefined;
@@ -117,6 +118,8 @@ class Agent implements UpdateAgent {
     const persisted = await this.#load();
     const createUnits = await loadUnits(this.#settings);
     const coap = await openCoapUdp({ host, ...bind, loss: this.#loss, endpoint: { transmission } });
+    // Whoever closed it meanwhile found nothing to close.
+    if (this.#isClosed) return coap.close();
     this.#coap = coap;
     const parts = composeAgent(
       {
@@ -142,6 +145,7 @@ class Agent implements UpdateAgent {
   async close({ saysGoodbye = true }: { readonly saysGoodbye?: boolean } = {}): Promise<void> {
     const parts = this.#parts;
     this.#parts = undefined;
+    this.#isClosed = true;
     this.#trial?.stop();
     clearTimeout(this.#restarting);
     if (parts === undefined) return;

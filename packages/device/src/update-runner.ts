@@ -32,6 +32,8 @@ export interface UpdateRunnerOptions {
   readonly store: UpdateStore | undefined;
   readonly utcMs: () => number;
   readonly upgradeDelayMs?: number | undefined;
+  /** As `FirmwareUpdateOptions.allowsDeferral`. */
+  readonly allowsDeferral?: boolean;
   /** How long `performUpgrade` may take. */
   readonly upgradeTimeoutMs: number;
   /** How long each of the other handlers, and the store, may take. */
@@ -61,9 +63,10 @@ export class UpdateRunner {
 
   constructor(options: UpdateRunnerOptions) {
     this.#options = options;
-    const { upgradeDelayMs, utcMs } = options;
+    const { upgradeDelayMs, utcMs, allowsDeferral = true } = options;
     this.#core = new FirmwareUpdate(options.persisted, {
       utcMs,
+      allowsDeferral,
       ...(upgradeDelayMs !== undefined && { upgradeDelayMs }),
     });
     this.#driven = drive<UpdateInput, UpdateOutput>(this.#core, { kind: "wake" }, (output) => {

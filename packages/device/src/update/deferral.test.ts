@@ -148,6 +148,17 @@ test("a Maximum Defer Period of 0 allows no deferral, by whichever way", () => {
   assert.equal(pair(), "downloaded failed");
 });
 
+test("object version 1.0 knows no deferral: the handler is told, and one that defers all the same has failed", () => {
+  core = new FirmwareUpdate(FACTORY, { utcMs: () => T0_S * 1000, allowsDeferral: false });
+  push();
+  performs = [DEFERRED];
+  execute();
+  wakeAt(250);
+  assert.ok(seen().includes("performUpgrade server at once 1"));
+  assert.equal(pair(), "downloaded failed");
+  assert.throws(() => feed({ kind: "setResult", result: "deferred" }), { code: "RESULT_NOT_SETTABLE" });
+});
+
 test("without a Maximum Defer Period a deferral lasts until it is accepted", () => {
   push();
   performs = [DEFERRED];

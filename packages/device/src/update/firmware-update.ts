@@ -32,6 +32,8 @@ export interface FirmwareUpdateOptions {
   readonly utcMs: () => number;
   /** From the answer to Update until `performUpgrade`; default `DEFAULT_UPGRADE_DELAY_MS`. */
   readonly upgradeDelayMs?: number;
+  /** Whether an update may be put off at all; default yes. Object version 1.0 knows no such result. */
+  readonly allowsDeferral?: boolean;
 }
 
 /** @see OMA object 5, resources 0 … 14 */
@@ -44,9 +46,9 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   #nowMs = 0;
 
   constructor(persisted: Persisted, options: FirmwareUpdateOptions) {
-    const { utcMs, upgradeDelayMs: delayMs = DEFAULT_UPGRADE_DELAY_MS } = options;
+    const { utcMs, upgradeDelayMs: delayMs = DEFAULT_UPGRADE_DELAY_MS, allowsDeferral = true } = options;
     this.#ledger = new Ledger(persisted, utcMs);
-    this.#upgrade = new Upgrade({ utcMs, delayMs });
+    this.#upgrade = new Upgrade({ utcMs, delayMs, allowsDeferral });
   }
 
   /** What /5/0 reads at this moment. */

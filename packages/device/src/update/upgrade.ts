@@ -13,6 +13,8 @@ export interface UpgradeOptions {
   readonly utcMs: () => number;
   /** From the order until `performUpgrade`. */
   readonly delayMs: number;
+  /** Whether the object has a result for it: version 1.0 has not. */
+  readonly allowsDeferral: boolean;
 }
 
 export class Upgrade {
@@ -82,6 +84,6 @@ export class Upgrade {
 
   #isDeferrable({ maximumDeferPeriodS, updateDeadlineAtS }: Persisted): boolean {
     const isInTime = updateDeadlineAtS === undefined || this.#options.utcMs() < updateDeadlineAtS * 1000;
-    return maximumDeferPeriodS !== 0 && isInTime;
+    return this.#options.allowsDeferral && maximumDeferPeriodS !== 0 && isInTime;
   }
 }
