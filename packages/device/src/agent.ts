@@ -233,8 +233,15 @@ class Agent implements UpdateAgent {
     if (reboot) this.#restarting ??= setTimeout(reboot, DEFAULT_UPGRADE_DELAY_MS);
   }
 
+  /** What a listener throws is told to the process as uncaught, and does not stand in the way of the update. */
   #tell(event: AgentEvent): void {
-    this.#settings.onEvent?.(event);
+    try {
+      this.#settings.onEvent?.(event);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 }
 
