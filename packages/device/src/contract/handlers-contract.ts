@@ -20,6 +20,9 @@ export interface ContractSubject {
 const CHUNK_BYTES = [16, 1_024, 65_536] as const;
 const ORIGIN = { uri: "coap://files.example/fw/1", etag: Uint8Array.of(1, 2) };
 
+/** Of an image, after each of which something goes wrong. */
+const PIECES = 6;
+
 /** Registers the tests; `create` makes a fresh device for each. */
 export function testHandlers(name: string, create: () => Promise<ContractSubject>): void {
   for (const chunkBytes of CHUNK_BYTES) {
@@ -95,6 +98,35 @@ export function testHandlers(name: string, create: () => Promise<ContractSubject
     await handlers.finish();
   });
 
+  test(`${name}: a reset after any piece, or after all of them, leaves room for the whole image`, async () => {
+    for (let pieces = 0; pieces <= PIECES; pieces += 1) {
+      const { handlers, goodImage } = await create();
+      await begin(handlers, goodImage, pieces);
+      await handlers.reset();
+      await fill(handlers, goodImage, 1_024);
+      await handlers.finish();
+    }
+  });
+
+  test(`${name}: power that goes after any piece, and at the start that follows, costs no download`, async (context) => {
+    for (let pieces = 0; pieces <= PIECES; pieces += 1) {
+      const subject = await create();
+      if (subject.store === undefined || subject.restart === undefined) return context.skip("nothing is kept");
+      await subject.store.save({ state: "downloading", result: "initial", uri: ORIGIN.uri, offset: 0 });
+      await begin(subject.handlers, subject.goodImage, pieces);
+      const first = (await (await subject.restart()).store?.load()) as PersistedUpdate;
+      const { handlers, store } = await subject.restart();
+      const loaded = (await store?.load()) as PersistedUpdate;
+      assert.deepEqual(loaded, first, `a start changes nothing, after ${pieces} of ${PIECES} pieces`);
+      assert.equal(loaded.state, "downloading");
+      if (loaded.state !== "downloading") return;
+      assert.ok(loaded.offset <= endOf(subject.goodImage, pieces), "what was not written cannot be stored");
+      if (loaded.offset === 0) await handlers.openStream(ORIGIN);
+      await write(handlers, subject.goodImage.subarray(loaded.offset), 1_024);
+      await handlers.finish();
+    }
+  });
+
   test(`${name}: what is saved is loaded`, async (context) => {
     const subject = await create();
     if (subject.store === undefined || subject.restart === undefined) return context.skip("nothing is kept");
@@ -111,4 +143,16 @@ async function fill(handlers: UpdateHandlers, image: Uint8Array, chunkBytes: num
 
 async function write(handlers: UpdateHandlers, image: Uint8Array, chunkBytes: number): Promise<void> {
   for (let at = 0; at < image.length; at += chunkBytes) await handlers.write(image.slice(at, at + chunkBytes));
+}
+
+/** The octets of the first `pieces` of an image. */
+function endOf(image: Uint8Array, pieces: number): number {
+  return Math.floor((image.length * pieces) / PIECES);
+}
+
+async function begin(handlers: UpdateHandlers, image: Uint8Array, pieces: number): Promise<void> {
+  await handlers.openStream(ORIGIN);
+  for (let piece = 0; piece < pieces; piece += 1) {
+    await handlers.write(image.slice(endOf(image, piece), endOf(image, piece + 1)));
+  }
 }
