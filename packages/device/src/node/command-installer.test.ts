@@ -166,6 +166,14 @@ test("systemd-sysupdate: the package lies where its transfer file looks for it, 
   assert.equal(existsSync(placed), false);
 });
 
+test("a place that is where the package lies already keeps it there", async () => {
+  fake("rauc");
+  const installer = open({ place: () => join(directory, "state", ".", "package") });
+  await downloaded(installer);
+  assert.equal(await installer.handlers.performUpgrade(), "restarting");
+  assert.ok(existsSync(packageFile()));
+});
+
 test("a version that is no version never becomes a word of a command or part of a path", async () => {
   fake("rauc");
   for (const version of ["../../etc/passwd", "--reboot", "1 2", ""]) {

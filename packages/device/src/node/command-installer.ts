@@ -5,7 +5,7 @@
  *   start: status command, or another version than before → on trial → the server is reached → confirm command
  */
 import { copyFile, link, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { ImageFile } from "@airlift/protocol/image/reader";
 import { imageCrypto } from "@airlift/runtime/crypto";
 import {
@@ -204,7 +204,9 @@ class Installer implements CommandInstaller {
   async #place(described: ImageDescription): Promise<string> {
     const { place } = this.#options;
     if (!place) return this.#path;
-    const placed = place(described);
+    const placed = resolve(place(described));
+    // It lies there already, and must not be removed to make room for itself.
+    if (placed === resolve(this.#path)) return this.#path;
     await unlink(placed).catch(() => undefined);
     await link(this.#path, placed).catch(() => copyFile(this.#path, placed));
     return placed;
