@@ -1,6 +1,6 @@
 /** Makes tests/vectors/zmesh.json: every Z-Mesh message with its inputs, for whoever writes a receiver. `node tools/zmesh-vectors.ts > tests/vectors/zmesh.json` */
 import { concat, encodeUtf8, fromHex, toHex } from "@airlift/protocol/lib/bytes";
-import { RESULT_ON_WIRE, STATE_ON_WIRE } from "@airlift/protocol/update/firmware-update";
+import { FIRMWARE_RESULT_ON_WIRE, STATE_ON_WIRE } from "@airlift/protocol/update/firmware-update";
 import { chunkAt, kindOfSeq, seqOfRepair } from "@airlift/protocol/zmesh/chunking";
 import { type DeviceCommand, encodeCommand } from "@airlift/protocol/zmesh/command";
 import { type SealingChannel, sealCommand, sealStatus } from "@airlift/protocol/zmesh/command-channel";
@@ -193,7 +193,7 @@ function statuses() {
   return {
     states: STATE_ON_WIRE,
     details: DETAIL_ON_WIRE,
-    results: RESULT_ON_WIRE,
+    results: FIRMWARE_RESULT_ON_WIRE,
     channel: channelOf(DEVICE),
     events: [status, failed].map((fields, i) => ({
       fseq: 3 + i,

@@ -131,6 +131,31 @@ test("confirm: one that fails is a failed update", async () => {
   assert.equal(await bench.pair(), "0,8");
 });
 
+test("confirm: one that hangs is a failed update after its limit, and the server's requests wait no longer", async () => {
+  bench.device.persisted = { state: "updating", result: "initial" };
+  bench.script.confirm = never;
+  await bench.start({ upgradeTimeoutMs: 30 });
+  assert.equal(await bench.pair(), "0,8");
+  assert.deepEqual(bench.failures(), ["confirm"]);
+});
+
+test("an agent that is closed while it starts does not run", async () => {
+  const told: string[] = [];
+  const agent = createUpdateAgent({
+    endpoint: "node-1",
+    server: bench.server.uri,
+    handlers: bench.device.handlers,
+    identity: IDENTITY,
+    bind: { host: "127.0.0.1" },
+    onEvent: ({ kind }) => told.push(kind),
+  });
+  const starting = agent.start();
+  await agent.close();
+  await starting;
+  assert.throws(() => agent.component(0), { code: "AGENT_NOT_RUNNING" });
+  assert.deepEqual(told, []);
+});
+
 test("transmissionFor: asked with the URI before each connection; an error leaves the agent's own parameters", async () => {
   await bench.start();
   const asked: string[] = [];

@@ -1,6 +1,7 @@
 /** A device of several components (object 33629) against a scripted server, over real sockets of this machine. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { createUpdateAgent, type UpdateAgent } from "@airlift/device/agent";
 import type { AgentEvent, UpdateAgentOptions } from "@airlift/device/agent-options";
 import type { ComponentHandlers, ComponentOptions, ComponentOrder } from "@airlift/device/component-ports";
@@ -236,6 +237,32 @@ test("object 33629 /3: a package for several is rejected with 12 when one of the
   assert.equal(await standing(), "0,12 2,0 0,0");
   assert.deepEqual(await links(APP, 17), ["33629:1"]);
   assert.ok(memories[APP]?.calls.includes("reset"), "the image is not kept");
+});
+
+test("object 33629 /3: an Update that overtakes the save of a package for several installs all of them", async () => {
+  const saving = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  const { store } = memories[APP] as MemoryDevice;
+  const save: typeof store.save = async (update) => {
+    if (update.state === "downloaded") {
+      saving.resolve();
+      await held.promise;
+    }
+    return store.save(update);
+  };
+  const finish = () => ({ components: [APP, TEE] });
+  const app = { ...component(APP, { finish }), store: { ...store, save } };
+  await start({}, { components: { 0: app, 1: component(TEE) } });
+  server.files.set("both", { bytes: image(1), etag: 1 });
+  assert.equal(await server.write("/33629/0/1", uriOf("both")), "2.04");
+  await saving.promise;
+  const answer = execute(APP, "");
+  while (agent.component(APP).state !== "updating") await nextTurn();
+  held.resolve();
+  assert.equal(await answer, "2.04");
+  await until(isIn(APP, "idle"));
+  await until(isIn(TEE, "idle"));
+  assert.deepEqual(upgrades, ["0+1"]);
 });
 
 test("object 33629 /2: without an argument all linked ones, with 0 only this one, with a list exactly that", async () => {

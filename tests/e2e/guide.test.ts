@@ -131,6 +131,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     await first.exit();
     await Program.start("basic");
     assert.deepEqual([await server.read("/5/0/3"), await server.read("/5/0/5")], ["0", "1"]);
+    assert.equal(await server.read("/3/0/3"), "2.0.0");
     assert.deepEqual(new Uint8Array(readFileSync(join(directory, "firmware.bin"))), image(0x7f));
   },
   resumption: async () => {
@@ -163,6 +164,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     assert.equal(await server.execute("/5/0/2"), "2.04");
     assert.equal(await server.read("/5/0/3"), "3");
     await reads("/5/0/5", "1");
+    assert.equal(await server.read("/3/0/3"), "2.0.0");
   },
   contract: async () => {
     const { NODE_TEST_CONTEXT: _ours, ...env } = process.env;

@@ -22,7 +22,9 @@ import { UpdateRunner } from "./update-runner.ts";
 
 export interface AgentParts {
   readonly runner: UpdateRunner;
-  /** The one that fetches for object 5 and for all units. */
+  /** Where all pulls are waited for, of object 5 and of all units. */
+  readonly desk: PullDesk;
+  /** The one that fetches for them. */
   readonly puller: Puller;
   readonly pulls: PullClient;
   readonly units: AgentUnits;
@@ -75,6 +77,7 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
     runner,
     observers,
     registrar,
+    desk,
     puller: desk.puller,
     pulls: desk.client(pullListener(host, runner), settings.handlers),
     units,
@@ -98,13 +101,14 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
 }
 
 function createRunner(host: AgentHost, persisted: Persisted, parts: () => AgentParts): UpdateRunner {
-  const { handlers, store, upgradeDelayMs, handlerTimeoutMs, upgradeTimeoutMs } = host.settings;
+  const { handlers, store, upgradeDelayMs, handlerTimeoutMs, upgradeTimeoutMs, firmwareObjectVersion } = host.settings;
   const runner: UpdateRunner = new UpdateRunner({
     persisted,
     handlers,
     store,
     utcMs: Date.now,
     upgradeDelayMs,
+    allowsDeferral: firmwareObjectVersion !== "1.0",
     handlerTimeoutMs,
     upgradeTimeoutMs,
     onStartPull: (start) => parts().pulls.start(start),

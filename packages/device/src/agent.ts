@@ -71,6 +71,7 @@ class Agent implements UpdateAgent {
   #coap: CoapUdp | undefined;
   #parts: AgentParts | undefined;
   #isStarted = false;
+  #isClosed = false;
   #isSuspended = false;
   #isOffline = false;
   #trial: Trial | undefined;
@@ -117,6 +118,8 @@ class Agent implements UpdateAgent {
     const persisted = await this.#load();
     const createUnits = await loadUnits(this.#settings);
     const coap = await openCoapUdp({ host, ...bind, loss: this.#loss, endpoint: { transmission } });
+    // Whoever closed it meanwhile found nothing to close.
+    if (this.#isClosed) return coap.close();
     this.#coap = coap;
     const parts = composeAgent(
       {
@@ -142,10 +145,11 @@ class Agent implements UpdateAgent {
   async close({ saysGoodbye = true }: { readonly saysGoodbye?: boolean } = {}): Promise<void> {
     const parts = this.#parts;
     this.#parts = undefined;
+    this.#isClosed = true;
     this.#trial?.stop();
     clearTimeout(this.#restarting);
     if (parts === undefined) return;
-    parts.puller.stop();
+    parts.desk.close();
     parts.runner.stop();
     for (const unit of parts.units.all) unit.stop();
     parts.observers.stop();
@@ -205,7 +209,7 @@ class Agent implements UpdateAgent {
 
   /** Only where somebody can confirm it; else the outcome comes by `setResult`. */
   #beginTrial(): void {
-    const { slots, handlers, trialTimeoutMs } = this.#settings;
+    const { slots, handlers, trialTimeoutMs, upgradeTimeoutMs } = this.#settings;
     const confirm = slots ? () => slots.confirm() : handlers.confirm && (() => handlers.confirm?.());
     if (confirm === undefined) return;
     this.#trial = new Trial({
@@ -218,6 +222,7 @@ class Agent implements UpdateAgent {
       },
       onExpired: () => this.#restart(),
       timeoutMs: trialTimeoutMs,
+      confirmTimeoutMs: upgradeTimeoutMs,
     });
   }
 
@@ -228,8 +233,15 @@ class Agent implements UpdateAgent {
     if (reboot) this.#restarting ??= setTimeout(reboot, DEFAULT_UPGRADE_DELAY_MS);
   }
 
+  /** What a listener throws is told to the process as uncaught, and does not stand in the way of the update. */
   #tell(event: AgentEvent): void {
-    this.#settings.onEvent?.(event);
+    try {
+      this.#settings.onEvent?.(event);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import type { UpdateHandlers, UpgradeProgress } from "./ports.ts";
 import type { PullClient, PullDesk } from "./pull-desk.ts";
 import type { PullListener } from "./puller.ts";
 import { Trial } from "./trial.ts";
+import type { Standing } from "./update/messages.ts";
 import { FACTORY, fromStore, type Persisted } from "./update/persisted.ts";
 import { UpdateRunner } from "./update-runner.ts";
 
@@ -22,7 +23,7 @@ export interface MemberPorts {
   onReceived(member: Member, received: ReceivedPackage | undefined): Promise<void>;
   /** Those that are updated along; rejects when one is missing. */
   companions(member: Member): readonly number[];
-  onChanged(member: Member, resources: readonly number[]): void;
+  onChanged(member: Member, resources: readonly number[], standing: Standing): void;
   onProgress(member: Member, storedBytes: number, sizeBytes: number | undefined): void;
   onPause: PullListener["onPause"];
   onRestarting(): void;
@@ -91,7 +92,7 @@ export class Member {
       onStartPull: (start) => this.#pulls.start(start),
       onPullNext: (pull) => this.#pulls.next(pull, runner.storedBytes),
       onStopPull: () => this.#pulls.stop(),
-      onChanged: (resources) => ports.onChanged(this, resources),
+      onChanged: (resources, standing) => ports.onChanged(this, resources, standing),
       onProgress: (storedBytes) =>
         ports.onProgress(this, storedBytes, runner.facts.pulled ? ports.desk.puller.sizeBytes : undefined),
       onRestarting: () => ports.onRestarting(),
@@ -137,6 +138,7 @@ export class Member {
       },
       onExpired: () => this.#ports.onRestarting(),
       timeoutMs: this.#ports.trialTimeoutMs,
+      confirmTimeoutMs: this.#ports.upgradeTimeoutMs,
     });
   }
 }

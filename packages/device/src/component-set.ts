@@ -21,6 +21,7 @@ import type { DeviceObject } from "./objects/resource.ts";
 import { CODE_OF_ANSWER, type PackagePushes } from "./package-pushes.ts";
 import { ComponentLinks, decodeCompanions } from "./update/component-links.ts";
 import { eventToReach } from "./update/component-moves.ts";
+import type { Standing } from "./update/messages.ts";
 import type { UpdateRequest } from "./update-runner.ts";
 
 export interface ComponentSetOptions
@@ -161,15 +162,16 @@ export class ComponentSet implements AgentUnit {
       ...this.#options,
       onReceived: (member, received) => this.#ties.take(member, received),
       companions: (member) => this.#ties.companionsOf(member.instance),
-      onChanged: (member, resources) => this.#changed(member, resources),
+      onChanged: (member, resources, standing) => this.#changed(member, resources, standing),
     };
   }
 
-  #changed(member: Member, resources: readonly number[]): void {
-    const { instance, seenState, runner } = member;
-    member.seenState = runner.facts.state;
-    if (resources.includes(ID.updateResult)) this.#ties.resultChanged(member);
-    if (member.seenState !== seenState) this.#ties.entered(member, seenState);
+  /** One step after the other, though the member may be further by now: each has its own meaning for the others. */
+  #changed(member: Member, resources: readonly number[], standing: Standing): void {
+    const { instance, seenState } = member;
+    member.seenState = standing.state;
+    if (resources.includes(ID.updateResult)) this.#ties.resultChanged(instance, standing);
+    if (standing.state !== seenState) this.#ties.entered(instance, seenState, standing);
     this.#tellLinks();
     this.#options.onChanged(resources.map((resource) => at(instance, resource)));
     this.#options.onState(instance);

@@ -5,6 +5,7 @@ import type { ReceivedPackage } from "./component-ports.ts";
 import { HandlerError } from "./ports.ts";
 import type { ComponentLinks } from "./update/component-links.ts";
 import { eventForCompanion } from "./update/component-moves.ts";
+import type { Standing } from "./update/messages.ts";
 
 /** One Update, from its beginning until all have its outcome. */
 interface Joint {
@@ -64,16 +65,15 @@ export class ComponentTies {
     throw new HandlerError("dependencyError", `${obstacles.join(", ")} would have to be updated too`);
   }
 
-  resultChanged({ instance, runner }: Member): void {
-    const { result } = runner.facts;
+  resultChanged(instance: number, { result }: Standing): void {
     const isDetailed = result === "conflictingState" || result === "dependencyError";
     if (!isDetailed) this.#links.report(instance, []);
   }
 
-  /** The state of a member is another one than before. */
-  entered({ instance, runner }: Member, before: FirmwareState): void {
-    const { state } = runner.facts;
-    if (before === "updating") this.#end(instance);
+  /** A member came from the state `before` to another one. */
+  entered(instance: number, before: FirmwareState, standing: Standing): void {
+    const { state } = standing;
+    if (before === "updating") this.#end(instance, standing);
     if (state === "updating") this.#begin(instance);
     else if (state === "downloading") this.#links.begin(instance);
     else if (state === "idle") this.#links.unlink(instance);
@@ -106,13 +106,12 @@ export class ComponentTies {
     }
   }
 
-  #end(instance: number): void {
+  #end(instance: number, ended: Standing): void {
     this.#led.delete(instance);
-    const ended = this.#members.get(instance)?.runner.facts;
     const joint = this.#joints.get(instance);
     this.#joints.delete(instance);
-    if (ended?.result !== "deferred") this.#named.delete(instance);
-    if (ended === undefined || joint === undefined) return;
+    if (ended.result !== "deferred") this.#named.delete(instance);
+    if (joint === undefined) return;
     for (const other of joint.companions) {
       if (!this.#led.has(other) || this.#stateOf(other) !== "updating") continue;
       this.#members.get(other)?.runner.feed({ kind: "moved", event: eventForCompanion(ended) });

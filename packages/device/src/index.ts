@@ -7,6 +7,15 @@ export {
   type SlotSet,
   type UpdateAgentOptions,
 } from "./agent-options.ts";
+export type {
+  Component,
+  ComponentHandlers,
+  ComponentOptions,
+  ComponentOrder,
+  ComponentTable,
+  ReceivedPackage,
+} from "./component-ports.ts";
+export type { InitialState } from "./initial-state.ts";
 export { createSlots, type Slots, type SlotsOptions } from "./node/slots.ts";
 export type { DeviceIdentity } from "./objects/device-object.ts";
 export type { DeliveryMethods } from "./objects/firmware-object.ts";
@@ -18,7 +27,16 @@ export {
   type UpdateHandlers,
   type UpdateNotes,
   type UpdateStore,
+  type UpgradeOrder,
   type UpgradeProgress,
 } from "./ports.ts";
 export { DEFAULT_REGISTRATION_RETRY, type RetryPolicy } from "./session/registration.ts";
+export type {
+  PersistedSoftware,
+  Software,
+  SoftwareHandlers,
+  SoftwareOptions,
+  SoftwareStore,
+  SoftwareTable,
+} from "./software-ports.ts";
 export { DEFAULT_PULL_POLICY, type PullPolicy } from "./transfer/pull.ts";

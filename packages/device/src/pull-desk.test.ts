@@ -94,6 +94,16 @@ test("a client that starts again has one pull still", async () => {
   assert.deepEqual(await seen(), ["start 1", "stop", "start 2", "stop", "start 4"]);
 });
 
+test("once it is closed nothing is fetched any more, whoever waits or stops or comes", async () => {
+  const [a, b] = [client("a"), client("b")];
+  a.start(start("1"));
+  b.start(start("2"));
+  desk.close();
+  a.stop();
+  b.start(start("3"));
+  assert.deepEqual(await seen(), ["start 1", "stop"]);
+});
+
 test("the handlers are those of whoever pulls", async () => {
   const own = { tcpTimeoutFor: () => 5 };
   const [a, b] = [client("a"), client("b", own)];

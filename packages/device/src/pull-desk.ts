@@ -14,6 +14,7 @@ interface Turn {
 export class PullDesk {
   readonly puller: Puller;
   #active: Turn | undefined;
+  #isClosed = false;
   /** At most one for each client. */
   #waiting: Turn[] = [];
 
@@ -40,11 +41,20 @@ export class PullDesk {
     return this.#active?.handlers;
   }
 
+  /** Ends the pull that is under way, and lets none follow: a stop of all owners one by one would begin those that wait. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiting = [];
+    this.#active = undefined;
+    this.puller.stop();
+  }
+
   /** A door for one owner, which has one pull at most. */
   client(listener: PullListener, handlers: PullHandlers): PullClient {
     return {
       start: (start) => {
         this.#drop(listener);
+        if (this.#isClosed) return;
         this.#waiting.push({ listener, handlers, start });
         this.#proceed();
       },

@@ -256,6 +256,7 @@ export class SoftwareMember {
       },
       onExpired: () => this.#ports.onRestarting(),
       timeoutMs: this.#ports.trialTimeoutMs,
+      confirmTimeoutMs: this.#ports.upgradeTimeoutMs,
     });
   }
 }

@@ -14,3 +14,11 @@ test("what never settles is given up by name", async (context) => {
   context.mock.timers.tick(1_000);
   await assert.rejects(given, { code: "HANDLER_TIMEOUT", facts: { handler: "finish", limitMs: 1_000 } });
 });
+
+test("a promise that is not this realm's has the same limit", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  // biome-ignore lint/suspicious/noThenProperty: that is what it is about.
+  const given = inTime({ then: () => new Promise<never>(() => undefined) }, 1_000, "finish");
+  context.mock.timers.tick(1_000);
+  await assert.rejects(given, { code: "HANDLER_TIMEOUT" });
+});

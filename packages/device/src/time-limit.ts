@@ -6,8 +6,8 @@ import { EnvironmentError } from "@airlift/protocol/lib/errors";
  *
  * @throws {EnvironmentError} HANDLER_TIMEOUT, with `facts.handler`.
  */
-export async function inTime<T>(work: Promise<T> | T, limitMs: number, handler: string): Promise<T> {
-  if (!(work instanceof Promise)) return work;
+export async function inTime<T>(work: PromiseLike<T> | T, limitMs: number, handler: string): Promise<T> {
+  if (!isThenable(work)) return work;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     const facts = { handler, limitMs };
@@ -23,4 +23,9 @@ export async function inTime<T>(work: Promise<T> | T, limitMs: number, handler: 
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Also a promise of another library, or of another realm. */
+function isThenable<T>(work: PromiseLike<T> | T): work is PromiseLike<T> {
+  return typeof (work as { then?: unknown } | null | undefined)?.then === "function";
 }

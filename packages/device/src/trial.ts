@@ -1,4 +1,5 @@
 /** A new image on trial: it has to reach its server in time, and the server hears of a success only when it is final. */
+import { inTime } from "./time-limit.ts";
 
 export interface TrialOptions {
   /** Makes the running image final. */
@@ -7,7 +8,10 @@ export interface TrialOptions {
   onDecided(error: unknown): void;
   /** The time is over: the device falls back to the old image. */
   onExpired(): void;
+  /** Until the server has to be reached. */
   readonly timeoutMs: number;
+  /** How long `confirm` may take; then it has failed, so that no request of the server waits for ever. */
+  readonly confirmTimeoutMs: number;
 }
 
 export class Trial {
@@ -31,7 +35,8 @@ export class Trial {
     if (!this.#isRunning) return;
     this.stop();
     try {
-      await this.#options.confirm();
+      const { confirm, confirmTimeoutMs } = this.#options;
+      await inTime(confirm(), confirmTimeoutMs, "confirm");
       this.#options.onDecided(undefined);
     } catch (error) {
       this.#options.onDecided(error);

@@ -10,7 +10,7 @@ import {
 } from "./ports.ts";
 import { inTime } from "./time-limit.ts";
 import { FirmwareUpdate } from "./update/firmware-update.ts";
-import type { AnswerCode, HandlerOutcome, UpdateInput, UpdateOutput } from "./update/messages.ts";
+import type { AnswerCode, HandlerOutcome, Standing, UpdateInput, UpdateOutput } from "./update/messages.ts";
 import { type Persisted, toStore } from "./update/persisted.ts";
 
 type Call = Extract<UpdateOutput, { kind: "call" }>;
@@ -32,6 +32,8 @@ export interface UpdateRunnerOptions {
   readonly store: UpdateStore | undefined;
   readonly utcMs: () => number;
   readonly upgradeDelayMs?: number | undefined;
+  /** As `FirmwareUpdateOptions.allowsDeferral`. */
+  readonly allowsDeferral?: boolean;
   /** How long `performUpgrade` may take. */
   readonly upgradeTimeoutMs: number;
   /** How long each of the other handlers, and the store, may take. */
@@ -39,7 +41,8 @@ export interface UpdateRunnerOptions {
   onStartPull(start: Extract<UpdateOutput, { kind: "startPull" }>): void;
   onPullNext(pull: number): void;
   onStopPull(): void;
-  onChanged(resources: readonly number[]): void;
+  /** `standing` is where these changes led, which need not be where the update stands now. */
+  onChanged(resources: readonly number[], standing: Standing): void;
   /** So many octets of the package in Downloading are stored. */
   onProgress(storedBytes: number): void;
   /** `performUpgrade` said that the device restarts now. */
@@ -60,9 +63,10 @@ export class UpdateRunner {
 
   constructor(options: UpdateRunnerOptions) {
     this.#options = options;
-    const { upgradeDelayMs, utcMs } = options;
+    const { upgradeDelayMs, utcMs, allowsDeferral = true } = options;
     this.#core = new FirmwareUpdate(options.persisted, {
       utcMs,
+      allowsDeferral,
       ...(upgradeDelayMs !== undefined && { upgradeDelayMs }),
     });
     this.#driven = drive<UpdateInput, UpdateOutput>(this.#core, { kind: "wake" }, (output) => {
@@ -132,7 +136,7 @@ export class UpdateRunner {
       case "stopPull":
         return this.#options.onStopPull();
       case "changed":
-        return this.#options.onChanged(output.resources);
+        return this.#options.onChanged(output.resources, output);
     }
   }
 

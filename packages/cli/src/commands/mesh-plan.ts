@@ -1,11 +1,12 @@
 /** `airlift mesh plan`: what a broadcast of an image is going to cost in airtime, hours of the law, time and batteries. */
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { DEFAULT_RATE_BPS } from "@airlift/protocol/zmesh/airtime";
 import { DEFAULT_MTU_BYTES } from "@airlift/protocol/zmesh/chunking";
-import { DEFAULT_SUB_BAND, SUB_BANDS, subBandNamed } from "@airlift/protocol/zmesh/regions";
+import { decodeRegion } from "@airlift/protocol/zmesh/region-file";
+import { DEFAULT_SUB_BAND, SUB_BANDS, type SubBand } from "@airlift/protocol/zmesh/regions";
 import { type BroadcastPlan, planBroadcast } from "@airlift/sim/mesh/broadcast-plan";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { unreadableFile } from "../mesh-lines.ts";
 import { printResult, wholeNumber } from "../terminal.ts";
 import { pairs, sizeText } from "../text.ts";
@@ -17,6 +18,7 @@ interface Options {
   readonly rate: number;
   readonly mtu: number;
   readonly gap?: number;
+  readonly region?: string;
 }
 
 export function registerMeshPlan(mesh: Command): void {
@@ -25,15 +27,13 @@ export function registerMeshPlan(mesh: Command): void {
     .description("predict airtime, duty, duration and receiver energy of a broadcast")
     .requiredOption("--devices <count>", "devices that are to receive it", wholeNumber(1))
     .requiredOption("--loss <share>", "share of packets a device loses, such as 0.05", share)
-    .addOption(
-      new Option("--band <band>", "sub-band").choices(SUB_BANDS.map(({ name }) => name)).default(DEFAULT_SUB_BAND),
-    )
+    .option("--band <band>", "sub-band", DEFAULT_SUB_BAND)
+    .option("--region <file>", "your own table of sub-bands, as JSON, instead of the European and American defaults")
     .option("--rate <bps>", "bits a second on air", wholeNumber(1), DEFAULT_RATE_BPS)
     .option("--mtu <bytes>", "payload bytes of a radio packet", wholeNumber(1), DEFAULT_MTU_BYTES)
     .option("--gap <ms>", "milliseconds between two packets; back to back by default", wholeNumber(0))
-    .action(async (file: string, { devices, loss, band, rate, mtu, gap }: Options, command: Command) => {
-      const subBand = subBandNamed(band);
-      if (subBand === undefined) throw new UsageError("SUB_BAND", `there is no sub-band ${band}`);
+    .action(async (file: string, { devices, loss, band, rate, mtu, gap, region }: Options, command: Command) => {
+      const subBand = await subBandOf(band, region);
       const plan = planBroadcast({
         imageBytes: await sizeOf(file),
         deviceCount: devices,
@@ -45,6 +45,20 @@ export function registerMeshPlan(mesh: Command): void {
       });
       printResult(command, plan, () => textOf(plan));
     });
+}
+
+/** @throws {UsageError} SUB_BAND naming those that there are; REGION; FILE */
+async function subBandOf(name: string, regionFile: string | undefined): Promise<SubBand> {
+  const bands = regionFile === undefined ? SUB_BANDS : decodeRegion(await textOfFile(regionFile));
+  const found = bands.find((band) => band.name === name);
+  if (found) return found;
+  throw new UsageError("SUB_BAND", `there is no sub-band ${name}, only ${bands.map((band) => band.name).join(", ")}`);
+}
+
+function textOfFile(file: string): Promise<string> {
+  return readFile(file, "utf8").catch((error) => {
+    throw unreadableFile(file, error);
+  });
 }
 
 function textOf(plan: BroadcastPlan): string {

@@ -48,6 +48,15 @@ test("the time limit ends a program", async () => {
   assert.equal(outcome.wasEnded, true);
 });
 
+test("a program that we may not end goes on to its own end, and the agent with it", async (context) => {
+  const kill = context.mock.method(process, "kill", () => {
+    throw Object.assign(new Error("not permitted"), { code: "EPERM" });
+  });
+  const outcome = await runCommand(node("setTimeout(() => { process.exitCode = 4; }, 200)"), { timeoutMs: 1 });
+  assert.ok(kill.mock.callCount() > 0);
+  assert.deepEqual([outcome.wasEnded, outcome.exitCode], [true, 4]);
+});
+
 /** Gone, or dead and waiting for its parent to take notice. */
 function isGone(pid: string): boolean {
   try {

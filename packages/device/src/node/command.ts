@@ -100,12 +100,15 @@ function endLater(pid: number | undefined, timeoutMs: number, signal: AbortSigna
   };
 }
 
-/** To the whole group; that it is gone already is no error. */
+/**
+ * To the whole group. It may be gone already, or belong to somebody else, as what `sudo` started does: it ends by itself
+ * then, and this is called by a timer, whose error would end the agent.
+ */
 function send(pid: number | undefined, name: "SIGTERM" | "SIGKILL"): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, name);
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== "ESRCH") throw error;
+  } catch {
+    // Nobody is left to hear of it.
   }
 }

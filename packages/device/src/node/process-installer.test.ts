@@ -79,6 +79,15 @@ test("a new program that does not even start is followed by the old one, which t
   assert.deepEqual(log(), ["1.0.0 idle initial", "1.0.0 idle failed"]);
 });
 
+test("a new program that the system cannot run is followed by the old one", async () => {
+  const command: ProcessInstallerOptions["command"] = (file) =>
+    file.endsWith("image")
+      ? [join(root, "nowhere")]
+      : ["sh", "-c", 'exec "$0" "$@" 2>/dev/null', process.execPath, file];
+  assert.equal(await run(signed(""), { command }), 7);
+  assert.deepEqual(log(), ["1.0.0 idle initial", "1.0.0 idle failed"]);
+});
+
 test("a new program that ends before it has confirmed itself, well or badly, is followed by the old one", async () => {
   assert.equal(await run(signed("process.exitCode = 0;")), 7);
   assert.deepEqual(log(), ["1.0.0 idle initial", "2.0.0 updating initial", "1.0.0 idle failed"]);

@@ -41,6 +41,8 @@ export interface ProcessInstaller {
 
 /** What a child exits with to be started again. */
 export const RESTART_EXIT_CODE = 86;
+/** As a shell has it for what cannot be run. */
+const CANNOT_START_EXIT_CODE = 126;
 /** A program that does not heed SIGTERM so long is killed. */
 const GRACE_MS = 5_000;
 const SLOT_VARIABLE = "AIRLIFT_SLOT";
@@ -69,7 +71,11 @@ export async function superviseProgram(options: ProcessInstallerOptions): Promis
     const child = startProgram(slots, options);
     const isTrial = slots.running().isTrial;
     const timer = isTrial ? endLater(child, options) : undefined;
-    const { exitCode, wasTold } = await ended(child);
+    const { exitCode, wasTold } = await ended(child).catch((error) => {
+      // A new file that cannot even be started has failed as one that crashes has.
+      if (!isTrial) throw error;
+      return { exitCode: CANNOT_START_EXIT_CODE, wasTold: false };
+    });
     clearTimeout(timer);
     const isUnproved = isTrial && (await isOnTrial(options));
     if (wasTold || (exitCode !== RESTART_EXIT_CODE && !isUnproved)) return exitCode;
@@ -105,7 +111,10 @@ function commandOfThis(file: string): Command {
 function endLater(child: ChildProcess, options: ProcessInstallerOptions): NodeJS.Timeout {
   const { trialTimeoutMs = DEFAULT_TRIAL_TIMEOUT_MS } = options;
   return setTimeout(() => {
-    void isOnTrial(options).then((isUnproved) => isUnproved && end(child));
+    // A record that cannot be read is no reason to end what may run well; the next start reads it again.
+    void isOnTrial(options)
+      .catch(() => false)
+      .then((isUnproved) => isUnproved && end(child));
   }, trialTimeoutMs);
 }
 

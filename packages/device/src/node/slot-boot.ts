@@ -43,11 +43,13 @@ export async function bootSlots(files: SlotFiles, records: SlotRecordStore, cryp
     }));
     return { slot: active, outcome: "postponed" };
   }
-  if (trial) {
+  const isActiveLost = records.record.contents[active] !== undefined && !(await intact(active));
+  // A new image that has not proved itself is worth more than none: it is not forgotten before its turn has come.
+  if (trial && !isActiveLost) {
     const result = trial === "next" ? "integrityFailed" : "failed";
     await records.changeIfPossible(({ trial: _over, ...record }) => forgetUpdate(record, result));
   }
-  if (records.record.contents[active] && !(await intact(active))) {
+  if (isActiveLost) {
     const { contents, securityCounter } = records.record;
     const isTooOld = (contents[otherSlot(active)]?.securityCounter ?? 0) < securityCounter;
     if (isTooOld || !(await intact(otherSlot(active)))) {
@@ -97,7 +99,7 @@ function forgetUpdate(record: SlotRecord, result: "failed" | "integrityFailed"):
 }
 
 /** The other slot takes over; what was under way is over. */
-function rescue(record: SlotRecord): SlotRecord {
+function rescue({ trial: _over, ...record }: SlotRecord): SlotRecord {
   return forgetUpdate({ ...record, active: otherSlot(record.active) }, "failed");
 }
 

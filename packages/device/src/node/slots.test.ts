@@ -269,6 +269,20 @@ test("an image that rots before its first start never runs; an active one that r
   await assert.rejects(boot(flash), { name: "EnvironmentError", code: "NO_BOOTABLE_IMAGE" });
 });
 
+test("a new image that was not confirmed runs on when the old one has rotted meanwhile", async () => {
+  const flash = new Flash();
+  await install(flash, image(1));
+  const slots = await boot(flash);
+  await download(slots, image(2));
+  await slots.handlers.performUpgrade();
+  assert.equal((await boot(flash)).version(), "2.0.0");
+  flash.poke("b/image", (bytes) => bytes.fill(0, 50, 60));
+  const rescued = createSlots({ directory: flash, trust });
+  assert.deepEqual(await rescued.boot(), { slot: "a", outcome: "rescued" });
+  assert.deepEqual(rescued.running(), { slot: "a", isTrial: false, isFactory: false });
+  assert.equal((await boot(flash)).version(), "2.0.0");
+});
+
 test("a rotten image does not bring back one that a higher security counter has shut out", async () => {
   const flash = new Flash();
   await install(flash, image(1, { securityCounter: 1 }));

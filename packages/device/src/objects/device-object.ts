@@ -9,8 +9,8 @@ export interface DeviceIdentity {
   readonly manufacturer: string;
   readonly model: string;
   readonly serialNumber: string;
-  /** Of the firmware that runs now; after an update the next start tells the new one. */
-  readonly firmwareVersion: string;
+  /** Of the firmware that runs now; a function where an update takes effect without a restart. */
+  readonly firmwareVersion: string | (() => string);
   readonly hardwareVersion?: string;
   /** Of what runs on top of the firmware, /3/0/19. */
   readonly softwareVersion?: string;
@@ -27,6 +27,10 @@ export interface DeviceObjectPorts {
 
 const NO_ERROR = 0;
 
+function versionOf({ firmwareVersion }: DeviceIdentity): string {
+  return typeof firmwareVersion === "string" ? firmwareVersion : firmwareVersion();
+}
+
 export function createDeviceObject({ identity, utcMs, binding, reboot }: DeviceObjectPorts): DeviceObject {
   // The clock of a process is not ours to set: what the server writes is kept as a difference.
   let clockOffsetS = 0;
@@ -38,7 +42,7 @@ export function createDeviceObject({ identity, utcMs, binding, reboot }: DeviceO
     [DEVICE_RESOURCES.manufacturer, text(identity.manufacturer)],
     [DEVICE_RESOURCES.modelNumber, text(identity.model)],
     [DEVICE_RESOURCES.serialNumber, text(identity.serialNumber)],
-    [DEVICE_RESOURCES.firmwareVersion, text(identity.firmwareVersion)],
+    [DEVICE_RESOURCES.firmwareVersion, { read: () => versionOf(identity) }],
     [DEVICE_RESOURCES.reboot, { execute: () => restart(reboot) }],
     [DEVICE_RESOURCES.errorCode, { read: () => new Map([[0, NO_ERROR]]) }],
     [DEVICE_RESOURCES.resetErrorCode, { execute: () => CODE.changed }],

@@ -57,6 +57,17 @@ test("§6.3.1: an instance is read with all that can be read, and with nothing t
   assert.deepEqual(paths, ["1", "3", "5", "8/0", "8/1", "9", "11", "12"]);
 });
 
+test("E.4 /3/0/3: a version that changes without a restart is read as it is now", async () => {
+  let firmwareVersion = "1.0.0";
+  const identity = { manufacturer: "Example", model: "M1", serialNumber: "7", firmwareVersion: () => firmwareVersion };
+  const object3 = createDeviceObject({ identity, utcMs: () => 0, binding: "U", reboot: undefined });
+  const requests = new ObjectRequests(createTree([object3]), "1.1");
+  const version = async () => decodeUtf8((await requests.answer(get("/3/0/3", CONTENT_FORMATS.text))).payload);
+  assert.equal(await version(), "1.0.0");
+  firmwareVersion = "2.0.0";
+  assert.equal(await version(), "2.0.0");
+});
+
 test("§6.3.1: a resource instance by itself", async () => {
   const { code, payload } = await device().answer(get("/5/0/8/1", CONTENT_FORMATS.text));
   assert.equal(code, CODE.content);

@@ -103,6 +103,29 @@ test("resource 13: at the deadline the update begins by itself, and may not be p
   assert.deepEqual(seen(), ["changed 5,6,7,12,3", "performUpgrade deadline at once 1"]);
 });
 
+test("an Execute that is refused does not change who wanted the update", () => {
+  deferred();
+  wakeAt(600_000);
+  execute();
+  wakeAt(600_250);
+  assert.deepEqual(seen(), ["changed 5,6,7,12,3", "4.05", "performUpgrade deadline at once 1"]);
+});
+
+test("a deferral ends by itself also when it was set before any Execute, or its period written after that", () => {
+  set({ maximumDeferPeriodS: 600 });
+  push();
+  feed({ kind: "setResult", result: "deferred" });
+  assert.equal(pair(), "downloaded deferred");
+  assert.equal(core.wakeAtMs, 600_000);
+  begin(FACTORY);
+  push();
+  execute();
+  wakeAt(250);
+  set({ maximumDeferPeriodS: 600 });
+  feed({ kind: "setResult", result: "deferred" });
+  assert.equal(core.facts.updateDeadlineAtS, T0_S + 601);
+});
+
 test("a handler that puts off what may not wait has failed", () => {
   deferred();
   performs = [DEFERRED];
@@ -123,6 +146,17 @@ test("a Maximum Defer Period of 0 allows no deferral, by whichever way", () => {
   wakeAt(250);
   assert.deepEqual(seen().at(2), "performUpgrade server at once 1");
   assert.equal(pair(), "downloaded failed");
+});
+
+test("object version 1.0 knows no deferral: the handler is told, and one that defers all the same has failed", () => {
+  core = new FirmwareUpdate(FACTORY, { utcMs: () => T0_S * 1000, allowsDeferral: false });
+  push();
+  performs = [DEFERRED];
+  execute();
+  wakeAt(250);
+  assert.ok(seen().includes("performUpgrade server at once 1"));
+  assert.equal(pair(), "downloaded failed");
+  assert.throws(() => feed({ kind: "setResult", result: "deferred" }), { code: "RESULT_NOT_SETTABLE" });
 });
 
 test("without a Maximum Defer Period a deferral lasts until it is accepted", () => {

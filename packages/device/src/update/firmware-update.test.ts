@@ -396,6 +396,16 @@ test("R2: without an entity tag, or with nothing stored, the download starts ove
   }
 });
 
+test("R2: what a reset was about to remove is not resumed, though the store still has it", () => {
+  const notes = { discarding: true };
+  begin(fromStore({ state: "downloading", result: "initial", uri: URI, offset: 500, etag: ETAG, notes }));
+  feed({ kind: "start" });
+  assert.deepEqual(seen(), ["reset", "startPull @0"]);
+  origin();
+  chunk(0);
+  assert.deepEqual(seen(), ["openStream", "write", "pullNext"]);
+});
+
 test("R2: a push cannot be resumed", () => {
   begin({ ...FACTORY, state: "downloading", uri: URI });
   feed({ kind: "start" });

@@ -32,6 +32,8 @@ export interface FirmwareUpdateOptions {
   readonly utcMs: () => number;
   /** From the answer to Update until `performUpgrade`; default `DEFAULT_UPGRADE_DELAY_MS`. */
   readonly upgradeDelayMs?: number;
+  /** Whether an update may be put off at all; default yes. Object version 1.0 knows no such result. */
+  readonly allowsDeferral?: boolean;
 }
 
 /** @see OMA object 5, resources 0 … 14 */
@@ -44,9 +46,9 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   #nowMs = 0;
 
   constructor(persisted: Persisted, options: FirmwareUpdateOptions) {
-    const { utcMs, upgradeDelayMs: delayMs = DEFAULT_UPGRADE_DELAY_MS } = options;
+    const { utcMs, upgradeDelayMs: delayMs = DEFAULT_UPGRADE_DELAY_MS, allowsDeferral = true } = options;
     this.#ledger = new Ledger(persisted, utcMs);
-    this.#upgrade = new Upgrade({ utcMs, delayMs });
+    this.#upgrade = new Upgrade({ utcMs, delayMs, allowsDeferral });
   }
 
   /** What /5/0 reads at this moment. */
@@ -85,7 +87,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
       case "packageBroken":
         return this.#packageBroken(input.push);
       case "executeUpdate":
-        return this.#request("update", input.exchange, this.#upgrade.want("server", this.facts));
+        return this.#request("update", input.exchange, () => this.#upgrade.want("server", this.facts));
       case "executeCancel":
         return this.#request("cancel", input.exchange);
       case "writeSetting":
@@ -93,7 +95,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
       case "handlerSettled":
         return this.#settled(input.call, input.outcome);
       case "setResult":
-        return this.#move(eventOfSetResult(this.facts, input.result, this.#upgrade.mayDefer(this.facts)));
+        return this.#tell(eventOfSetResult(this.facts, input.result, this.#upgrade.mayDefer(this.facts)));
       case "moved":
         return this.#move(input.event);
       case "accept":
@@ -109,13 +111,16 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
 
   /** R1 … R3; in Downloaded and Updating things are as they are until somebody says otherwise. */
   #start() {
-    const { state, pulled, etag, storedBytes, resultTold, result } = this.facts;
+    const { state, pulled, etag, storedBytes, resultTold, result, discarding } = this.facts;
     if (state === "idle" && resultTold && result !== "initial") this.#ledger.save({ result: "initial" });
     if (state === "downloaded" && result === "initial") return this.#upgradeByItself();
     if (state !== "downloading") return;
     if (!pulled) return this.#move("reset");
     const transfer = this.#newPull();
-    if (storedBytes === 0 || etag === undefined) return this.#ledger.save({ discarding: true, etag: undefined });
+    // What a reset was about to remove is no beginning to go on from.
+    if (storedBytes === 0 || etag === undefined || discarding) {
+      return this.#ledger.save({ discarding: true, etag: undefined, storedBytes: 0 });
+    }
     transfer.etag = etag;
     transfer.storedBytes = storedBytes;
     transfer.opened = true;
@@ -126,9 +131,10 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
     if (this.facts.automaticUpgrade) this.#move("accepted", [], this.#upgrade.want("automatic", this.facts));
   }
 
-  #request(event: ServerEvent, exchange: Exchange, patch: Partial<Persisted> = {}) {
+  /** @param patch Asked for only when the request is carried out. */
+  #request(event: ServerEvent, exchange: Exchange, patch: () => Partial<Persisted> = () => ({})) {
     if (!this.#allows(event)) return this.#ledger.answer(exchange, refusalOf(this.facts.state, event));
-    this.#move(event, [{ exchange, code: event === "unsupportedUri" ? "4.00" : "2.04" }], patch);
+    this.#move(event, [{ exchange, code: event === "unsupportedUri" ? "4.00" : "2.04" }], patch());
   }
 
   /** While a push opens the store, the state still is Idle, but nothing else may begin. */
@@ -140,7 +146,7 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   #writeUri(exchange: Exchange, uri: string, supported: boolean) {
     if (uri === "") return this.#request("clearUri", exchange);
     if (!supported) return this.#request("unsupportedUri", exchange);
-    this.#request("writeUri", exchange, { uri, etag: undefined, pulled: true });
+    this.#request("writeUri", exchange, () => ({ uri, etag: undefined, pulled: true }));
   }
 
   #writeSetting(exchange: Exchange, setting: UpdateSetting) {
@@ -217,8 +223,13 @@ export class FirmwareUpdate implements Core<UpdateInput, UpdateOutput> {
   }
 
   #performed(outcome: HandlerOutcome) {
-    if (!outcome.ok) this.#move(refusedBy(outcome.reason, this.#upgrade.mayDefer(this.facts)));
+    if (!outcome.ok) this.#tell(refusedBy(outcome.reason, this.#upgrade.mayDefer(this.facts)));
     else if (outcome.value === "installed") this.#move("installed");
+  }
+
+  /** What became of the installation, or of the wish for it. */
+  #tell(event: FirmwareEvent) {
+    this.#move(event, [], event === "deferred" ? this.#upgrade.deferred(this.facts) : {});
   }
 
   #stored(name: HandlerCall["handler"], transfer: Transfer, outcome: HandlerOutcome) {

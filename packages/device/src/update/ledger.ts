@@ -107,6 +107,7 @@ export class Ledger {
 
   #report(before: Persisted): void {
     const resources = REPORTED.filter(([, read]) => read(before) !== read(this.#facts)).map(([id]) => id);
-    if (resources.length > 0) this.put({ kind: "changed", resources });
+    const { state, result } = this.#facts;
+    if (resources.length > 0) this.put({ kind: "changed", resources, state, result });
   }
 }

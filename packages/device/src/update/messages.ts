@@ -3,6 +3,9 @@ import type { FailureResult, FirmwareEvent, UpdateResult } from "@airlift/protoc
 import type { DownloadOrigin, HandlerFailure, UpgradeOrder, UpgradeProgress } from "../ports.ts";
 import type { Persisted } from "./persisted.ts";
 
+/** Where an update stands. */
+export type Standing = Pick<Persisted, "state" | "result">;
+
 /** One request of the server that waits for its answer; unique as long as it does. */
 export type Exchange = number;
 
@@ -81,5 +84,8 @@ export type UpdateOutput =
   | { readonly kind: "stopPull"; readonly pull: number }
   /** To be on the disk before any later output is performed. */
   | { readonly kind: "save"; readonly persisted: Persisted }
-  /** Resources of /5/0 whose values changed, in the order in which observers are to be told. */
-  | { readonly kind: "changed"; readonly resources: readonly number[] };
+  /**
+   * Resources of /5/0 whose values changed, in the order in which observers are to be told, and where the update stood
+   * then: by the time this is performed the facts may have moved on.
+   */
+  | ({ readonly kind: "changed"; readonly resources: readonly number[] } & Standing);

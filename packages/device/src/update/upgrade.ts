@@ -13,6 +13,8 @@ export interface UpgradeOptions {
   readonly utcMs: () => number;
   /** From the order until `performUpgrade`. */
   readonly delayMs: number;
+  /** Whether the object has a result for it: version 1.0 has not. */
+  readonly allowsDeferral: boolean;
 }
 
 export class Upgrade {
@@ -32,12 +34,15 @@ export class Upgrade {
   }
 
   /** Somebody wants the installation; the facts that this sets. An order of the server's begins the defer period anew. */
-  want(by: UpgradeOrder["by"], { maximumDeferPeriodS = 0 }: Persisted): Partial<Persisted> {
+  want(by: UpgradeOrder["by"], facts: Persisted): Partial<Persisted> {
     this.#by = by;
-    if (by === "accepted" || by === "deadline") return {};
-    // Not a moment less than the user was promised.
-    const nowS = Math.ceil(this.#options.utcMs() / 1000);
-    return { updateDeadlineAtS: maximumDeferPeriodS > 0 ? nowS + maximumDeferPeriodS : undefined };
+    return by === "accepted" || by === "deadline" ? {} : { updateDeadlineAtS: this.#deadlineFromNow(facts) };
+  }
+
+  /** The update is put off; what this sets. One that nobody has ordered yet, or under no period, gets its deadline now. */
+  deferred(facts: Persisted): Partial<Persisted> {
+    if (facts.state === "downloading" || facts.updateDeadlineAtS !== undefined) return {};
+    return { updateDeadlineAtS: this.#deadlineFromNow(facts) };
   }
 
   /** The update has moved on, and installs now or does not. */
@@ -71,8 +76,14 @@ export class Upgrade {
     return untilMs <= 0;
   }
 
+  #deadlineFromNow({ maximumDeferPeriodS = 0 }: Persisted): number | undefined {
+    // Not a moment less than the user was promised.
+    const nowS = Math.ceil(this.#options.utcMs() / 1000);
+    return maximumDeferPeriodS > 0 ? nowS + maximumDeferPeriodS : undefined;
+  }
+
   #isDeferrable({ maximumDeferPeriodS, updateDeadlineAtS }: Persisted): boolean {
     const isInTime = updateDeadlineAtS === undefined || this.#options.utcMs() < updateDeadlineAtS * 1000;
-    return maximumDeferPeriodS !== 0 && isInTime;
+    return this.#options.allowsDeferral && maximumDeferPeriodS !== 0 && isInTime;
   }
 }

@@ -14,6 +14,7 @@ export type CommandEvent = "start" | "startAbsent" | "apply" | "cancel" | "stall
 export type DeviceEvent =
   | "appeared"
   | "vanished"
+  | "unanswered"
   | "noFirmwareObject"
   | "noCommonMethod"
   | "alreadyRuns"
@@ -107,6 +108,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
   waiting: {
     appeared: to("waiting", "observe", "look"),
     vanished: to("waiting"),
+    unanswered: to("waiting"),
     noFirmwareObject: fail("noFirmwareUpdateObject"),
     noCommonMethod: fail("noCommonMethod"),
     alreadyRuns: to("skipped", "endObservation"),
@@ -124,6 +126,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
   transferring: {
     appeared: to("transferring", "observe", "look"),
     vanished: to("transferring"),
+    unanswered: to("transferring"),
     transferAccepted: to("transferring"),
     transferRefused: fail("rejected", "stopTransfer"),
     stillDownloading: to("transferring"),
@@ -136,6 +139,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
   downloaded: {
     appeared: to("downloaded", "observe", "look"),
     vanished: to("downloaded"),
+    unanswered: to("downloaded"),
     executed: to("applying"),
     executeRefused: fail("rejected"),
     ...outcomes,
@@ -146,6 +150,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     apply: to("downloaded", "execute"),
     appeared: to("waitingToApply", "observe", "look"),
     vanished: to("waitingToApply"),
+    unanswered: to("waitingToApply"),
     ...transferEnds,
     cancel: interruptible.cancel,
   },

@@ -69,6 +69,8 @@ export type DriverInput =
       readonly look: number;
       readonly report: DeviceReport | undefined;
       readonly schemes: readonly PullScheme[];
+      /** Why there is no report, for the operator. */
+      readonly why?: string;
     }
   | ({ readonly kind: "transferAnswered" } & RequestOutcome)
   | ({ readonly kind: "pushEnded" } & RequestOutcome)

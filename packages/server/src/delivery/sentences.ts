@@ -13,6 +13,8 @@ export interface SentenceFacts {
   readonly acknowledgedBytes: number;
   /** CoAP response code of a refusal, "4.05". */
   readonly responseCode: string | undefined;
+  /** Why the device could not be read. */
+  readonly why: string | undefined;
   readonly attempt: number;
   readonly attemptCount: number;
   readonly delayMs: number;
@@ -54,6 +56,7 @@ const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
   startAbsent: () => "waiting: the device is not registered; going on when it is",
   appeared: () => "the device is registered; asking it what it runs",
   vanished: () => "waiting: the device's registration ended; going on when it registers again",
+  unanswered: ({ why }) => `waiting: ${why ?? "the device does not answer"}; asking again`,
   noFirmwareObject: () => "failed: the device has no Firmware Update object (/5), so it cannot be updated over LwM2M",
   noCommonMethod: ({ report }) =>
     `failed: no way to deliver that both sides support (the device names delivery method ${report?.firmware?.deliveryMethod ?? "none"}, protocols ${report?.firmware?.protocols?.join(", ") ?? "none"})`,

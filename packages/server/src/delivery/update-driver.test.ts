@@ -248,6 +248,17 @@ test("lesson 2: the limit of a transfer moves with each acknowledged byte", () =
   assert.equal(bench.sentence, "failed: no progress for 10 min at 100 of 1000 bytes");
 });
 
+test("lesson 14: a device that cannot be read says why in its timeline, once", () => {
+  const bench = new Bench();
+  bench.act({ kind: "start", registered: true });
+  const unread = (look: number) =>
+    bench.feed({ kind: "report", look, report: undefined, schemes: [], why: "the device does not answer" });
+  assert.deepEqual(unread(1), ["unanswered"]);
+  assert.equal(bench.sentence, "waiting: the device does not answer; asking again");
+  bench.wake();
+  assert.deepEqual(unread(2), []);
+});
+
 test("lesson 2: a device that asks for the same block for ever makes no progress", () => {
   const bench = transferring();
   bench.act({ kind: "transferAnswered", outcome: "accepted" });

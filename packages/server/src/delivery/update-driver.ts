@@ -30,6 +30,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #snapshot: UpdateSnapshot;
   #report: DeviceReport | undefined;
   #responseCode: string | undefined;
+  #why: string | undefined;
   /** A remark that only repeats this one is not made. */
   #lastSentence: string | undefined;
   #lookCount = 0;
@@ -128,10 +129,11 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     return [{ kind: "look", look: this.#lookCount }];
   }
 
-  #onReport({ look, report, schemes }: ReportInput, nowMs: number): DriverOutput[] {
+  #onReport({ look, report, schemes, why }: ReportInput, nowMs: number): DriverOutput[] {
     if (look === this.#lookCount) this.#lookPending = false;
     this.#patience.schedulePoll(nowMs);
-    if (report === undefined) return [];
+    this.#why = why;
+    if (report === undefined) return this.#take("unanswered", nowMs);
     if (look <= this.#staleLook) return look === this.#lookCount ? this.#look(nowMs) : [];
     this.#report = report;
     const choice = report.firmware ? chooseDelivery({ by: this.#order.by, schemes }, report.firmware) : undefined;
@@ -258,6 +260,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       totalBytes: this.#order.totalBytes,
       acknowledgedBytes,
       responseCode: this.#responseCode,
+      why: this.#why,
       attempt: Math.max(transferCount, executeCount),
       attemptCount: this.#policy.transferAttemptCount,
       delayMs: this.#patience.retryDelayMs(transferCount),

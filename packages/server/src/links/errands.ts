@@ -1,5 +1,5 @@
 /** What one update asks of its device: each errand is started here, and what came of it goes back as an input. */
-import { AirliftError, EnvironmentError } from "@airlift/protocol/lib/errors";
+import { AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
 import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import type { Logger } from "pino";
 import type { DeliveryChoice, PullScheme } from "../delivery/delivery-choice.ts";
@@ -123,14 +123,17 @@ export class Errands {
     const { link, log, onReport } = this.#options;
     const { endpoint } = this.#order;
     let report: DeviceReport | undefined;
+    let why: string | undefined;
     try {
       report = await link.readReport(registration);
       onReport(endpoint, report);
     } catch (error) {
       if (!(error instanceof AirliftError)) throw error;
+      why = whyUnread(error);
       log.debug({ endpoint, code: error.code }, "a device did not report");
     }
-    this.#feed({ kind: "report", look, report, schemes: this.#options.schemesFor(registration) });
+    const schemes = this.#options.schemesFor(registration);
+    this.#feed({ kind: "report", look, report, schemes, ...(why !== undefined && { why }) });
   }
 
   async #observe(registration: Registration): Promise<void> {
@@ -182,4 +185,12 @@ export class Errands {
       : link.writeZeroPackage(registration));
     this.#feed({ kind: "resetAnswered", ...outcome });
   }
+}
+
+/** Why a device could not be read, in words for its timeline. */
+function whyUnread(error: AirliftError): string {
+  if (error.code === "COAP_TIMEOUT") return "the device does not answer";
+  return error instanceof PeerError
+    ? `the device's answer cannot be read (${error.code}: ${error.message})`
+    : `the device cannot be asked (${error.code}: ${error.message})`;
 }
