@@ -38,13 +38,23 @@ async function ask(agent: Child, question: "look" | "memory" | "stop"): Promise<
   return agent.next<Memory>();
 }
 
-/** Seconds of one transfer; the first one warms up. */
-async function timed(transfer: () => Promise<void>): Promise<Figures> {
-  await transfer();
-  const startMs = performance.now();
-  await transfer();
-  const seconds = (performance.now() - startMs) / 1000;
-  return { megabytesPerSecond: MIB / 1e6 / seconds };
+/** One transfer takes a tenth of a second: a single one says little on a machine that does other things, too. */
+const TRANSFERS = 7;
+
+/** Median seconds of one of a few; the first one warms up. */
+async function medianSeconds(work: () => Promise<unknown>): Promise<number> {
+  await work();
+  const seconds: number[] = [];
+  for (let count = 0; count < TRANSFERS; count += 1) {
+    const startMs = performance.now();
+    await work();
+    seconds.push((performance.now() - startMs) / 1000);
+  }
+  return median(seconds);
+}
+
+async function timed(transfer: () => Promise<unknown>): Promise<Figures> {
+  return { megabytesPerSecond: MIB / 1e6 / (await medianSeconds(transfer)) };
 }
 
 async function pull({ server, agent }: Bench, uri: string): Promise<{ heldForItBytes: number }> {
@@ -71,30 +81,29 @@ async function withImageServer<T>(run: (uri: string) => Promise<T>): Promise<T> 
 }
 
 function pulls(): Promise<Figures> {
-  return withImageServer((uri) => withAgent((bench) => timed(async () => void (await pull(bench, `${uri}/image`)))));
+  return withImageServer((uri) => withAgent((bench) => timed(() => pull(bench, `${uri}/image`))));
 }
 
 function pushes(): Promise<Figures> {
   const image = new Uint8Array(MIB).map((_, i) => i);
-  return withAgent((bench) => timed(async () => void (await push(bench, image))));
+  return withAgent((bench) => timed(() => push(bench, image)));
 }
 
 /** What a request of theirs takes that has nothing to carry is not counted: the start of their program. */
 async function libcoapPulls(): Promise<Figures | undefined> {
   if (!existsSync(LIBCOAP)) return undefined;
   return withImageServer(async (uri) => {
-    await runLibcoap(`${uri}/image`);
-    const seconds = (await runLibcoap(`${uri}/image`)) - (await runLibcoap(`${uri}/t`));
+    const startSeconds = await medianSeconds(() => runLibcoap(`${uri}/t`));
+    const seconds = (await medianSeconds(() => runLibcoap(`${uri}/image`))) - startSeconds;
     return { megabytesPerSecond: MIB / 1e6 / seconds };
   });
 }
 
-function runLibcoap(uri: string): Promise<number> {
-  const startMs = performance.now();
+function runLibcoap(uri: string): Promise<void> {
   const child = spawn(LIBCOAP, ["-m", "get", "-b", "1024", "-o", "/dev/null", uri], { stdio: "ignore" });
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("exit", () => resolve((performance.now() - startMs) / 1000));
+    child.on("exit", () => resolve());
   });
 }
 
