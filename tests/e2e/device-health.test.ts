@@ -60,6 +60,7 @@ test("health check: one start on trial, then the old image, with Update Result 8
     assert.deepEqual(checked, ["2.0.0"]);
   } finally {
     await server.close();
-    rmSync(directory, { recursive: true, force: true });
+    // A process that was killed may still be letting go of its files.
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
   }
 });

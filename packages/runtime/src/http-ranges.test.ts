@@ -170,11 +170,11 @@ test("a slow writer holds the server back and is not taken for a silent server",
   let most = 0;
   let pending = 0;
   const { sizeBytes } = await pullFrom(serveFile, {
-    idleTimeoutMs: 25,
+    idleTimeoutMs: 200,
     write: async () => {
       pending += 1;
       most = Math.max(most, pending);
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, 230));
       pending -= 1;
     },
   });
