@@ -12,6 +12,7 @@ import { ObserverList } from "./observer-list.ts";
 import { PackagePushes } from "./package-pushes.ts";
 import type { PullHandlers } from "./ports.ts";
 import { type PullClient, PullDesk } from "./pull-desk.ts";
+import { pullListener } from "./pull-listener.ts";
 import { streamPullOptions } from "./pull-security.ts";
 import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
@@ -79,7 +80,10 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
     registrar,
     desk,
     puller: desk.puller,
-    pulls: desk.client(pullListener(host, runner), settings.handlers),
+    pulls: desk.client(
+      pullListener(runner, (_pull, reason, retryAfterMs) => host.tell({ kind: "pullPaused", reason, retryAfterMs })),
+      settings.handlers,
+    ),
     units,
     reports: settings.reportBySend ? createReports({ host, requests, registrar, persisted, mute, units }) : undefined,
     answers: new ServerRequests({
@@ -140,17 +144,6 @@ function createUnits(host: AgentHost, desk: PullDesk, parts: () => AgentParts): 
     onRestarting: () => host.restart(),
     tell: (event) => host.tell(event),
   });
-}
-
-function pullListener(host: AgentHost, runner: UpdateRunner): PullListener {
-  return {
-    onOrigin: (pull, etag) => runner.feed({ kind: "pullOrigin", pull, etag }),
-    onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
-    onEnded: (pull) => runner.feed({ kind: "pullEnded", pull }),
-    onChanged: (pull) => runner.feed({ kind: "pullChanged", pull }),
-    onFailed: (pull, result) => runner.feed({ kind: "pullFailed", pull, result }),
-    onPause: (_pull, reason, retryAfterMs) => host.tell({ kind: "pullPaused", reason, retryAfterMs }),
-  };
 }
 
 function createPuller(of: {

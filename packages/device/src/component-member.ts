@@ -5,6 +5,7 @@ import type { ComponentHandlers, ComponentOptions, ReceivedPackage } from "./com
 import { PackagePushes } from "./package-pushes.ts";
 import type { UpdateHandlers, UpgradeProgress } from "./ports.ts";
 import type { PullClient, PullDesk } from "./pull-desk.ts";
+import { pullListener } from "./pull-listener.ts";
 import type { PullListener } from "./puller.ts";
 import { Trial } from "./trial.ts";
 import type { Standing } from "./update/messages.ts";
@@ -58,7 +59,10 @@ export class Member {
     this.seenState = persisted.state;
     this.#ports = ports;
     this.runner = this.#createRunner(persisted);
-    this.#pulls = ports.desk.client(this.#listener(), options.handlers);
+    this.#pulls = ports.desk.client(
+      pullListener(this.runner, (...news) => ports.onPause(...news)),
+      options.handlers,
+    );
     this.pushes = new PackagePushes(this.runner, ports.acceptsPushes, {
       path: `${ADVANCED_FIRMWARE_UPDATE_ID}/${instance}/0`,
       isBusy: () => ports.desk.isBusy,
@@ -111,18 +115,6 @@ export class Member {
       },
       performUpgrade: async (order): Promise<UpgradeProgress> =>
         handlers.performUpgrade({ ...order, along: this.#ports.companions(this) }),
-    };
-  }
-
-  #listener(): PullListener {
-    const { runner } = this;
-    return {
-      onOrigin: (pull, etag) => runner.feed({ kind: "pullOrigin", pull, etag }),
-      onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
-      onEnded: (pull) => runner.feed({ kind: "pullEnded", pull }),
-      onChanged: (pull) => runner.feed({ kind: "pullChanged", pull }),
-      onFailed: (pull, result) => runner.feed({ kind: "pullFailed", pull, result }),
-      onPause: (...news) => this.#ports.onPause(...news),
     };
   }
 

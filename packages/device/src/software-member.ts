@@ -15,6 +15,7 @@ import {
 import { CODE_OF_ANSWER, PackagePushes } from "./package-pushes.ts";
 import type { UpdateHandlers } from "./ports.ts";
 import type { PullClient, PullDesk } from "./pull-desk.ts";
+import { pullListener } from "./pull-listener.ts";
 import type { PullListener } from "./puller.ts";
 import type { PersistedSoftware, SoftwareHandlers, SoftwareOptions } from "./software-ports.ts";
 import { inTime } from "./time-limit.ts";
@@ -82,7 +83,10 @@ export class SoftwareMember {
     this.#ports = ports;
     this.#facts = restarted(persisted.state, persisted.result);
     this.#runner = this.#createRunner(persisted);
-    this.#pulls = ports.desk.client(this.#listener(), options.handlers);
+    this.#pulls = ports.desk.client(
+      pullListener(this.#runner, (...news) => ports.onPause(...news)),
+      options.handlers,
+    );
     this.pushes = new PackagePushes(this.#runner, ports.acceptsPushes, {
       path: `${SOFTWARE_MANAGEMENT_ID}/${instance}/2`,
       isBusy: () => this.#facts.state !== "initial",
@@ -230,18 +234,6 @@ export class SoftwareMember {
         return handlers.finish();
       },
       performUpgrade: () => handlers.install(),
-    };
-  }
-
-  #listener(): PullListener {
-    const runner = this.#runner;
-    return {
-      onOrigin: (pull, etag) => runner.feed({ kind: "pullOrigin", pull, etag }),
-      onChunk: (pull, offset, bytes) => runner.feed({ kind: "pullChunk", pull, offset, bytes }),
-      onEnded: (pull) => runner.feed({ kind: "pullEnded", pull }),
-      onChanged: (pull) => runner.feed({ kind: "pullChanged", pull }),
-      onFailed: (pull, result) => runner.feed({ kind: "pullFailed", pull, result }),
-      onPause: (...news) => this.#ports.onPause(...news),
     };
   }
 
