@@ -9,6 +9,7 @@ import type { CoapClient } from "@airlift/runtime/coap";
 import type { UdpPeer } from "@airlift/runtime/udp";
 import { exampleRegistration } from "../store/scratch-stores.ts";
 import { DeviceLink } from "./device-link.ts";
+import { UdpDeviceRequests } from "./device-requests.ts";
 
 const SENML_JSON = 110;
 
@@ -23,7 +24,7 @@ function linkTo(values: Readonly<Record<string, unknown>>): DeviceLink {
       uintOption(OPTION.contentFormat, SENML_JSON),
     ]);
   };
-  return new DeviceLink({ requestWhole: request } as unknown as CoapClient<UdpPeer>);
+  return new DeviceLink(new UdpDeviceRequests({ requestWhole: request } as unknown as CoapClient<UdpPeer>));
 }
 
 const HEALTHY = { "/3/0/3": "1.0.0", "/5/0/3": 0, "/5/0/5": 1, "/5/0/8/0": 0, "/5/0/8/1": 2, "/5/0/9": 2 };

@@ -4,7 +4,6 @@ import { CODE, formatCode } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint } from "@airlift/protocol/coap/options";
 import { AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
-import { toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import { DEVICE_RESOURCES } from "@airlift/protocol/lwm2m/objects/device";
@@ -14,12 +13,12 @@ import { executeRequest, readRequest, writeRequest } from "@airlift/protocol/lwm
 import { type Path, pathOf } from "@airlift/protocol/lwm2m/path";
 import { decodePayload } from "@airlift/protocol/lwm2m/payload";
 import { registeredObject } from "@airlift/protocol/lwm2m/registered-objects";
-import { type Lwm2mRequest, withRoot } from "@airlift/protocol/lwm2m/request";
-import type { CoapClient, TransferProgress } from "@airlift/runtime/coap";
-import { type UdpPeer, udpPeer } from "@airlift/runtime/udp";
+import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import type { TransferProgress } from "@airlift/runtime/coap";
 import type { RequestOutcome } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
 import type { Registration } from "../fleet/registration.ts";
+import type { DeviceRequests } from "./device-requests.ts";
 
 const FIRMWARE: Path = pathOf(FIRMWARE_UPDATE_ID, 0);
 const DEVICE: Path = pathOf(3, 0);
@@ -27,27 +26,16 @@ const PACKAGE: Path = pathOf(FIRMWARE_UPDATE_ID, 0, FIRMWARE_UPDATE_RESOURCES.pa
 const PACKAGE_URI: Path = pathOf(FIRMWARE_UPDATE_ID, 0, FIRMWARE_UPDATE_RESOURCES.packageUri);
 const UPDATE: Path = pathOf(FIRMWARE_UPDATE_ID, 0, FIRMWARE_UPDATE_RESOURCES.update);
 
-/** The address of a peer as the registry keeps it: "192.0.2.7:5683", "[2001:db8::7]:5683". */
-export function formatAddress({ address, port }: { readonly address: string; readonly port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** The peer behind an address that `formatAddress` wrote. */
-export function peerOf(address: string): UdpPeer {
-  const cut = address.lastIndexOf(":");
-  return udpPeer(address.slice(0, cut).replace(/^\[|\]$/g, ""), Number(address.slice(cut + 1)));
-}
-
 export interface PushOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: TransferProgress) => void;
 }
 
 export class DeviceLink {
-  readonly #coap: CoapClient<UdpPeer>;
+  readonly #requests: DeviceRequests;
 
-  constructor(coap: CoapClient<UdpPeer>) {
-    this.#coap = coap;
+  constructor(requests: DeviceRequests) {
+    this.#requests = requests;
   }
 
   /**
@@ -89,8 +77,7 @@ export class DeviceLink {
   /** Writes the package itself, block by block. Resolves when the device has answered the last one. */
   pushPackage(registration: Registration, source: BlockSource, options: PushOptions): Promise<RequestOutcome> {
     const content = { contentFormat: CONTENT_FORMATS.opaque, payload: new Uint8Array(0) };
-    const request = toCoapRequest(located(registration, writeRequest(PACKAGE, "replace", content)));
-    return outcomeOf(this.#coap.upload(peerOf(registration.address), request, source, options));
+    return outcomeOf(this.#requests.upload(registration, writeRequest(PACKAGE, "replace", content), source, options));
   }
 
   /**
@@ -100,9 +87,8 @@ export class DeviceLink {
    */
   async observeFirmware(registration: Registration, resource: number, onChange: () => void) {
     const path = pathOf(FIRMWARE_UPDATE_ID, 0, resource);
-    const request = toCoapRequest(located(registration, readRequest(path)));
     try {
-      const observation = await this.#coap.observe(peerOf(registration.address), request, onChange);
+      const observation = await this.#requests.observe(registration, readRequest(path), onChange);
       return observation.isActive ? () => observation.cancel().catch(() => {}) : undefined;
     } catch (error) {
       if (error instanceof AirliftError) return undefined;
@@ -169,7 +155,7 @@ export class DeviceLink {
 
   /** A device chooses its own blocks: with small ones even a report does not fit into one (RFC 7959 §2.4). */
   #request(registration: Registration, request: Lwm2mRequest): Promise<CoapResponse> {
-    return this.#coap.requestWhole(peerOf(registration.address), toCoapRequest(located(registration, request)));
+    return this.#requests.request(registration, request);
   }
 }
 
@@ -192,11 +178,6 @@ const FIRMWARE_REPORT: readonly number[] = [
   FIRMWARE_UPDATE_RESOURCES.packageName,
   FIRMWARE_UPDATE_RESOURCES.packageVersion,
 ];
-
-/** A device may have put its objects below a path of its own (LwM2M 1.2 §6.4.1). */
-function located({ objects }: Registration, request: Lwm2mRequest): Lwm2mRequest {
-  return withRoot(request, objects.rootSegments);
-}
 
 function valuesByResource(entries: readonly Entry[]): ReadValues {
   const values: ReadValues = new Map();

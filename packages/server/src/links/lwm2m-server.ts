@@ -19,7 +19,8 @@ import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
-import { DeviceLink, formatAddress, peerOf } from "./device-link.ts";
+import { DeviceLink } from "./device-link.ts";
+import { formatAddress, peerOf, UdpDeviceRequests } from "./device-requests.ts";
 import { ImageDoor, imagePath } from "./image-door.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
@@ -52,7 +53,7 @@ export class Lwm2mServer {
 
   private constructor(coap: CoapUdp, options: Lwm2mServerOptions) {
     const { stores, log } = options;
-    const link = new DeviceLink(coap);
+    const link = new DeviceLink(new UdpDeviceRequests(coap));
     this.#options = options;
     this.#coap = coap;
     // What follows from a registration's end or start is done here; answers are made where the request came in.
