@@ -59,8 +59,8 @@ export class CampaignDraft {
       ...paid,
       memory: isSamePlace(from, to) ? campaign.memory : remember(campaign.memory, policy.criteria, end),
       cells: cell === null || places === 0 ? campaign.cells : inCell(campaign.cells, cell, places),
-      // A place that is given back, or a device that waits anew, is news for whoever starts devices.
-      wakeAtMs: places < 0 || to.phase === "pending" ? this.#utcMs : campaign.wakeAtMs,
+      // A place that is given back is news for whoever starts devices.
+      wakeAtMs: places < 0 ? this.#utcMs : campaign.wakeAtMs,
     };
     this.#setWave(wave, { counts, memory });
   }
@@ -71,10 +71,12 @@ export class CampaignDraft {
     if (state !== "running" && state !== "paused") return;
     this.campaign.waves.forEach((wave, i) => {
       if (wave.state !== "running" && wave.state !== "soaking" && wave.state !== "paused") return;
+      if (this.#policyOf(i).criteria.length === 0) return;
       const counts = countsSince(wave.counts, wave.forgiven);
       const verdict = judge(this.#policyOf(i).criteria, { counts, memory: wave.memory }, this.#utcMs);
       if (verdict) this.#execute(verdict, i);
     });
+    if (this.policy.criteria.length === 0) return;
     const counts = countsSince(countsOf(this.campaign), this.campaign.forgiven);
     const verdict = judge(this.policy.criteria, { counts, memory: this.campaign.memory }, this.#utcMs);
     if (verdict) this.#execute(verdict, null);

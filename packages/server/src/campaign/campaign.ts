@@ -84,8 +84,13 @@ export function openWaves(campaign: Campaign): number[] {
 }
 
 export function progressOf(campaign: Campaign): Progress {
-  const counts = countsOf(campaign);
-  return { activeCount: counts.active, startedCount: campaign.startedCount, succeededCount: counts.succeeded };
+  let activeCount = 0;
+  let succeededCount = 0;
+  for (const { counts } of campaign.waves) {
+    activeCount += counts.active;
+    succeededCount += counts.succeeded;
+  }
+  return { activeCount, succeededCount, startedCount: campaign.startedCount };
 }
 
 export const hasOpenTargets = (campaign: Campaign): boolean =>

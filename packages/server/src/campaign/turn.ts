@@ -107,8 +107,15 @@ export class Turn {
     const soaks = this.campaign.waves.flatMap((wave) => (wave.state === "soaking" ? [wave.soakUntilMs ?? 0] : []));
     // What this turn has seen to the end replaces the wake-ups that its own steps asked for.
     const next = this.#nextAtMs === undefined ? this.campaign.wakeAtMs : this.#nextAtMs;
-    const all = [...(this.campaign.state === "running" ? soaks : []), ...(next === null ? [] : [next])];
-    return all.length === 0 ? null : Math.min(...all);
+    if (this.campaign.state !== "running") return next;
+    let earliest = Math.min(next ?? Number.POSITIVE_INFINITY, ...soaks);
+    // The store did not know yet when these are due again.
+    for (const { after } of this.#changed.values()) {
+      const { phase } = placeOf(after);
+      if ((phase === "pending" || phase === "held") && after.notBeforeMs !== null)
+        earliest = Math.min(earliest, after.notBeforeMs);
+    }
+    return earliest === Number.POSITIVE_INFINITY ? null : earliest;
   }
 
   async #startTargets(): Promise<void> {
