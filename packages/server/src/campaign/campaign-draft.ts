@@ -58,7 +58,10 @@ export class CampaignDraft {
       ...campaign,
       ...paid,
       memory: isSamePlace(from, to) ? campaign.memory : remember(campaign.memory, policy.criteria, end),
-      cells: cell === null || places === 0 ? campaign.cells : inCell(campaign.cells, cell, places),
+      cells:
+        cell === null || places === 0 || policy.caps.inFlightPerCell === null
+          ? campaign.cells
+          : inCell(campaign.cells, cell, places),
       // A place that is given back is news for whoever starts devices.
       wakeAtMs: places < 0 ? this.#utcMs : campaign.wakeAtMs,
     };

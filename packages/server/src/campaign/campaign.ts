@@ -28,7 +28,7 @@ export interface Campaign {
   readonly pace: Pace;
   /** Attempts begun. */
   readonly startedCount: number;
-  /** Devices at work by radio cell; a cell with none is absent. */
+  /** Devices at work by radio cell, when there is a cap for cells; a cell with none is absent. */
   readonly cells: Readonly<Record<string, number>>;
   /** What is going on, in one sentence. */
   readonly sentence: string;
