@@ -89,6 +89,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "cli-progress",
     "picocolors",
     "eventsource-parser",
+    "yaml",
   ],
 };
 

@@ -31,7 +31,17 @@ export const CRITERION_ACTIONS = ["pauseWave", "pauseCampaign", "abort", "startR
 export type CriterionAction = (typeof CRITERION_ACTIONS)[number];
 
 /** What an operator may tell a campaign. */
-export const CAMPAIGN_COMMANDS = ["submit", "approve", "reject", "start", "pause", "resume", "stop", "abort"] as const;
+export const CAMPAIGN_COMMANDS = [
+  "submit",
+  "approve",
+  "reject",
+  "start",
+  "pause",
+  "resume",
+  "stop",
+  "abort",
+  "rollback",
+] as const;
 
 export type CampaignCommand = (typeof CAMPAIGN_COMMANDS)[number];
 

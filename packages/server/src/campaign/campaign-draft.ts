@@ -4,16 +4,16 @@ import { type Campaign, countsOf, hasOpenTargets, progressOf, type WaveProgress 
 import type { TargetMove } from "./campaign-step.ts";
 import { CAMPAIGN, type CampaignEvent, WAVE, type WaveEvent } from "./campaign-table.ts";
 import { judge, newMemory, remember, type Verdict } from "./criteria.ts";
-import { spend } from "./pace.ts";
+import { rebase, spend } from "./pace.ts";
 import type { CampaignPolicy, WavePolicy } from "./policy.ts";
 import { fallenShortSentence, finishedSentence, soakSentence, verdictSentence } from "./sentences.ts";
 import { countAt, countedCount, countsSince, openCount, type Place } from "./wave-counts.ts";
 
-export type CampaignOutput =
-  /** To be appended to the journal in the same transaction. `wave` null = the campaign itself. */
-  | { readonly kind: "event"; readonly wave: number | null; readonly sentence: string }
-  /** The prepared rollback campaign is to be started for the devices that this one has updated. */
-  | { readonly kind: "startRollback" };
+/** To be appended to the journal in the same transaction. `wave` null = the campaign itself. */
+export interface CampaignOutput {
+  readonly wave: number | null;
+  readonly sentence: string;
+}
 
 export class CampaignDraft {
   campaign: Campaign;
@@ -22,7 +22,7 @@ export class CampaignDraft {
   readonly #utcMs: number;
 
   constructor(campaign: Campaign, policy: CampaignPolicy, utcMs: number) {
-    this.campaign = campaign;
+    this.campaign = { ...campaign, pace: rebase(campaign.pace, utcMs) };
     this.policy = policy;
     this.#utcMs = utcMs;
   }
@@ -32,10 +32,11 @@ export class CampaignDraft {
     const arrow = CAMPAIGN[this.campaign.state][event];
     if (!arrow) return;
     this.campaign = { ...this.campaign, state: arrow.to, sentence, wakeAtMs: this.#utcMs };
-    this.outputs.push({ kind: "event", wave: null, sentence });
+    this.outputs.push({ wave: null, sentence });
     for (const action of arrow.actions) {
       if (action === "startFirstWave") this.#startNextWave();
       if (action === "resumeWaves") this.#resumeWaves();
+      if (action === "startRollback") this.campaign = { ...this.campaign, rollback: "due" };
       // cancelTargets is the engine's: it finds the open targets of a campaign that has ended, batch by batch.
     }
   }
@@ -62,6 +63,8 @@ export class CampaignDraft {
         cell === null || places === 0 || policy.caps.inFlightPerCell === null
           ? campaign.cells
           : inCell(campaign.cells, cell, places),
+      // Who finishes installing after the rollback began is to be rolled back as well.
+      rollback: campaign.rollback === "started" && to.phase === "succeeded" ? "due" : campaign.rollback,
       // A place that is given back is news for whoever starts devices.
       wakeAtMs: places < 0 ? this.#utcMs : campaign.wakeAtMs,
     };
@@ -126,7 +129,7 @@ export class CampaignDraft {
     const arrow = WAVE[this.#wave(i).state][event];
     if (!arrow) return;
     this.#setWave(i, { state: arrow.to, sentence });
-    this.outputs.push({ kind: "event", wave: i, sentence });
+    this.outputs.push({ wave: i, sentence });
     if (event === "start") this.#setWave(i, { startedAtMs: this.#utcMs });
     for (const action of arrow.actions) {
       if (action === "beginSoak") this.#setWave(i, { soakUntilMs: this.#utcMs + this.#policyOf(i).soakMs });
@@ -171,9 +174,7 @@ export class CampaignDraft {
     if (action === "pauseWave" && wave !== null) this.#takeWave(wave, "pause", sentence);
     else if (action === "pauseWave" || action === "pauseCampaign") this.take("pause", sentence);
     else {
-      if (action === "startRollback" && CAMPAIGN[this.campaign.state].abort)
-        this.outputs.push({ kind: "startRollback" });
-      this.take("abort", sentence);
+      this.take(action === "startRollback" ? "rollback" : "abort", sentence);
     }
   }
 

@@ -16,7 +16,7 @@ import { MemoryCampaignStore } from "./memory-store.ts";
 import { type CampaignPolicy, compilePolicy } from "./policy.ts";
 import type { LeasedOrder } from "./store-ports.ts";
 import { newTarget, placeOf } from "./target.ts";
-import { countAt, NO_COUNTS, sumCounts } from "./wave-counts.ts";
+import { countAt, NO_COUNTS, sumCounts, type WaveCounts } from "./wave-counts.ts";
 import { dealWaves, orderKey } from "./waves.ts";
 
 /** `CAMPAIGN_STEPS=1000000` for a long run, `CAMPAIGN_SEED` to repeat one. */
@@ -78,6 +78,22 @@ function policyOf(name: string, priority: number): CampaignPolicy {
     () => 0,
   );
 }
+
+const countsText = (counts: WaveCounts): string => {
+  const failed = FAILURE_KINDS.map((kind) => counts.failed[kind] ?? 0).join();
+  return [
+    counts.total,
+    counts.pending,
+    counts.active,
+    counts.held,
+    counts.succeeded,
+    counts.silent,
+    counts.fellBack,
+    counts.cancelled,
+    counts.skipped,
+    failed,
+  ].join();
+};
 
 interface Attempt {
   readonly campaignId: string;
@@ -307,12 +323,11 @@ class World {
       }
       recounted.forEach((counts, i) => {
         const kept = campaign.waves[i]?.counts ?? NO_COUNTS;
-        const failed = Object.fromEntries(Object.entries(kept.failed).filter(([, count]) => count !== 0));
-        assert.deepEqual({ ...kept, failed }, counts, `counters of wave ${i} of ${id}`);
+        assert.equal(countsText(kept), countsText(counts), `counters of wave ${i} of ${id}`);
       });
       assert.ok(sumCounts(recounted).active <= IN_FLIGHT, "in flight");
       for (const [cell, count] of cells) assert.ok(count <= PER_CELL, `in cell ${cell}`);
-      assert.deepEqual(Object.fromEntries(cells), campaign.cells);
+      for (const [cell, count] of Object.entries(campaign.cells)) assert.equal(count, cells.get(cell), `cell ${cell}`);
       this.checkWaves(id);
     }
   }

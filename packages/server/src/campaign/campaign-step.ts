@@ -22,6 +22,8 @@ export interface TargetMove {
 export type CampaignInput =
   | { readonly kind: "command"; readonly command: CampaignCommand; readonly by: string }
   | { readonly kind: "moved"; readonly moves: readonly TargetMove[] }
+  /** The prepared rollback was filled and started. */
+  | { readonly kind: "rollbackStarted" }
   | { readonly kind: "wake" };
 
 export type { CampaignOutput } from "./campaign-draft.ts";
@@ -36,7 +38,7 @@ export interface CampaignStep {
  * of it is to be saved in the same transaction.
  *
  * @param utcMs Wall time. May go backwards: nothing is given twice.
- * @throws {UsageError} `CAMPAIGN_STATE` (409) when the state does not allow a command; `SAME_PERSON` (403) when who created a campaign approves it.
+ * @throws {UsageError} `CAMPAIGN_STATE` (409) when the state does not allow a command; `NO_ROLLBACK` (409); `SAME_PERSON` (403) when who created a campaign approves it.
  */
 export function stepCampaign(
   campaign: Campaign,
@@ -52,6 +54,9 @@ export function stepCampaign(
     case "moved":
       for (const move of input.moves) draft.count(move);
       draft.judge();
+      break;
+    case "rollbackStarted":
+      draft.campaign = { ...draft.campaign, rollback: "started" };
       break;
     case "wake":
       break;
@@ -69,6 +74,8 @@ function obey(draft: CampaignDraft, { command, by }: { command: CampaignCommand;
       state: campaign.state,
       command,
     });
+  if (command === "rollback" && !policy.hasRollback)
+    throw new UsageError("NO_ROLLBACK", "the campaign was created without a rollback", { campaignId: campaign.id });
   if (command === "approve") {
     if (by === campaign.createdBy)
       throw new UsageError("SAME_PERSON", "somebody else than who created the campaign must approve it", { by });
@@ -96,6 +103,8 @@ function commandSentence(command: CampaignCommand, { campaign, policy }: Campaig
       return `resumed by ${by}`;
     case "stop":
       return `stopped by ${by}: transfers are cancelled, devices that are installing finish`;
+    case "rollback":
+      return `the rollback is started by ${by}`;
     case "abort":
       return `aborted by ${by}: transfers are cancelled, devices that are installing finish`;
   }

@@ -13,10 +13,11 @@ export type CampaignEvent =
   | "resume"
   | "stop"
   | "abort"
+  | "rollback"
   | "finish";
 
 /** What follows for the campaign's parts. */
-export type CampaignAction = "startFirstWave" | "resumeWaves" | "cancelTargets";
+export type CampaignAction = "startFirstWave" | "resumeWaves" | "cancelTargets" | "startRollback";
 
 type CampaignArrow = Arrow<CampaignState, CampaignAction, undefined>;
 
@@ -27,16 +28,17 @@ const to = (state: CampaignState, ...actions: CampaignAction[]): CampaignArrow =
 });
 
 const ends = { stop: to("stopped", "cancelTargets"), abort: to("aborted", "cancelTargets") } as const;
+const rollback = to("aborted", "cancelTargets", "startRollback");
 
 export const CAMPAIGN: Table<CampaignState, CampaignEvent, CampaignAction, undefined> = {
   draft: { submit: to("awaitingApproval"), submitReady: to("ready"), stop: ends.stop },
   awaitingApproval: { approve: to("ready"), reject: to("draft"), stop: ends.stop },
   ready: { start: to("running", "startFirstWave"), reject: to("draft"), stop: ends.stop },
-  running: { pause: to("paused"), resume: to("running", "resumeWaves"), finish: to("finished"), ...ends },
-  paused: { resume: to("running", "resumeWaves"), ...ends },
-  finished: {},
-  stopped: {},
-  aborted: {},
+  running: { pause: to("paused"), resume: to("running", "resumeWaves"), finish: to("finished"), rollback, ...ends },
+  paused: { resume: to("running", "resumeWaves"), rollback, ...ends },
+  finished: { rollback: to("finished", "startRollback") },
+  stopped: { rollback: to("stopped", "startRollback") },
+  aborted: { rollback: to("aborted", "startRollback") },
 };
 
 export const FINAL_CAMPAIGN_STATES: readonly CampaignState[] = ["finished", "stopped", "aborted"];

@@ -22,6 +22,8 @@ export interface Campaign {
   readonly state: CampaignState;
   readonly createdBy: string;
   readonly approvedBy: string | null;
+  /** `due`: the prepared rollback is to be filled with the devices that were updated, and started; `started`: it was. */
+  readonly rollback: "none" | "due" | "started";
   readonly waves: readonly WaveProgress[];
   readonly forgiven: WaveCounts;
   readonly memory: CriteriaMemory;
@@ -59,6 +61,7 @@ export function newCampaign(
     state: "draft",
     createdBy,
     approvedBy: null,
+    rollback: "none",
     waves,
     forgiven: NO_COUNTS,
     memory: newMemory(policy.criteria),
@@ -68,6 +71,11 @@ export function newCampaign(
     sentence: "draft",
     wakeAtMs: null,
   };
+}
+
+/** The rollback as it is prepared with its campaign: approved along with it, without devices until it is needed. */
+export function newRollback(of: Pick<Campaign, "id" | "createdBy">, policy: CampaignPolicy): Campaign {
+  return { ...newCampaign(of, policy, []), state: "ready", sentence: "prepared; started by a criterion or by hand" };
 }
 
 export const isFinalCampaign = ({ state }: Campaign): boolean => FINAL_CAMPAIGN_STATES.includes(state);

@@ -1,8 +1,10 @@
 /** The campaign engine: the rules, applied in the store's transactions. Knows no clock, no socket and no SQL. */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
-import { isFinalCampaign } from "./campaign.ts";
+import { type Campaign, isFinalCampaign } from "./campaign.ts";
 import type { UpdateNews } from "./follow-update.ts";
+import type { DeviceFacts } from "./query/ast.ts";
+import { matches } from "./query/match.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
 import type { CampaignStore } from "./store-ports.ts";
 import { Turn } from "./turn.ts";
@@ -16,12 +18,6 @@ export interface CampaignEngineOptions {
 
 const DEFAULT_BATCH_SIZE = 500;
 const DEFAULT_SWEEP_SIZE = 100;
-
-/** What an operator is told of a turn: what a caller must do besides, if anything. */
-export interface TurnResult {
-  /** The prepared rollback campaign is to be filled and started now. */
-  readonly startsRollback: boolean;
-}
 
 export class CampaignEngine {
   readonly #store: CampaignStore;
@@ -40,13 +36,13 @@ export class CampaignEngine {
    * Carries out an operator's command, and at once what follows from it: a stopped campaign's devices under way are ordered to stop before
    * this returns, up to a batch of them.
    *
-   * @throws {UsageError} `UNKNOWN_CAMPAIGN`, `CAMPAIGN_STATE`, `SAME_PERSON`
+   * @throws {UsageError} `UNKNOWN_CAMPAIGN`, `CAMPAIGN_STATE`, `NO_ROLLBACK`, `SAME_PERSON`
    */
   command(
     campaignId: string,
     { command, by }: { command: CampaignCommand; by: string },
     utcMs: number,
-  ): Promise<TurnResult> {
+  ): Promise<Campaign> {
     return this.#turn(campaignId, utcMs, async (turn) => {
       turn.step({ kind: "command", command, by });
       await turn.advance();
@@ -54,22 +50,29 @@ export class CampaignEngine {
   }
 
   /** Takes in what delivery tells of an attempt. The thresholds have acted when this returns. */
-  report(at: { campaignId: string; endpoint: string }, news: UpdateNews, utcMs: number): Promise<TurnResult> {
+  report(at: { campaignId: string; endpoint: string }, news: UpdateNews, utcMs: number): Promise<Campaign> {
     return this.#turn(at.campaignId, utcMs, (turn) => turn.follow(at.endpoint, news));
   }
 
-  /** Turns to the campaigns that are due; how many there were. To be called every second, and again at once while it returns the sweep's size. */
-  async sweep(utcMs: number): Promise<{ readonly campaignCount: number; readonly rollbacks: readonly string[] }> {
+  /** Turns to the campaigns that are due; how many. To be called every second, and again at once while it returns the sweep's size. */
+  async sweep(utcMs: number): Promise<number> {
     const due = await this.#store.takeDue(utcMs, this.#sweepSize);
-    const rollbacks: string[] = [];
-    for (const campaignId of due) {
-      const { startsRollback } = await this.#turn(campaignId, utcMs, (turn) => {
+    for (const campaignId of due)
+      await this.#turn(campaignId, utcMs, (turn) => {
         turn.step({ kind: "wake" });
         return turn.advance();
       });
-      if (startsRollback) rollbacks.push(campaignId);
-    }
-    return { campaignCount: due.length, rollbacks };
+    return due.length;
+  }
+
+  /** A device registered, or what is known of it changed: continuous campaigns take it in, and those that wait for it look at it at once. */
+  async deviceChanged(device: DeviceFacts, utcMs: number): Promise<void> {
+    for (const { campaignId, policy } of await this.#store.continuous())
+      if (matches(policy.query, device, utcMs))
+        await this.#turn(campaignId, utcMs, async (turn) => {
+          await turn.join(device);
+        });
+    await this.#store.wakeDevice(device.endpoint, utcMs);
   }
 
   /**
@@ -92,10 +95,23 @@ export class CampaignEngine {
     return count;
   }
 
-  #turn(campaignId: string, utcMs: number, work: (turn: Turn) => Promise<void>): Promise<TurnResult> {
-    return this.#store.transact(campaignId, async (transaction) => {
+  async #turn(campaignId: string, utcMs: number, work: (turn: Turn) => Promise<void>): Promise<Campaign> {
+    const campaign = await this.#store.transact(campaignId, async (transaction) => {
       const turn = new Turn(transaction, { offsetAt: this.#offsetAt, batchSize: this.#batchSize, utcMs });
       await work(turn);
+      return turn.save();
+    });
+    return campaign.rollback === "due" ? this.#rollBack(campaignId, utcMs) : campaign;
+  }
+
+  /** A server that dies in here leaves the campaign with its rollback due, and the next sweep does it again. */
+  async #rollBack(campaignId: string, utcMs: number): Promise<Campaign> {
+    const rollback = await this.#store.fillRollback(campaignId, utcMs);
+    if (rollback?.state === "ready")
+      await this.command(rollback.id, { command: "start", by: `campaign ${campaignId}` }, utcMs);
+    return this.#store.transact(campaignId, async (transaction) => {
+      const turn = new Turn(transaction, { offsetAt: this.#offsetAt, batchSize: this.#batchSize, utcMs });
+      turn.step({ kind: "rollbackStarted" });
       return turn.save();
     });
   }

@@ -9,8 +9,9 @@ import type { CampaignOutput } from "./campaign-step.ts";
 import { type Candidate, type DeviceHistory, NO_HISTORY, type Rival } from "./device.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import type { CampaignChange, CampaignStore, CampaignTransaction, DueQuery, LeasedOrder } from "./store-ports.ts";
-import type { Target } from "./target.ts";
+import { newTarget, type Target } from "./target.ts";
 import { TargetShelf } from "./target-shelf.ts";
+import { orderKey } from "./waves.ts";
 
 interface Kept {
   campaign: Campaign;
@@ -27,6 +28,7 @@ export class MemoryCampaignStore implements CampaignStore {
   readonly #devices = new Map<string, Candidate["device"]>();
   readonly #histories = new Map<string, DeviceHistory>();
   readonly #orders = new Map<string, { leased: LeasedOrder; leaseEndsAtMs: number }>();
+  readonly #rollbacks = new Map<string, string>();
   /** Called before each save: may throw, as a database may. */
   beforeSave: () => void = () => undefined;
 
@@ -34,6 +36,12 @@ export class MemoryCampaignStore implements CampaignStore {
     const shelf = new TargetShelf();
     for (const target of targets) shelf.put(target);
     this.#campaigns.set(campaign.id, { campaign, policy, shelf, outputs: [] });
+  }
+
+  /** Prepares one campaign as the rollback of another. */
+  addRollback(campaignId: string, rollback: Campaign, policy: CampaignPolicy): void {
+    this.add(rollback, policy, []);
+    this.#rollbacks.set(campaignId, rollback.id);
   }
 
   setDevice(device: Candidate["device"]): void {
@@ -112,10 +120,29 @@ export class MemoryCampaignStore implements CampaignStore {
     }
   }
 
-  #save(kept: Kept, { campaign, targets, outputs }: CampaignChange): void {
+  async continuous(): Promise<readonly { readonly campaignId: string; readonly policy: CampaignPolicy }[]> {
+    return [...this.#campaigns.values()].flatMap(({ campaign: { id, state }, policy }) =>
+      policy.isContinuous && (state === "running" || state === "paused") ? [{ campaignId: id, policy }] : [],
+    );
+  }
+
+  async fillRollback(campaignId: string, utcMs: number): Promise<Campaign | undefined> {
+    const rollback = this.#campaigns.get(this.#rollbacks.get(campaignId) ?? "");
+    if (!rollback) return undefined;
+    const { id } = rollback.campaign;
+    for (const { endpoint, state } of this.#kept(campaignId).shelf.all()) {
+      if (state !== "succeeded" || rollback.shelf.get(endpoint)) continue;
+      rollback.shelf.put(newTarget({ campaignId: id, endpoint, wave: 0, orderKey: orderKey(id, endpoint) }));
+      rollback.campaign = withOneMore(rollback.campaign, utcMs);
+    }
+    return rollback.campaign;
+  }
+
+  #save(kept: Kept, { campaign, targets, joined, outputs }: CampaignChange): void {
     this.beforeSave();
     kept.campaign = campaign;
     kept.outputs.push(...outputs);
+    for (const target of joined) kept.shelf.put(target);
     for (const { after } of targets) {
       kept.shelf.put(after);
       this.#queueOrder(after);
@@ -160,6 +187,14 @@ export class MemoryCampaignStore implements CampaignStore {
     if (!kept) throw new UsageError("UNKNOWN_CAMPAIGN", `there is no campaign ${campaignId}`, { campaignId });
     return kept;
   }
+}
+
+function withOneMore(campaign: Campaign, utcMs: number): Campaign {
+  const waves = campaign.waves.map((wave, i) => {
+    const { counts } = wave;
+    return i === 0 ? { ...wave, counts: { ...counts, total: counts.total + 1, pending: counts.pending + 1 } } : wave;
+  });
+  return { ...campaign, waves, wakeAtMs: campaign.state === "running" ? utcMs : campaign.wakeAtMs };
 }
 
 function unknownDevice(endpoint: string): Candidate["device"] {

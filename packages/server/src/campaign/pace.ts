@@ -67,6 +67,14 @@ export function spend(
   };
 }
 
+/** A clock that went back does not stop what is counted until it is there again: the buckets go back with it, as full as they were. */
+export function rebase(pace: Pace, utcMs: number): Pace {
+  const back = (bucket: Bucket | null): Bucket | null => bucket && { ...bucket, atMs: Math.min(bucket.atMs, utcMs) };
+  const { starts, bytes } = pace;
+  if ((starts?.atMs ?? 0) <= utcMs && (bytes?.atMs ?? 0) <= utcMs) return pace;
+  return { starts: back(starts), bytes: back(bytes) };
+}
+
 /**
  * A second's worth at once, the rest of the minute's in steady drops: at most the rate in any 60 s. A rate that grew gives
  * the growth from now on.

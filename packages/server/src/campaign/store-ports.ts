@@ -20,6 +20,8 @@ export interface CampaignChange {
   readonly campaign: Campaign;
   /** The targets as they are now, each once. */
   readonly targets: readonly { readonly before: Target; readonly after: Target }[];
+  /** Devices that join with this change. */
+  readonly joined: readonly Target[];
   /** To be appended to the journal; the targets' sentences are events as well, where they changed. */
   readonly outputs: readonly CampaignOutput[];
 }
@@ -65,6 +67,15 @@ export interface CampaignStore {
   takeOrders(utcMs: number, limit: number): Promise<readonly LeasedOrder[]>;
   /** The order was carried out: an update exists for the attempt, or it was told. Nothing happens when the target has another order by now. */
   orderDone(campaignId: string, endpoint: string, order: LeasedOrder["order"]): Promise<void>;
+  /** Continuous campaigns that are running or paused. Few; may be remembered for a second. */
+  continuous(): Promise<readonly { readonly campaignId: string; readonly policy: CampaignPolicy }[]>;
+  /**
+   * Adds to the prepared rollback of a campaign every device that the campaign has updated (`succeeded`) and that is not in it yet, as `newTarget` in wave 0, and
+   * counts them (`total`, `pending`) into its value, all in one transaction; a rollback that is running is woken. May be repeated.
+   *
+   * @returns The rollback campaign; undefined when there is none.
+   */
+  fillRollback(campaignId: string, utcMs: number): Promise<Campaign | undefined>;
   /** The device appeared, or changed: its pending and held targets of running campaigns are due at once, and the campaigns woken. */
   wakeDevice(endpoint: string, utcMs: number): Promise<void>;
 }

@@ -4,14 +4,15 @@ import { type Admission, type AdmissionContext, admit, admitApply } from "./admi
 import { type Campaign, isFinalCampaign, openWaves, progressOf } from "./campaign.ts";
 import { type CampaignInput, type CampaignOutput, stepCampaign } from "./campaign-step.ts";
 import type { Candidate } from "./device.ts";
-import type { TurnResult } from "./engine.ts";
 import { followUpdate, type UpdateNews } from "./follow-update.ts";
 import { OpeningHours } from "./opening-hours.ts";
 import { type Allowance, allowance } from "./pace.ts";
 import type { CampaignPolicy } from "./policy.ts";
+import type { DeviceFacts } from "./query/ast.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
 import type { CampaignTransaction } from "./store-ports.ts";
-import { canMove, moveOf, moveTarget, placeOf, type Target } from "./target.ts";
+import { canMove, moveOf, moveTarget, newTarget, placeOf, type Target } from "./target.ts";
+import { lateWave, orderKey } from "./waves.ts";
 
 interface TurnContext {
   readonly offsetAt: OffsetAt;
@@ -26,6 +27,7 @@ export class Turn {
   readonly #context: TurnContext;
   readonly #hours: OpeningHours;
   readonly #changed = new Map<string, { before: Target; after: Target }>();
+  readonly #joined: Target[] = [];
   readonly #outputs: CampaignOutput[] = [];
   /** When to look again, as far as this turn knows; set by `advance`. */
   #nextAtMs: number | null | undefined;
@@ -93,17 +95,34 @@ export class Turn {
     return targets.length;
   }
 
+  /** Takes a device in that came to match, unless it is there already; whether it joined. */
+  async join(device: DeviceFacts): Promise<boolean> {
+    const { campaign } = this;
+    const { endpoint } = device;
+    if (isFinalCampaign(campaign) || (await this.#transaction.candidate(endpoint))) return false;
+    const wave = lateWave(this.#policy, device, this.#context.utcMs);
+    const key = orderKey(campaign.id, endpoint);
+    const target = newTarget({ campaignId: campaign.id, endpoint, wave, orderKey: key });
+    this.#joined.push(target);
+    this.step({ kind: "moved", moves: [{ wave, from: null, to: placeOf(target), cell: null, begunBytes: null }] });
+    this.campaign = { ...this.campaign, wakeAtMs: this.#context.utcMs };
+    return true;
+  }
+
   /** Writes everything. */
-  async save(): Promise<TurnResult> {
+  async save(): Promise<Campaign> {
+    const campaign = { ...this.campaign, wakeAtMs: this.#wakeAtMs() };
     await this.#transaction.save({
-      campaign: { ...this.campaign, wakeAtMs: this.#wakeAtMs() },
+      campaign,
+      joined: this.#joined,
       targets: [...this.#changed.values()],
       outputs: this.#outputs,
     });
-    return { startsRollback: this.#outputs.some(({ kind }) => kind === "startRollback") };
+    return campaign;
   }
 
   #wakeAtMs(): number | null {
+    if (this.campaign.rollback === "due") return this.#context.utcMs;
     const soaks = this.campaign.waves.flatMap((wave) => (wave.state === "soaking" ? [wave.soakUntilMs ?? 0] : []));
     // What this turn has seen to the end replaces the wake-ups that its own steps asked for.
     const next = this.#nextAtMs === undefined ? this.campaign.wakeAtMs : this.#nextAtMs;

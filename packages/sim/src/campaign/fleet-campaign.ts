@@ -81,7 +81,7 @@ export async function runFleetCampaign(
     utcMs += Math.max(1, Math.ceil((next - utcMs) / SWEEP_MS)) * SWEEP_MS;
   }
   const campaign = store.campaign("sim");
-  const sentences = store.outputs("sim").flatMap((output) => (output.kind === "event" ? [output.sentence] : []));
+  const sentences = store.outputs("sim").map(({ sentence }) => sentence);
   return { campaign, elapsedMs: utcMs - startUtcMs, mostActive, startedCount: delivery.begun.size, sentences };
 }
 
