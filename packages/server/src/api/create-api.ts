@@ -9,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { serveConsole } from "./console.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
@@ -18,7 +19,7 @@ import { imageRoutes } from "./images.ts";
 import { serveMetrics } from "./metrics.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
-import { serveStatusPage } from "./status-page.ts";
+
 import { updateRoutes } from "./updates.ts";
 
 export interface ApiOptions extends ApiParts {
@@ -77,7 +78,7 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
     { prefix: "/api/v1" },
   );
   firmwareRoutes(root.withTypeProvider<ZodTypeProvider>(), options);
-  serveStatusPage(root);
+  serveConsole(root);
   root.get("/healthz", { schema: { hide: true } }, async () => ({ status: "alive" }));
   root.get("/readyz", { schema: { hide: true } }, async () => {
     await stores.ping();
