@@ -30,24 +30,40 @@ interface ConsoleFile {
 
 const BUILT = fileURLToPath(new URL("../../../console/dist", import.meta.url));
 
-/** @param folder What `npm run console` built; without it the API serves all the same, and `/` says what to do. */
-export function serveConsole(app: FastifyInstance, folder: string = BUILT): void {
+/** Answers with the console's page where a browser asks for a page; false for everything else. */
+export type AnswerPage = (request: FastifyRequest, reply: FastifyReply) => boolean;
+
+/**
+ * Adds the routes of the console's files.
+ *
+ * @param folder What `npm run console` built; without it the API serves all the same, and `/` says what to do.
+ * @returns What answers an address that is no route: the page finds its way by its own address.
+ */
+export function serveConsole(app: FastifyInstance, folder: string = BUILT): AnswerPage {
   const files = readConsole(folder);
-  const answer = async (request: FastifyRequest, reply: FastifyReply) => {
-    const path = new URL(request.url, "http://console").pathname.slice(1);
-    const file = files.get(path) ?? (asksForPage(path, request) ? files.get(PAGE) : undefined);
-    if (file) return await send(request, reply, file);
-    if (files.size === 0 && path === "")
-      throw new EnvironmentError("CONSOLE_NOT_BUILT", "the console is not built: run `npm run console`");
-    return reply.callNotFound();
+  const page = files.get(PAGE);
+  app.get("/", { schema: { hide: true } }, async (request, reply) => {
+    if (page) return await send(request, reply, page);
+    throw new EnvironmentError("CONSOLE_NOT_BUILT", "the console is not built: run `npm run console`");
+  });
+  app.get("/assets/*", { schema: { hide: true } }, async (request, reply) => {
+    const file = files.get(pathOf(request).slice(1));
+    return file ? await send(request, reply, file) : reply.callNotFound();
+  });
+  return (request, reply) => {
+    if (page === undefined || !asksForPage(request)) return false;
+    void send(request, reply, page);
+    return true;
   };
-  app.get("/", { schema: { hide: true } }, answer);
-  app.get("/*", { schema: { hide: true } }, answer);
 }
 
-/** The page finds its way by its own address: `/devices/a.b` is a page for a browser, and nothing for a program. */
-const asksForPage = (path: string, { headers }: FastifyRequest): boolean =>
-  path === "" || (!path.startsWith("api/") && (headers.accept ?? "").includes("text/html"));
+const pathOf = ({ url }: FastifyRequest): string => url.replace(/[?#].*/, "");
+
+/** `/devices/a.b` is a page for a browser, and nothing for a program. */
+const asksForPage = (request: FastifyRequest): boolean =>
+  request.method === "GET" &&
+  !/^\/(api|assets|firmware)\//.test(pathOf(request)) &&
+  (request.headers.accept ?? "").includes("text/html");
 
 async function send(request: FastifyRequest, reply: FastifyReply, file: ConsoleFile) {
   const isPage = file.type.startsWith("text/html");

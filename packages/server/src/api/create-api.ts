@@ -49,10 +49,16 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(sendProblem);
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(new UsageError("NO_SUCH_ROUTE", `nothing is at ${request.method} ${request.url}`), request, reply),
-  );
   guardRequests(app, ownHosts(options));
+  const answerPage = serveConsole(app);
+  app.setNotFoundHandler((request, reply) => {
+    if (answerPage(request, reply)) return reply;
+    return sendProblem(
+      new UsageError("NO_SUCH_ROUTE", `nothing is at ${request.method} ${request.url}`),
+      request,
+      reply,
+    );
+  });
   await describeApi(app);
   await app.register(async (root) => addRoutes(root, options));
   return app;
@@ -78,7 +84,6 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
     { prefix: "/api/v1" },
   );
   firmwareRoutes(root.withTypeProvider<ZodTypeProvider>(), options);
-  serveConsole(root);
   root.get("/healthz", { schema: { hide: true } }, async () => ({ status: "alive" }));
   root.get("/readyz", { schema: { hide: true } }, async () => {
     await stores.ping();
