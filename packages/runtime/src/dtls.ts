@@ -42,6 +42,16 @@ export interface DtlsServerOptions {
 export interface DtlsServer extends DatagramChannel<DtlsPeer> {
   readonly address: SocketAddress;
   readonly load: DtlsLoad;
+  /** All sessions, from the most silent to the last heard. */
+  sessions(): Iterable<DtlsPeer>;
+  /** Whether the session is established and not ended. */
+  has(peer: DtlsPeer): boolean;
+  /**
+   * Believes these authorities of client certificates (PEM) from the next handshake on, and no others; "" = none.
+   *
+   * @throws {UsageError} `DTLS_CREDENTIAL`; then those before stay.
+   */
+  setAuthorities(certificatesPem: string): void;
   /** Ends the sessions of an identity whose credential was withdrawn. */
   revoke(identity: Pick<PeerIdentity, "kind" | "name">): void;
   /**
@@ -97,6 +107,20 @@ class DtlsServerChannel implements DtlsServer {
     return this.#core.load;
   }
 
+  sessions(): Iterable<DtlsPeer> {
+    return this.#core.sessions();
+  }
+
+  has(peer: DtlsPeer): boolean {
+    return peer instanceof DtlsSession && this.#core.has(peer);
+  }
+
+  setAuthorities(certificatesPem: string): void {
+    const { credentials } = this.#options;
+    const trust = { ...credentials.trust, certificatesPem };
+    this.#driven.feed({ kind: "credentials", server: serverCredentials({ ...credentials, trust }) });
+  }
+
   open(receiver: DatagramReceiver<DtlsPeer>): void {
     this.#receiver = receiver;
     this.#udp.open({
@@ -107,7 +131,7 @@ class DtlsServerChannel implements DtlsServer {
   }
 
   send(peer: DtlsPeer, bytes: Uint8Array, isWatched: boolean): void {
-    if (peer instanceof DtlsSession && this.#core.has(peer)) this.#driven.feed({ kind: "send", session: peer, bytes });
+    if (peer instanceof DtlsSession && this.has(peer)) this.#driven.feed({ kind: "send", session: peer, bytes });
     else if (isWatched) queueMicrotask(() => this.#unreachable(peer));
   }
 

@@ -24,6 +24,8 @@ export type DtlsInput<A extends DtlsAddress> =
   | { readonly kind: "close"; readonly session: DtlsSession<A> }
   /** A credential was withdrawn: its sessions end, and none is resumed. */
   | { readonly kind: "revoke"; readonly identity: Pick<PeerIdentity, "kind" | "name"> }
+  /** What a server shows and whom it believes, for the handshakes that begin from now on. */
+  | { readonly kind: "credentials"; readonly server: ServerCredentials }
   | { readonly kind: "wake" };
 
 export type DtlsOutput<A extends DtlsAddress> =
