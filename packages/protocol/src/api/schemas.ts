@@ -125,6 +125,7 @@ export const EVENT_KINDS = [
   "device.updated",
   "device.deregistered",
   "device.expired",
+  "device.refused",
   "device.reported",
   "image.added",
   "update.transition",

@@ -19,6 +19,11 @@ export interface DeviceCredentials {
    * trusted authority speaks for the name it carries.
    */
   endpointOf(identity: ProvenIdentity): Promise<string | undefined>;
-  /** Calls `onChange` with every identity that was withdrawn, so that its sessions end; until the returned function is called. */
-  onWithdrawn(onChange: (identity: ProvenIdentity) => void): () => void;
+  /** Whether any credential speaks for this endpoint name: then nobody registers under it without one. */
+  hasCredentials(endpoint: string): Promise<boolean>;
+  /**
+   * Calls `onChange` with every identity that was withdrawn and the endpoint name that it spoke for, so that its sessions
+   * and its registration end; until the returned function is called.
+   */
+  onWithdrawn(onChange: (identity: ProvenIdentity, endpoint: string) => void): () => void;
 }
