@@ -24,7 +24,7 @@ export interface DoorPlace {
 
 export interface DoorsOptions {
   /** Absent: no such doors. */
-  readonly udp?: (DoorPlace & Omit<CoapUdpOptions, "host">) | undefined;
+  readonly udp?: (DoorPlace & Omit<CoapUdpOptions, "host" | "port">) | undefined;
   readonly tcp?: DoorPlace | undefined;
   /** These two need `credentials` and `identity`. */
   readonly dtls?: DoorPlace | undefined;

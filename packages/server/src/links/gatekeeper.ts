@@ -1,10 +1,8 @@
 /** Asks whoever keeps the credentials for which endpoint a visitor may speak. */
+import type { PlainDevices } from "../config.ts";
 import type { DeviceCredentials } from "../fleet/credentials.ts";
 import type { Sender } from "../fleet/sender.ts";
 import type { Visitor } from "./door.ts";
-
-/** allow: devices without any credential may register without a proof · refuse: nobody may. */
-export type PlainDevices = "allow" | "refuse";
 
 export class Gatekeeper {
   readonly #credentials: DeviceCredentials | undefined;

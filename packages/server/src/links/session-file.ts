@@ -5,6 +5,9 @@ import { syncFolder, writeFileAtomically } from "@airlift/runtime/atomic-file";
 import type { Logger } from "pino";
 import type { DoorSessions } from "./dtls-door.ts";
 
+/** Its name in the data folder. It belongs into no backup: sessions of an older moment must not be taken up. */
+export const SESSION_FILE = "dtls-sessions.json";
+
 /** By the host that the door listens on. */
 type SessionsByHost = ReadonlyMap<string, DoorSessions>;
 
