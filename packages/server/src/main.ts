@@ -17,7 +17,7 @@ import { SESSION_FILE } from "./links/session-file.ts";
 import { openStores } from "./store/stores.ts";
 
 export interface RunningServer {
-  /** Base URL of API and status page, "http://127.0.0.1:8080". */
+  /** Base URL of API and console, "http://127.0.0.1:8080". */
   readonly httpUrl: string;
   /** Where CoAP is, "coap://0.0.0.0:5683", one for each transport that is open. */
   readonly coapUrls: readonly string[];
