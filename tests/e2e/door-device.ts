@@ -9,6 +9,7 @@ import {
 } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts, uintOption, uriPath } from "@airlift/protocol/coap/options";
 import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import type { TransportSecurity } from "@airlift/protocol/lib/transport-security";
 import { toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { pathOf } from "@airlift/protocol/lwm2m/path";
 import { sendRequest } from "@airlift/protocol/lwm2m/reporting";
@@ -17,6 +18,7 @@ import { CoapNode } from "@airlift/runtime/coap-node";
 import { openCoapTcp } from "@airlift/runtime/coap-tcp";
 import { openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type DtlsClient, openDtlsClient } from "@airlift/runtime/dtls-client";
+import type { DtlsClientCredential } from "@airlift/runtime/dtls-credentials";
 import { type SocketAddress, udpPeer } from "@airlift/runtime/udp";
 
 export interface Psk {
@@ -26,6 +28,13 @@ export interface Psk {
 
 /** Short times, because some of these tests wait for a handshake to fail. */
 export const timing = { retransmitMs: 50, maxRetransmitMs: 200, retransmissions: 4, suspicionMs: 50, lookUpMs: 1_000 };
+
+const devices = new Set<{ close(): Promise<void> }>();
+
+/** Closes every device of this process; may be called twice. */
+export async function closeDevices(): Promise<void> {
+  await Promise.all([...devices].map((device) => device.close()));
+}
 
 /** Methods, so that a device with any kind of peer is a device. */
 interface DeviceCoap<P extends Peer> extends CoapClient<P>, CoapServer<P> {
@@ -49,7 +58,8 @@ export class DoorDevice<P extends Peer = Peer> {
   constructor(coap: DeviceCoap<P>, server: P) {
     this.coap = coap;
     this.server = server;
-    coap.serve((request) => this.#answer(request));
+    devices.add(coap);
+    coap.serve((request) => this.#answer(request), { gatherBytes: 2 ** 20 });
   }
 
   /** "2.01 /rd/…": the code of the answer, and its location or the reason that it gives. */
@@ -86,7 +96,8 @@ export class DoorDevice<P extends Peer = Peer> {
   #answer(request: CoapRequest): CoapResponse {
     const path = `/${uriPath(request.options).join("/")}`;
     const verb = Object.entries(METHOD).find(([, code]) => code === request.code)?.[0] ?? "?";
-    this.heard.push(`${verb.toUpperCase()} ${path} ${decodeUtf8(request.payload) ?? ""}`.trim());
+    const text = path === "/5/0/0" ? "" : (decodeUtf8(request.payload) ?? "");
+    this.heard.push(`${verb.toUpperCase()} ${path} ${text}`.trim());
     for (const onHeard of this.#onHeard.splice(0)) onHeard();
     if (request.code !== METHOD.get) return createResponse(CODE.changed);
     const value = this.resources.get(path);
@@ -116,10 +127,17 @@ export async function dtlsDevice(
   return { device: new DoorDevice(new CoapNode(dtls), dtls.server), dtls, opened: () => opened };
 }
 
-/** Over TLS with a key, else over TCP. */
-export async function tcpDevice({ address, port }: SocketAddress, psk?: Psk): Promise<DoorDevice> {
+/** Over DTLS with any credential. */
+export async function certifiedDevice(server: SocketAddress, credential: DtlsClientCredential): Promise<DoorDevice> {
+  const dtls = await openDtlsClient({ server, host: server.address, credential, limits: { timing } });
+  return new DoorDevice(new CoapNode(dtls), dtls.server);
+}
+
+/** Over TLS with a credential, else over TCP. */
+export async function tcpDevice(server: SocketAddress, credential?: Psk | TransportSecurity): Promise<DoorDevice> {
+  const { address, port } = server;
   const coap = await openCoapTcp();
-  const security = psk && { kind: "psk" as const, ...psk };
+  const security = credential && ("kind" in credential ? credential : { kind: "psk" as const, ...credential });
   try {
     return new DoorDevice(coap, await coap.connect({ host: address, port, security }));
   } catch (error) {

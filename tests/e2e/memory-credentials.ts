@@ -5,7 +5,8 @@ export class MemoryCredentials implements DeviceCredentials {
   /** PSK identities with their keys and endpoint names. */
   readonly psks = new Map<string, { readonly key: Uint8Array; readonly endpoint: string }>();
   readonly rpks = new Map<string, string>();
-  authorities = "";
+  #authorities = "";
+  readonly #authorityListeners = new Set<() => void>();
   readonly #listeners = new Set<Parameters<DeviceCredentials["onWithdrawn"]>[0]>();
 
   /** A key for an endpoint, under the identity `<endpoint>-id`. */
@@ -16,10 +17,13 @@ export class MemoryCredentials implements DeviceCredentials {
   }
 
   withdraw(identity: string): void {
-    const found = this.psks.get(identity);
-    if (found === undefined) throw new Error(`no credential ${identity}`);
-    this.psks.delete(identity);
-    for (const listener of this.#listeners) listener({ kind: "psk", name: identity }, found.endpoint);
+    if (!this.psks.delete(identity)) throw new Error(`no credential ${identity}`);
+    for (const listener of this.#listeners) listener({ kind: "psk", name: identity });
+  }
+
+  trust(authoritiesPem: string): void {
+    this.#authorities = authoritiesPem;
+    for (const listener of this.#authorityListeners) listener();
   }
 
   async psk(identity: string): Promise<Uint8Array | undefined> {
@@ -31,7 +35,7 @@ export class MemoryCredentials implements DeviceCredentials {
   }
 
   async authoritiesPem(): Promise<string> {
-    return this.authorities;
+    return this.#authorities;
   }
 
   async endpointOf({ kind, name }: ProvenIdentity): Promise<string | undefined> {
@@ -46,5 +50,10 @@ export class MemoryCredentials implements DeviceCredentials {
   onWithdrawn(onChange: Parameters<DeviceCredentials["onWithdrawn"]>[0]): () => void {
     this.#listeners.add(onChange);
     return () => void this.#listeners.delete(onChange);
+  }
+
+  onAuthorities(onChange: () => void): () => void {
+    this.#authorityListeners.add(onChange);
+    return () => void this.#authorityListeners.delete(onChange);
   }
 }

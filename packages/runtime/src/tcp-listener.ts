@@ -151,7 +151,9 @@ class SecuredSide {
 /** Who an accepted certificate is for; one that nobody vouched for says nothing. */
 function certified(socket: TLSSocket): TlsIdentity | undefined {
   const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
-  return certificate && { kind: "x509", name: commonName(certificate.subject) };
+  if (certificate === undefined) return undefined;
+  const fingerprint = certificate.fingerprint256.replaceAll(":", "").toLowerCase();
+  return { kind: "x509", name: commonName(certificate.subject), fingerprint };
 }
 
 function originOf({ remoteAddress = "", remotePort = 0 }: Socket): SocketAddress {

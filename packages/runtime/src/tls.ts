@@ -26,6 +26,8 @@ export interface ServerSecurity {
 export interface TlsIdentity {
   readonly kind: "psk" | "x509";
   readonly name: string;
+  /** SHA-256 of the certificate, lower-case hex. */
+  readonly fingerprint?: string | undefined;
 }
 
 /** The options of `tls.connect` towards `host`; `isPinned` is to be asked once connected. */

@@ -67,8 +67,10 @@ export interface Door {
   find(device: Registration): DevicePeer | undefined;
   /** Believes these authorities of device certificates (PEM, "" = none) from the next handshake on. */
   setAuthorities(pem: string): void;
-  /** Ends the sessions of an identity whose credential was withdrawn. */
-  revoke(identity: ProvenIdentity): void;
+  /** Ends the sessions of an identity whose credential was withdrawn; the endpoints that were reached through them. */
+  revoke(identity: ProvenIdentity): readonly string[];
+  /** Ends all sessions that a certificate began: their devices have to show it again. */
+  distrust(): void;
   close(): Promise<void>;
 }
 

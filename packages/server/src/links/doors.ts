@@ -42,16 +42,13 @@ export interface DoorsSurroundings {
   onSession(visitor: Visitor, door: Door): void;
 }
 
-/** How often the authorities of device certificates are read again. */
-const AUTHORITIES_EVERY_MS = 30_000;
-
 export class Doors {
   readonly #options: DoorsOptions;
   readonly #log: Logger;
   readonly #doors: Door[] = [];
   readonly #dtls = new Map<string, DtlsDoor>();
   #authorities = "";
-  #timer: NodeJS.Timeout | undefined;
+  #stopHearing: (() => void) | undefined;
 
   private constructor(options: DoorsOptions, log: Logger) {
     this.#options = options;
@@ -105,13 +102,14 @@ export class Doors {
     for (const door of this.#doors) door.forget(endpoint);
   }
 
-  revoke(identity: ProvenIdentity): void {
-    for (const door of this.#doors) door.revoke(identity);
+  /** As `Door.revoke`. */
+  revoke(identity: ProvenIdentity): readonly string[] {
+    return this.#doors.flatMap((door) => door.revoke(identity));
   }
 
   /** Keeps the DTLS sessions for the next run; peers over TCP are told. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopHearing?.();
     const { sessionFile } = this.#options;
     if (sessionFile !== undefined && this.#dtls.size > 0) {
       const sessions = new Map(Array.from(this.#dtls, ([host, door]) => [host, door.exportSessions()] as const));
@@ -135,7 +133,7 @@ export class Doors {
         udp: { host, port: dtls?.port },
         credentials: {
           psk: (name) => credentials.psk(name),
-          certificate: identity.certificate,
+          certificate: identity.isForDtls ? identity.certificate : undefined,
           rpk: { keyPem: identity.rpkKeyPem },
           trust,
         },
@@ -146,7 +144,7 @@ export class Doors {
       this.#doors.push(door);
       this.#dtls.set(host, door);
     }
-    this.#timer = setInterval(() => void this.#readAuthorities(credentials), AUTHORITIES_EVERY_MS).unref();
+    this.#stopHearing = credentials.onAuthorities(() => void this.#readAuthorities(credentials));
   }
 
   /** Sessions that cannot be taken up keep no server from serving. */
@@ -183,13 +181,20 @@ export class Doors {
     try {
       const pem = await credentials.authoritiesPem();
       if (pem === this.#authorities) return;
-      for (const door of this.#doors) door.setAuthorities(pem);
+      const isLess = certificatesIn(this.#authorities).some((one) => !pem.includes(one));
       this.#authorities = pem;
+      for (const door of this.#doors) {
+        door.setAuthorities(pem);
+        if (isLess) door.distrust();
+      }
     } catch (error) {
       this.#log.warn({ err: error }, "the authorities of device certificates could not be read");
     }
   }
 }
+
+const certificatesIn = (pem: string): readonly string[] =>
+  pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 
 function hostsOf(place: DoorPlace | undefined): readonly string[] {
   if (place === undefined) return [];

@@ -111,8 +111,18 @@ class SessionDoor implements DtlsDoor {
     this.#dtls.setAuthorities(pem);
   }
 
-  revoke(identity: ProvenIdentity): void {
-    this.#dtls.revoke(identity);
+  revoke(identity: ProvenIdentity): readonly string[] {
+    const { kind, name } = identity;
+    const endpoints = [...this.#endpoints]
+      .filter(([peer]) => peer.identity.kind === kind && peer.identity.name === name)
+      .map(([, endpoint]) => endpoint);
+    this.#dtls.revoke({ kind, name });
+    return endpoints;
+  }
+
+  distrust(): void {
+    const certified = [...this.#dtls.sessions()].filter(({ identity }) => identity.kind === "x509");
+    for (const { identity } of certified) this.#dtls.revoke(identity);
   }
 
   exportSessions(): DoorSessions {
@@ -131,7 +141,7 @@ function visitorOf(peer: DtlsPeer): Visitor {
     transport: "dtls",
     peerKey: key,
     address: formatAddress(peer.address),
-    identity: identity.kind === "anonymous" ? undefined : { kind: identity.kind, name: identity.name },
+    identity: identity.kind === "anonymous" ? undefined : identity,
     peer,
   };
 }

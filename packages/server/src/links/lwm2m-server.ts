@@ -117,7 +117,7 @@ export class Lwm2mServer {
       throw error;
     }
     doors.serve((request, visitor, door) => server.#answer(request, visitor, door));
-    server.#stopHearing = options.credentials?.onWithdrawn((...withdrawn) => void server.#onWithdrawn(...withdrawn));
+    server.#stopHearing = options.credentials?.onWithdrawn((identity) => server.#onWithdrawn(identity));
     return server;
   }
 
@@ -192,16 +192,13 @@ export class Lwm2mServer {
     }
   }
 
-  /** One of several credentials may go while a device uses another: then it keeps its registration. */
-  async #onWithdrawn(identity: ProvenIdentity, endpoint: string): Promise<void> {
-    const registration = this.#registry.get(endpoint);
-    const wasHere = registration && this.#doors?.find(registration) !== undefined;
-    this.#doors?.revoke(identity);
-    if (registration === undefined || !isSecure(registration.transport)) return;
-    const lostSession = wasHere && this.#doors?.find(registration) === undefined;
-    const hasOthers = async () =>
-      (await this.#options.credentials?.hasCredentials(endpoint).catch(() => false)) ?? false;
-    if (lostSession || !(await hasOthers())) this.#driven.feed({ kind: "withdraw", endpoint });
+  /** Whoever was reached through a session that is gone has to register anew, with another credential if it has one. */
+  #onWithdrawn(identity: ProvenIdentity): void {
+    for (const endpoint of this.#doors?.revoke(identity) ?? []) {
+      const registration = this.#registry.get(endpoint);
+      if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
+        this.#driven.feed({ kind: "withdraw", endpoint });
+    }
   }
 
   #onForbidden(endpoint: string, { transport, address, provenEndpoint }: Sender, why: string): void {

@@ -8,6 +8,8 @@ import type { CertificatePem } from "@airlift/runtime/dtls-credentials";
 
 export interface ServerIdentity {
   readonly certificate: CertificatePem | undefined;
+  /** Whether the certificate is ECDSA on P-256, the only kind that DTLS shows; TLS shows any. */
+  readonly isForDtls: boolean;
   /** ECDSA on P-256, PEM. */
   readonly rpkKeyPem: string;
 }
@@ -32,8 +34,9 @@ export interface ServerIdentityOptions {
 export async function loadServerIdentity(options: ServerIdentityOptions): Promise<ServerIdentity> {
   const { dataDir, certificateFile, keyFile } = options;
   const rpkKeyPem = await ownKey(dataDir);
-  if (certificateFile === null || keyFile === null) return { certificate: undefined, rpkKeyPem };
-  return { certificate: { chainPem: await pemFrom(certificateFile), keyPem: await pemFrom(keyFile) }, rpkKeyPem };
+  if (certificateFile === null || keyFile === null) return { certificate: undefined, isForDtls: false, rpkKeyPem };
+  const certificate = { chainPem: await pemFrom(certificateFile), keyPem: await pemFrom(keyFile) };
+  return { certificate, isForDtls: isOnP256(certificate.keyPem), rpkKeyPem };
 }
 
 /** SHA-256 of a key's SubjectPublicKeyInfo in hex: how raw public keys are compared by eye. */
@@ -63,6 +66,14 @@ async function makeKey(dataDir: string): Promise<string> {
   });
   await writeFileAtomically(join(dataDir, SERVER_KEY_FILE), pem, { mode: 0o600 });
   return pem;
+}
+
+function isOnP256(keyPem: string): boolean {
+  try {
+    return createPrivateKey(keyPem).asymmetricKeyDetails?.namedCurve === "prime256v1";
+  } catch (cause) {
+    throw new UsageError("TLS_FILE", "--tls-key has no private key in PEM", {}, { cause });
+  }
 }
 
 async function pemFrom(path: string): Promise<string> {

@@ -66,16 +66,28 @@ class TcpDoor implements Door {
     this.#coap.setTrust(pem);
   }
 
-  revoke({ kind, name }: ProvenIdentity): void {
-    for (const peer of this.#coap.peers())
-      if (peer.identity?.kind === kind && peer.identity.name === name) {
-        this.lost(peer);
-        this.#coap.disconnect(peer);
-      }
+  revoke({ kind, name }: ProvenIdentity): readonly string[] {
+    return this.#end(({ identity }) => identity?.kind === kind && identity.name === name);
+  }
+
+  distrust(): void {
+    this.#end(({ identity }) => identity?.kind === "x509");
   }
 
   close(): Promise<void> {
     return this.#coap.close();
+  }
+
+  #end(isMeant: (peer: TcpPeer) => boolean): readonly string[] {
+    return this.#coap
+      .peers()
+      .filter(isMeant)
+      .flatMap((peer) => {
+        const endpoints = [...(this.#endpoints.get(peer) ?? [])];
+        this.lost(peer);
+        this.#coap.disconnect(peer);
+        return endpoints;
+      });
   }
 
   #visitorOf(peer: TcpPeer): Visitor {

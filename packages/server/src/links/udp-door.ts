@@ -48,7 +48,11 @@ class UdpDoor implements Door {
 
   setAuthorities(): void {}
 
-  revoke(): void {}
+  revoke(): readonly string[] {
+    return [];
+  }
+
+  distrust(): void {}
 
   close(): Promise<void> {
     return this.#coap.close();

@@ -12,10 +12,14 @@ import { Lwm2mServer, type Lwm2mServerOptions } from "@airlift/server/links/lwm2
 import { loadServerIdentity, type ServerIdentity } from "@airlift/server/links/server-identity";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import { pino } from "pino";
-import { type DoorDevice, dtlsDevice, tcpDevice, udpDevice } from "./door-device.ts";
+import { certifiedDevice, closeDevices, type DoorDevice, dtlsDevice, tcpDevice, udpDevice } from "./door-device.ts";
 import { Gateway } from "./gateway.ts";
 import { MemoryCredentials } from "./memory-credentials.ts";
 
+const PEM: Readonly<Record<string, Readonly<Record<"certificatePem" | "keyPem", string>>>> = JSON.parse(
+  readFileSync(new URL("../vectors/dtls-certificates.json", import.meta.url), "utf8"),
+);
+const pem = (name: string) => PEM[name] ?? assert.fail(name);
 const HOST = "127.0.0.1";
 const image = randomBytes(300_000);
 const lines: string[] = [];
@@ -60,6 +64,7 @@ before(async () => {
   imageId = (await scratch.stores.images.add(Readable.from([image]), name)).image.id;
 });
 after(async () => {
+  await closeDevices();
   await server.close();
   await scratch.close();
 });
@@ -198,6 +203,60 @@ test("a resumed session is the device's from its first moment on", async () => {
   await isAsked(device, "resumed");
   await device.coap.close();
 });
+
+test("a certificate of an authority that is trusted while the server runs is taken, and no longer once it is not", async () => {
+  const own = { chainPem: pem("server").certificatePem + pem("issuer").certificatePem, keyPem: pem("server").keyPem };
+  const shown = { ...identity, certificate: own, isForDtls: true };
+  const certified = await openServer({ identity: shown });
+  const credential = {
+    certificate: { chainPem: pem("device").certificatePem, keyPem: pem("device").keyPem },
+    trust: { certificatesPem: pem("authority").certificatePem },
+  };
+  const tls = {
+    kind: "certificate" as const,
+    trust: pem("authority").certificatePem,
+    serverName: "airlift.test",
+    certificate: credential.certificate.chainPem,
+    privateKey: credential.certificate.keyPem,
+  };
+  const overDtls = async () => (await certifiedDevice(door("dtls", certified), credential)).register("");
+  await assert.rejects(overDtls());
+  credentials.trust(pem("authority").certificatePem);
+  await new Promise((resolve) => setImmediate(resolve));
+  const device = await certifiedDevice(door("dtls", certified), credential);
+  const location = locationIn(await device.register(""));
+  assert.equal((await known("device-7"))?.transport, "dtls");
+  assert.match(await device.register("&ep=device-8"), /^4\.03/);
+  const stream = await tcpDevice(door("tls", certified), tls);
+  locationIn(await stream.register("&ep=device-7"));
+  assert.equal((await known("device-7"))?.transport, "tls");
+  credentials.trust("");
+  await assert.rejects(device.update(location));
+  await assert.rejects(stream.update(location));
+  await assert.rejects(tcpDevice(door("tls", certified), tls).then((again) => again.register("&ep=device-7")));
+  await Promise.all([device.coap.close(), stream.coap.close()]);
+  await certified.close();
+});
+
+for (const [protocols, scheme] of [
+  [["1"], "coaps"],
+  [["5"], "coaps+tcp"],
+  [["0"], "push"],
+] as const)
+  test(`object 5, resource 8: a device on a secured door that fetches over ${protocols} is served by ${scheme}`, async () => {
+    const endpoint = `fetches-${scheme}`;
+    const { device } = await dtlsDevice(door("dtls"), credentials.give(endpoint));
+    device.resources.set("/5/0/8", protocols[0]);
+    locationIn(await device.register(""));
+    await device.hears("GET /5/0/3");
+    const update = await scratch.stores.updates.create({ endpoint, imageId, by: "auto", apply: false });
+    await server.engine.start(update);
+    const { port } = door(scheme === "coaps+tcp" ? "tls" : "dtls");
+    await device.hears(
+      scheme === "push" ? "PUT /5/0/0" : `PUT /5/0/1 ${scheme}://${HOST}:${port}/fw/${imageId}?u=${update.id}`,
+    );
+    await server.engine.cancel(update.id);
+  });
 
 test("a device without a connection is told of at once in the update's timeline", async () => {
   const connections = () => server.doorLoads().find(({ transport }) => transport === "tls")?.sessions;
