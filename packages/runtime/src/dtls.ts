@@ -2,7 +2,7 @@
 import { DtlsEndpoint } from "@airlift/protocol/dtls/endpoint";
 import type { DtlsInput, DtlsLoad, DtlsOptions, DtlsOutput } from "@airlift/protocol/dtls/endpoint-types";
 import type { OpenHandshake } from "@airlift/protocol/dtls/handshake-table";
-import type { PeerIdentity, Wanted } from "@airlift/protocol/dtls/handshake-types";
+import type { Wanted, Withdrawn } from "@airlift/protocol/dtls/handshake-types";
 import { explain, type Reason } from "@airlift/protocol/dtls/reasons";
 import { type DtlsPeer as CorePeer, DtlsSession } from "@airlift/protocol/dtls/session";
 import type { DtlsSnapshot } from "@airlift/protocol/dtls/snapshot";
@@ -52,8 +52,8 @@ export interface DtlsServer extends DatagramChannel<DtlsPeer> {
    * @throws {UsageError} `DTLS_CREDENTIAL`; then those before stay.
    */
   setAuthorities(certificatesPem: string): void;
-  /** Ends the sessions of an identity whose credential was withdrawn. */
-  revoke(identity: Pick<PeerIdentity, "kind" | "name">): void;
+  /** Ends the sessions of an identity whose credential was withdrawn, without a name those of a kind; none is resumed. */
+  revoke(identity: Withdrawn): void;
   /**
    * All sessions as text that holds their keys: keep it as secret as a private key, and delete it once it is taken up. The
    * server is silent from now on; `close` it next.
@@ -135,7 +135,7 @@ class DtlsServerChannel implements DtlsServer {
     else if (isWatched) queueMicrotask(() => this.#unreachable(peer));
   }
 
-  revoke(identity: Pick<PeerIdentity, "kind" | "name">): void {
+  revoke(identity: Withdrawn): void {
     this.#driven.feed({ kind: "revoke", identity });
   }
 

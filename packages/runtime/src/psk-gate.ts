@@ -10,8 +10,8 @@ const HANDSHAKE = 22;
 const CLIENT_KEY_EXCHANGE = 16;
 /** RFC 4279 §5.3: implementations take identities of 128 octets; LwM2M asks for no more. */
 const MAX_IDENTITY_BYTES = 128;
-/** A client's certificates may come before its key exchange. */
-const MAX_FLIGHT_BYTES = 64 * 1024;
+/** A client with a pre-shared key sends a hello before its key exchange, and no certificates. */
+const MAX_FLIGHT_BYTES = 8 * 1024;
 const RECORD_HEADER_BYTES = 5;
 const MESSAGE_HEADER_BYTES = 4;
 
@@ -83,8 +83,13 @@ export class PskGate extends Duplex {
   }
 }
 
-/** The identity, "more" when it may still come, "none" when what came is no handshake with a pre-shared key. */
-function readKeyExchange(flight: Buffer): { readonly identity: string } | "more" | "none" {
+/**
+ * What a client's first octets say; reads octets of any kind.
+ *
+ * @returns The identity, "more" when it may still come, "none" when what came is no handshake with a pre-shared key.
+ * @see RFC 5246 §6.2.1, §7.4
+ */
+export function readKeyExchange(flight: Buffer): { readonly identity: string } | "more" | "none" {
   const payloads: Buffer[] = [];
   let isOver = false;
   for (let place = 0; place + RECORD_HEADER_BYTES <= flight.length; ) {

@@ -1,5 +1,5 @@
 /** TLS as this house uses it: PSK or certificates, in both roles (RFC 8323 §9, RFC 7925 §4). */
-import { createHash } from "node:crypto";
+import { constants, createHash } from "node:crypto";
 import { isIP } from "node:net";
 import type { ConnectionOptions, TLSSocket, TlsOptions } from "node:tls";
 import { equalBytes } from "@airlift/protocol/lib/bytes";
@@ -58,6 +58,8 @@ export function serverTls(
   return {
     ciphers,
     minVersion: "TLSv1.2",
+    // Every connection proves its identity: a resumed one would not ask for the key, nor look at the certificate again.
+    secureOptions: constants.SSL_OP_NO_TICKET,
     ...(certificate === undefined ? { maxVersion: "TLSv1.2" } : { cert: certificate, key: privateKey }),
     ...(trust === undefined ? {} : { ca: vouchers(trust), requestCert: true, rejectUnauthorized: true }),
     ...(pskOf && {

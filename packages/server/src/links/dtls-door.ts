@@ -121,8 +121,7 @@ class SessionDoor implements DtlsDoor {
   }
 
   distrust(): void {
-    const certified = [...this.#dtls.sessions()].filter(({ identity }) => identity.kind === "x509");
-    for (const { identity } of certified) this.#dtls.revoke(identity);
+    this.#dtls.revoke({ kind: "x509" });
   }
 
   exportSessions(): DoorSessions {
