@@ -1,9 +1,12 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
+import { TlsFiles } from "./api/tls-files.ts";
 import type { ServeConfig } from "./config.ts";
+import { keepFirstToken } from "./first-token.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
 import { openStores } from "./store/stores.ts";
@@ -20,8 +23,8 @@ export interface RunningServer {
 /**
  * Starts everything `airlift serve` consists of.
  *
- * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE
- * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL
+ * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE, MASTER_KEY, TLS_FILES
+ * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL, MASTER_KEY_FILE, FIRST_TOKEN
  */
 export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
   const opened: (() => Promise<void>)[] = [];
@@ -38,9 +41,17 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       databaseUrl: config.databaseUrl,
       maxImageBytes: config.maxImageBytes,
       inspect: inspectWith(trusted),
+      masterKey: {
+        text: config.masterKey,
+        file: config.masterKeyFile ?? join(config.dataDir, "master.key"),
+        onCreated: (file) => log.warn({ file }, "made the key that device keys are encrypted under: keep a copy of it"),
+      },
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
     opened.push(() => stores.close());
+    if (!config.noAuth) await keepFirstToken(stores.tokens, config.dataDir, log);
+    const tls = await TlsFiles.open(config, log);
+    if (tls !== undefined) opened.push(async () => tls.close());
     let httpPort = config.httpPort;
     const lwm2m = await Lwm2mServer.open({
       stores,
@@ -52,7 +63,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     opened.push(() => lwm2m.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
-    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics });
+    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics, tls });
     opened.push(async () => void (await app.close()));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);

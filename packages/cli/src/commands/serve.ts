@@ -9,6 +9,9 @@ interface ServeFlags {
   readonly auth: boolean;
   readonly data?: string;
   readonly trust?: string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly trustedProxy?: string[];
   readonly logLevel: string;
   readonly [flag: string]: unknown;
 }
@@ -30,6 +33,11 @@ export function registerServe(program: Command): void {
     .option("--trust <file...>", "public keys (PEM); images signed by them are shown as verified")
     .option("--max-image-bytes <bytes>", "largest image accepted")
     .option("--no-auth", "serve the API without tokens, to this machine only")
+    .option("--tls-cert <file>", "certificate chain (PEM): serve https; read again when it changes or on SIGHUP")
+    .option("--tls-key <file>", "private key of that certificate (PEM)")
+    .option("--insecure-http", "serve other machines without TLS, because a proxy in front speaks https")
+    .option("--trusted-proxy <address...>", "proxies whose X-Forwarded-For is believed")
+    .option("--master-key-file <file>", "key that device keys are encrypted under (default: master.key in --data)")
     .addOption(
       new Option("--log-level <level>", "what to log on stderr")
         .choices(LOG_LEVELS)
@@ -52,8 +60,12 @@ export function registerServe(program: Command): void {
 
 /** The flags by the names of the settings. */
 function settingsOf({ auth, data, trust, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
+  const { tlsCert, tlsKey, trustedProxy, ...same } = others;
   return {
-    ...others,
+    ...same,
+    ...(tlsCert !== undefined && { tlsCertFile: tlsCert }),
+    ...(tlsKey !== undefined && { tlsKeyFile: tlsKey }),
+    ...(trustedProxy !== undefined && { trustedProxies: trustedProxy }),
     ...(data !== undefined && { dataDir: data }),
     ...(trust !== undefined && { trustedKeyFiles: trust }),
     ...(!auth && { noAuth: true }),
