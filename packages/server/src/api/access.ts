@@ -10,8 +10,7 @@ export type Access = Role | "open";
 export const ACCESS: Readonly<Record<string, Access>> = {
   // Nothing of the fleet is in these.
   "GET /": "open",
-  "GET /status.js": "open",
-  "GET /status.css": "open",
+  "GET /assets/*": "open",
   "GET /healthz": "open",
   "GET /readyz": "open",
   "GET /api/v1/openapi.json": "open",
@@ -36,6 +35,11 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "GET /api/v1/authorities": "viewer",
 
   "POST /api/v1/images": "operator",
+  "POST /api/v1/uploads": "operator",
+  "GET /api/v1/uploads/:id": "operator",
+  "PATCH /api/v1/uploads/:id": "operator",
+  "POST /api/v1/uploads/:id/finish": "operator",
+  "DELETE /api/v1/uploads/:id": "operator",
   "POST /api/v1/updates": "operator",
   "POST /api/v1/updates/:id/apply": "operator",
   "POST /api/v1/updates/:id/cancel": "operator",

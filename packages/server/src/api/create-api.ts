@@ -11,6 +11,7 @@ import {
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
 import { ACCESS, requireRoles } from "./access.ts";
+import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
@@ -23,10 +24,10 @@ import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
 import { sessionRoutes } from "./sessions.ts";
-import { serveStatusPage } from "./status-page.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { updateRoutes } from "./updates.ts";
+import { uploadRoutes } from "./uploads.ts";
 
 export interface ApiOptions extends ApiParts {
   readonly log: FastifyBaseLogger;
@@ -65,13 +66,19 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(sendProblem);
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(new UsageError("NO_SUCH_ROUTE", `nothing is at ${request.method} ${request.url}`), request, reply),
-  );
   const refuseMissingRoles = requireRoles(app);
   const { noAuth } = options.config;
   guardRequests(app, { ownHosts: ownHosts(options), noAuth, isTls: options.tls !== undefined });
   const check = identifyRequests(app, { tokens: options.stores.tokens, noAuth, attempts: options.attempts });
+  const answerPage = serveConsole(app);
+  app.setNotFoundHandler((request, reply) => {
+    if (answerPage(request, reply)) return reply;
+    return sendProblem(
+      new UsageError("NO_SUCH_ROUTE", `nothing is at ${request.method} ${request.url}`),
+      request,
+      reply,
+    );
+  });
   await describeApi(app);
   await app.register(async (root) => addRoutes(root, options, check));
   refuseMissingRoles();
@@ -101,6 +108,7 @@ async function addRoutes(
       const api: Api = v1.withTypeProvider<ZodTypeProvider>();
       keepAnswers(v1, stores.idempotency, stores.credentials);
       imageRoutes(api, options);
+      uploadRoutes(api, options);
       deviceRoutes(api, options);
       credentialRoutes(api, options);
       tokenRoutes(api, options);
@@ -112,7 +120,6 @@ async function addRoutes(
     { prefix: "/api/v1" },
   );
   firmwareRoutes(root.withTypeProvider<ZodTypeProvider>(), options);
-  serveStatusPage(root);
   root.get("/healthz", { schema: { hide: true } }, async () => ({ status: "alive" }));
   root.get("/readyz", { schema: { hide: true } }, async () => {
     await stores.ping();

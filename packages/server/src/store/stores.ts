@@ -19,9 +19,10 @@ import { migrate } from "./migrate.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresTokenStore } from "./token-store.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
+import { UploadFiles } from "./upload-files.ts";
 
 export interface StoreOptions {
-  /** Holds `images/`, and `postgres/` when there is no `databaseUrl`. */
+  /** Holds `images/`, `uploads/`, and `postgres/` when there is no `databaseUrl`. */
   readonly dataDir: string;
   /** null = the embedded database. */
   readonly databaseUrl: string | null;
@@ -87,6 +88,7 @@ async function assemble(
   const devices = new PostgresDeviceStore(tables, batches);
   const updates = new PostgresUpdateStore(tables, journal, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
+  const uploads = await UploadFiles.open(join(options.dataDir, "uploads"), options);
   const pages = new PageCache(options.pages);
   const { inspect, maxImageBytes } = options;
   const keys = await MasterKeys.open(options.masterKey ?? { text: null, file: join(options.dataDir, "master.key") });
@@ -99,6 +101,7 @@ async function assemble(
   });
   return {
     images: new PostgresImageStore({ tables, journal, files, pages, inspect, maxImageBytes }),
+    uploads,
     devices,
     updates,
     events: new PostgresEventStore(tables, journal),
