@@ -15,11 +15,15 @@ import { openStores } from "./stores.ts";
 let scratch: ScratchStores;
 let folder: string;
 const withdrawn: ProvenIdentity[] = [];
+const endpoints: string[] = [];
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "credentials-"));
   scratch = await openScratchStores();
-  scratch.stores.credentials.onWithdrawn((identity) => withdrawn.push(identity));
+  scratch.stores.credentials.onWithdrawn((identity, endpoint) => {
+    withdrawn.push(identity);
+    endpoints.push(endpoint);
+  });
 });
 after(async () => {
   await scratch.close();
@@ -103,7 +107,7 @@ describe("withdrawal", () => {
   test("ends at once, tells who it was, and removes the key from the database", async () => {
     const made = await store().add("gone", psk);
     await store().remove("gone", made.id);
-    assert.deepEqual(withdrawn.at(-1), { kind: "psk", name: made.identity });
+    assert.deepEqual([withdrawn.at(-1), endpoints.at(-1)], [{ kind: "psk", name: made.identity }, "gone"]);
     assert.equal(await store().psk(made.identity), undefined);
     assert.equal(await store().endpointOf({ kind: "psk", name: made.identity }), undefined);
     await assert.rejects(store().remove("gone", made.id), { code: "UNKNOWN_CREDENTIAL" });

@@ -60,7 +60,7 @@ export class PostgresCredentialStore implements CredentialStore {
   readonly #known: ShortCache<Known>;
   readonly #lists: ShortCache<readonly CredentialRow[]>;
   readonly #uses: UseTimes;
-  readonly #listeners = new Set<(identity: ProvenIdentity) => void>();
+  readonly #listeners = new Set<(identity: ProvenIdentity, endpoint: string) => void>();
   #isResealed = false;
 
   constructor(parts: CredentialStoreParts) {
@@ -101,7 +101,7 @@ export class PostgresCredentialStore implements CredentialStore {
     return (await this.#rowsOf(endpoint)).some((row) => row.purpose === "device" && isValid(row));
   }
 
-  onWithdrawn(onChange: (identity: ProvenIdentity) => void): () => void {
+  onWithdrawn(onChange: (identity: ProvenIdentity, endpoint: string) => void): () => void {
     this.#listeners.add(onChange);
     return () => this.#listeners.delete(onChange);
   }
@@ -199,7 +199,7 @@ export class PostgresCredentialStore implements CredentialStore {
     if (changed.credentialKind === "x509") this.#authorities.changed();
     if (kind === "credential.added" || endpoint === null) return;
     const ended = provenAs({ kind: changed.credentialKind, identity: changed.identity, endpoint });
-    for (const listener of this.#listeners) listener(ended);
+    for (const listener of this.#listeners) listener(ended, endpoint);
   }
 
   /** A row that may speak; one that is over or withdrawn is as good as none, except that a certificate stays refused. */
