@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { get } from "node:http";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { ROLES, type Role } from "@airlift/protocol/api/credentials";
 import { type FastifyInstance, fastify, type HTTPMethods, type InjectOptions } from "fastify";
@@ -8,6 +10,7 @@ import { pino } from "pino";
 import { exampleRegistration, openScratchStores, type ScratchStores } from "../store/scratch-stores.ts";
 import { ACCESS, isAllowed, requireRoles } from "./access.ts";
 import { createApi } from "./create-api.ts";
+import { listen } from "./listen.ts";
 
 let scratch: ScratchStores;
 let api: FastifyInstance;
@@ -162,6 +165,32 @@ describe("tokens", () => {
     assert.equal(await scratch.stores.tokens.createFirst(keep), undefined);
     assert.equal(text, "");
   });
+});
+
+test("a listener to events hears no more when its token is revoked", async () => {
+  const made = await scratch.stores.tokens.create({ role: "viewer" });
+  const url = await listen(api, "127.0.0.1", 0);
+  const headers = { authorization: `Bearer ${made.token}` };
+  const [answer] = await once(get(`${url}/api/v1/events`, { headers, agent: false }), "response");
+  assert.equal(answer.statusCode, 200);
+  await once(answer, "data");
+  answer.on("error", () => {});
+  answer.resume();
+  const closed = new Promise((resolve) => answer.once("close", resolve));
+  await scratch.stores.tokens.revoke(made.id);
+  await closed;
+});
+
+test("an Idempotency-Key gives nobody the answer that was another's", async () => {
+  const second = await scratch.stores.tokens.create({ role: "admin", name: "second" });
+  const request = {
+    method: "POST",
+    url: "/api/v1/tokens",
+    headers: { "idempotency-key": "whose" },
+    payload: { role: "viewer" },
+  } as const;
+  assert.equal((await ask(request, tokens.get("admin"))).status, 201);
+  assert.equal((await ask(request, second.token)).body.code, "IDEMPOTENCY_KEY_REUSED");
 });
 
 describe("a flood of bad tokens", () => {

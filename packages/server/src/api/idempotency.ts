@@ -78,9 +78,11 @@ function keyOf({ method, headers }: FastifyRequest): string | undefined {
   return key;
 }
 
-/** What makes two requests the same. A streamed body counts by its length: the image's own digest tells it from others. */
-function fingerprintOf({ method, url, headers, body }: FastifyRequest): string {
+/** What makes two requests the same; nobody gets an answer that was somebody else's. A streamed body counts by its length: the image's own digest tells it from others. */
+function fingerprintOf({ method, url, headers, body, principal }: FastifyRequest): string {
   const isStreamed = headers["content-type"] === "application/octet-stream";
   const content = isStreamed ? (headers["content-length"] ?? "") : JSON.stringify(body ?? null);
-  return createHash("sha256").update([method, url, content].join("\0")).digest("hex");
+  return createHash("sha256")
+    .update([method, url, content, principal?.tokenId ?? ""].join("\0"))
+    .digest("hex");
 }
