@@ -1,8 +1,11 @@
 /** The API as functions. Answers are checked against the schemas that the server answers by. */
 import { randomUUID } from "node:crypto";
 import {
+  AddedImage,
   Device,
   Event,
+  type Exchange,
+  Exchanges,
   Image,
   type NewUpdate,
   type Problem,
@@ -61,11 +64,11 @@ export class Client {
   }
 
   /** Uploads an image. Its content may be larger than memory. */
-  async addImage(content: Blob, { manufacturer, model, version, hardware }: UploadName): Promise<Image> {
+  async addImage(content: Blob, { manufacturer, model, version, hardware }: UploadName): Promise<AddedImage> {
     const query = new URLSearchParams({ manufacturer, model, version });
     for (const revision of hardware) query.append("hardware", revision);
     const headers = { "content-type": "application/octet-stream" };
-    return await this.#call(`images?${query}`, Image, { method: "POST", body: content, headers });
+    return await this.#call(`images?${query}`, AddedImage, { method: "POST", body: content, headers });
   }
 
   images = (): Promise<Image[]> => this.#all("images", Image);
@@ -90,6 +93,16 @@ export class Client {
   }
 
   update = (id: string): Promise<Update> => this.#call(`updates/${segment(id)}`, Update);
+
+  /** Its last exchanges with the device, oldest first. */
+  async exchanges(updateId: string): Promise<Exchange[]> {
+    const { items } = await this.#call(`updates/${segment(updateId)}/exchanges`, Exchanges);
+    return items;
+  }
+
+  /** @returns The update as it stands after the command. */
+  command = (updateId: string, command: "apply" | "cancel" | "retry"): Promise<Update> =>
+    this.#call(`updates/${segment(updateId)}/${command}`, Update, { method: "POST" });
 
   /** The bytes of the event feed, from the event after `afterId` on. */
   async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {

@@ -17,6 +17,8 @@ import { registerMeshSimulate } from "./commands/mesh-simulate.ts";
 import { registerMeshUnpack } from "./commands/mesh-unpack.ts";
 import { registerServe } from "./commands/serve.ts";
 import { registerUpdate } from "./commands/update.ts";
+import { registerUpdateCommands } from "./commands/update-command.ts";
+import { registerUpdateShow } from "./commands/update-show.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
@@ -65,6 +67,7 @@ function createProgram(): Command {
     register(mesh);
   const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
   for (const register of rest) register(program);
+  for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
   return program;
 }
 

@@ -9,7 +9,7 @@ import { parseMcubootVersion } from "@airlift/protocol/image/version";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto, loadSigningKey } from "@airlift/runtime/crypto";
 import type { Command } from "commander";
-import { clientOf, collected, printResult } from "../terminal.ts";
+import { clientOf, collected, printResult, say } from "../terminal.ts";
 import { printable, sizeText } from "../text.ts";
 
 interface Options {
@@ -33,6 +33,7 @@ export function registerImageAdd(image: Command): void {
       const content =
         options.sign === undefined ? await blobOf(file) : await signed(file, options.sign, options.version);
       const added = await clientOf(command).addImage(content, { ...options, hardware });
+      for (const warning of added.warnings) say(printable(`warning: ${warning}`));
       printResult(command, added, () => {
         const { id, manufacturer, model, version, sizeBytes } = added;
         return `${id}  ${printable(`${manufacturer} ${model} ${version}`)}, ${sizeText(sizeBytes)}\n`;

@@ -47,7 +47,9 @@ class World {
           this.done.push(`${id} ${change.state}`);
         },
         queueProgress: () => {},
+        setPackageUri: async () => {},
       },
+      exchanges: { newestNumber: async () => 0, queue: () => {} },
     } as unknown as Stores;
     const did = (what: string) => async (): Promise<RequestOutcome> => {
       this.done.push(what);
@@ -55,13 +57,14 @@ class World {
     };
     const link = {
       readReport: async () => IDLE,
-      observeFirmware: async () => undefined,
+      observe: async () => [],
       pushPackage: did("push"),
-      writePackageUri: async (_: unknown, uri: string) => await did(uri === "" ? "reset" : `write ${uri}`)(),
+      reset: did("reset"),
+      writePackageUri: async (_: unknown, uri: string) => await did(`write ${uri}`)(),
     } as unknown as DeviceLink;
     this.engine = new DeliveryEngine({
       stores,
-      link,
+      linkFor: () => link,
       log: pino({ level: "silent" }),
       updateLimit,
       registrationOf: (endpoint) => exampleRegistration(endpoint),

@@ -3,7 +3,7 @@ import type { BlockSource } from "@airlift/protocol/coap/body";
 import type { CoapResponse } from "@airlift/protocol/coap/exchange";
 import { toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { type Lwm2mRequest, withRoot } from "@airlift/protocol/lwm2m/request";
-import type { CoapClient, Observation, ObserveOptions, TransferOptions, WholeOptions } from "@airlift/runtime/coap";
+import type { CoapClient, Observation, ObserveOptions, UploadOptions, WholeOptions } from "@airlift/runtime/coap";
 import { type UdpPeer, udpPeer } from "@airlift/runtime/udp";
 import type { Registration } from "../fleet/registration.ts";
 
@@ -16,7 +16,7 @@ export interface DeviceRequests {
     device: Registration,
     request: Lwm2mRequest,
     source: BlockSource,
-    options?: TransferOptions,
+    options?: UploadOptions,
   ): Promise<CoapResponse>;
   /** As `CoapClient.observe`. */
   observe(
@@ -54,7 +54,7 @@ export class UdpDeviceRequests implements DeviceRequests {
     device: Registration,
     request: Lwm2mRequest,
     source: BlockSource,
-    options?: TransferOptions,
+    options?: UploadOptions,
   ): Promise<CoapResponse> {
     return this.#coap.upload(peerOf(device.address), located(device, request), source, options);
   }

@@ -14,13 +14,14 @@ import { isLoopbackHost } from "../config.ts";
 import type { PullScheme } from "../delivery/delivery-choice.ts";
 import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
-import type { DeviceReport } from "../delivery/report.ts";
+import { updateObjectOf } from "../delivery/update-object.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { formatAddress, peerOf, UdpDeviceRequests } from "./device-requests.ts";
+import type { KnownOfDevice } from "./errands.ts";
 import { ImageDoor, imagePath } from "./image-door.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
@@ -53,14 +54,15 @@ export class Lwm2mServer {
 
   private constructor(coap: CoapUdp, options: Lwm2mServerOptions) {
     const { stores, log } = options;
-    const link = new DeviceLink(new UdpDeviceRequests(coap));
+    const requests = new UdpDeviceRequests(coap);
+    const link = new DeviceLink(requests);
     this.#options = options;
     this.#coap = coap;
     // What follows from a registration's end or start is done here; answers are made where the request came in.
     this.#driven = drive(this.#registry, { kind: "wake" }, (output) => this.#follow(output));
     this.engine = new DeliveryEngine({
       stores,
-      link,
+      linkFor: (order, exchanges) => new DeviceLink(exchanges.over(requests), updateObjectOf(order.target)),
       log,
       policy: options.policy,
       registrationOf: (endpoint) => this.#registry.get(endpoint),
@@ -205,7 +207,7 @@ export class Lwm2mServer {
     });
   }
 
-  #keepReport(endpoint: string, report: DeviceReport): void {
+  #keepReport(endpoint: string, report: KnownOfDevice): void {
     const { firmware } = report;
     this.#options.stores.devices.queueReport({
       endpoint,

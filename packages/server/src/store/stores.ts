@@ -8,6 +8,7 @@ import { type Database, openDatabase } from "./database.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
 import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
 import { PostgresEventStore } from "./event-store.ts";
+import { PostgresExchangeStore } from "./exchange-store.ts";
 import { PostgresIdempotencyStore } from "./idempotency-store.ts";
 import { ImageFiles } from "./image-files.ts";
 import { PageCache, type PageCacheOptions } from "./image-source.ts";
@@ -80,6 +81,7 @@ async function assemble(
   const journal = new Journal(tables);
   const devices = new PostgresDeviceStore(tables, batches);
   const updates = new PostgresUpdateStore(tables, journal, batches);
+  const exchanges = new PostgresExchangeStore(tables, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
   const pages = new PageCache(options.pages);
   const { inspect, maxImageBytes } = options;
@@ -88,11 +90,12 @@ async function assemble(
     devices,
     updates,
     events: new PostgresEventStore(tables, journal),
+    exchanges,
     idempotency: new PostgresIdempotencyStore(tables),
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
-      await Promise.allSettled([devices.close(), updates.close()]);
+      await Promise.allSettled([devices.close(), updates.close(), exchanges.close()]);
       await journal.settle();
       await close();
       await embedded?.stop();

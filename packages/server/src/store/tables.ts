@@ -1,5 +1,5 @@
 /** The tables as kysely sees them. Their SQL is in migrations/. */
-import type { Device, Event, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
+import type { Device, Event, Exchange, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
 import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
@@ -51,11 +51,14 @@ export interface UpdateTable {
   seq: Generated<number>;
   endpoint: string;
   image_id: string;
+  target: Generated<string>;
+  attempt: Generated<number>;
   by: DeliveryMethod;
   apply: boolean;
   state: UpdateState;
   failure: FailureKind | null;
   sentence: string;
+  said_at: Instant;
   method: "push" | "pull" | null;
   package_uri: string | null;
   acknowledged_bytes: number;
@@ -64,6 +67,20 @@ export interface UpdateTable {
   created_at: Instant;
   updated_at: Instant;
   finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+}
+
+export interface ExchangeTable {
+  update_id: string;
+  /** The place that an exchange shares with the older ones that it replaces. */
+  slot: number;
+  attempt: number;
+  number: number;
+  at: Instant;
+  request: string;
+  answer: string;
+  took_ms: number;
+  retransmission_count: number;
+  transfer: Json<NonNullable<Exchange["transfer"]>> | null;
 }
 
 export interface EventTable {
@@ -97,6 +114,7 @@ export interface Tables {
   devices: DeviceTable;
   updates: UpdateTable;
   events: EventTable;
+  exchanges: ExchangeTable;
   kept_answers: KeptAnswerTable;
   applied_migrations: MigrationTable;
 }
