@@ -56,6 +56,9 @@ export type DeviceEvent =
   | "oldVersionBack"
   | "otherVersion";
 
+/** The last block is acknowledged by the image being there: nobody asks for one behind it. */
+export const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "imageHeld"]);
+
 export type UpdateEvent = CommandEvent | DeviceEvent;
 
 /** What the owner performs when an arrow is taken. */

@@ -4,7 +4,7 @@ import type { Core } from "@airlift/protocol/lib/core";
 import { BugError } from "@airlift/protocol/lib/errors";
 import { type FailureKind, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
 import { chooseDelivery, type DeliveryChoice } from "./delivery-choice.ts";
-import { DEVICE_UPDATE, type UpdateAction, type UpdateEvent } from "./device-update.ts";
+import { DEVICE_UPDATE, HAS_IMAGE, type UpdateAction, type UpdateEvent } from "./device-update.ts";
 import {
   type DriverInput,
   type DriverOutput,
@@ -27,9 +27,6 @@ const EXECUTE_COUNT = 40;
 
 /** Looks in one poll interval: a device that notifies without end is asked no more often. */
 const LOOKS_AT_ONCE = 20;
-
-/** The last block is acknowledged by the image being there: nobody asks for one behind it. */
-const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "imageHeld"]);
 
 /** Refusals that are about the moment: blocks got lost, or the device is busy (RFC 7959 §2.9.2, RFC 7252 §5.9.3.4). */
 const isPassing = (answer: RequestOutcome): boolean =>

@@ -6,6 +6,7 @@ import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { parseUpdateTarget } from "@airlift/protocol/update/update-target";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import { Deliveries, type DeliveriesInput, type DeliveriesOutput } from "../delivery/deliveries.ts";
+import { HAS_IMAGE } from "../delivery/device-update.ts";
 import {
   type DriverInput,
   type DriverOutput,
@@ -237,6 +238,7 @@ export class DeliveryEngine {
   /** Commands to the device are started here and answered by inputs; only what must be on the disk is waited for. */
   async #perform(order: UpdateOrder, output: DriverOutput, running: Running): Promise<void> {
     if (output.kind === "transition") {
+      if (HAS_IMAGE.has(output.event)) running.exchanges.endFetch(order.totalBytes);
       running.isOnRecord = false;
       await this.#store(order, output);
       running.isOnRecord = true;

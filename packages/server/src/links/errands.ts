@@ -203,7 +203,6 @@ export class Errands {
   }
 
   async #execute(registration: Registration, step: ApplyStep): Promise<void> {
-    this.#ports.exchanges.endFetch();
     const outcome = await this.#link.apply(registration, step);
     this.#feed({ kind: "executeAnswered", ...outcome });
   }

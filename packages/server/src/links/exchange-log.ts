@@ -57,8 +57,13 @@ export class ExchangeLog {
     if (nowMs - fetch.notedAtMs >= FETCH_NOTE_MS) this.#noteFetch();
   }
 
-  /** What was fetched last is noted, and what is fetched from now on is another transfer. */
-  endFetch(): void {
+  /**
+   * What was fetched last is noted, and what is fetched from now on is another transfer.
+   *
+   * @param wholeBytes Of an image that the device has: nobody asks for a block behind the last one.
+   */
+  endFetch(wholeBytes?: number): void {
+    if (wholeBytes !== undefined && this.#fetch !== undefined) this.fetched(wholeBytes);
     if (this.#fetch !== undefined) this.#noteFetch();
     this.#fetch = undefined;
   }
