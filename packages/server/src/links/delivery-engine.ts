@@ -24,6 +24,8 @@ export interface DeliveryEngineOptions extends ErrandOptions {
   readonly policy?: UpdatePolicy | undefined;
   /** Default `DEFAULT_UPDATE_LIMIT`. */
   readonly updateLimit?: number | undefined;
+  /** How long a cancel waits until it is on record. Default `CANCEL_WAIT_MS`. */
+  readonly cancelWaitMs?: number | undefined;
 }
 
 /** What runs for one update beside its core. */
@@ -107,7 +109,9 @@ export class DeliveryEngine {
     const tail = this.#running.get(updateId)?.tail;
     if (tail === undefined) return;
     const patience = new AbortController();
-    const late = sleep(CANCEL_WAIT_MS, "late" as const, { signal: patience.signal }).catch(() => "late" as const);
+    const late = sleep(this.#options.cancelWaitMs ?? CANCEL_WAIT_MS, "late" as const, {
+      signal: patience.signal,
+    }).catch(() => "late" as const);
     const ended = await Promise.race([tail, late]);
     patience.abort();
     if (ended === "late")
