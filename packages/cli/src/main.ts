@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { registerDevice } from "./commands/device.ts";
+import { registerDeviceQueue } from "./commands/device-queue.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
 import { registerDevices } from "./commands/devices.ts";
 import { registerFleet } from "./commands/fleet.ts";
@@ -63,7 +64,15 @@ function createProgram(): Command {
     registerMeshSimulate,
   ])
     register(mesh);
-  const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
+  const rest = [
+    registerServe,
+    registerDevices,
+    registerDeviceShow,
+    registerDeviceQueue,
+    registerUpdate,
+    registerDevice,
+    registerFleet,
+  ];
   for (const register of rest) register(program);
   return program;
 }

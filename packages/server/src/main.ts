@@ -52,7 +52,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     opened.push(() => lwm2m.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
-    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics });
+    const app = await createApi({ config, stores, commands: lwm2m.engine, fleet: lwm2m, log, metrics });
     opened.push(async () => void (await app.close()));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
@@ -72,6 +72,14 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
     registers,
     collect() {
       this.set(lwm2m.registrationCount);
+    },
+  });
+  new Gauge({
+    name: "airlift_waiting_requests",
+    help: "Requests that wait until their device is awake",
+    registers,
+    collect() {
+      this.set(lwm2m.queue.size);
     },
   });
   new Gauge({

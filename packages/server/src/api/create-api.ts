@@ -9,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { deviceQueueRoutes } from "./device-queue.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
@@ -70,6 +71,7 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
       keepAnswers(v1, stores.idempotency);
       imageRoutes(api, options);
       deviceRoutes(api, options);
+      deviceQueueRoutes(api, options);
       updateRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());

@@ -1,4 +1,5 @@
 /** The LwM2M server on one CoAP endpoint: who registers, what they fetch, and the updates that are driven. */
+import type { Reachability } from "@airlift/protocol/api/schemas";
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
@@ -15,6 +16,7 @@ import type { PullScheme } from "../delivery/delivery-choice.ts";
 import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
+import type { PresenceOptions } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
@@ -22,10 +24,13 @@ import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { formatAddress, peerOf, UdpDeviceRequests } from "./device-requests.ts";
 import { ImageDoor, imagePath } from "./image-door.ts";
+import { PresenceWatch } from "./presence-watch.ts";
+import { PresentRequests } from "./present-requests.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
 import { answerReport } from "./report-door.ts";
 import { ReportReader } from "./report-reader.ts";
+import { RequestDrain } from "./request-drain.ts";
 
 export interface Lwm2mServerOptions {
   readonly stores: Stores;
@@ -36,6 +41,7 @@ export interface Lwm2mServerOptions {
   /** Port of the HTTP image door, for devices that fetch over HTTP. */
   readonly httpPort: () => number;
   readonly policy?: UpdatePolicy | undefined;
+  readonly presence?: PresenceOptions | undefined;
 }
 
 /** When a device may ask again that came while the registrations of the last run were being read. */
@@ -50,10 +56,19 @@ export class Lwm2mServer {
   readonly #addresses = new LocalAddresses();
   readonly #reports: ReportReader;
   readonly engine: DeliveryEngine;
+  readonly presence: PresenceWatch;
+  /** Requests that wait until their device is awake. */
+  readonly queue: RequestDrain;
 
   private constructor(coap: CoapUdp, options: Lwm2mServerOptions) {
     const { stores, log } = options;
-    const link = new DeviceLink(new UdpDeviceRequests(coap));
+    this.presence = new PresenceWatch(options.presence);
+    const requests = new PresentRequests(new UdpDeviceRequests(coap), this.presence);
+    const link = new DeviceLink(requests);
+    const registrationOf = (endpoint: string) => this.#registry.get(endpoint);
+    const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
+    this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable });
+    this.presence.subscribe(({ endpoint }) => this.queue.onReachable(endpoint, isReachable(endpoint)));
     this.#options = options;
     this.#coap = coap;
     // What follows from a registration's end or start is done here; answers are made where the request came in.
@@ -63,7 +78,7 @@ export class Lwm2mServer {
       link,
       log,
       policy: options.policy,
-      registrationOf: (endpoint) => this.#registry.get(endpoint),
+      registrationOf,
       packageUri: (order, scheme, registration) => this.#packageUri(order, scheme, registration),
       schemesFor: (registration) => this.#schemesFor(registration),
       onReport: (endpoint, report) => this.#keepReport(endpoint, report),
@@ -102,8 +117,14 @@ export class Lwm2mServer {
     return this.#registry.size;
   }
 
+  reachabilityOf(endpoint: string): Reachability {
+    return this.presence.reachabilityOf(endpoint, this.#registry.get(endpoint));
+  }
+
   async close(): Promise<void> {
     this.#driven.stop();
+    this.presence.stop();
+    await this.queue.close();
     this.#reports.close();
     await this.engine.close();
     await this.#coap.close();
@@ -114,6 +135,10 @@ export class Lwm2mServer {
     const kept = await stores.devices.loadRegistrations();
     const registrations = kept.filter(({ presence }) => presence === "registered");
     this.#driven.feed({ kind: "restore", registrations, utcMs: Date.now() });
+    for (const registration of registrations) this.presence.registered(registration);
+    // Whose window ended meanwhile sleeps from here on.
+    this.presence.feed({ kind: "wake" });
+    await this.queue.restore();
     await this.engine.restore(await stores.updates.unfinished());
   }
 
@@ -134,11 +159,12 @@ export class Lwm2mServer {
   }
 
   #answerReport(request: CoapRequest, peer: UdpPeer): CoapAnswer {
+    const sender = this.#registry.at(formatAddress(peer));
+    if (sender !== undefined) this.#afterAnswer(() => this.#onHeard(sender.endpoint));
     return answerReport(fromCoapRequest(request), {
-      sender: this.#registry.at(formatAddress(peer)),
+      sender,
       onNews: (registration) => {
-        // As with a registration: the device reads our answer first.
-        setImmediate(() => {
+        this.#afterAnswer(() => {
           if (!this.engine.onNotified(registration.endpoint)) this.#reports.read(registration);
         });
       },
@@ -151,12 +177,16 @@ export class Lwm2mServer {
         this.#save(output.registration, "registered");
         this.#remark("device.registered", output.registration, describe(output.registration));
         // The device reads our answer first: what we ask of it may not overtake the 2.01.
-        setImmediate(() => this.#onRegistered(output.registration));
+        this.#afterAnswer(() => {
+          this.presence.registered(output.registration);
+          this.#onRegistered(output.registration);
+        });
         return;
       case "updated":
         this.#save(output.registration, "registered");
         // At a new address it has to be observed anew, and what was sent to the old one is lost.
-        setImmediate(() => {
+        this.#afterAnswer(() => {
+          this.presence.registered(output.registration);
           if (output.moved) this.engine.onRegistered(output.registration.endpoint);
           else this.engine.onHeard(output.registration.endpoint);
         });
@@ -166,6 +196,7 @@ export class Lwm2mServer {
         this.#save(output.registration, output.kind);
         const sentence = output.kind === "expired" ? "the registration expired" : "the device de-registered";
         this.#remark(`device.${output.kind}`, output.registration, sentence);
+        this.presence.feed({ kind: "left", endpoint: output.registration.endpoint });
         this.engine.onUnregistered(output.registration.endpoint);
         return;
       }
@@ -178,6 +209,18 @@ export class Lwm2mServer {
       case "unknown":
         return;
     }
+  }
+
+  /** What follows from a request, as soon as its answer has gone out. */
+  #afterAnswer(work: () => void): void {
+    setImmediate(work);
+  }
+
+  /** It sent something beside its registration: an update that waited for it to wake up goes on. */
+  #onHeard(endpoint: string): void {
+    const wasAsleep = this.presence.of(endpoint).state === "asleep";
+    this.presence.feed({ kind: "heard", endpoint });
+    if (wasAsleep) this.engine.onHeard(endpoint);
   }
 
   #onRegistered(registration: Registration): void {

@@ -15,6 +15,7 @@ import { PostgresImageStore } from "./image-store.ts";
 import { Journal } from "./journal.ts";
 import { migrate } from "./migrate.ts";
 import type { InspectImage, Stores } from "./ports.ts";
+import { PostgresRequestQueueStore } from "./request-queue-store.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
 
 export interface StoreOptions {
@@ -89,6 +90,7 @@ async function assemble(
     updates,
     events: new PostgresEventStore(tables, journal),
     idempotency: new PostgresIdempotencyStore(tables),
+    requests: new PostgresRequestQueueStore(tables, journal),
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.

@@ -4,6 +4,8 @@ import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objec
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
+import type { QueueOutcome, QueueState, RequestContent } from "../fleet/queued-request.ts";
+import type { QueueAnswer } from "./request-queue-store.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
 type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
@@ -86,6 +88,20 @@ export interface KeptAnswerTable {
   created_at: Instant;
 }
 
+export interface DeviceRequestTable {
+  id: string;
+  seq: Generated<number>;
+  endpoint: string;
+  content: Json<RequestContent>;
+  state: QueueState;
+  attempts: number;
+  submitted_at: Instant;
+  expires_at: Instant;
+  finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+  outcome: QueueOutcome | null;
+  answer: Json<QueueAnswer> | null;
+}
+
 export interface MigrationTable {
   number: number;
   name: string;
@@ -98,5 +114,6 @@ export interface Tables {
   updates: UpdateTable;
   events: EventTable;
   kept_answers: KeptAnswerTable;
+  device_requests: DeviceRequestTable;
   applied_migrations: MigrationTable;
 }
