@@ -1,6 +1,6 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
 import type { Logger } from "pino";
-import { Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
 import type { ServeConfig } from "./config.ts";
@@ -72,6 +72,16 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
     registers,
     collect() {
       this.set(lwm2m.registrationCount);
+    },
+  });
+  new Counter({
+    name: "airlift_refused_registrations_total",
+    help: "Requests at the registration interface that were refused since the start, by response code",
+    labelNames: ["code"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [code, count] of lwm2m.refusals.counts) this.inc({ code }, count);
     },
   });
   new Gauge({

@@ -19,7 +19,7 @@ import type { DeviceReport } from "../delivery/report.ts";
 import type { PresenceOptions } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
-import type { KeptRegistration, Stores } from "../store/ports.ts";
+import type { KeptRegistration, NewEvent, Stores } from "../store/ports.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { formatAddress, peerOf, UdpDeviceRequests } from "./device-requests.ts";
@@ -27,6 +27,7 @@ import { ImageDoor, imagePath } from "./image-door.ts";
 import { PresenceWatch } from "./presence-watch.ts";
 import { PresentRequests } from "./present-requests.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
+import { endpointIn, Refusals } from "./refusals.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
 import { answerReport } from "./report-door.ts";
 import { ReportReader } from "./report-reader.ts";
@@ -47,6 +48,9 @@ export interface Lwm2mServerOptions {
 /** When a device may ask again that came while the registrations of the last run were being read. */
 const STARTING_S = 5;
 
+/** Events of one statement. */
+const EVENTS_AT_ONCE = 1_000;
+
 export class Lwm2mServer {
   readonly #options: Lwm2mServerOptions;
   readonly #coap: CoapUdp;
@@ -55,7 +59,10 @@ export class Lwm2mServer {
   readonly #images: ImageDoor;
   readonly #addresses = new LocalAddresses();
   readonly #reports: ReportReader;
+  /** What happened in this turn and is not stored yet. */
+  readonly #events: NewEvent[] = [];
   readonly engine: DeliveryEngine;
+  readonly refusals = new Refusals();
   readonly presence: PresenceWatch;
   /** Requests that wait until their device is awake. */
   readonly queue: RequestDrain;
@@ -127,6 +134,7 @@ export class Lwm2mServer {
     await this.queue.close();
     this.#reports.close();
     await this.engine.close();
+    this.#storeEvents();
     await this.#coap.close();
   }
 
@@ -152,8 +160,17 @@ export class Lwm2mServer {
 
   #answerRegistration(request: CoapRequest, peer: UdpPeer): CoapAnswer {
     const from = { address: formatAddress(peer), utcMs: Date.now() };
-    const read = readRegistrationRequest(fromCoapRequest(request), from);
-    if ("code" in read) return read;
+    const asked = fromCoapRequest(request);
+    const read = readRegistrationRequest(asked, from);
+    if ("code" in read) {
+      const { code, payload: reason } = read;
+      const event = this.refusals.note(
+        { address: from.address, endpoint: endpointIn(asked.uriQuery), code, reason },
+        performance.now(),
+      );
+      if (event !== undefined) this.#append(event);
+      return read;
+    }
     const [output] = this.#driven.feed(read);
     return output === undefined ? createResponse(CODE.internalServerError) : registrationAnswer(output);
   }
@@ -237,15 +254,28 @@ export class Lwm2mServer {
 
   #remark(
     kind: "device.registered" | "device.deregistered" | "device.expired",
-    device: Registration,
+    { endpoint, address }: Registration,
     sentence: string,
-  ) {
-    const { endpoint, address } = device;
+  ): void {
+    this.#append({ kind, endpoint, sentence, facts: { address } });
+  }
+
+  /** Soon, in one statement with whatever else happens in this turn: a fleet that expires at once is no flood. */
+  #append(event: NewEvent): void {
+    this.#events.push(event);
+    if (this.#events.length === 1) setImmediate(() => this.#storeEvents());
+  }
+
+  #storeEvents(): void {
     const { stores, log } = this.#options;
-    stores.events.append({ kind, endpoint, sentence, facts: { address } }).catch((error) => {
-      if (error instanceof AirliftError) log.warn({ code: error.code, endpoint, kind }, "an event could not be stored");
-      else log.error({ error, endpoint, kind }, "storing an event failed");
-    });
+    while (this.#events.length > 0) {
+      const events = this.#events.splice(0, EVENTS_AT_ONCE);
+      stores.events.appendAll(events).catch((error) => {
+        if (error instanceof AirliftError)
+          log.warn({ code: error.code, count: events.length }, "events could not be stored");
+        else log.error({ err: error, count: events.length }, "storing events failed");
+      });
+    }
   }
 
   #keepReport(endpoint: string, report: DeviceReport): void {

@@ -184,6 +184,8 @@ export interface EventFilter {
 export interface EventStore {
   /** Appends one event; many at once share one statement. Resolves when it is in the database. */
   append(event: NewEvent): Promise<Event>;
+  /** Appends all of these or none. */
+  appendAll(events: readonly NewEvent[]): Promise<Event[]>;
   /** Oldest first, from `afterId` on. */
   after(filter: EventFilter, limit: number): Promise<Event[]>;
   /** Newest first. */
