@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RegistrationRequest } from "./registration.ts";
+import type { Registration, RegistrationRequest } from "./registration.ts";
 import { Registry } from "./registry.ts";
 
 const request = (endpoint: string, lifetimeS = 60): RegistrationRequest => ({
@@ -92,3 +92,28 @@ test("who sends from an address is the registration that was renewed last from t
   assert.equal(registry.at("h:3")?.endpoint, "fan", "the address is another one's by now");
   assert.equal(registry.at("h:2"), undefined);
 });
+
+test("a fleet whose registrations all end at once is let go in parts, so that others are answered in between", () => {
+  const registry = new Registry({ graceMs: 0 });
+  const before = exampleFleet(2_500);
+  registry.step({ kind: "restore", registrations: before, utcMs: 0 }, 0);
+  const parts: number[] = [];
+  while (registry.wakeAtMs !== undefined) parts.push(registry.step({ kind: "wake" }, 60_000).length);
+  assert.deepEqual(parts, [1_000, 1_000, 500]);
+});
+
+function exampleFleet(count: number): Registration[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `r${i}`,
+    endpoint: `d${i}`,
+    address: `192.0.2.1:${i}`,
+    transport: "udp",
+    lifetimeS: 60,
+    lwm2mVersion: "1.1",
+    binding: "U",
+    queueMode: false,
+    objects: { rootSegments: [], contentFormats: [], objects: [] },
+    registeredAtMs: 0,
+    lastSeenAtMs: 0,
+  }));
+}

@@ -22,7 +22,7 @@ import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/regi
 import type { KeptRegistration, NewEvent, Stores } from "../store/ports.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
-import { formatAddress, peerOf, UdpDeviceRequests } from "./device-requests.ts";
+import { type DeviceRequests, formatAddress, peerOf, UdpDeviceRequests } from "./device-requests.ts";
 import { ImageDoor, imagePath } from "./image-door.ts";
 import { PresenceWatch } from "./presence-watch.ts";
 import { PresentRequests } from "./present-requests.ts";
@@ -64,6 +64,8 @@ export class Lwm2mServer {
   readonly engine: DeliveryEngine;
   readonly refusals = new Refusals();
   readonly presence: PresenceWatch;
+  /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
+  readonly requests: DeviceRequests;
   /** Requests that wait until their device is awake. */
   readonly queue: RequestDrain;
 
@@ -71,8 +73,9 @@ export class Lwm2mServer {
     const { stores, log } = options;
     this.presence = new PresenceWatch(options.presence);
     const requests = new PresentRequests(new UdpDeviceRequests(coap), this.presence);
+    this.requests = requests;
     const link = new DeviceLink(requests);
-    const registrationOf = (endpoint: string) => this.#registry.get(endpoint);
+    const registrationOf = (endpoint: string) => this.registrationOf(endpoint);
     const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
     this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable });
     this.presence.subscribe(({ endpoint }) => this.queue.onReachable(endpoint, isReachable(endpoint)));
@@ -118,6 +121,11 @@ export class Lwm2mServer {
 
   get address() {
     return this.#coap.address;
+  }
+
+  /** The registration of an endpoint that is here. */
+  registrationOf(endpoint: string): Registration | undefined {
+    return this.#registry.get(endpoint);
   }
 
   get registrationCount(): number {
