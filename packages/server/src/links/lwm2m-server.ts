@@ -32,6 +32,7 @@ import { readRegistrationRequest, registrationAnswer } from "./registration-door
 import { answerReport } from "./report-door.ts";
 import { ReportReader } from "./report-reader.ts";
 import { RequestDrain } from "./request-drain.ts";
+import { readSleepTimers } from "./sleep-timers.ts";
 
 export interface Lwm2mServerOptions {
   readonly stores: Stores;
@@ -93,7 +94,15 @@ export class Lwm2mServer {
       schemesFor: (registration) => this.#schemesFor(registration),
       onReport: (endpoint, report) => this.#keepReport(endpoint, report),
     });
-    this.#reports = new ReportReader(link, log, (endpoint, report) => this.#keepReport(endpoint, report));
+    this.#reports = new ReportReader({
+      link,
+      log,
+      onReport: (endpoint, report) => this.#keepReport(endpoint, report),
+      readMore: async (registration) => {
+        const timers = await readSleepTimers(requests, registration);
+        if (timers !== undefined) this.presence.feed({ kind: "timers", endpoint: registration.endpoint, timers });
+      },
+    });
     this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset));
   }
 
