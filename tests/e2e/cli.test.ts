@@ -166,7 +166,10 @@ test("an update is followed to its confirmed end; the device's timeline tells it
   assert.equal(done.out, "works: succeeded: 2.0.0 runs\u{fffd}[31m\n");
   for (const line of ["transferring: the device pulls", "downloaded and verified", "applying"])
     assert.ok(done.err.includes(line), line);
-  assert.match((await airlift("devices")).out, /^works +registered +asleep +Example +Sensor +1\.0\.0 +127\.0\.0\.1:40000 /m);
+  assert.match(
+    (await airlift("devices")).out,
+    /^works +registered +asleep +Example +Sensor +1\.0\.0 +127\.0\.0\.1:40000 /m,
+  );
   const shown = JSON.parse((await airlift("device-show", "works", "--json")).out);
   assert.deepEqual(
     shown.events.map(({ facts }: { facts: { state: string } }) => facts.state),

@@ -221,6 +221,8 @@ export class Lwm2mServer {
         // At a new address it has to be observed anew, and what was sent to the old one is lost.
         this.#afterAnswer(() => {
           this.presence.registered(output.registration);
+          // It has just been heard, whatever became of the last request.
+          this.queue.onReachable(output.registration.endpoint, true);
           if (output.moved) this.engine.onRegistered(output.registration.endpoint);
           else this.engine.onHeard(output.registration.endpoint);
         });

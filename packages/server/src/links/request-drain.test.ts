@@ -19,7 +19,7 @@ const reboot: RequestContent = { operation: "execute", path: "/3/0/4" };
 const readModel: RequestContent = { operation: "read", path: "/3/0/1" };
 
 /** A drain over one device that sleeps until it is woken, and answers as `answer` says. */
-function openDrain(answer: (request: Lwm2mRequest) => Promise<CoapResponse>) {
+function openDrain(answer: (request: Lwm2mRequest) => Promise<CoapResponse>, retryMs?: number) {
   const sent: string[] = [];
   let isAwake = false;
   const drain = new RequestDrain({
@@ -33,6 +33,7 @@ function openDrain(answer: (request: Lwm2mRequest) => Promise<CoapResponse>) {
     log: pino({ level: "silent" }),
     registrationOf: (endpoint) => exampleRegistration(endpoint, { queueMode: true }),
     isReachable: () => isAwake,
+    ...(retryMs !== undefined && { retryMs }),
   });
   const setAwake = (endpoint: string, awake: boolean) => {
     isAwake = awake;
@@ -116,5 +117,19 @@ test("of a device's finished requests the last 50 are kept", async () => {
     await drain.cancel("many", id);
   }
   assert.equal((await scratch.stores.requests.list("many")).length, 50);
+  await drain.close();
+});
+
+test("a device that always listens is asked again after a request that it did not answer", async () => {
+  let asked = 0;
+  const { drain, setAwake } = openDrain(async () => {
+    asked += 1;
+    if (asked < 3) throw new EnvironmentError("COAP_TIMEOUT", "no answer");
+    return createResponse(CODE.content);
+  }, 1);
+  await drain.submit("listener", readModel);
+  setAwake("listener", true);
+  await recordsWhen("listener", ([state]) => state === "answered");
+  assert.equal((await scratch.stores.requests.list("listener"))[0]?.attempts, 3);
   await drain.close();
 });

@@ -26,6 +26,8 @@ export interface RequestDrainOptions {
   readonly registrationOf: (endpoint: string) => Registration | undefined;
   readonly isReachable: (endpoint: string) => boolean;
   readonly limits?: Partial<RequestQueueLimits>;
+  /** After how long a device is asked again that did not answer and yet counts as reachable. Default 60 s. */
+  readonly retryMs?: number;
 }
 
 /** A request that nobody gave a time to live waits a day, and none waits longer than a month. */
@@ -140,23 +142,30 @@ export class RequestDrain {
 
   /** On record first: after a crash it counts as sent. */
   async #begin(request: QueuedRequest): Promise<void> {
-    const { id } = request;
     try {
       await this.#options.store.save(request);
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
-      this.#ended(id, { how: "notSent", answer: null });
+      this.#ended(request, { how: "notSent", answer: null });
       return;
     }
     if (this.#closing.signal.aborted) return;
-    void this.#send(request).then((result) => this.#ended(id, result));
+    void this.#send(request).then((result) => this.#ended(request, result));
   }
 
-  #ended(id: string, result: Result): void {
+  #ended({ id, endpoint }: QueuedRequest, result: Result): void {
     if (this.#closing.signal.aborted) return;
     this.#results.set(id, result);
     this.#driven.feed({ kind: "ended", id, how: result.how });
     this.#results.delete(id);
+    if (result.how === "notSent" || result.how === "unanswered") void this.#askAgain(endpoint);
+  }
+
+  /** A device that always listens does not wake up, so that nothing else would ask it again. */
+  async #askAgain(endpoint: string): Promise<void> {
+    const { retryMs = 60_000, isReachable } = this.#options;
+    await sleep(retryMs, undefined, { signal: this.#closing.signal }).catch(() => {});
+    if (isReachable(endpoint)) this.onReachable(endpoint, true);
   }
 
   async #send({ endpoint, content }: QueuedRequest): Promise<Result> {
