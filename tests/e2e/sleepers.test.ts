@@ -108,7 +108,7 @@ test("registrations beyond all measure are refused with the right code, and told
   assert.equal(await register("ep=bad&lwm2m=9.9"), "4.12");
   assert.equal(await register("ep=a%00b&lwm2m=1.1"), "4.00");
   assert.equal(server.registrationCount, 2);
-  assert.ok((server.refusals.counts.get("4.00") ?? 0) >= 10);
+  assert.ok((server.registrationRefusals.counts.get("4.00") ?? 0) >= 10);
   assert.equal(await register(`${good}&lt=2147483648`, objects(1_024)), "2.01");
   const { items } = await scratch.stores.events.list({ endpoint: "bad" }, { limit: 10 });
   assert.ok(items.some(({ kind, sentence }) => kind === "device.refused" && /refused with 4\.00/.test(sentence)));

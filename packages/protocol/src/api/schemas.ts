@@ -199,6 +199,7 @@ export const EVENT_KINDS = [
   "device.updated",
   "device.deregistered",
   "device.expired",
+  "device.refused",
   "device.reported",
   "device.request",
   "device.refused",

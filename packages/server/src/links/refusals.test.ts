@@ -1,35 +1,33 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CODE } from "@airlift/protocol/coap/codes";
-import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
-import { endpointIn, Refusals } from "./refusals.ts";
+import { pino } from "pino";
+import { Refusals } from "./refusals.ts";
 
-const refusal = (endpoint: string | undefined, address = "192.0.2.7:5683") => ({
-  address,
-  endpoint,
-  code: CODE.badRequest,
-  reason: encodeUtf8("not a binding"),
+const refusal = { transport: "dtls", code: "PSK_KEY_WRONG", why: "the key is another one", address: "192.0.2.7:5000" };
+
+test("the first of a kind is told at once, those of the next minute as one number, and none forever", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const lines: { msg: string; count: number }[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const refusals = new Refusals(log, 60_000);
+  assert.ok(refusals.add(refusal));
+  for (let n = 0; n < 500; n += 1) assert.ok(!refusals.add(refusal));
+  assert.ok(refusals.add({ ...refusal, about: "pump" }));
+  assert.equal(lines.length, 2);
+  t.mock.timers.tick(60_000);
+  assert.deepEqual([lines.length, lines[2]?.count], [3, 500]);
+  assert.equal(lines[2]?.msg, "refused 500 more like this one: the key is another one");
+  t.mock.timers.tick(600_000);
+  assert.equal(lines.length, 3);
+  assert.ok(refusals.add(refusal));
+  assert.deepEqual([...refusals.counts()], [{ transport: "dtls", code: "PSK_KEY_WRONG", count: 503 }]);
+  refusals.close();
 });
 
-test("a device that floods with refused registrations is counted each time and told of once a minute", () => {
-  const refusals = new Refusals();
-  const events = Array.from({ length: 1000 }, (_, i) => refusals.note(refusal("pump"), i)).filter((one) => one);
-  assert.equal(events.length, 1);
-  assert.equal(events[0]?.sentence, "a registration from 192.0.2.7:5683 was refused with 4.00: not a binding");
-  assert.equal(refusals.counts.get("4.00"), 1000);
-  assert.ok(refusals.note(refusal("pump"), 60_000));
-  assert.ok(refusals.note(refusal("other"), 60_000));
-});
-
-test("of a flood of names only the last are remembered", () => {
-  const refusals = new Refusals();
-  for (let i = 0; i < 5000; i += 1) assert.ok(refusals.note(refusal(`d${i}`), 0));
-  assert.ok(refusals.note(refusal("d0"), 1));
-  assert.equal(refusals.note(refusal("d4999"), 1), undefined);
-});
-
-test("a name that no device may have is not put on a timeline", () => {
-  assert.equal(endpointIn(["lt=60", "ep=pump"]), "pump");
-  assert.equal(endpointIn(["ep="]), undefined);
-  assert.equal(endpointIn([`ep=${"x".repeat(256)}`]), undefined);
+test("a flood of kinds shares one line", () => {
+  const lines: string[] = [];
+  const refusals = new Refusals(pino({ level: "info" }, { write: (line: string) => void lines.push(line) }));
+  for (let n = 0; n < 5_000; n += 1) refusals.add({ ...refusal, about: String(n) });
+  assert.equal(lines.length, 1_001);
+  refusals.close();
 });

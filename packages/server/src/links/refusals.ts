@@ -1,45 +1,73 @@
-/** What devices were refused at the registration interface: counted, and told on the device's timeline, but not in floods. */
-import { formatCode } from "@airlift/protocol/coap/codes";
-import { decodeUtf8 } from "@airlift/protocol/lib/bytes";
-import type { NewEvent } from "../store/ports.ts";
+/** Tells the operator of what was refused: the first of a kind at once, those that follow as one number a minute. */
+import type { Logger } from "pino";
+
+export const DEFAULT_REFUSAL_PAUSE_MS = 60_000;
+
+/** Kinds that are told apart at the same time; what is beyond shares one line. */
+const KIND_LIMIT = 1_000;
 
 export interface Refusal {
+  /** "dtls", or another transport. */
+  readonly transport: string;
+  /** Stable, of a small set: it labels a counter. */
+  readonly code: string;
+  /** Tells refusals of one code apart, such as the endpoint they are about. */
+  readonly about?: string;
+  /** One sentence without secrets. */
+  readonly why: string;
   readonly address: string;
-  /** Who it says it is; `undefined` when it does not say. */
-  readonly endpoint: string | undefined;
-  readonly code: number;
-  /** The diagnostic payload of the answer. */
-  readonly reason: Uint8Array;
 }
-
-/** One event for a device in this time; the others are counted. */
-const QUIET_MS = 60_000;
-/** Devices whose last event is remembered; the one refused longest ago is forgotten first. */
-const REMEMBERED = 1_000;
-const LONGEST_NAME = 255;
 
 export class Refusals {
-  /** By code, "4.00". */
-  readonly counts = new Map<string, number>();
-  readonly #toldAtMs = new Map<string, number>();
+  readonly #log: Logger;
+  readonly #pauseMs: number;
+  /** Refusals of each kind since the last line about it. */
+  readonly #untold = new Map<string, { count: number; timer: NodeJS.Timeout }>();
+  readonly #counts = new Map<string, { transport: string; code: string; count: number }>();
 
-  /** The event to store, or `undefined` when this device's last one is too young. */
-  note({ address, endpoint, code, reason }: Refusal, nowMs: number): NewEvent | undefined {
-    const name = formatCode(code);
-    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
-    const key = endpoint ?? address;
-    if (nowMs - (this.#toldAtMs.get(key) ?? Number.NEGATIVE_INFINITY) < QUIET_MS) return undefined;
-    this.#toldAtMs.delete(key);
-    this.#toldAtMs.set(key, nowMs);
-    if (this.#toldAtMs.size > REMEMBERED) this.#toldAtMs.delete(this.#toldAtMs.keys().next().value as string);
-    const why = decodeUtf8(reason) || "no such registration";
-    const sentence = `a registration from ${address} was refused with ${name}: ${why}`;
-    return { kind: "device.refused", endpoint: endpoint ?? null, sentence, facts: { address, code: name } };
+  constructor(log: Logger, pauseMs = DEFAULT_REFUSAL_PAUSE_MS) {
+    this.#log = log;
+    this.#pauseMs = pauseMs;
   }
-}
 
-/** The name in the queries of a request that was refused, as far as it can be one. */
-export function endpointIn(uriQuery: readonly string[]): string | undefined {
-  const name = uriQuery.find((query) => query.startsWith("ep="))?.slice(3);
-  return name === undefined || name === "" || name.length > LONGEST_NAME ? undefined : name;
+  /** All refusals since the start, by transport and code. */
+  counts(): Iterable<{ readonly transport: string; readonly code: string; readonly count: number }> {
+    return this.#counts.values();
+  }
+
+  /** @returns Whether it was told now, and not only counted. */
+  add(refusal: Refusal): boolean {
+    const { transport, code, about = "" } = refusal;
+    const label = `${transport} ${code}`;
+    const counted = this.#counts.get(label) ?? { transport, code, count: 0 };
+    counted.count += 1;
+    this.#counts.set(label, counted);
+    const kind = `${label} ${about}`;
+    const place = this.#untold.has(kind) || this.#untold.size < KIND_LIMIT ? kind : "";
+    const untold = this.#untold.get(place);
+    if (untold) {
+      untold.count += 1;
+      this.#log.debug({ transport, code, address: refusal.address }, `refused: ${refusal.why}`);
+      return false;
+    }
+    this.#tell(place, refusal, 1);
+    return true;
+  }
+
+  close(): void {
+    for (const { timer } of this.#untold.values()) clearTimeout(timer);
+    this.#untold.clear();
+  }
+
+  #tell(place: string, refusal: Refusal, count: number): void {
+    const { transport, code, why, address } = refusal;
+    const what = count === 1 ? "refused" : `refused ${count} more like this one`;
+    this.#log.warn({ transport, code, address, count }, `${what}: ${why}`);
+    const timer = setTimeout(() => {
+      const left = this.#untold.get(place)?.count ?? 0;
+      this.#untold.delete(place);
+      if (left > 0) this.#tell(place, refusal, left);
+    }, this.#pauseMs).unref();
+    this.#untold.set(place, { count: 0, timer });
+  }
 }

@@ -5,6 +5,7 @@ import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol
 import type { ColumnType, Generated } from "kysely";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { QueueOutcome, QueueState, RequestContent } from "../fleet/queued-request.ts";
+import type { Transport } from "../fleet/sender.ts";
 import type { QueueAnswer } from "./request-queue-store.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
@@ -31,7 +32,7 @@ export interface DeviceTable {
   endpoint: string;
   registration_id: string;
   presence: Device["presence"];
-  transport: string;
+  transport: Transport;
   address: string;
   lwm2m_version: string;
   binding: string;
