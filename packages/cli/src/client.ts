@@ -11,6 +11,7 @@ import {
   type Problem,
   Problem as ProblemSchema,
   pageOf,
+  QueuedRequest,
   Update,
   Upload,
 } from "@airlift/protocol/api/schemas";
@@ -108,6 +109,17 @@ export class Client {
   devices = (): Promise<Device[]> => this.all("devices", Device);
 
   device = (endpoint: string): Promise<Device> => this.call(`devices/${segment(endpoint)}`, Device);
+
+  /** The requests that wait for a device in their order, then those that have finished. */
+  async queue(endpoint: string): Promise<QueuedRequest[]> {
+    const { items } = await this.call(`devices/${segment(endpoint)}/queue`, pageOf(QueuedRequest));
+    return items;
+  }
+
+  /** Takes back a request that has not been sent. */
+  async cancelQueued(endpoint: string, id: string): Promise<void> {
+    await this.#send(`devices/${segment(endpoint)}/queue/${segment(id)}`, { method: "DELETE" });
+  }
 
   /** The newest events of a device, oldest of them first. */
   async timeline(endpoint: string, limit: number): Promise<Event[]> {

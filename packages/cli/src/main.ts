@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { registerAuthority } from "./commands/authority.ts";
 import { registerDevice } from "./commands/device.ts";
 import { registerDeviceKey } from "./commands/device-key.ts";
+import { registerDeviceQueue } from "./commands/device-queue.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
 import { registerDevices } from "./commands/devices.ts";
 import { registerFleet } from "./commands/fleet.ts";
@@ -69,7 +70,15 @@ function createProgram(): Command {
     registerMeshSimulate,
   ])
     register(mesh);
-  const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
+  const rest = [
+    registerServe,
+    registerDevices,
+    registerDeviceShow,
+    registerDeviceQueue,
+    registerUpdate,
+    registerDevice,
+    registerFleet,
+  ];
   for (const register of rest) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
   for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);

@@ -1,7 +1,7 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
 import { TlsFiles } from "./api/tls-files.ts";
@@ -72,7 +72,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
-    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics, tls });
+    const app = await createApi({ config, stores, commands: lwm2m.engine, fleet: lwm2m, log, metrics, tls });
     opened.push(async () => void (await app.close()));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
@@ -115,6 +115,24 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
     registers,
     collect() {
       this.set(lwm2m.registrationCount);
+    },
+  });
+  new Counter({
+    name: "airlift_refused_registrations_total",
+    help: "Requests at the registration interface that were refused since the start, by response code",
+    labelNames: ["code"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [code, count] of lwm2m.registrationRefusals.counts) this.inc({ code }, count);
+    },
+  });
+  new Gauge({
+    name: "airlift_waiting_requests",
+    help: "Requests that wait until their device is awake",
+    registers,
+    collect() {
+      this.set(lwm2m.queue.size);
     },
   });
   new Gauge({

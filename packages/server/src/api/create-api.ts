@@ -13,6 +13,7 @@ import { Registry } from "prom-client";
 import { ACCESS, requireRoles } from "./access.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
+import { deviceQueueRoutes } from "./device-queue.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
@@ -113,6 +114,7 @@ async function addRoutes(
       credentialRoutes(api, options);
       tokenRoutes(api, options);
       sessionRoutes(api, options, check);
+      deviceQueueRoutes(api, options);
       updateRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());

@@ -2,18 +2,20 @@
 import { Device, Event, pageOf } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
+import type { StoredDevice } from "../store/ports.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
 const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
 
-export function deviceRoutes(app: Api, { stores }: ApiParts): void {
+export function deviceRoutes(app: Api, { stores, fleet }: ApiParts): void {
   const find = async (endpoint: string): Promise<Device> => {
     const device = await stores.devices.get(endpoint);
     if (device === undefined)
       throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
-    return device;
+    return withReachability(device);
   };
+  const withReachability = (device: StoredDevice): Device => ({ ...device, ...fleet.reachabilityOf(device.endpoint) });
 
   app.get(
     "/devices",
@@ -25,7 +27,10 @@ export function deviceRoutes(app: Api, { stores }: ApiParts): void {
         response: { 200: pageOf(Device) },
       },
     },
-    async (request) => await stores.devices.list(request.query),
+    async (request) => {
+      const { items, next } = await stores.devices.list(request.query);
+      return { items: items.map(withReachability), next };
+    },
   );
 
   app.get(

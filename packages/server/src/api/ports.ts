@@ -1,5 +1,7 @@
 /** What the API asks of the engine that drives updates. */
-import type { Update } from "@airlift/protocol/api/schemas";
+import type { Reachability, Update } from "@airlift/protocol/api/schemas";
+import type { RequestContent } from "../fleet/queued-request.ts";
+import type { RequestRecord } from "../store/request-queue-store.ts";
 
 export interface UpdateCommands {
   /** Takes up an update that was just created; returns when it is accepted, not when it ends. */
@@ -18,4 +20,25 @@ export interface UpdateCommands {
   cancel(updateId: string): Promise<void>;
   /** The device of an update has fetched everything before `offset` over HTTP. */
   onFetched(updateId: string, offset: number): void;
+}
+
+/** What the API asks of whoever talks to the devices. */
+export interface FleetCommands {
+  /** Whether the device can be reached now. */
+  reachabilityOf(endpoint: string): Reachability;
+  readonly queue: QueueCommands;
+}
+
+/** The requests that wait until their device is awake. */
+export interface QueueCommands {
+  /**
+   * Records a request and returns the id under which it waits.
+   *
+   * @throws {UsageError} QUEUE_FULL (429), REQUEST
+   */
+  submit(endpoint: string, content: RequestContent, options?: { readonly ttlS?: number }): Promise<string>;
+  /** @throws {UsageError} UNKNOWN_REQUEST (404), REQUEST_SENT (409) */
+  cancel(endpoint: string, id: string): Promise<void>;
+  /** Those that wait, then those that have finished. */
+  list(endpoint: string): Promise<RequestRecord[]>;
 }

@@ -5,13 +5,14 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fasti
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ServeConfig } from "../config.ts";
 import type { Stores } from "../store/ports.ts";
-import type { UpdateCommands } from "./ports.ts";
+import type { FleetCommands, UpdateCommands } from "./ports.ts";
 
 export interface ApiParts {
   readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
     Partial<Pick<ServeConfig, "trustedProxies" | "tlsCertFile" | "tlsKeyFile">>;
   readonly stores: Stores;
   readonly commands: UpdateCommands;
+  readonly fleet: FleetCommands;
 }
 
 /** Fastify with our schemas as its types. */

@@ -1,4 +1,6 @@
 /** The LwM2M server at all its doors: who registers, what they fetch, and the updates that are driven. */
+
+import type { Reachability } from "@airlift/protocol/api/schemas";
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
@@ -12,22 +14,28 @@ import type { PlainDevices } from "../config.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import { updateObjectOf } from "../delivery/update-object.ts";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { PresenceOptions } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Sender, type Transport } from "../fleet/sender.ts";
 import type { Stores } from "../store/ports.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
-import { DoorRequests } from "./device-requests.ts";
+import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
 import type { Door, DoorLoad, Visitor } from "./door.ts";
 import { Doors, type DoorsOptions } from "./doors.ts";
 import { FleetRecord, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
 import { PackageUris } from "./package-uri.ts";
+import { PresenceWatch } from "./presence-watch.ts";
+import { PresentRequests } from "./present-requests.ts";
 import { Reception } from "./reception.ts";
 import { Refusals } from "./refusals.ts";
+import { RegistrationRefusals } from "./registration-refusals.ts";
 import { ReportReader } from "./report-reader.ts";
+import { RequestDrain } from "./request-drain.ts";
+import { readSleepTimers } from "./sleep-timers.ts";
 
 export interface Lwm2mServerOptions extends DoorsOptions {
   readonly stores: Stores;
@@ -41,6 +49,7 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   /** Default allow. */
   readonly plainDevices?: PlainDevices | undefined;
   readonly policy?: UpdatePolicy | undefined;
+  readonly presence?: PresenceOptions | undefined;
 }
 
 /** When a device may ask again that came while the registrations of the last run were being read. */
@@ -59,11 +68,26 @@ export class Lwm2mServer {
   #doors: Doors | undefined;
   #stopHearing: (() => void) | undefined;
   readonly engine: DeliveryEngine;
+  readonly registrationRefusals = new RegistrationRefusals();
+  readonly presence: PresenceWatch;
+  /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
+  readonly requests: DeviceRequests;
+  /** Requests that wait until their device is awake. */
+  readonly queue: RequestDrain;
 
   private constructor(options: Lwm2mServerOptions) {
     const { stores, log, publicHost, httpPort, httpScheme = "http" } = options;
-    const requests = new DoorRequests({ find: (device) => this.#doors?.find(device) });
+    this.presence = new PresenceWatch(options.presence);
+    const requests = new PresentRequests(
+      new DoorRequests({ find: (device) => this.#doors?.find(device) }),
+      this.presence,
+    );
+    this.requests = requests;
     const link = new DeviceLink(requests);
+    const registrationOf = (endpoint: string) => this.registrationOf(endpoint);
+    const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
+    this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable });
+    this.presence.subscribe(({ endpoint }) => this.queue.onReachable(endpoint, isReachable(endpoint)));
     const uris = new PackageUris(() => ({
       publicHost,
       http: { scheme: httpScheme, port: httpPort() },
@@ -80,6 +104,11 @@ export class Lwm2mServer {
       feed: (input) => this.#driven.feed(input)[0],
       registrationOf: (sender) => this.#registry.of(sender),
       onNews: (registration) => this.#onNews(registration),
+      onHeard: (endpoint) => setImmediate(() => this.#onHeard(endpoint)),
+      onRefused: (refusal) => {
+        const event = this.registrationRefusals.note(refusal, performance.now());
+        if (event !== undefined) this.#record.append(event);
+      },
       onForbidden: (endpoint, sender, why) => this.#onForbidden(endpoint, sender, why),
     });
     this.engine = new DeliveryEngine({
@@ -87,12 +116,20 @@ export class Lwm2mServer {
       linkFor: (order, exchanges) => new DeviceLink(exchanges.over(requests), updateObjectOf(order.target)),
       log,
       policy: options.policy,
-      registrationOf: (endpoint) => this.#registry.get(endpoint),
+      registrationOf,
       packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
       onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
     });
-    this.#reports = new ReportReader(link, log, (endpoint, report) => this.#record.keepReport(endpoint, report));
+    this.#reports = new ReportReader({
+      link,
+      log,
+      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      readMore: async (registration) => {
+        const timers = await readSleepTimers(requests, registration);
+        if (timers !== undefined) this.presence.feed({ kind: "timers", endpoint: registration.endpoint, timers });
+      },
+    });
     this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset));
   }
 
@@ -135,6 +172,15 @@ export class Lwm2mServer {
     return this.#doors?.addressOf(transport);
   }
 
+  /** The registration of an endpoint that is here. */
+  registrationOf(endpoint: string): Registration | undefined {
+    return this.#registry.get(endpoint);
+  }
+
+  reachabilityOf(endpoint: string): Reachability {
+    return this.presence.reachabilityOf(endpoint, this.#registry.get(endpoint));
+  }
+
   get registrationCount(): number {
     return this.#registry.size;
   }
@@ -152,6 +198,8 @@ export class Lwm2mServer {
   async close(): Promise<void> {
     this.#stopHearing?.();
     this.#driven.stop();
+    this.presence.stop();
+    await this.queue.close();
     this.#reports.close();
     await this.engine.close();
     await this.#doors?.close();
@@ -163,6 +211,10 @@ export class Lwm2mServer {
     const kept = await stores.devices.loadRegistrations();
     const registrations = kept.filter(({ presence }) => presence === "registered");
     this.#driven.feed({ kind: "restore", registrations, utcMs: Date.now() });
+    for (const registration of registrations) this.presence.registered(registration);
+    // Whose window ended meanwhile sleeps from here on.
+    this.presence.feed({ kind: "wake" });
+    await this.queue.restore();
     await this.engine.restore(await stores.updates.unfinished());
   }
 
@@ -172,6 +224,13 @@ export class Lwm2mServer {
     if (path === "rd") return this.#reception.registration(request, visitor, door);
     if (path === "dp") return this.#reception.report(request, visitor, door);
     return createResponse(CODE.notFound);
+  }
+
+  /** It sent something beside its registration: an update that waited for it to wake up goes on. */
+  #onHeard(endpoint: string): void {
+    const wasAsleep = this.presence.of(endpoint).state === "asleep";
+    this.presence.feed({ kind: "heard", endpoint });
+    if (wasAsleep) this.engine.onHeard(endpoint);
   }
 
   #onNews(registration: Registration): void {
@@ -219,12 +278,18 @@ export class Lwm2mServer {
         this.#record.save(output.registration, "registered");
         this.#record.remark("device.registered", output.registration, sentenceOfStart(output.registration));
         // The device reads our answer first: what we ask of it may not overtake the 2.01.
-        setImmediate(() => this.#onRegistered(output.registration));
+        setImmediate(() => {
+          this.presence.registered(output.registration);
+          this.#onRegistered(output.registration);
+        });
         return;
       case "updated":
         this.#record.save(output.registration, "registered");
         // At a new address it has to be observed anew, and what was sent to the old one is lost.
         setImmediate(() => {
+          this.presence.registered(output.registration);
+          // It has just been heard, whatever became of the last request.
+          this.queue.onReachable(output.registration.endpoint, true);
           if (output.moved) this.engine.onRegistered(output.registration.endpoint);
           else this.engine.onHeard(output.registration.endpoint);
         });
@@ -236,6 +301,7 @@ export class Lwm2mServer {
         this.#doors?.forget(output.registration.endpoint);
         this.#record.save(output.registration, presence);
         this.#record.remark(`device.${presence}`, output.registration, sentenceOfEnd(output.kind));
+        this.presence.feed({ kind: "left", endpoint: output.registration.endpoint });
         this.engine.onUnregistered(output.registration.endpoint);
         return;
       }

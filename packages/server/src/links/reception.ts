@@ -1,4 +1,5 @@
 /** Answers what devices send about themselves, `/rd` and `/dp`, at every door, once it is known who they are. */
+
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
@@ -13,6 +14,7 @@ import { isSecure, type Sender } from "../fleet/sender.ts";
 import type { Door, Visitor } from "./door.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
+import { endpointIn, type RegistrationRefusal } from "./registration-refusals.ts";
 import { answerReport } from "./report-door.ts";
 
 export interface ReceptionOptions {
@@ -22,6 +24,9 @@ export interface ReceptionOptions {
   /** The registration that a sender speaks for. */
   registrationOf(sender: Sender): Registration | undefined;
   onNews(registration: Registration): void;
+  /** A registered device sent something beside its registration. */
+  onHeard(endpoint: string): void;
+  onRefused(refusal: RegistrationRefusal): void;
   /** Somebody wanted to speak for an endpoint and may not. */
   onForbidden(endpoint: string, sender: Sender, why: string): void;
 }
@@ -40,8 +45,13 @@ export class Reception {
 
   registration(request: CoapRequest, visitor: Visitor, door: Door): Answer {
     return this.#asSender(visitor, (sender) => {
-      const input = readRegistrationRequest(fromCoapRequest(request), { sender, utcMs: Date.now() });
-      if ("code" in input) return input;
+      const asked = fromCoapRequest(request);
+      const input = readRegistrationRequest(asked, { sender, utcMs: Date.now() });
+      if ("code" in input) {
+        const endpoint = sender.provenEndpoint ?? endpointIn(asked.uriQuery);
+        this.#options.onRefused({ address: sender.address, endpoint, code: input.code, reason: input.payload });
+        return input;
+      }
       if (input.kind !== "register" || isSecure(sender.transport)) return this.#feed(input, visitor, door);
       const { endpoint } = input.request;
       const why = this.#options.gatekeeper.whyNotPlain(endpoint);
@@ -56,8 +66,9 @@ export class Reception {
   }
 
   #report(request: Lwm2mRequest, sender: Sender, { visitor, door }: { visitor: Visitor; door: Door }): CoapAnswer {
-    const { registrationOf, onNews } = this.#options;
+    const { registrationOf, onNews, onHeard } = this.#options;
     const registration = registrationOf(sender);
+    if (registration !== undefined) onHeard(registration.endpoint);
     if (registration && registration.transport === sender.transport) door.welcome(registration.endpoint, visitor);
     return answerReport(request, { sender: registration, onNews });
   }
