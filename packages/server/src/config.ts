@@ -24,6 +24,8 @@ export interface ServeConfig {
   readonly trustedKeyFiles: readonly string[];
   /** Largest image that is accepted, in octets. */
   readonly maxImageBytes: number;
+  /** Absolute path of a folder of object models (OMA's XML); null = those this project knows by itself. */
+  readonly modelsDir: string | null;
 }
 
 /** Where settings come from. `flags` has the names of the keys below, undefined = not given. */
@@ -67,6 +69,7 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     fallback: DEFAULT_MAX_IMAGE_BYTES,
     parse: wholeNumber(Number.MAX_SAFE_INTEGER, 1),
   },
+  modelsDir: { flag: "--models", environment: ["AIRLIFT_MODELS"], fallback: null, parse: text },
 };
 
 /**
@@ -96,6 +99,7 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
   return Object.freeze({
     ...config,
     dataDir: resolve(config.dataDir),
+    modelsDir: config.modelsDir === null ? null : resolve(config.modelsDir),
     trustedKeyFiles: Object.freeze(config.trustedKeyFiles.map((name) => resolve(name))),
   });
 }

@@ -1,11 +1,15 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+import { createModels, type Models } from "@airlift/protocol/lwm2m/model";
+import { STANDARD_MODELS, STANDARD_OBJECTS } from "@airlift/protocol/lwm2m/objects/standard";
+import { loadObjectModels } from "@airlift/runtime/object-models";
 import type { Logger } from "pino";
-import { Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
 import type { ServeConfig } from "./config.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
+import type { ObservationTable } from "./links/observation-table.ts";
 import { openStores } from "./store/stores.ts";
 
 export interface RunningServer {
@@ -41,18 +45,20 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
     opened.push(() => stores.close());
+    const models = await loadModels(config.modelsDir, log);
     let httpPort = config.httpPort;
     const lwm2m = await Lwm2mServer.open({
       stores,
       log,
       udp: { host: config.host, port: config.coapPort },
       publicHost: config.publicHost,
+      models,
       httpPort: () => httpPort,
     });
     opened.push(() => lwm2m.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
-    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics });
+    const app = await createApi({ config, stores, commands: lwm2m.engine, operations: lwm2m.operations, log, metrics });
     opened.push(async () => void (await app.close()));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
@@ -62,6 +68,16 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     await close().catch((failure) => log.error({ err: failure }, "what was opened could not all be closed"));
     throw error;
   }
+}
+
+/** The objects that this project knows, and those of the operator's folder, which go before them. */
+async function loadModels(folder: string | null, log: Logger): Promise<Models> {
+  if (folder === null) return STANDARD_MODELS;
+  const { objects, failures } = await loadObjectModels(folder);
+  for (const { file, error } of failures)
+    log.warn({ file, code: error.code, reason: error.message }, "an object model cannot be read");
+  log.info({ folder, count: objects.length }, "object models are loaded");
+  return createModels([...STANDARD_OBJECTS, ...objects]);
 }
 
 function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
@@ -82,4 +98,33 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
       this.set(lwm2m.engine.runningCount);
     },
   });
+  describeOperations(metrics, lwm2m.operations.observations);
+}
+
+function describeOperations(metrics: Registry, table: ObservationTable): void {
+  const registers = [metrics];
+  new Gauge({
+    name: "airlift_observations",
+    help: "Observations of devices that are kept",
+    registers,
+    collect() {
+      this.set(table.size);
+    },
+  });
+  const counters = [
+    ["airlift_notifications_total", "Notifications taken", () => table.notificationCount],
+    ["airlift_notifications_dropped_total", "Notifications and reports that came too fast", () => table.droppedCount],
+    ["airlift_notification_floods_total", "Observations ended because a device flooded", () => table.floodCount],
+  ] as const;
+  for (const [name, help, count] of counters) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(count());
+      },
+    });
+  }
 }

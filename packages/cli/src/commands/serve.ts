@@ -9,6 +9,7 @@ interface ServeFlags {
   readonly auth: boolean;
   readonly data?: string;
   readonly trust?: string[];
+  readonly models?: string;
   readonly logLevel: string;
   readonly [flag: string]: unknown;
 }
@@ -28,6 +29,7 @@ export function registerServe(program: Command): void {
     .option("--database-url <url>", "PostgreSQL to use instead of the embedded one")
     .option("--public-host <name>", "host that devices fetch images from (default: the address they reach)")
     .option("--trust <file...>", "public keys (PEM); images signed by them are shown as verified")
+    .option("--models <dir>", "folder of object models (OMA's XML files), for devices with objects of their own")
     .option("--max-image-bytes <bytes>", "largest image accepted")
     .option("--no-auth", "serve the API without tokens, to this machine only")
     .addOption(
@@ -51,10 +53,11 @@ export function registerServe(program: Command): void {
 }
 
 /** The flags by the names of the settings. */
-function settingsOf({ auth, data, trust, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
+function settingsOf({ auth, data, trust, models, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
   return {
     ...others,
     ...(data !== undefined && { dataDir: data }),
+    ...(models !== undefined && { modelsDir: models }),
     ...(trust !== undefined && { trustedKeyFiles: trust }),
     ...(!auth && { noAuth: true }),
   };

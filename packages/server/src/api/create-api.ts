@@ -16,6 +16,8 @@ import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
 import { serveMetrics } from "./metrics.ts";
+import { observationRoutes } from "./observations.ts";
+import { operationRoutes } from "./operations.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
 import { serveStatusPage } from "./status-page.ts";
@@ -70,6 +72,11 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
       keepAnswers(v1, stores.idempotency);
       imageRoutes(api, options);
       deviceRoutes(api, options);
+      if (options.operations) {
+        const parts = { ...options, operations: options.operations };
+        operationRoutes(api, parts);
+        observationRoutes(api, parts);
+      }
       updateRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());

@@ -5,15 +5,25 @@ import { z } from "zod";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
-const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
+export const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
+export type OneDeviceParams = z.infer<typeof OneDevice>;
+
+/** @throws {UsageError} UNKNOWN_DEVICE */
+export async function requireDevice(
+  { stores: { devices } }: Pick<ApiParts, "stores">,
+  endpoint: string,
+): Promise<Device> {
+  const found = await devices.get(endpoint);
+  if (found !== undefined) return found;
+  // One that registered a moment ago may wait in the batch.
+  await devices.flush();
+  const device = await devices.get(endpoint);
+  if (device !== undefined) return device;
+  throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
+}
 
 export function deviceRoutes(app: Api, { stores }: ApiParts): void {
-  const find = async (endpoint: string): Promise<Device> => {
-    const device = await stores.devices.get(endpoint);
-    if (device === undefined)
-      throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
-    return device;
-  };
+  const find = (endpoint: string): Promise<Device> => requireDevice({ stores }, endpoint);
 
   app.get(
     "/devices",

@@ -6,6 +6,8 @@ import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options"
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
+import type { Models } from "@airlift/protocol/lwm2m/model";
+import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { UdpPeer } from "@airlift/runtime/udp";
@@ -15,6 +17,7 @@ import type { PullScheme } from "../delivery/delivery-choice.ts";
 import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import type { DeviceReport } from "../delivery/report.ts";
+import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
@@ -22,6 +25,7 @@ import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { formatAddress, peerOf, UdpDeviceRequests } from "./device-requests.ts";
 import { ImageDoor, imagePath } from "./image-door.ts";
+import { DeviceOperations } from "./operations.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
 import { answerReport } from "./report-door.ts";
@@ -36,6 +40,10 @@ export interface Lwm2mServerOptions {
   /** Port of the HTTP image door, for devices that fetch over HTTP. */
   readonly httpPort: () => number;
   readonly policy?: UpdatePolicy | undefined;
+  /** The objects that operations name and type; default those this project knows by itself. */
+  readonly models?: Models | undefined;
+  /** How many notifications of one device are taken. */
+  readonly flood?: FloodGateOptions | undefined;
 }
 
 /** When a device may ask again that came while the registrations of the last run were being read. */
@@ -50,10 +58,12 @@ export class Lwm2mServer {
   readonly #addresses = new LocalAddresses();
   readonly #reports: ReportReader;
   readonly engine: DeliveryEngine;
+  readonly operations: DeviceOperations;
 
   private constructor(coap: CoapUdp, options: Lwm2mServerOptions) {
     const { stores, log } = options;
-    const link = new DeviceLink(new UdpDeviceRequests(coap));
+    const requests = new UdpDeviceRequests(coap);
+    const link = new DeviceLink(requests);
     this.#options = options;
     this.#coap = coap;
     // What follows from a registration's end or start is done here; answers are made where the request came in.
@@ -67,6 +77,14 @@ export class Lwm2mServer {
       packageUri: (order, scheme, registration) => this.#packageUri(order, scheme, registration),
       schemesFor: (registration) => this.#schemesFor(registration),
       onReport: (endpoint, report) => this.#keepReport(endpoint, report),
+    });
+    this.operations = new DeviceOperations({
+      requests,
+      models: options.models ?? STANDARD_MODELS,
+      events: stores.events,
+      log,
+      flood: options.flood,
+      registrationOf: (endpoint) => this.#registry.get(endpoint),
     });
     this.#reports = new ReportReader(link, log, (endpoint, report) => this.#keepReport(endpoint, report));
     this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset));
@@ -105,6 +123,7 @@ export class Lwm2mServer {
   async close(): Promise<void> {
     this.#driven.stop();
     this.#reports.close();
+    this.operations.close();
     await this.engine.close();
     await this.#coap.close();
   }
@@ -136,6 +155,8 @@ export class Lwm2mServer {
   #answerReport(request: CoapRequest, peer: UdpPeer): CoapAnswer {
     return answerReport(fromCoapRequest(request), {
       sender: this.#registry.at(formatAddress(peer)),
+      models: this.#options.models ?? STANDARD_MODELS,
+      onValues: (registration, entries) => this.operations.onSent(registration, entries),
       onNews: (registration) => {
         // As with a registration: the device reads our answer first.
         setImmediate(() => {
@@ -157,8 +178,10 @@ export class Lwm2mServer {
         this.#save(output.registration, "registered");
         // At a new address it has to be observed anew, and what was sent to the old one is lost.
         setImmediate(() => {
-          if (output.moved) this.engine.onRegistered(output.registration.endpoint);
-          else this.engine.onHeard(output.registration.endpoint);
+          if (output.moved) {
+            this.engine.onRegistered(output.registration.endpoint);
+            this.operations.onRegistered(output.registration);
+          } else this.engine.onHeard(output.registration.endpoint);
         });
         return;
       case "deregistered":
@@ -167,6 +190,7 @@ export class Lwm2mServer {
         const sentence = output.kind === "expired" ? "the registration expired" : "the device de-registered";
         this.#remark(`device.${output.kind}`, output.registration, sentence);
         this.engine.onUnregistered(output.registration.endpoint);
+        this.operations.onUnregistered(output.registration.endpoint);
         return;
       }
       case "full":
@@ -185,6 +209,7 @@ export class Lwm2mServer {
     // An update that is under way reads the device itself.
     if (this.engine.isDriving(endpoint)) this.engine.onRegistered(endpoint);
     else this.#reports.read(registration);
+    this.operations.onRegistered(registration);
   }
 
   #save(registration: Registration, presence: KeptRegistration["presence"]): void {

@@ -21,6 +21,10 @@ export class PostgresEventStore implements EventStore {
     return events[0] as Event;
   }
 
+  publish(event: Omit<Event, "id" | "at">): void {
+    this.#journal.publishLive(event);
+  }
+
   subscribe(onEvent: (event: Event) => void): () => void {
     return this.#journal.subscribe(onEvent);
   }

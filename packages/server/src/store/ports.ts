@@ -180,6 +180,8 @@ export interface EventFilter {
 export interface EventStore {
   /** Appends one event; many at once share one statement. Resolves when it is in the database. */
   append(event: NewEvent): Promise<Event>;
+  /** Tells those who listen now, and stores nothing: for the kinds of `LIVE_KINDS`. */
+  publish(event: Omit<Event, "id" | "at">): void;
   /** Oldest first, from `afterId` on. */
   after(filter: EventFilter, limit: number): Promise<Event[]>;
   /** Newest first. */
