@@ -248,12 +248,15 @@ test("a name that holds U+0000, which no text of the database can, is a name tha
   assert.equal((await ask({ url: `/api/v1/devices?cursor=${cursor}` })).body.code, "CURSOR");
 });
 
-test("the page has a policy without inline code, and no inline code", async () => {
+test("the console comes under a policy without inline code, has none, and answers a browser at each of its addresses", async () => {
   const page = await ask({ url: "/" });
   assert.match(`${page.headers["content-security-policy"]}`, /default-src 'none'; script-src 'self'; style-src 'self'/);
   assert.doesNotMatch(page.body, /<style|style=|<script>|\son[a-z]+=/);
-  for (const part of ["/status.js", "/status.css"]) assert.equal((await ask({ url: part })).status, 200);
-  assert.doesNotMatch((await ask({ url: "/status.js" })).body, /innerHTML|insertAdjacentHTML|document\.write/);
+  const [, script] = /<script type="module"[^>]* src="([^"]+)"/.exec(page.body) ?? [];
+  assert.equal((await ask({ url: `${script}` })).headers["cache-control"], "public, max-age=31536000, immutable");
+  const browser = { accept: "text/html,*/*;q=0.8" };
+  assert.equal((await ask({ url: "/devices/urn:dev:a.b", headers: browser })).body, page.body);
+  assert.equal((await ask({ url: "/api/v1/nothing", headers: browser })).status, 404);
 });
 
 test("the API describes itself, reports its health and counts", async () => {

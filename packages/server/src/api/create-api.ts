@@ -9,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { serveConsole } from "./console.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
@@ -20,7 +21,7 @@ import { observationRoutes } from "./observations.ts";
 import { operationRoutes } from "./operations.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
-import { serveStatusPage } from "./status-page.ts";
+
 import { updateRoutes } from "./updates.ts";
 
 export interface ApiOptions extends ApiParts {
@@ -50,10 +51,16 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(sendProblem);
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(new UsageError("NO_SUCH_ROUTE", `nothing is at ${request.method} ${request.url}`), request, reply),
-  );
   guardRequests(app, ownHosts(options));
+  const answerPage = serveConsole(app);
+  app.setNotFoundHandler((request, reply) => {
+    if (answerPage(request, reply)) return reply;
+    return sendProblem(
+      new UsageError("NO_SUCH_ROUTE", `nothing is at ${request.method} ${request.url}`),
+      request,
+      reply,
+    );
+  });
   await describeApi(app);
   await app.register(async (root) => addRoutes(root, options));
   return app;
@@ -84,7 +91,6 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
     { prefix: "/api/v1" },
   );
   firmwareRoutes(root.withTypeProvider<ZodTypeProvider>(), options);
-  serveStatusPage(root);
   root.get("/healthz", { schema: { hide: true } }, async () => ({ status: "alive" }));
   root.get("/readyz", { schema: { hide: true } }, async () => {
     await stores.ping();
