@@ -233,7 +233,9 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
     formats: CHOSEN,
     run: async (trial) => {
       const { operations } = trial.bench;
-      const done = await operations.writeComposite(target(trial), { "/3/0/UTC Offset": "-01:00", "/1/0/6": true });
+      const done = await operations.writeComposite(target(trial), {
+        values: { "/3/0/UTC Offset": "-01:00", "/1/0/6": true },
+      });
       assert.equal(done.code, "2.04");
       const { values } = await operations.read(target(trial), ["/3/0/14", "/1/0/6"]);
       assert.deepEqual(
@@ -241,7 +243,7 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
         ["-01:00", true],
       );
       // As a whole or not at all.
-      const mixed = operations.writeComposite(target(trial), { "/3/0/14": "+09:00", "/3/0/0": "Other" });
+      const mixed = operations.writeComposite(target(trial), { values: { "/3/0/14": "+09:00", "/3/0/0": "Other" } });
       await assert.rejects(mixed, refusal("DEVICE_REFUSED", "4.05"));
       assert.equal((await operations.read(target(trial), ["/3/0/14"])).values[0]?.value, "-01:00");
     },
@@ -256,7 +258,7 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
       const { observation } = await bench.operations.observe(target(trial), ["/3/0/15", "/1/0/1"], trial.format);
       const notified = bench.value(endpoint, "notify");
       const zone = `Composite/${trial.format}`;
-      await bench.operations.write(target(trial), "/3/0/15", { given: { text: zone }, mode: "replace" });
+      await bench.operations.write(target(trial), "/3/0/15", { given: { value: zone, typed: true }, mode: "replace" });
       const values = (await notified).facts["values"] as { path: string; value: unknown }[];
       assert.deepEqual(
         values.map(({ path, value }) => [path, value]),
@@ -276,7 +278,10 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
     run: async (trial) => {
       const { operations } = trial.bench;
       await assert.rejects(operations.read(target(trial), ["/3/0/0", "/1/0/1"]), refusal("COMPOSITE_VERSION"));
-      await assert.rejects(operations.writeComposite(target(trial), { "/3/0/14": "x" }), refusal("COMPOSITE_VERSION"));
+      await assert.rejects(
+        operations.writeComposite(target(trial), { values: { "/3/0/14": "x" } }),
+        refusal("COMPOSITE_VERSION"),
+      );
     },
   },
   {

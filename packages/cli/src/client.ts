@@ -25,12 +25,12 @@ interface SchemaError {
 }
 
 /** The little of a zod schema that is needed here. */
-interface Schema<Value> {
+export interface Schema<Value> {
   safeParse(value: unknown): { success: true; data: Value } | { success: false; error: SchemaError };
 }
 
 interface Call {
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly body?: Blob | string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
@@ -91,12 +91,23 @@ export class Client {
 
   update = (id: string): Promise<Update> => this.#call(`updates/${segment(id)}`, Update);
 
-  /** The bytes of the event feed, from the event after `afterId` on. */
-  async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {
-    const headers = { accept: "text/event-stream", "last-event-id": `${afterId}` };
+  /** The bytes of the event feed, from the event after `afterId` on, or from now on. */
+  async openFeed(query: Readonly<Record<string, string>>, afterId: number | undefined, signal?: AbortSignal) {
+    const headers = {
+      accept: "text/event-stream",
+      ...(afterId !== undefined && { "last-event-id": `${afterId}` }),
+    };
     const answer = await this.#send(`events?${new URLSearchParams(query)}`, { headers, signal });
     if (answer.body === null) throw this.#notOurs("an empty event feed");
     return answer.body;
+  }
+
+  /** Any other question, at a path below /api/v1/. */
+  ask = <Value>(path: string, schema: Schema<Value>, call?: Call): Promise<Value> => this.#call(path, schema, call);
+
+  /** A question whose answer has no content. */
+  async tell(path: string, call: Call): Promise<void> {
+    await this.#send(path, call);
   }
 
   async #all<Item>(path: string, schema: Parameters<typeof pageOf>[0] & Schema<Item>): Promise<Item[]> {
@@ -152,7 +163,7 @@ export class Client {
  *
  * @throws {UsageError} NAME
  */
-function segment(name: string): string {
+export function segment(name: string): string {
   if (["", ".", ".."].includes(name)) throw new UsageError("NAME", `"${name}" is no name that can be asked for`);
   return encodeURIComponent(name);
 }

@@ -8,8 +8,8 @@ import type { Client } from "./client.ts";
 export interface FeedOptions {
   /** Only events of this update, or of this device. */
   readonly of: { readonly updateId: string } | { readonly endpoint: string };
-  /** Only events with a greater id. */
-  readonly afterId: number;
+  /** Only events with a greater id; absent: only what happens from now on. */
+  readonly afterId?: number;
   /** Ends it. */
   readonly signal: AbortSignal;
   /** A pause before the next connection, until the server names one. Default 2 s. */

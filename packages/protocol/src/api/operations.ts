@@ -55,23 +55,27 @@ export const DoneAnswer = z.object({
 });
 export type DoneAnswer = z.infer<typeof DoneAnswer>;
 
-/** A value for one path: `value` in JSON, or `text` as a person writes it, read by the type in the object model. */
-export const NewValue = z.union([z.strictObject({ value }), z.strictObject({ text: z.string().max(65_536) })]);
-export type NewValue = z.infer<typeof NewValue>;
+/** Whether every value is a text as a person types it, "true" or "2.5", whatever its type in the object model. */
+const typed = z.boolean().default(false);
+
+/** A value for one path. */
+export const NewValue = z.strictObject({ value, typed });
+export type NewValue = z.input<typeof NewValue>;
 
 export const NewExecution = z.strictObject({
   path,
   /** Arguments by digit; null = without a value. */
   arguments: z.record(z.string().regex(/^[0-9]$/), z.string().max(1024).nullable()).default({}),
 });
-export type NewExecution = z.infer<typeof NewExecution>;
+export type NewExecution = z.input<typeof NewExecution>;
 
 /** A new instance of an object: its number, or null = the device chooses; and its values by number or name. */
 export const NewInstance = z.strictObject({
   path,
   values: z.record(z.string(), value).default({}),
+  typed,
 });
-export type NewInstance = z.infer<typeof NewInstance>;
+export type NewInstance = z.input<typeof NewInstance>;
 
 /** Notification attributes; null removes one. Names and ranges: LwM2M Core 1.2 §5.1.2. */
 export const NotificationAttributes = z.strictObject({
@@ -110,8 +114,8 @@ export const PathList = z.strictObject({ paths });
 export type PathList = z.infer<typeof PathList>;
 
 /** Values by path. */
-export const NewValues = z.strictObject({ values: z.record(path, value) });
-export type NewValues = z.infer<typeof NewValues>;
+export const NewValues = z.strictObject({ values: z.record(path, value), typed });
+export type NewValues = z.input<typeof NewValues>;
 
 /** An observation that the server keeps. Several paths are observed as one (composite, LwM2M 1.1 and later). */
 export const Observation = z.object({

@@ -100,28 +100,30 @@ function readLink(json: string) {
   return isObjectLink(link) ? link : undefined;
 }
 
+/** How values in JSON are to be read. */
+export interface JsonReading {
+  readonly models: Models;
+  /** Whether each value is a text as a person types it, "true" or "2.5", whatever its type. */
+  readonly typed?: boolean | undefined;
+}
+
 /**
  * The entries that `json` stands for at `path`: one value at a resource instance; at a resource one value, or for a multiple
  * one an object of them by number; at an instance an object of resources by id or name.
  *
  * @throws {UsageError} VALUE_TYPE, RANGE, NOT_WRITABLE, VALUES, UNKNOWN_NAME, AMBIGUOUS_NAME, PATH
  */
-export function entriesOfJson(path: Path, json: unknown, models: Models): Entry[] {
+export function entriesOfJson(path: Path, json: unknown, reading: JsonReading): Entry[] {
   if (path.length < 2)
     throw new UsageError("PATH", "a value belongs to an instance or a resource", { path: formatPath(path) });
-  if (path.length === 2) {
-    return members(json, path).flatMap(([name, value]) =>
-      entriesOfJson(resolvePath(`${formatPath(path)}/${name}`, models), value, models),
-    );
-  }
-  const model = resourceAt(models, path);
+  const model = resourceAt(reading.models, path);
   assertWritable(path, model);
-  if (path.length === 3 && (model?.multiple ?? isMembers(json))) {
-    return members(json, path).flatMap(([index, value]) =>
-      entriesOfJson(resolvePath(`${formatPath(path)}/${index}`, models), value, models),
-    );
+  if (path.length === 2 || (path.length === 3 && (model?.multiple ?? isMembers(json)))) {
+    const inside = (name: string): Path => resolvePath(`${formatPath(path)}/${name}`, reading.models);
+    return members(json, path).flatMap(([name, value]) => entriesOfJson(inside(name), value, reading));
   }
-  const value = fromJsonScalar(model?.type, json);
+  const isText = reading.typed === true && typeof json === "string";
+  const value = isText ? fromTypedText(model?.type, json) : fromJsonScalar(model?.type, json);
   assertRange(path, value, model);
   return [{ path, value }];
 }

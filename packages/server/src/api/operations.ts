@@ -146,7 +146,7 @@ function compositeRoutes(app: Api, { operations }: OperationParts, target: Targe
         response: { 200: DoneAnswer },
       },
     },
-    async ({ params, query, body }) => await operations.writeComposite(await target(params, query), body.values),
+    async ({ params, query, body }) => await operations.writeComposite(await target(params, query), body),
   );
 }
 

@@ -8,6 +8,7 @@ import type {
   NewInstance,
   NewObservation,
   NewValue,
+  NewValues,
   NotificationAttributes,
   Observation,
   ReadAnswer,
@@ -53,7 +54,7 @@ export interface OperationCommands {
     path: string,
     write: { given: NewValue; mode: "replace" | "update" },
   ): Promise<DoneAnswer>;
-  writeComposite(target: OperationTarget, values: Readonly<Record<string, unknown>>): Promise<DoneAnswer>;
+  writeComposite(target: OperationTarget, values: NewValues): Promise<DoneAnswer>;
   execute(target: OperationTarget, execution: NewExecution): Promise<DoneAnswer>;
   create(target: OperationTarget, instance: NewInstance): Promise<DoneAnswer>;
   delete(target: OperationTarget, path: string): Promise<DoneAnswer>;

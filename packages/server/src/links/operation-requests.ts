@@ -1,5 +1,11 @@
 /** What is asked through the API as requests of LwM2M, checked against the object models before anything is sent. */
-import type { NewExecution, NewInstance, NewValue, NotificationAttributes } from "@airlift/protocol/api/operations";
+import type {
+  NewExecution,
+  NewInstance,
+  NewValue,
+  NewValues,
+  NotificationAttributes,
+} from "@airlift/protocol/api/operations";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import {
@@ -30,7 +36,7 @@ import { encodePayload } from "@airlift/protocol/lwm2m/payload";
 import { registeredObject } from "@airlift/protocol/lwm2m/registered-objects";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { ResourceType } from "@airlift/protocol/lwm2m/value";
-import { assertRange, entriesOfJson, fromTypedText } from "@airlift/protocol/lwm2m/value-json";
+import { entriesOfJson } from "@airlift/protocol/lwm2m/value-json";
 import type { FormatMemory } from "../fleet/format-memory.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { Attempts } from "./operation-exchange.ts";
@@ -84,7 +90,7 @@ export class OperationRequests {
     { given, mode }: { readonly given: NewValue; readonly mode: WriteMode },
   ): Plan {
     assertLevel(path, 2, mode === "update" ? 3 : 4);
-    const entries = this.#entries(path, given);
+    const entries = entriesOfJson(path, given.value, { models: this.#models, typed: given.typed });
     // A POST of text to a resource would be an Execute.
     const isSingle = mode === "replace" && entries.length === 1 && entries[0]?.path.length === path.length;
     const use = isSingle ? "single" : "several";
@@ -93,17 +99,17 @@ export class OperationRequests {
   }
 
   /** @throws {UsageError} COMPOSITE_VERSION and those of `write` */
-  writeComposite(device: Registration, values: Readonly<Record<string, unknown>>): Plan {
+  writeComposite(device: Registration, { values, typed }: NewValues): Plan {
     assertComposite(device);
     const entries = Object.entries(values).flatMap(([text, json]) =>
-      entriesOfJson(resolvePath(text, this.#models), json, this.#models),
+      entriesOfJson(resolvePath(text, this.#models), json, { models: this.#models, typed }),
     );
     if (entries.length === 0) throw new UsageError("VALUES", "nothing to write");
     return this.#withValues(device, { use: "composite", path: [], entries }, writeCompositeRequest);
   }
 
   /** @throws {UsageError} NOT_EXECUTABLE, ARGUMENTS, PATH */
-  execute(path: Path, given: NewExecution["arguments"]): Plan {
+  execute(path: Path, given: NonNullable<NewExecution["arguments"]>): Plan {
     assertLevel(path, 3, 3);
     const model = resourceAt(this.#models, path);
     if (model !== undefined && model.operations !== "E")
@@ -115,14 +121,19 @@ export class OperationRequests {
   }
 
   /** The path of the new instance; without a number in it the first that is free by the registration. */
-  create(device: Registration, path: Path, values: NewInstance["values"]): Plan & { readonly instance: Path } {
+  create(
+    device: Registration,
+    path: Path,
+    { values = {}, typed }: Omit<NewInstance, "path">,
+  ): Plan & { readonly instance: Path } {
     assertLevel(path, 1, 2);
     const [objectId = 0, given] = path;
     const taken = registeredObject(device.objects, objectId)?.instances ?? [];
     let free = 0;
     while (taken.includes(free)) free += 1;
     const instance = [objectId, given ?? free];
-    const entries = Object.keys(values).length === 0 ? [] : entriesOfJson(instance, values, this.#models);
+    const entries =
+      Object.keys(values).length === 0 ? [] : entriesOfJson(instance, values, { models: this.#models, typed });
     const object = [objectId];
     return {
       instance,
@@ -145,18 +156,6 @@ export class OperationRequests {
       if (error instanceof PeerError) throw new UsageError(error.code, error.message, error.facts);
       throw error;
     }
-  }
-
-  #entries(path: Path, given: NewValue): Entry[] {
-    if ("value" in given) return entriesOfJson(path, given.value, this.#models);
-    assertLevel(path, 3, 4);
-    const model = resourceAt(this.#models, path);
-    // What is not one value by itself is refused as such a value in JSON would be.
-    if (model?.type === "none" || (path.length === 3 && model?.multiple === true))
-      return entriesOfJson(path, given.text, this.#models);
-    const value = fromTypedText(model?.type, given.text);
-    assertRange(path, value, model);
-    return [{ path, value }];
   }
 
   /** The values in every format that can hold them. @throws {UsageError} what the last format that cannot says */

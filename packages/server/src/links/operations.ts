@@ -8,6 +8,7 @@ import type {
   NewInstance,
   NewObservation,
   NewValue,
+  NewValues,
   NotificationAttributes,
   Observation,
   ReadAnswer,
@@ -90,20 +91,20 @@ export class DeviceOperations {
     return this.#do(target, (device) => this.#plans.write(device, this.#path(text), write));
   }
 
-  writeComposite(target: OperationTarget, values: Readonly<Record<string, unknown>>): Promise<DoneAnswer> {
+  writeComposite(target: OperationTarget, values: NewValues): Promise<DoneAnswer> {
     return this.#do(target, (device) => this.#plans.writeComposite(device, values));
   }
 
-  execute(target: OperationTarget, { path, arguments: given }: NewExecution): Promise<DoneAnswer> {
+  execute(target: OperationTarget, { path, arguments: given = {} }: NewExecution): Promise<DoneAnswer> {
     return this.#do(target, () => this.#plans.execute(this.#path(path), given));
   }
 
-  async create(target: OperationTarget, { path, values }: NewInstance): Promise<DoneAnswer> {
+  async create(target: OperationTarget, { path, ...given }: NewInstance): Promise<DoneAnswer> {
     let instance: string | null = null;
     const done = await this.#do(target, (device) => {
-      const plan = this.#plans.create(device, this.#path(path), values);
+      const plan = this.#plans.create(device, this.#path(path), given);
       // Without values nothing tells the device which number we thought of.
-      instance = Object.keys(values).length === 0 ? null : formatPath(plan.instance);
+      instance = Object.keys(given.values ?? {}).length === 0 ? null : formatPath(plan.instance);
       return plan;
     });
     return { ...done, created: done.created ?? instance };
