@@ -102,11 +102,11 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
     operation: "Write of a resource (replace)",
     clause: "6.3.3",
     versions: ALL,
-    formats: CHOSEN,
+    formats: (version) => [undefined, ...SINGLE(version)],
     run: async (trial) => {
       const { operations } = trial.bench;
       const write = (path: string, value: unknown) =>
-        operations.write(target(trial), path, { given: { value }, mode: "replace" });
+        operations.write(target(trial), path, { given: { value }, mode: "replace", format: trial.format });
       assert.equal((await write("/3/0/UTC Offset", "+02:00")).code, "2.04");
       assert.equal((await write("/3/0/13", "2026-03-01T12:00:00Z")).code, "2.04");
       const { values } = await operations.read(target(trial), ["/3/0/14"]);
@@ -119,11 +119,14 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
     operation: "Write of an instance (partial update)",
     clause: "6.3.3",
     versions: ALL,
-    formats: CHOSEN,
+    formats: (version) => [undefined, ...SEVERAL[version]],
     run: async (trial) => {
       const { operations } = trial.bench;
       const given = { value: { "Default Minimum Period": 1, "3": 60 } };
-      assert.equal((await operations.write(target(trial), "/1/0", { given, mode: "update" })).code, "2.04");
+      assert.equal(
+        (await operations.write(target(trial), "/1/0", { given, mode: "update", format: trial.format })).code,
+        "2.04",
+      );
       const { values } = await operations.read(target(trial), ["/1/0"]);
       assert.deepEqual(
         [values.find(({ path }) => path === "/1/0/2")?.value, values.find(({ path }) => path === "/1/0/3")?.value],
@@ -230,12 +233,16 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
     operation: "Write-Composite",
     clause: "6.3.9",
     versions: LATER,
-    formats: CHOSEN,
+    formats: (version) => [undefined, ...COMPOSITE(version)],
     run: async (trial) => {
       const { operations } = trial.bench;
-      const done = await operations.writeComposite(target(trial), {
-        values: { "/3/0/UTC Offset": "-01:00", "/1/0/6": true },
-      });
+      const done = await operations.writeComposite(
+        target(trial),
+        {
+          values: { "/3/0/UTC Offset": "-01:00", "/1/0/6": true },
+        },
+        trial.format,
+      );
       assert.equal(done.code, "2.04");
       const { values } = await operations.read(target(trial), ["/3/0/14", "/1/0/6"]);
       assert.deepEqual(

@@ -17,6 +17,7 @@ const value = z.unknown();
 /** How long the device may take, in seconds. */
 export const OperationQuery = z.object({ timeoutS: z.coerce.number().int().min(1).max(110).default(30) });
 
+/** Also of writes, which may name the format of their values. */
 export const ReadQuery = OperationQuery.extend({
   /** Content format by its number, instead of the one that suits the device. */
   format: z.coerce.number().int().min(0).max(65_535).optional(),

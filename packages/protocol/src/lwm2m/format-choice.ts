@@ -36,15 +36,13 @@ export function chooseFormats(question: FormatQuestion): number[] {
   const known = candidates(question);
   const isOffered = (format: number): boolean => registered.includes(format);
   const fits = use === "composite" ? (format: number) => COMPOSITE.includes(format) : () => true;
-  const ordered = [
-    ...known.filter(isOffered),
-    ...known.filter((format) => !isOffered(format)),
-    ...registered.filter((format) => ALL.includes(format) && !known.includes(format) && use !== "single"),
-  ].filter(fits);
+  const more = registered.filter((format) => SEVERAL.includes(format) && use !== "single");
+  const ordered = [...new Set([...known.filter(isOffered), ...known, ...more])].filter(fits);
   return [...ordered.filter((format) => !refused.has(format)), ...ordered.filter((format) => refused.has(format))];
 }
 
-const ALL: readonly number[] = [F.senmlCbor, F.lwm2mCbor, F.senmlJson, F.tlv, F.lwm2mJson];
+/** What can hold more than one value. */
+const SEVERAL: readonly number[] = [F.senmlCbor, F.lwm2mCbor, F.senmlJson, F.tlv, F.lwm2mJson];
 
 function candidates({ use, lwm2mVersion, type }: FormatQuestion): number[] {
   const several = ORDER[lwm2mVersion] ?? ORDER["1.2"] ?? [];

@@ -63,12 +63,12 @@ function resourceRoutes(app: Api, { operations }: OperationParts, target: Target
         tags,
         summary,
         params: OneResource,
-        querystring: OperationQuery,
+        querystring: ReadQuery,
         body: NewValue,
         response: { 200: DoneAnswer },
       },
       handler: async ({ params, query, body }) =>
-        await operations.write(await target(params, query), params["*"], { given: body, mode }),
+        await operations.write(await target(params, query), params["*"], { given: body, mode, format: query.format }),
     });
   }
   app.delete(
@@ -141,12 +141,12 @@ function compositeRoutes(app: Api, { operations }: OperationParts, target: Targe
         tags,
         summary: "Write several paths at once",
         params: OneDevice,
-        querystring: OperationQuery,
+        querystring: ReadQuery,
         body: NewValues,
         response: { 200: DoneAnswer },
       },
     },
-    async ({ params, query, body }) => await operations.writeComposite(await target(params, query), body),
+    async ({ params, query, body }) => await operations.writeComposite(await target(params, query), body, query.format),
   );
 }
 

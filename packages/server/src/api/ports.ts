@@ -52,9 +52,9 @@ export interface OperationCommands {
   write(
     target: OperationTarget,
     path: string,
-    write: { given: NewValue; mode: "replace" | "update" },
+    write: { given: NewValue; mode: "replace" | "update"; format?: number | undefined },
   ): Promise<DoneAnswer>;
-  writeComposite(target: OperationTarget, values: NewValues): Promise<DoneAnswer>;
+  writeComposite(target: OperationTarget, values: NewValues, format?: number): Promise<DoneAnswer>;
   execute(target: OperationTarget, execution: NewExecution): Promise<DoneAnswer>;
   create(target: OperationTarget, instance: NewInstance): Promise<DoneAnswer>;
   delete(target: OperationTarget, path: string): Promise<DoneAnswer>;

@@ -41,6 +41,14 @@ import type { FormatMemory } from "../fleet/format-memory.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { Attempts } from "./operation-exchange.ts";
 
+/** A value for one path. */
+export interface ValueWrite {
+  readonly given: NewValue;
+  readonly mode: WriteMode;
+  /** Content format instead of the one that suits. */
+  readonly format?: number | undefined;
+}
+
 /** How an operation goes out, apart from its time limit. */
 export type Plan = Pick<Attempts, "use" | "formats" | "requestIn">;
 
@@ -84,28 +92,26 @@ export class OperationRequests {
   }
 
   /** @throws {UsageError} VALUE_TYPE, RANGE, NOT_WRITABLE, VALUES, PATH and those of `resolvePath` */
-  write(
-    device: Registration,
-    path: Path,
-    { given, mode }: { readonly given: NewValue; readonly mode: WriteMode },
-  ): Plan {
+  write(device: Registration, path: Path, { given, mode, format }: ValueWrite): Plan {
     assertLevel(path, 2, mode === "update" ? 3 : 4);
     const entries = entriesOfJson(path, given.value, { models: this.#models, typed: given.typed });
     // A POST of text to a resource would be an Execute.
     const isSingle = mode === "replace" && entries.length === 1 && entries[0]?.path.length === path.length;
     const use = isSingle ? "single" : "several";
     const type = isSingle ? resourceAt(this.#models, path)?.type : undefined;
-    return this.#withValues(device, { use, path, entries, type }, (content) => writeRequest(path, mode, content));
+    return this.#withValues(device, { use, path, entries, type, format }, (content) =>
+      writeRequest(path, mode, content),
+    );
   }
 
   /** @throws {UsageError} COMPOSITE_VERSION and those of `write` */
-  writeComposite(device: Registration, { values, typed }: NewValues): Plan {
+  writeComposite(device: Registration, { values, typed }: NewValues, format?: number): Plan {
     assertComposite(device);
     const entries = Object.entries(values).flatMap(([text, json]) =>
       entriesOfJson(resolvePath(text, this.#models), json, { models: this.#models, typed }),
     );
     if (entries.length === 0) throw new UsageError("VALUES", "nothing to write");
-    return this.#withValues(device, { use: "composite", path: [], entries }, writeCompositeRequest);
+    return this.#withValues(device, { use: "composite", path: [], entries, format }, writeCompositeRequest);
   }
 
   /** @throws {UsageError} NOT_EXECUTABLE, ARGUMENTS, PATH */
@@ -161,14 +167,15 @@ export class OperationRequests {
   /** The values in every format that can hold them. @throws {UsageError} what the last format that cannot says */
   #withValues(
     device: Registration,
-    { use, path, entries, type }: Values,
+    { use, path, entries, type, format }: Values,
     requestOf: (content: Content) => Lwm2mRequest,
   ): Plan {
+    const formats = format === undefined ? this.#formats(device, `write ${use}`, { use, type }) : [format];
     const payloads = new Map<number, Uint8Array>();
     let failure: unknown;
-    for (const format of this.#formats(device, `write ${use}`, { use, type })) {
+    for (const one of formats) {
       try {
-        payloads.set(format, encodePayload(format, entries, { base: path, models: this.#models }));
+        payloads.set(one, encodePayload(one, entries, { base: path, models: this.#models }));
       } catch (error) {
         if (!(error instanceof UsageError)) throw error;
         failure = error;
@@ -178,8 +185,8 @@ export class OperationRequests {
     return {
       use: `write ${use}`,
       formats: [...payloads.keys()],
-      requestIn: (format = CONTENT_FORMATS.text) =>
-        requestOf({ contentFormat: format, payload: payloads.get(format) ?? EMPTY }),
+      requestIn: (contentFormat = CONTENT_FORMATS.text) =>
+        requestOf({ contentFormat, payload: payloads.get(contentFormat) ?? EMPTY }),
     };
   }
 
@@ -195,6 +202,8 @@ interface Values {
   readonly path: Path;
   readonly entries: readonly Entry[];
   readonly type?: ResourceType | undefined;
+  /** The only one to be tried. */
+  readonly format?: number | undefined;
 }
 
 /** An operation that carries no values in a format of choice. */

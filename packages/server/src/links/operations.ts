@@ -7,7 +7,6 @@ import type {
   NewExecution,
   NewInstance,
   NewObservation,
-  NewValue,
   NewValues,
   NotificationAttributes,
   Observation,
@@ -21,7 +20,7 @@ import { decodeDiscover } from "@airlift/protocol/lwm2m/discover";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import { defaultObjectVersion } from "@airlift/protocol/lwm2m/objects/standard";
-import { deleteRequest, discoverRequest, type WriteMode } from "@airlift/protocol/lwm2m/operations";
+import { deleteRequest, discoverRequest } from "@airlift/protocol/lwm2m/operations";
 import { formatPath, isWithin, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
 import { nameOfPath, resolvePath } from "@airlift/protocol/lwm2m/path-names";
 import { LWM2M_VERSIONS } from "@airlift/protocol/lwm2m/registration";
@@ -33,7 +32,7 @@ import type { EventStore } from "../store/ports.ts";
 import type { DeviceRequests } from "./device-requests.ts";
 import { type KeptObservation, ObservationTable } from "./observation-table.ts";
 import { type Attempts, entriesOfAnswer, formatOfAnswer, OperationExchange } from "./operation-exchange.ts";
-import { assertLevel, OperationRequests, type Plan, plain } from "./operation-requests.ts";
+import { assertLevel, OperationRequests, type Plan, plain, type ValueWrite } from "./operation-requests.ts";
 import { toDeviceValue, toLastValues } from "./value-report.ts";
 
 export interface DeviceOperationsOptions {
@@ -87,12 +86,12 @@ export class DeviceOperations {
     return answer;
   }
 
-  write(target: OperationTarget, text: string, write: { given: NewValue; mode: WriteMode }): Promise<DoneAnswer> {
+  write(target: OperationTarget, text: string, write: ValueWrite): Promise<DoneAnswer> {
     return this.#do(target, (device) => this.#plans.write(device, this.#path(text), write));
   }
 
-  writeComposite(target: OperationTarget, values: NewValues): Promise<DoneAnswer> {
-    return this.#do(target, (device) => this.#plans.writeComposite(device, values));
+  writeComposite(target: OperationTarget, values: NewValues, format?: number): Promise<DoneAnswer> {
+    return this.#do(target, (device) => this.#plans.writeComposite(device, values, format));
   }
 
   execute(target: OperationTarget, { path, arguments: given = {} }: NewExecution): Promise<DoneAnswer> {
