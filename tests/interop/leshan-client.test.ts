@@ -46,14 +46,15 @@ test("every operation on Leshan's client, LwM2M 1.1", { skip, timeout: 120_000 }
   await Promise.race([registered, once(child, "exit").then(() => assert.fail("the peer ended before it registered"))]);
   const { operations } = bench;
   const target = { endpoint, timeoutMs: 20_000 };
-  const valueOf = async (...paths: string[]) => (await operations.read(target, paths)).values.map(({ value }) => value);
+  const valuesAt = async (...paths: string[]) =>
+    (await operations.read(target, paths)).values.map(({ value }) => value);
   const refused = (code: string) => (error: unknown) => {
     assert.deepEqual((error as { facts: unknown }).facts, { code }, `${error}`);
     return true;
   };
 
   await context.test("read: a resource and an instance, each in every format", async () => {
-    assert.deepEqual(await valueOf("/3/0/0"), ["Leshan"]);
+    assert.deepEqual(await valuesAt("/3/0/0"), ["Leshan"]);
     for (const format of [0, 11_542, 110, 112]) {
       const answer = await operations.read(target, ["/3/0/9"], format);
       assert.deepEqual([answer.format, answer.values[0]?.value], [format, 87]);
@@ -69,11 +70,11 @@ test("every operation on Leshan's client, LwM2M 1.1", { skip, timeout: 120_000 }
     for (const format of [undefined, 0, 11_542, 110, 112]) {
       const write = { given: { value: `+0${(format ?? 1) % 9}:00` }, mode: "replace", format } as const;
       assert.equal((await operations.write(target, "/3/0/14", write)).code, "2.04");
-      assert.deepEqual(await valueOf("/3/0/14"), [write.given.value]);
+      assert.deepEqual(await valuesAt("/3/0/14"), [write.given.value]);
     }
     const update = { given: { value: { Lifetime: 600 } }, mode: "update" } as const;
     assert.equal((await operations.write(target, "/1/0", update)).code, "2.04");
-    assert.deepEqual(await valueOf("/1/0/1"), [600]);
+    assert.deepEqual(await valuesAt("/1/0/1"), [600]);
     assert.equal((await operations.execute(target, { path: "/3/0/Reboot", arguments: { 0: "now" } })).code, "2.04");
   });
 
@@ -98,18 +99,19 @@ test("every operation on Leshan's client, LwM2M 1.1", { skip, timeout: 120_000 }
     const values = { "Object ID": 3, "Object Instance ID": 0, "Access Control Owner": 1 };
     const { code, created } = await operations.create(target, { path: "/2/5", values });
     assert.deepEqual([code, created], ["2.01", "/2/5"]);
-    assert.deepEqual(await valueOf("/2/5/0"), [3]);
+    assert.deepEqual(await valuesAt("/2/5/0"), [3]);
     assert.equal((await operations.delete(target, "/2/5")).code, "2.02");
     await assert.rejects(operations.read(target, ["/2/5/0"]), refused("4.04"));
   });
 
   await context.test("composite: read, write, observe", async () => {
-    assert.deepEqual(await valueOf("/3/0/0", "/3/0/9"), ["Leshan", 87]);
+    assert.deepEqual(new Set(await valuesAt("/3/0/0", "/3/0/9")), new Set(["Leshan", 87]));
     for (const format of [110, 112]) {
       const done = await operations.writeComposite(target, { values: { "/3/0/14": "+05:00", "/1/0/1": 700 } }, format);
       assert.equal(done.code, "2.04");
     }
-    assert.deepEqual(await valueOf("/3/0/14", "/1/0/1"), ["+05:00", 700]);
+    // In whatever order the device likes.
+    assert.deepEqual(new Set(await valuesAt("/3/0/14", "/1/0/1")), new Set(["+05:00", 700]));
     const { observation } = await operations.observe(target, ["/3/0/15", "/3/0/9"]);
     const notified = bench.value(endpoint, "notify");
     child.stdin.write("Asia/Tokyo\n");

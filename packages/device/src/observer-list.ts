@@ -6,8 +6,9 @@ import { isWithin, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
 import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
 import type { ObservationOffer, ServerObservation } from "@airlift/runtime/coap";
 import { type Driven, drive } from "@airlift/runtime/drive";
+import { codeOf } from "./objects/answer.ts";
 import { Observations, type ObservationsInput, type ObservationsOutput } from "./objects/observations.ts";
-import { codeOf, type ObjectRequests } from "./objects/requests.ts";
+import type { ObjectRequests } from "./objects/requests.ts";
 
 /** What is watched: one place, or several at once. */
 export interface Watched {

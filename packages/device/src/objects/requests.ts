@@ -1,8 +1,7 @@
 /** Answers the requests of a server to the device's objects (LwM2M Core 1.2 §6.3). */
 
 import { CODE } from "@airlift/protocol/coap/codes";
-import { EMPTY } from "@airlift/protocol/lib/bytes";
-import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import {
   assertAttributesFit,
   changeAttributes,
@@ -14,34 +13,16 @@ import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import { encodeLinks, type Link, type LinkAttribute } from "@airlift/protocol/lwm2m/link-format";
 import { resourceAt } from "@airlift/protocol/lwm2m/model";
 import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
-import { type Content, decodeOperation, type Operation, responseCodeFor } from "@airlift/protocol/lwm2m/operations";
+import { type Content, decodeOperation, type Operation } from "@airlift/protocol/lwm2m/operations";
 import { formatPath, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
 import { decodePayload, encodePayload, isPayloadFormat } from "@airlift/protocol/lwm2m/payload";
 import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import { bare, codeOf, type ObjectAnswer, Refusal, refuse } from "./answer.ts";
 import { type DeviceObject, exists, isMultiple, type ObjectTree, type Resource } from "./resource.ts";
 
 /** What holds keys is the bootstrap server's alone (LwM2M Core 1.2 appendix E.1, OSCORE: E.10). */
 const SECRET_IDS: ReadonlySet<number> = new Set([0, 21]);
-
-export interface ObjectAnswer {
-  readonly code: number;
-  readonly contentFormat: number | undefined;
-  readonly payload: Uint8Array;
-}
-
-/** A refusal on its way to the answer. */
-class Refusal extends PeerError {
-  readonly response: number;
-  constructor(response: number) {
-    super("REFUSED", `refused with ${response}`);
-    this.response = response;
-  }
-}
-
-const refuse = (response: number): never => {
-  throw new Refusal(response);
-};
 
 /** The objects of one device, and the attributes that the server has written. */
 export class ObjectRequests {
@@ -257,14 +238,6 @@ export class ObjectRequests {
     return this.#tree.get(objectId)?.instances.get(instanceId)?.resources.get(resourceId);
   }
 }
-
-/** The response code for what went wrong with a request. */
-export function codeOf(error: unknown): number {
-  if (error instanceof Refusal) return error.response;
-  return error instanceof AirliftError ? responseCodeFor(error) : CODE.internalServerError;
-}
-
-const bare = (code: number): ObjectAnswer => ({ code, contentFormat: undefined, payload: EMPTY });
 
 function entriesOf(path: Path, { read }: Resource): Entry[] {
   const held = read?.();

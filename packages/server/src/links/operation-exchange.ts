@@ -5,6 +5,7 @@ import { OPTION, optionUint } from "@airlift/protocol/coap/options";
 import { decodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { decodeDiscover } from "@airlift/protocol/lwm2m/discover";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import type { Path } from "@airlift/protocol/lwm2m/path";
@@ -93,6 +94,21 @@ export function entriesOfAnswer(response: CoapResponse, base: Path, models: Mode
     throw new PeerError("DEVICE_ANSWER", `the device's answer cannot be read: ${error.message}`, facts, {
       cause: error,
     });
+  }
+}
+
+/** What the answer to a Discover lists. @throws {PeerError} DEVICE_ANSWER */
+export function discoveredIn(response: CoapResponse, path: Path, { objects }: Registration) {
+  try {
+    return decodeDiscover(response.payload, path, objects.rootSegments);
+  } catch (error) {
+    if (!(error instanceof PeerError)) throw error;
+    throw new PeerError(
+      "DEVICE_ANSWER",
+      `the device's links cannot be read: ${error.message}`,
+      { reason: error.code },
+      { cause: error },
+    );
   }
 }
 

@@ -16,7 +16,6 @@ import { formatCode } from "@airlift/protocol/coap/codes";
 import type { CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts } from "@airlift/protocol/coap/options";
 import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
-import { decodeDiscover } from "@airlift/protocol/lwm2m/discover";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import { defaultObjectVersion } from "@airlift/protocol/lwm2m/objects/standard";
@@ -26,14 +25,20 @@ import { nameOfPath, resolvePath } from "@airlift/protocol/lwm2m/path-names";
 import { LWM2M_VERSIONS } from "@airlift/protocol/lwm2m/registration";
 import type { Logger } from "pino";
 import type { FloodGateOptions } from "../fleet/flood-gate.ts";
-import { LastValues } from "../fleet/last-values.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { EventStore } from "../store/ports.ts";
 import type { DeviceRequests } from "./device-requests.ts";
 import { type KeptObservation, ObservationTable } from "./observation-table.ts";
-import { type Attempts, entriesOfAnswer, formatOfAnswer, OperationExchange } from "./operation-exchange.ts";
+import {
+  type Attempts,
+  discoveredIn,
+  entriesOfAnswer,
+  formatOfAnswer,
+  OperationExchange,
+} from "./operation-exchange.ts";
 import { assertLevel, OperationRequests, type Plan, plain, type ValueWrite } from "./operation-requests.ts";
-import { toDeviceValue, toLastValues } from "./value-report.ts";
+import { ToldValues } from "./told-values.ts";
+import { toDeviceValue } from "./value-report.ts";
 
 export interface DeviceOperationsOptions {
   readonly requests: DeviceRequests;
@@ -61,18 +66,19 @@ export class DeviceOperations {
   readonly #options: DeviceOperationsOptions;
   readonly #exchange: OperationExchange;
   readonly #plans: OperationRequests;
-  readonly #values = new LastValues<LastValue>();
+  readonly #told: ToldValues;
   readonly observations: ObservationTable;
 
   constructor(options: DeviceOperationsOptions) {
     this.#options = options;
+    this.#told = new ToldValues(options);
     this.#exchange = new OperationExchange(options.requests);
     this.#plans = new OperationRequests(options.models, this.#exchange.memory);
     this.observations = new ObservationTable({
       requests: options.requests,
       flood: options.flood,
       onNotification: (kept, response) => this.#notified(kept, response),
-      onFlood: (kept, droppedCount) => this.#flooded(kept, droppedCount),
+      onFlood: (kept, droppedCount) => this.#told.flooded(kept, droppedCount),
     });
   }
 
@@ -82,7 +88,7 @@ export class DeviceOperations {
     const paths = this.#paths(texts);
     const response = await this.#exchange.ask(device, { ...this.#planOfRead(device, paths, format), ...target });
     const answer = this.#toAnswer(response, baseOf(paths));
-    this.#told(target.endpoint, answer.values, "read");
+    this.#told.keep(target.endpoint, answer.values, "read");
     return answer;
   }
 
@@ -127,7 +133,7 @@ export class DeviceOperations {
     assertLevel(path, 1, 3);
     const response = await this.#exchange.ask(device, { ...plain(discoverRequest(path)), ...target });
     const { models } = this.#options;
-    const items = discovered(response, path, device).map(({ path: place, version, instanceCount, attributes }) => ({
+    const items = discoveredIn(response, path, device).map(({ path: place, version, instanceCount, attributes }) => ({
       path: formatPath(place),
       name: nameOfPath(place, models) ?? null,
       version: version ?? null,
@@ -146,7 +152,7 @@ export class DeviceOperations {
     try {
       const response = await this.#exchange.ask(device, this.#observing(kept, plan, target.timeoutMs));
       const answer = this.#toAnswer(response, baseOf(paths));
-      this.#told(target.endpoint, answer.values, "read");
+      this.#told.keep(target.endpoint, answer.values, "read");
       const observation = this.observations.get(target.endpoint, kept.id);
       if (observation === undefined) throw new UsageError("UNKNOWN_OBSERVATION", "it was ended meanwhile");
       return { observation, answer };
@@ -167,7 +173,7 @@ export class DeviceOperations {
   }
 
   lastValues(endpoint: string): LastValue[] {
-    return this.#values.of(endpoint);
+    return this.#told.of(endpoint);
   }
 
   /** The objects that the device registered, with their versions. */
@@ -195,7 +201,7 @@ export class DeviceOperations {
       this.observations.droppedCount += 1;
       return false;
     }
-    this.#publish({ endpoint, by: "send", observationId: null }, entries);
+    this.#told.publish({ endpoint, by: "send", observationId: null }, entries);
     return true;
   }
 
@@ -236,44 +242,11 @@ export class DeviceOperations {
     const { endpoint, id } = kept;
     try {
       const entries = entriesOfAnswer(response, baseOf(kept.paths), this.#options.models);
-      this.#publish({ endpoint, by: "notify", observationId: id }, entries);
+      this.#told.publish({ endpoint, by: "notify", observationId: id }, entries);
     } catch (error) {
       if (!(error instanceof AirliftError)) throw error;
       this.#options.log.debug({ endpoint, facts: error.facts }, "a notification cannot be read");
     }
-  }
-
-  #publish(from: { endpoint: string; by: LastValue["by"]; observationId: string | null }, entries: readonly Entry[]) {
-    const { endpoint, by, observationId } = from;
-    const values = entries.map((entry) => toDeviceValue(entry, this.#options.models, Date.now()));
-    this.#told(endpoint, values, by);
-    const [first] = values;
-    const more = values.length > 1 ? ` and ${values.length - 1} more` : "";
-    const sentence = first === undefined ? "the device told no value" : `${first.path} is ${first.value}${more}`;
-    const facts = { by, observationId, values };
-    this.#options.events.publish({
-      kind: "device.value",
-      endpoint,
-      updateId: null,
-      sentence: sentence.slice(0, 500),
-      facts,
-    });
-  }
-
-  #told(endpoint: string, values: ReadAnswer["values"], by: LastValue["by"]): void {
-    this.#values.keep(endpoint, toLastValues(values, by, Date.now()));
-  }
-
-  #flooded({ endpoint, id, paths }: KeptObservation, droppedCount: number): void {
-    const { events, log } = this.#options;
-    const where = paths.map(formatPath).join(", ");
-    const sentence = `the observation of ${where} was ended: ${droppedCount} notifications came too fast`;
-    log.warn({ endpoint, paths: where, droppedCount }, "a device floods; its observation was ended");
-    events
-      .append({ kind: "device.flood", endpoint, sentence, facts: { observationId: id, paths: where, droppedCount } })
-      .catch((error) => {
-        log.warn({ endpoint, err: error }, "an event could not be stored");
-      });
   }
 
   async #do(target: OperationTarget, plan: (device: Registration) => Plan): Promise<DoneAnswer> {
@@ -317,17 +290,3 @@ export class DeviceOperations {
 
 /** One path is asked for by itself, several from the root. */
 const baseOf = (paths: readonly Path[]): Path => (paths.length === 1 ? (paths[0] ?? ROOT) : ROOT);
-
-function discovered(response: CoapResponse, path: Path, { objects }: Registration) {
-  try {
-    return decodeDiscover(response.payload, path, objects.rootSegments);
-  } catch (error) {
-    if (!(error instanceof PeerError)) throw error;
-    throw new PeerError(
-      "DEVICE_ANSWER",
-      `the device's links cannot be read: ${error.message}`,
-      { reason: error.code },
-      { cause: error },
-    );
-  }
-}
