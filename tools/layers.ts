@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server/config": ["protocol/", "node:"],
   "server/store": [
     "protocol/",
+    "runtime/",
     "server/fleet",
     "server/campaign",
     "server/delivery",

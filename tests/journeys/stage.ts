@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@airlift/cli/client";
 import { Programs } from "@airlift/cli/demo/programs";
+import { uploadImage } from "@airlift/cli/upload";
 import type { Image } from "@airlift/protocol/api/schemas";
 import { type Browser, chromium, type Page } from "playwright-core";
 
@@ -87,7 +88,7 @@ export class Stage {
 
   async addImage(version: string, sizeBytes = 100_000, model = "virtual"): Promise<Image> {
     const name = { manufacturer: "Airlift", model, version, hardware: [] };
-    return await this.client.addImage(new Blob([randomBytes(sizeBytes)]), name);
+    return await uploadImage(this.client, new Blob([randomBytes(sizeBytes)]), { name });
   }
 
   /** A file to upload by hand. */

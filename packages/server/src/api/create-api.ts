@@ -23,6 +23,7 @@ import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
 import { updateRoutes } from "./updates.ts";
+import { uploadRoutes } from "./uploads.ts";
 
 export interface ApiOptions extends ApiParts {
   readonly log: FastifyBaseLogger;
@@ -78,6 +79,7 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
       const api: Api = v1.withTypeProvider<ZodTypeProvider>();
       keepAnswers(v1, stores.idempotency);
       imageRoutes(api, options);
+      uploadRoutes(api, options);
       deviceRoutes(api, options);
       if (options.operations) {
         const parts = { ...options, operations: options.operations };
