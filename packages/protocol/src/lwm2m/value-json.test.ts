@@ -60,7 +60,7 @@ test("a value of another type, or out of range, is refused before it is sent", (
     );
   const write = (path: number[], json: unknown) => () => entriesOfJson(path, json, { models: STANDARD_MODELS });
   const mistake = (expected: string) => (error: unknown) => error instanceof UsageError && error.code === expected;
-  assert.throws(write([3, 0, 9], 101), mistake("RANGE"));
+  assert.throws(write([3, 0, 9], 101), mistake("VALUE_RANGE"));
   assert.throws(write([3, 0, 4], "x"), mistake("NOT_WRITABLE"));
   assert.throws(write([3, 0, 6], 1), mistake("VALUES"));
   assert.throws(write([3, 0], {}), mistake("VALUES"));

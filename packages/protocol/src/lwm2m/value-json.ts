@@ -111,7 +111,7 @@ export interface JsonReading {
  * The entries that `json` stands for at `path`: one value at a resource instance; at a resource one value, or for a multiple
  * one an object of them by number; at an instance an object of resources by id or name.
  *
- * @throws {UsageError} VALUE_TYPE, RANGE, NOT_WRITABLE, VALUES, UNKNOWN_NAME, AMBIGUOUS_NAME, PATH
+ * @throws {UsageError} VALUE_TYPE, VALUE_RANGE, NOT_WRITABLE, VALUES, UNKNOWN_NAME, AMBIGUOUS_NAME, PATH
  */
 export function entriesOfJson(path: Path, json: unknown, reading: JsonReading): Entry[] {
   if (path.length < 2)
@@ -149,7 +149,7 @@ function assertWritable(path: Path, model: ResourceModel | undefined): void {
     });
 }
 
-/** @throws {UsageError} RANGE for a number outside `0..255`, or a text that is longer or shorter than that. */
+/** @throws {UsageError} VALUE_RANGE for a number outside `0..255`, or a text that is longer or shorter than that. */
 export function assertRange(path: Path, value: ResourceValue, model: ResourceModel | undefined): void {
   const bounds = /^(-?[0-9]+)\.\.(-?[0-9]+)$/.exec(model?.range ?? "");
   if (bounds === null || (typeof value !== "number" && typeof value !== "bigint")) return;
@@ -160,7 +160,7 @@ export function assertRange(path: Path, value: ResourceValue, model: ResourceMod
       : value >= Number(least) && value <= Number(most)
   )
     return;
-  throw new UsageError("RANGE", `${formatPath(path)} takes ${model?.range}`, {
+  throw new UsageError("VALUE_RANGE", `${formatPath(path)} takes ${model?.range}`, {
     path: formatPath(path),
     range: model?.range,
   });

@@ -14,8 +14,6 @@ test("refused formats are remembered by device and use, the oldest forgotten fir
   memory.remember("b", "read", 1);
   memory.remember("c", "read", 1);
   assert.deepEqual([memory.size, memory.refusedBy("a", "read").size], [2, 0]);
-  memory.forget("c", ["read"]);
-  assert.equal(memory.refusedBy("c", "read").size, 0);
 });
 
 test("the newest value of each path is kept, up to the limits", () => {

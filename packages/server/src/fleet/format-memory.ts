@@ -35,11 +35,6 @@ export class FormatMemory {
     const [oldest] = this.#refused.keys();
     if (this.#refused.size > this.#limit && oldest !== undefined) this.#refused.delete(oldest);
   }
-
-  /** It registered anew: another firmware may know more. */
-  forget(endpoint: string, uses: readonly string[]): void {
-    for (const use of uses) this.#refused.delete(keyOf(endpoint, use));
-  }
 }
 
 const keyOf = (endpoint: string, use: string): string => `${use} ${endpoint}`;

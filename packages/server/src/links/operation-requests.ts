@@ -91,7 +91,7 @@ export class OperationRequests {
     };
   }
 
-  /** @throws {UsageError} VALUE_TYPE, RANGE, NOT_WRITABLE, VALUES, PATH and those of `resolvePath` */
+  /** @throws {UsageError} VALUE_TYPE, VALUE_RANGE, NOT_WRITABLE, VALUES, PATH and those of `resolvePath` */
   write(device: Registration, path: Path, { given, mode, format }: ValueWrite): Plan {
     assertLevel(path, 2, mode === "update" ? 3 : 4);
     const entries = entriesOfJson(path, given.value, { models: this.#models, typed: given.typed });
