@@ -30,14 +30,16 @@ test("serve --models: names, types, units and ranges of an operator's object", {
   const flags = {
     dataDir: join(folder, "data"),
     coapPort: 0,
+    coapTcpPort: "off",
     httpPort: 0,
     noAuth: true,
-    host: "127.0.0.1",
+    hosts: ["127.0.0.1"],
     modelsDir: folder,
   };
   const config = loadConfig({ flags, environment: process.env });
   const server = await startServer(config, pino({ level: "silent" }));
   context.after(() => server.close());
+  const coapPort = Number(/^coap:.*:(\d+)$/.exec(server.coapUrls.find((url) => url.startsWith("coap:")) ?? "")?.[1]);
   const device = await openCoapUdp({ host: "127.0.0.1" });
   context.after(() => device.close());
   device.serve(({ options }) => {
@@ -46,7 +48,7 @@ test("serve --models: names, types, units and ranges of an operator's object", {
   });
   const links = { payload: encodeUtf8("</26241/0>"), options: [uintOption(OPTION.contentFormat, 40)] };
   const register = createRequest("post", "/rd?ep=valve&lt=60&lwm2m=1.1&b=U", links);
-  assert.equal((await device.request(udpPeer("127.0.0.1", server.coapPort), register)).code, CODE.created);
+  assert.equal((await device.request(udpPeer("127.0.0.1", coapPort), register)).code, CODE.created);
   const place = `${server.httpUrl}/api/v1/devices/valve/resources/Valve/0/Opening`;
   const { values } = (await (await fetch(place)).json()) as { values: DeviceValue[] };
   assert.deepEqual(

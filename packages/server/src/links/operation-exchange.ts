@@ -118,6 +118,9 @@ export const formatOfAnswer = (response: CoapResponse): number =>
 
 class SilenceError extends Error {}
 
+/** There is no way to the device now. */
+const UNREACHABLE: ReadonlySet<string> = new Set(["COAP_UNREACHABLE", "DEVICE_DISCONNECTED"]);
+
 function refusalOf({ code, payload }: CoapResponse): PeerError {
   const words = (decodeUtf8(payload) ?? "").replace(/\p{Cc}/gu, " ").slice(0, 200);
   const said = words === "" ? "" : `: ${words}`;
@@ -127,7 +130,7 @@ function refusalOf({ code, payload }: CoapResponse): PeerError {
 function translate(error: unknown, { endpoint }: Registration, timeoutMs: number): unknown {
   if (error instanceof SilenceError || (error instanceof EnvironmentError && error.code === "COAP_TIMEOUT"))
     return new EnvironmentError("DEVICE_SILENT", `${endpoint} did not answer in time`, { endpoint, timeoutMs });
-  if (error instanceof EnvironmentError && error.code === "COAP_UNREACHABLE")
+  if (error instanceof EnvironmentError && UNREACHABLE.has(error.code))
     return new EnvironmentError("DEVICE_SILENT", `${endpoint} cannot be reached`, { endpoint }, { cause: error });
   if (error instanceof PeerError && !error.code.startsWith("DEVICE_"))
     return new PeerError(
