@@ -18,7 +18,7 @@ let url: string;
 before(async () => {
   bench = await OperationBench.open();
   api = await createApi({
-    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20 },
+    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20, noAuth: true },
     stores: bench.stores,
     commands: bench.server.engine,
     operations: bench.operations,

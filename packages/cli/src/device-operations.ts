@@ -40,41 +40,45 @@ export class DeviceOperations {
   /** Of one path, or of several at once. */
   read(paths: readonly string[]): Promise<ReadAnswer> {
     const [path = ""] = paths;
-    if (paths.length === 1) return this.#client.ask(this.#resource(path), ReadAnswer);
-    return this.#client.ask(this.#at("composite/read"), ReadAnswer, json("POST", { paths }));
+    if (paths.length === 1) return this.#client.call(this.#resource(path), ReadAnswer);
+    return this.#client.call(this.#at("composite/read"), ReadAnswer, json("POST", { paths }));
   }
 
   /** `values` by path, each as it was typed. */
   write(values: Readonly<Record<string, unknown>>, isUpdate: boolean): Promise<DoneAnswer> {
     const [first, ...more] = Object.entries(values);
     if (first === undefined || more.length > 0)
-      return this.#client.ask(this.#at("composite/write"), DoneAnswer, json("POST", { values, typed: true }));
+      return this.#client.call(this.#at("composite/write"), DoneAnswer, json("POST", { values, typed: true }));
     const [path, value] = first;
-    return this.#client.ask(this.#resource(path), DoneAnswer, json(isUpdate ? "PATCH" : "PUT", { value, typed: true }));
+    return this.#client.call(
+      this.#resource(path),
+      DoneAnswer,
+      json(isUpdate ? "PATCH" : "PUT", { value, typed: true }),
+    );
   }
 
   execute(path: string, given: Readonly<Record<string, string | null>>): Promise<DoneAnswer> {
-    return this.#client.ask(this.#at("execute"), DoneAnswer, json("POST", { path, arguments: given }));
+    return this.#client.call(this.#at("execute"), DoneAnswer, json("POST", { path, arguments: given }));
   }
 
   create(path: string, values: Readonly<Record<string, unknown>>): Promise<DoneAnswer> {
-    return this.#client.ask(this.#at("create"), DoneAnswer, json("POST", { path, values, typed: true }));
+    return this.#client.call(this.#at("create"), DoneAnswer, json("POST", { path, values, typed: true }));
   }
 
   delete(path: string): Promise<DoneAnswer> {
-    return this.#client.ask(this.#resource(path), DoneAnswer, { method: "DELETE" });
+    return this.#client.call(this.#resource(path), DoneAnswer, { method: "DELETE" });
   }
 
   discover(path: string): Promise<DiscoverAnswer> {
-    return this.#client.ask(`${this.#at("discover")}&path=${encodeURIComponent(path)}`, DiscoverAnswer);
+    return this.#client.call(`${this.#at("discover")}&path=${encodeURIComponent(path)}`, DiscoverAnswer);
   }
 
   writeAttributes(path: string, attributes: NotificationAttributes): Promise<DoneAnswer> {
-    return this.#client.ask(this.#at("attributes"), DoneAnswer, json("PUT", { path, attributes }));
+    return this.#client.call(this.#at("attributes"), DoneAnswer, json("PUT", { path, attributes }));
   }
 
   observe(paths: readonly string[]): Promise<NewObservation> {
-    return this.#client.ask(this.#at("observations"), NewObservation, json("POST", { paths }));
+    return this.#client.call(this.#at("observations"), NewObservation, json("POST", { paths }));
   }
 
   cancel(observationId: string): Promise<void> {

@@ -2,12 +2,14 @@
 /** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { registerAuthority } from "./commands/authority.ts";
 import { registerDevice } from "./commands/device.ts";
 import { registerDeviceAttributes } from "./commands/device-attributes.ts";
 import { registerDeviceCreate } from "./commands/device-create.ts";
 import { registerDeviceDelete } from "./commands/device-delete.ts";
 import { registerDeviceDiscover } from "./commands/device-discover.ts";
 import { registerDeviceExecute } from "./commands/device-execute.ts";
+import { registerDeviceKey } from "./commands/device-key.ts";
 import { registerDeviceObserve } from "./commands/device-observe.ts";
 import { registerDeviceRead } from "./commands/device-read.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
@@ -18,12 +20,14 @@ import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
+import { registerMasterKey } from "./commands/master-key.ts";
 import { registerMeshName } from "./commands/mesh-name.ts";
 import { registerMeshPack } from "./commands/mesh-pack.ts";
 import { registerMeshPlan } from "./commands/mesh-plan.ts";
 import { registerMeshSimulate } from "./commands/mesh-simulate.ts";
 import { registerMeshUnpack } from "./commands/mesh-unpack.ts";
 import { registerServe } from "./commands/serve.ts";
+import { registerToken } from "./commands/token.ts";
 import { registerUpdate } from "./commands/update.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
@@ -84,6 +88,7 @@ function createProgram(): Command {
     registerDeviceWrite,
   ];
   for (const register of operations) register(program);
+  for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
   return program;
 }
 

@@ -155,6 +155,12 @@ export const EVENT_KINDS = [
   "update.transition",
   "update.note",
   "update.progress",
+  "credential.added",
+  "credential.ended",
+  "authority.added",
+  "authority.removed",
+  "token.created",
+  "token.revoked",
 ] as const;
 
 /** Kinds that travel on the live feed only and are never stored: such an event has the id of the one before it. */
