@@ -35,7 +35,7 @@ export interface Schema<Value> {
 }
 
 export interface Call {
-  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly body?: Blob | string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
@@ -146,12 +146,20 @@ export class Client {
   command = (updateId: string, command: "apply" | "cancel" | "retry"): Promise<Update> =>
     this.call(`updates/${segment(updateId)}/${command}`, Update, { method: "POST" });
 
-  /** The bytes of the event feed, from the event after `afterId` on. */
-  async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {
-    const headers = { accept: "text/event-stream", "last-event-id": `${afterId}` };
+  /** The bytes of the event feed, from the event after `afterId` on, or from now on. */
+  async openFeed(query: Readonly<Record<string, string>>, afterId: number | undefined, signal?: AbortSignal) {
+    const headers = {
+      accept: "text/event-stream",
+      ...(afterId !== undefined && { "last-event-id": `${afterId}` }),
+    };
     const answer = await this.#send(`events?${new URLSearchParams(query)}`, { headers, signal });
     if (answer.body === null) throw this.#notOurs("an empty event feed");
     return answer.body;
+  }
+
+  /** A question whose answer has no content. */
+  async tell(path: string, call: Call): Promise<void> {
+    await this.#send(path, call);
   }
 
   /** Every page of a list. */

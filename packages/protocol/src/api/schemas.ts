@@ -243,6 +243,8 @@ export const EVENT_KINDS = [
   "device.reported",
   "device.request",
   "device.refused",
+  "device.value",
+  "device.flood",
   "image.added",
   "update.transition",
   "update.note",
@@ -255,7 +257,10 @@ export const EVENT_KINDS = [
   "token.revoked",
 ] as const;
 
-/** One line of a timeline. `update.progress` travels on the live feed only and is never stored: it has the id of the event before it. */
+/** Kinds that travel on the live feed only and are never stored: such an event has the id of the one before it. */
+export const LIVE_KINDS: ReadonlySet<string> = new Set(["update.progress", "device.value"]);
+
+/** One line of a timeline. */
 export const Event = z.object({
   id: z.int().nonnegative(),
   at: instant,

@@ -21,6 +21,8 @@ import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
 import { serveMetrics } from "./metrics.ts";
+import { observationRoutes } from "./observations.ts";
+import { operationRoutes } from "./operations.ts";
 import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
@@ -111,6 +113,11 @@ async function addRoutes(
       imageRoutes(api, options);
       uploadRoutes(api, options);
       deviceRoutes(api, options);
+      if (options.operations) {
+        const parts = { ...options, operations: options.operations };
+        operationRoutes(api, parts);
+        observationRoutes(api, parts);
+      }
       credentialRoutes(api, options);
       tokenRoutes(api, options);
       sessionRoutes(api, options, check);

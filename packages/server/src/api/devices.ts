@@ -6,16 +6,26 @@ import type { StoredDevice } from "../store/ports.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
-const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
+export const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
+export type OneDeviceParams = z.infer<typeof OneDevice>;
+
+/** @throws {UsageError} UNKNOWN_DEVICE */
+export async function requireDevice(
+  { stores: { devices } }: Pick<ApiParts, "stores">,
+  endpoint: string,
+): Promise<StoredDevice> {
+  const found = await devices.get(endpoint);
+  if (found !== undefined) return found;
+  // One that registered a moment ago may wait in the batch.
+  await devices.flush();
+  const device = await devices.get(endpoint);
+  if (device !== undefined) return device;
+  throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
+}
 
 export function deviceRoutes(app: Api, { stores, fleet }: ApiParts): void {
-  const find = async (endpoint: string): Promise<Device> => {
-    const device = await stores.devices.get(endpoint);
-    if (device === undefined)
-      throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
-    return withReachability(device);
-  };
   const withReachability = (device: StoredDevice): Device => ({ ...device, ...fleet.reachabilityOf(device.endpoint) });
+  const find = async (endpoint: string) => withReachability(await requireDevice({ stores }, endpoint));
 
   app.get(
     "/devices",

@@ -7,6 +7,8 @@ import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchang
 import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { BugError } from "@airlift/protocol/lib/errors";
+import type { Models } from "@airlift/protocol/lwm2m/model";
+import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { SocketAddress } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
@@ -14,6 +16,7 @@ import type { PlainDevices } from "../config.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import { updateObjectOf } from "../delivery/update-object.ts";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { PresenceOptions } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
@@ -27,6 +30,7 @@ import { Doors, type DoorsOptions } from "./doors.ts";
 import { FleetRecord, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
+import { DeviceOperations } from "./operations.ts";
 import { PackageUris } from "./package-uri.ts";
 import { PresenceWatch } from "./presence-watch.ts";
 import { PresentRequests } from "./present-requests.ts";
@@ -50,6 +54,10 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   readonly plainDevices?: PlainDevices | undefined;
   readonly policy?: UpdatePolicy | undefined;
   readonly presence?: PresenceOptions | undefined;
+  /** The objects that operations name and type; default those this project knows by itself. */
+  readonly models?: Models | undefined;
+  /** How many notifications of one device are taken. */
+  readonly flood?: FloodGateOptions | undefined;
 }
 
 /** When a device may ask again that came while the registrations of the last run were being read. */
@@ -74,9 +82,10 @@ export class Lwm2mServer {
   readonly requests: DeviceRequests;
   /** Requests that wait until their device is awake. */
   readonly queue: RequestDrain;
+  readonly operations: DeviceOperations;
 
   private constructor(options: Lwm2mServerOptions) {
-    const { stores, log, publicHost, httpPort, httpScheme = "http" } = options;
+    const { stores, log, publicHost, httpPort, httpScheme = "http", models = STANDARD_MODELS, flood } = options;
     this.presence = new PresenceWatch(options.presence);
     const requests = new PresentRequests(
       new DoorRequests({ find: (device) => this.#doors?.find(device) }),
@@ -86,6 +95,7 @@ export class Lwm2mServer {
     const link = new DeviceLink(requests);
     const registrationOf = (endpoint: string) => this.registrationOf(endpoint);
     const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
+    this.operations = new DeviceOperations({ requests, models, events: stores.events, log, flood, registrationOf });
     this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable });
     this.presence.subscribe(({ endpoint }) => this.queue.onReachable(endpoint, isReachable(endpoint)));
     const uris = new PackageUris(() => ({
@@ -103,6 +113,8 @@ export class Lwm2mServer {
       gatekeeper: this.#gatekeeper,
       feed: (input) => this.#driven.feed(input)[0],
       registrationOf: (sender) => this.#registry.of(sender),
+      models,
+      onValues: (registration, entries) => this.operations.onSent(registration, entries),
       onNews: (registration) => this.#onNews(registration),
       onHeard: (endpoint) => setImmediate(() => this.#onHeard(endpoint)),
       onRefused: (refusal) => {
@@ -201,6 +213,7 @@ export class Lwm2mServer {
     this.presence.stop();
     await this.queue.close();
     this.#reports.close();
+    this.operations.close();
     await this.engine.close();
     await this.#doors?.close();
     this.#refusals.close();
@@ -290,8 +303,10 @@ export class Lwm2mServer {
           this.presence.registered(output.registration);
           // It has just been heard, whatever became of the last request.
           this.queue.onReachable(output.registration.endpoint, true);
-          if (output.moved) this.engine.onRegistered(output.registration.endpoint);
-          else this.engine.onHeard(output.registration.endpoint);
+          if (output.moved) {
+            this.engine.onRegistered(output.registration.endpoint);
+            this.operations.onRegistered(output.registration);
+          } else this.engine.onHeard(output.registration.endpoint);
         });
         return;
       case "deregistered":
@@ -303,6 +318,7 @@ export class Lwm2mServer {
         this.#record.remark(`device.${presence}`, output.registration, sentenceOfEnd(output.kind));
         this.presence.feed({ kind: "left", endpoint: output.registration.endpoint });
         this.engine.onUnregistered(output.registration.endpoint);
+        this.operations.onUnregistered(output.registration.endpoint);
         return;
       }
       case "full":
@@ -322,5 +338,6 @@ export class Lwm2mServer {
     // An update that is under way reads the device itself.
     if (this.engine.isDriving(endpoint)) this.engine.onRegistered(endpoint);
     else this.#reports.read(registration);
+    this.operations.onRegistered(registration);
   }
 }

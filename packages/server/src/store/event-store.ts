@@ -25,6 +25,10 @@ export class PostgresEventStore implements EventStore {
     return events;
   }
 
+  publish(event: Omit<Event, "id" | "at">): void {
+    this.#journal.publishLive(event);
+  }
+
   subscribe(onEvent: (event: Event) => void): () => void {
     return this.#journal.subscribe(onEvent);
   }

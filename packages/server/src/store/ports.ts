@@ -239,6 +239,8 @@ export interface EventStore {
   append(event: NewEvent): Promise<Event>;
   /** Appends all of these or none. */
   appendAll(events: readonly NewEvent[]): Promise<Event[]>;
+  /** Tells those who listen now, and stores nothing: for the kinds of `LIVE_KINDS`. */
+  publish(event: Omit<Event, "id" | "at">): void;
   /** Oldest first, from `afterId` on. */
   after(filter: EventFilter, limit: number): Promise<Event[]>;
   /** Newest first. */
