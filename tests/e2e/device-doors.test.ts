@@ -87,11 +87,13 @@ async function known(endpoint: string) {
 async function tells(endpoint: string, line: RegExp): Promise<void> {
   const { events } = scratch.stores;
   const hasIt = async () => (await events.after({ endpoint }, 100)).some(({ sentence }) => line.test(sentence));
+  let stop = () => {};
   await new Promise<void>((resolve) => {
     const look = () => void hasIt().then((has) => has && resolve());
-    events.subscribe(look);
+    stop = events.subscribe(look);
     look();
   });
+  stop();
 }
 
 for (const transport of ["udp", "dtls", "tcp", "tls"] as const) {
