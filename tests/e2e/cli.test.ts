@@ -160,6 +160,36 @@ test("a device that runs the image already is as it should be: exit 0", async ()
   assert.deepEqual([skipped.code, JSON.parse(skipped.out).state], [0, "skipped"]);
 });
 
+test("an update is shown with why it waits, and told to apply, cancel and retry", async () => {
+  const { updates, exchanges } = scratch.stores;
+  const id = await addedId("2.0.0");
+  const { id: updateId } = await updates.create({ endpoint: "sleeper", imageId: id, by: "auto", apply: true });
+  exchanges.queue(updateId, {
+    attempt: 1,
+    number: 1,
+    at: new Date().toISOString(),
+    request: "PUT /5/0/0",
+    answer: "no answer",
+    tookMs: 93_000,
+    retransmissionCount: 4,
+    transfer: { bytes: 2048, blockCount: 2, rateBps: 22 },
+  });
+  await updates.transition(updateId, {
+    state: "waiting",
+    sentence: "waiting: the device does not answer; asking again",
+  });
+  const shown = await airlift("update-show", updateId);
+  assert.equal(shown.code, 0, shown.err);
+  assert.match(shown.out, /^why +waiting \d+ s: the device does not answer since \d\d:\d\d UTC; asking again$/m);
+  assert.match(shown.out, / 1 +PUT \/5\/0\/0 +no answer +93000 ms +4 +2\.0 KiB in 2 blocks, 22 B\/s$/m);
+  const early = await airlift("update-retry", updateId);
+  assert.deepEqual([early.code, early.out], [1, ""]);
+  await updates.transition(updateId, { state: "failed", failure: "timedOut", sentence: "failed: no progress" });
+  const again = await airlift("update-retry", updateId, "--json");
+  assert.deepEqual([again.code, JSON.parse(again.out).attempt], [0, 2]);
+  for (const command of ["update-apply", "update-cancel"]) assert.equal((await airlift(command, updateId)).code, 0);
+});
+
 test("an interrupted command says that the update goes on, which it does", async () => {
   const id = await addedId("2.0.0");
   const waiting = start("update", "stays", "--image", id, "--json");

@@ -1,8 +1,11 @@
 /** The API as functions. Answers are checked against the schemas that the server answers by. */
 import { randomUUID } from "node:crypto";
 import {
+  AddedImage,
   Device,
   Event,
+  type Exchange,
+  Exchanges,
   Image,
   type NewUpdate,
   type Problem,
@@ -93,9 +96,9 @@ export class Client {
     return await this.call(`uploads/${segment(id)}`, Upload, { method: "PATCH", body: piece, headers });
   }
 
-  async finishUpload(id: string): Promise<Image> {
+  async finishUpload(id: string): Promise<AddedImage> {
     const headers = { "idempotency-key": id };
-    return await this.call(`uploads/${segment(id)}/finish`, Image, { method: "POST", headers });
+    return await this.call(`uploads/${segment(id)}/finish`, AddedImage, { method: "POST", headers });
   }
 
   images = (): Promise<Image[]> => this.all("images", Image);
@@ -120,6 +123,16 @@ export class Client {
   }
 
   update = (id: string): Promise<Update> => this.call(`updates/${segment(id)}`, Update);
+
+  /** Its last exchanges with the device, oldest first. */
+  async exchanges(updateId: string): Promise<Exchange[]> {
+    const { items } = await this.call(`updates/${segment(updateId)}/exchanges`, Exchanges);
+    return items;
+  }
+
+  /** @returns The update as it stands after the command. */
+  command = (updateId: string, command: "apply" | "cancel" | "retry"): Promise<Update> =>
+    this.call(`updates/${segment(updateId)}/${command}`, Update, { method: "POST" });
 
   /** The bytes of the event feed, from the event after `afterId` on. */
   async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {

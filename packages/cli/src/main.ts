@@ -21,6 +21,8 @@ import { registerMeshUnpack } from "./commands/mesh-unpack.ts";
 import { registerServe } from "./commands/serve.ts";
 import { registerToken } from "./commands/token.ts";
 import { registerUpdate } from "./commands/update.ts";
+import { registerUpdateCommands } from "./commands/update-command.ts";
+import { registerUpdateShow } from "./commands/update-show.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
@@ -70,6 +72,7 @@ function createProgram(): Command {
   const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
   for (const register of rest) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
+  for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
   return program;
 }
 

@@ -9,6 +9,7 @@ import { type Database, openDatabase } from "./database.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
 import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
 import { PostgresEventStore } from "./event-store.ts";
+import { PostgresExchangeStore } from "./exchange-store.ts";
 import { PostgresIdempotencyStore } from "./idempotency-store.ts";
 import { ImageFiles } from "./image-files.ts";
 import { PageCache, type PageCacheOptions } from "./image-source.ts";
@@ -87,6 +88,7 @@ async function assemble(
   const journal = new Journal(tables);
   const devices = new PostgresDeviceStore(tables, batches);
   const updates = new PostgresUpdateStore(tables, journal, batches);
+  const exchanges = new PostgresExchangeStore(tables, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
   const uploads = await UploadFiles.open(join(options.dataDir, "uploads"), options);
   const pages = new PageCache(options.pages);
@@ -105,6 +107,7 @@ async function assemble(
     devices,
     updates,
     events: new PostgresEventStore(tables, journal),
+    exchanges,
     idempotency: new PostgresIdempotencyStore(tables),
     credentials,
     tokens,
@@ -112,7 +115,13 @@ async function assemble(
     close: async () => {
       await stopTidying();
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
-      await Promise.allSettled([devices.close(), updates.close(), credentials.tidy(), tokens.flush()]);
+      await Promise.allSettled([
+        devices.close(),
+        updates.close(),
+        exchanges.close(),
+        credentials.tidy(),
+        tokens.flush(),
+      ]);
       await journal.settle();
       await close();
       await embedded?.stop();

@@ -1,6 +1,6 @@
 /** The tables as kysely sees them. Their SQL is in migrations/. */
 import type { CredentialKind, CredentialPurpose, Role } from "@airlift/protocol/api/credentials";
-import type { Device, Event, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
+import type { Device, Event, Exchange, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
 import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
@@ -53,11 +53,14 @@ export interface UpdateTable {
   seq: Generated<number>;
   endpoint: string;
   image_id: string;
+  target: Generated<string>;
+  attempt: Generated<number>;
   by: DeliveryMethod;
   apply: boolean;
   state: UpdateState;
   failure: FailureKind | null;
   sentence: string;
+  said_at: Instant;
   method: "push" | "pull" | null;
   package_uri: string | null;
   acknowledged_bytes: number;
@@ -66,6 +69,20 @@ export interface UpdateTable {
   created_at: Instant;
   updated_at: Instant;
   finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+}
+
+export interface ExchangeTable {
+  update_id: string;
+  /** The place that an exchange shares with the older ones that it replaces. */
+  slot: number;
+  attempt: number;
+  number: number;
+  at: Instant;
+  request: string;
+  answer: string;
+  took_ms: number;
+  retransmission_count: number;
+  transfer: Json<NonNullable<Exchange["transfer"]>> | null;
 }
 
 export interface EventTable {
@@ -150,6 +167,7 @@ export interface Tables {
   devices: DeviceTable;
   updates: UpdateTable;
   events: EventTable;
+  exchanges: ExchangeTable;
   kept_answers: KeptAnswerTable;
   device_credentials: DeviceCredentialTable;
   certificate_authorities: CertificateAuthorityTable;
