@@ -51,7 +51,7 @@ async function startApi(port: number): Promise<void> {
     cancel: async () => {},
     onFetched: () => {},
   };
-  const config = { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20 };
+  const config = { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20, noAuth: true };
   api = await createApi({ config, stores: scratch.stores, commands, log: pino({ level: "silent" }) });
   url = await listen(api, "127.0.0.1", port);
 }

@@ -19,10 +19,37 @@ const problemsOf = (run: () => unknown): readonly string[] => {
 
 test("without any setting the server listens for CoAP everywhere and for HTTP on loopback", () => {
   const config = loadConfig({ flags: { noAuth: true }, environment: {} });
-  assert.equal(config.host, "0.0.0.0");
+  assert.deepEqual(config.hosts, ["0.0.0.0"]);
   assert.equal(config.httpHost, "127.0.0.1");
   assert.deepEqual([config.coapPort, config.httpPort, config.databaseUrl], [5683, 8080, null]);
+  assert.deepEqual([config.coapsPort, config.coapTcpPort, config.coapsTcpPort], [5684, 5683, 5684]);
   assert.ok(Object.isFrozen(config));
+});
+
+test("RFC 8323 §8: ports that are not named lie beside those that are; a door that is off moves none of them", () => {
+  const portsOf = (flags: Record<string, unknown>) => {
+    const config = loadConfig({ flags: { noAuth: true, ...flags }, environment: {} });
+    return [config.coapPort, config.coapsPort, config.coapTcpPort, config.coapsTcpPort];
+  };
+  assert.deepEqual(portsOf({ coapPort: "7000" }), [7000, 7001, 7000, 7001]);
+  assert.deepEqual(portsOf({ coapPort: "off" }), [null, 5684, 5683, 5684]);
+  assert.deepEqual(portsOf({ coapPort: "0", coapTcpPort: "off" }), [0, 0, null, 5684]);
+  assert.deepEqual(portsOf({ coapPort: "65535", coapsPort: "9" }), [65535, 9, 65535, 0]);
+});
+
+test("half a server certificate, and a policy that is none, are told", () => {
+  const problems = problemsOf(() =>
+    loadConfig({
+      flags: { noAuth: true, tlsCertFile: "x.pem", plainDevices: "some", coapsPort: "on" },
+      environment: {},
+    }),
+  );
+  assert.equal(problems.length, 3);
+  for (const place of ["--tls-cert and --tls-key", "--plain-devices", '--coaps-port: "on" is not a whole number'])
+    assert.ok(
+      problems.some((problem) => problem.includes(place)),
+      place,
+    );
 });
 
 test("a flag wins over the environment, and the environment over the file", (t) => {
@@ -57,11 +84,32 @@ test("all mistakes of all sources are reported at once, each with its place", (t
   assert.ok(!problems.join().includes("secret"));
 });
 
-test("without tokens the operator has to say that none are wanted, and hears so beside all other mistakes", () => {
-  const problems = problemsOf(() => loadConfig({ flags: { httpPort: "x" }, environment: {} }));
-  assert.equal(problems.length, 2);
-  assert.match(problems[1] ?? "", /^start with --no-auth/);
+test("without tokens HTTP stays on this machine; with them it leaves it under TLS, or when the operator says so", () => {
+  const flagsOf = (flags: Record<string, unknown>) => ({ flags, environment: {} });
+  const refused = (flags: Record<string, unknown>) => problemsOf(() => loadConfig(flagsOf(flags)))[0] ?? "";
+  const everywhere = { httpHost: "0.0.0.0" };
+  assert.equal(loadConfig(flagsOf({})).noAuth, false);
+  assert.match(refused({ ...everywhere, noAuth: true }), /anybody there may do everything/);
+  assert.match(refused({ ...everywhere, noAuth: true, insecureHttp: true }), /anybody there may do everything/);
+  assert.match(refused(everywhere), /in the clear: give --tls-cert and --tls-key, or --insecure-http/);
+  const tls = { tlsCertFile: "cert.pem", tlsKeyFile: "key.pem" };
+  assert.equal(loadConfig(flagsOf({ ...everywhere, ...tls })).tlsCertFile, join(process.cwd(), "cert.pem"));
+  assert.ok(loadConfig(flagsOf({ ...everywhere, insecureHttp: true })).insecureHttp);
+  assert.match(refused({ tlsCertFile: "cert.pem" }), /belong together/);
   assert.ok(loadConfig({ flags: {}, environment: { AIRLIFT_NO_AUTH: "1" } }).noAuth);
+});
+
+test("proxies are addresses or networks; the master key is in no message", () => {
+  const environment = { AIRLIFT_TRUSTED_PROXY: "10.0.0.1,fd00::/8" };
+  assert.deepEqual(loadConfig({ flags: {}, environment }).trustedProxies, ["10.0.0.1", "fd00::/8"]);
+  for (const one of ["proxy.example", "10.0.0.1/"])
+    assert.match(problemsOf(() => loadConfig({ flags: { trustedProxies: [one] }, environment: {} }))[0] ?? "", /proxy/);
+  const mistaken = { AIRLIFT_MASTER_KEY: "5ec2e7", AIRLIFT_HTTP_PORT: "x" };
+  assert.ok(
+    !problemsOf(() => loadConfig({ flags: {}, environment: mistaken }))
+      .join()
+      .includes("5ec2e7"),
+  );
 });
 
 test("a configuration file that is missing or broken is one mistake, not a crash", () => {

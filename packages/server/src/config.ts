@@ -1,23 +1,46 @@
 /** What `airlift serve` is told: flags before environment before file, read once, every mistake named in one error. */
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { UsageError } from "@airlift/protocol/lib/errors";
 
 export interface ServeConfig {
   /** Absolute path of the folder that holds the images and the embedded database. */
   readonly dataDir: string;
-  /** Address that CoAP listens on. */
-  readonly host: string;
-  /** Address that HTTP listens on: a loopback one, because requests carry no credentials. */
+  /** Addresses that CoAP listens on; `::` takes IPv4 as well. */
+  readonly hosts: readonly string[];
+  /** Address that HTTP listens on: a loopback one with `noAuth`, and unless there is TLS or `insecureHttp`. */
   readonly httpHost: string;
-  /** UDP port of CoAP; 0 = any free one. */
-  readonly coapPort: number;
+  /** UDP port of CoAP; 0 = any free one, null = none. */
+  readonly coapPort: number | null;
+  /** UDP port of CoAP over DTLS; as above. Default: the one after `coapPort`. */
+  readonly coapsPort: number | null;
+  /** TCP port of CoAP; as above. Default: as `coapPort`. */
+  readonly coapTcpPort: number | null;
+  /** TCP port of CoAP over TLS; as above. Default: the one after `coapTcpPort`. */
+  readonly coapsTcpPort: number | null;
+  /**
+   * PEM files of the server's certificate with its chain and of its key, both or neither. null = HTTP without TLS, and a
+   * raw public key for devices. DTLS needs a key for ECDSA on P-256.
+   */
+  readonly tlsCertFile: string | null;
+  readonly tlsKeyFile: string | null;
+  /** Whether devices without any credential may register. */
+  readonly plainDevices: PlainDevices;
   /** TCP port of HTTP; 0 = any free one. */
   readonly httpPort: number;
   /** PostgreSQL connection URL; null = the embedded database in `dataDir`. */
   readonly databaseUrl: string | null;
   /** Whether the operator said that requests need no token. */
   readonly noAuth: boolean;
+  /** Whether the operator said that HTTP without TLS may leave this machine: a proxy in front of it speaks https. */
+  readonly insecureHttp: boolean;
+  /** Addresses or networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  /** File of the key that device keys are encrypted under; null = `master.key` in `dataDir`. */
+  readonly masterKeyFile: string | null;
+  /** The key itself, from the environment, in place of a file. */
+  readonly masterKey: string | null;
   /** Host name or address put into Package URIs; null = the one that the device reached. */
   readonly publicHost: string | null;
   /** Files of public keys (PEM) whose signatures on images are believed. */
@@ -25,6 +48,9 @@ export interface ServeConfig {
   /** Largest image that is accepted, in octets. */
   readonly maxImageBytes: number;
 }
+
+/** allow: devices without any credential may register without a proof · refuse: nobody may. */
+export type PlainDevices = "allow" | "refuse";
 
 /** Where settings come from. `flags` has the names of the keys below, undefined = not given. */
 export interface ConfigSources {
@@ -34,6 +60,9 @@ export interface ConfigSources {
 
 /** One GiB: the largest firmware of a Linux device, far above any microcontroller's. */
 export const DEFAULT_MAX_IMAGE_BYTES = 2 ** 30;
+
+/** The port of `coap:` and `coap+tcp:`; those of `coaps:` and `coaps+tcp:` are the next ones. @see RFC 7252 §6, RFC 8323 §8 */
+const COAP_PORT = 5683;
 
 /** Either what a source's value means, or why it means nothing. */
 type Parsed = { readonly value: unknown } | { readonly problem: string };
@@ -48,9 +77,28 @@ interface Setting {
 
 const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   dataDir: { flag: "--data", environment: ["AIRLIFT_DATA"], fallback: ".airlift", parse: text },
-  host: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: "0.0.0.0", parse: text },
-  httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: loopback },
-  coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: 5683, parse: wholeNumber(65535) },
+  hosts: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: ["0.0.0.0"], parse: list("addresses") },
+  httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: text },
+  coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: COAP_PORT, parse: portOrOff },
+  coapsPort: { flag: "--coaps-port", environment: ["AIRLIFT_COAPS_PORT"], fallback: undefined, parse: portOrOff },
+  coapTcpPort: {
+    flag: "--coap-tcp-port",
+    environment: ["AIRLIFT_COAP_TCP_PORT"],
+    fallback: undefined,
+    parse: portOrOff,
+  },
+  coapsTcpPort: {
+    flag: "--coaps-tcp-port",
+    environment: ["AIRLIFT_COAPS_TCP_PORT"],
+    fallback: undefined,
+    parse: portOrOff,
+  },
+  plainDevices: {
+    flag: "--plain-devices",
+    environment: ["AIRLIFT_PLAIN_DEVICES"],
+    fallback: "allow",
+    parse: allowOrRefuse,
+  },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
   databaseUrl: {
     flag: "--database-url",
@@ -59,8 +107,19 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     parse: postgresUrl,
   },
   noAuth: { flag: "--no-auth", environment: ["AIRLIFT_NO_AUTH"], fallback: false, parse: yesOrNo },
+  insecureHttp: { flag: "--insecure-http", environment: ["AIRLIFT_INSECURE_HTTP"], fallback: false, parse: yesOrNo },
+  trustedProxies: {
+    flag: "--trusted-proxy",
+    environment: ["AIRLIFT_TRUSTED_PROXY"],
+    fallback: [],
+    parse: addressList,
+  },
+  tlsCertFile: { flag: "--tls-cert", environment: ["AIRLIFT_TLS_CERT"], fallback: null, parse: text },
+  tlsKeyFile: { flag: "--tls-key", environment: ["AIRLIFT_TLS_KEY"], fallback: null, parse: text },
+  masterKeyFile: { flag: "--master-key-file", environment: ["AIRLIFT_MASTER_KEY_FILE"], fallback: null, parse: text },
+  masterKey: { flag: "the master key", environment: ["AIRLIFT_MASTER_KEY"], fallback: null, parse: secret },
   publicHost: { flag: "--public-host", environment: ["AIRLIFT_PUBLIC_HOST"], fallback: null, parse: hostName },
-  trustedKeyFiles: { flag: "--trust", environment: ["AIRLIFT_TRUST"], fallback: [], parse: fileList },
+  trustedKeyFiles: { flag: "--trust", environment: ["AIRLIFT_TRUST"], fallback: [], parse: list("file names") },
   maxImageBytes: {
     flag: "--max-image-bytes",
     environment: ["AIRLIFT_MAX_IMAGE_BYTES"],
@@ -88,17 +147,30 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
     if ("problem" in parsed) problems.push(`${found.source}: ${parsed.problem}`);
     else settings[key] = parsed.value;
   }
-  // There are no tokens yet: requests without any are served only where the operator says so, and only on this machine.
-  if (settings["noAuth"] === false)
-    problems.push("start with --no-auth: requests carry no token yet, so the API serves this machine only");
+  problems.push(...doorProblems(settings as Partial<ServeConfig>));
   if (problems.length > 0) throw new UsageError("CONFIG", problems.join("\n"), { problems });
   const config = settings as unknown as ServeConfig;
   return Object.freeze({
     ...config,
+    ...doorPorts(config),
+    hosts: Object.freeze(config.hosts),
+    tlsCertFile: config.tlsCertFile && resolve(config.tlsCertFile),
+    tlsKeyFile: config.tlsKeyFile && resolve(config.tlsKeyFile),
     dataDir: resolve(config.dataDir),
+    masterKeyFile: config.masterKeyFile && resolve(config.masterKeyFile),
+    trustedProxies: Object.freeze([...config.trustedProxies]),
     trustedKeyFiles: Object.freeze(config.trustedKeyFiles.map((name) => resolve(name))),
   });
 }
+
+/** Ports that were not named lie beside those that were, so that a second server on a machine is told one number. */
+function doorPorts(given: Pick<ServeConfig, "coapPort"> & Partial<ServeConfig>) {
+  const { coapPort, coapTcpPort = coapPort ?? COAP_PORT } = given;
+  const { coapsPort = portAfter(coapPort ?? COAP_PORT), coapsTcpPort = portAfter(coapTcpPort ?? COAP_PORT) } = given;
+  return { coapPort, coapsPort, coapTcpPort, coapsTcpPort };
+}
+
+const portAfter = (port: number): number => (port === 0 || port === 65_535 ? 0 : port + 1);
 
 /** Whether a listening address is reachable from this machine alone. */
 export function isLoopbackHost(host: string): boolean {
@@ -147,12 +219,31 @@ function text(value: unknown): Parsed {
   return typeof value === "string" && value !== "" ? { value } : { problem: `${shown(value)} is not a text` };
 }
 
-function loopback(value: unknown): Parsed {
-  if (typeof value !== "string" || value === "") return text(value);
-  if (isLoopbackHost(value)) return { value };
-  return {
-    problem: `${value} is reachable from other machines, and requests carry no credentials; use 127.0.0.1 or ::1`,
-  };
+/** What would let tokens travel in the clear, or strangers in; a setting that is wrong by itself is missing here. */
+function doorProblems({ httpHost, noAuth, insecureHttp, tlsCertFile, tlsKeyFile }: Partial<ServeConfig>): string[] {
+  const problems: string[] = [];
+  if ((tlsCertFile == null) !== (tlsKeyFile == null)) problems.push("--tls-cert and --tls-key belong together");
+  if (httpHost === undefined || isLoopbackHost(httpHost)) return problems;
+  const reach = `--http-host: ${httpHost} is reachable from other machines`;
+  if (noAuth === true)
+    problems.push(`${reach}, and with --no-auth anybody there may do everything; use 127.0.0.1 or ::1`);
+  else if (tlsCertFile == null && insecureHttp !== true)
+    problems.push(`${reach}, and tokens would travel in the clear: give --tls-cert and --tls-key, or --insecure-http`);
+  return problems;
+}
+
+/** The value stays out of every message. */
+function secret(value: unknown): Parsed {
+  return typeof value === "string" && value !== "" ? { value } : { problem: "not a text" };
+}
+
+/** Addresses or networks in CIDR, or in the environment some joined by commas. */
+function addressList(given: unknown): Parsed {
+  const list = typeof given === "string" ? given.split(",").filter((one) => one !== "") : given;
+  const isAddress = (one: unknown) =>
+    typeof one === "string" && isIP(one.replace(/\/\d{1,3}$/, "")) !== 0 && !one.endsWith("/");
+  if (Array.isArray(list) && list.every(isAddress)) return { value: list };
+  return { problem: `${shown(given)} is not a list of addresses or networks` };
 }
 
 function hostName(value: unknown): Parsed {
@@ -181,9 +272,23 @@ function yesOrNo(given: unknown): Parsed {
   return { problem: `${shown(given)} is neither true nor false` };
 }
 
-/** A list, or in the environment names joined by commas. */
-function fileList(given: unknown): Parsed {
-  const names = typeof given === "string" ? given.split(",").filter((name) => name !== "") : given;
-  if (Array.isArray(names) && names.every((name) => typeof name === "string" && name !== "")) return { value: names };
-  return { problem: `${shown(given)} is not a list of file names` };
+/** A list, or in the environment parts joined by commas. */
+function list(what: string): (given: unknown) => Parsed {
+  return (given) => {
+    const parts = typeof given === "string" ? given.split(",").filter((part) => part !== "") : given;
+    const isList = Array.isArray(parts) && parts.every((part) => typeof part === "string" && part !== "");
+    return isList ? { value: parts } : { problem: `${shown(given)} is not a list of ${what}` };
+  };
+}
+
+function portOrOff(given: unknown): Parsed {
+  if (given === "off" || given === null) return { value: null };
+  const parsed = wholeNumber(65535)(given);
+  return "problem" in parsed ? { problem: `${parsed.problem}, nor "off"` } : parsed;
+}
+
+function allowOrRefuse(given: unknown): Parsed {
+  return given === "allow" || given === "refuse"
+    ? { value: given }
+    : { problem: `${shown(given)} is neither allow nor refuse` };
 }

@@ -8,7 +8,11 @@ import { printResult } from "../terminal.ts";
 interface ServeFlags {
   readonly auth: boolean;
   readonly data?: string;
+  readonly host?: string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly trust?: string[];
+  readonly trustedProxy?: string[];
   readonly logLevel: string;
   readonly [flag: string]: unknown;
 }
@@ -21,15 +25,27 @@ export function registerServe(program: Command): void {
     .description("run the server: LwM2M over CoAP, the REST API and the console")
     .option("--config <file>", "settings as JSON; flags and AIRLIFT_… variables go before it")
     .option("--data <dir>", "folder of the images and the embedded database (default: .airlift)")
-    .option("--host <address>", "address for CoAP (default: 0.0.0.0)")
+    .option("--host <address...>", "addresses for CoAP; :: takes IPv4 as well (default: 0.0.0.0)")
     .option("--http-host <address>", "address for HTTP (default: 127.0.0.1)")
-    .option("--coap-port <port>", "UDP port of CoAP (default: 5683)")
+    .option("--coap-port <port>", "UDP port of CoAP, or off (default: 5683)")
+    .option("--coaps-port <port>", "UDP port of CoAP over DTLS, or off (default: --coap-port + 1)")
+    .option("--coap-tcp-port <port>", "TCP port of CoAP, or off (default: as --coap-port)")
+    .option("--coaps-tcp-port <port>", "TCP port of CoAP over TLS, or off (default: --coap-tcp-port + 1)")
+    .option("--plain-devices <policy>", "allow or refuse devices without any credential (default: allow)")
     .option("--http-port <port>", "TCP port of HTTP (default: 8080)")
     .option("--database-url <url>", "PostgreSQL to use instead of the embedded one")
     .option("--public-host <name>", "host that devices fetch images from (default: the address they reach)")
     .option("--trust <file...>", "public keys (PEM); images signed by them are shown as verified")
     .option("--max-image-bytes <bytes>", "largest image accepted")
     .option("--no-auth", "serve the API without tokens, to this machine only")
+    .option(
+      "--tls-cert <file>",
+      "certificate chain (PEM): serve https, and show it to devices; read again when it changes or on SIGHUP",
+    )
+    .option("--tls-key <file>", "private key of that certificate (PEM; DTLS needs ECDSA on P-256)")
+    .option("--insecure-http", "serve other machines without TLS, because a proxy in front speaks https")
+    .option("--trusted-proxy <address...>", "proxies whose X-Forwarded-For is believed")
+    .option("--master-key-file <file>", "key that device keys are encrypted under (default: master.key in --data)")
     .addOption(
       new Option("--log-level <level>", "what to log on stderr")
         .choices(LOG_LEVELS)
@@ -41,19 +57,23 @@ export function registerServe(program: Command): void {
       const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
       const stopped = untilStopped();
       const server = await startServer(config, log);
-      const { httpUrl, coapPort } = server;
-      const host = config.host.includes(":") ? `[${config.host.replace(/^\[|\]$/g, "")}]` : config.host;
-      const coapUrl = `coap://${host}:${coapPort}`;
-      printResult(command, { httpUrl, coapUrl }, () => `serving at ${httpUrl} and ${coapUrl}\n`);
+      const { httpUrl, coapUrls } = server;
+      const [coapUrl = null] = coapUrls;
+      printResult(command, { httpUrl, coapUrl, coapUrls }, () => `serving at ${[httpUrl, ...coapUrls].join(", ")}\n`);
       await stopped;
       await server.close();
     });
 }
 
 /** The flags by the names of the settings. */
-function settingsOf({ auth, data, trust, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
+function settingsOf({ auth, data, host, trust, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
+  const { tlsCert, tlsKey, trustedProxy, ...same } = others;
   return {
-    ...others,
+    ...same,
+    ...(host !== undefined && { hosts: host }),
+    ...(tlsCert !== undefined && { tlsCertFile: tlsCert }),
+    ...(tlsKey !== undefined && { tlsKeyFile: tlsKey }),
+    ...(trustedProxy !== undefined && { trustedProxies: trustedProxy }),
     ...(data !== undefined && { dataDir: data }),
     ...(trust !== undefined && { trustedKeyFiles: trust }),
     ...(!auth && { noAuth: true }),

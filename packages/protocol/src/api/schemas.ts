@@ -188,11 +188,18 @@ export const EVENT_KINDS = [
   "device.updated",
   "device.deregistered",
   "device.expired",
+  "device.refused",
   "device.reported",
   "image.added",
   "update.transition",
   "update.note",
   "update.progress",
+  "credential.added",
+  "credential.ended",
+  "authority.added",
+  "authority.removed",
+  "token.created",
+  "token.revoked",
 ] as const;
 
 /** One line of a timeline. `update.progress` travels on the live feed only and is never stored: it has the id of the event before it. */

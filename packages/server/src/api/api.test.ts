@@ -28,7 +28,7 @@ const commands: UpdateCommands = {
 
 before(async () => {
   scratch = await openScratchStores();
-  const config = { httpHost: "127.0.0.1", publicHost: "fw.example", maxImageBytes: 2 ** 20 };
+  const config = { httpHost: "127.0.0.1", publicHost: "fw.example", maxImageBytes: 2 ** 20, noAuth: true };
   const log = pino({ level: "silent" });
   api = await createApi({
     config,
@@ -462,7 +462,7 @@ test("a listener that leaves while the database is asked is not counted as one",
 
 test("an event that comes while the server ends its listeners harms nobody", async (t) => {
   const parts = {
-    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1 },
+    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1, noAuth: true },
     log: pino({ level: "silent" }),
   };
   const second = await createApi({ ...parts, stores: scratch.stores, commands });
@@ -494,7 +494,7 @@ test("an answer that cannot be kept is given all the same", async (t) => {
 
 test("a port that is taken is one clear error", async () => {
   const second = await createApi({
-    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1 },
+    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1, noAuth: true },
     stores: scratch.stores,
     commands,
     log: pino({ level: "silent" }),

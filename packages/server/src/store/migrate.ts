@@ -2,7 +2,8 @@
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, sql } from "kysely";
 import { FIRST } from "./migrations/0001-first.ts";
-import { EXCHANGES } from "./migrations/0002-exchanges.ts";
+import { CREDENTIALS } from "./migrations/0002-credentials.ts";
+import { EXCHANGES } from "./migrations/0003-exchanges.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -14,6 +15,7 @@ export interface Migration {
 /** Every migration in order; its number is its place, from 1. A published one never changes. */
 export const MIGRATIONS: readonly Migration[] = [
   { name: "first", sql: FIRST },
+  { name: "credentials", sql: CREDENTIALS },
   { name: "exchanges", sql: EXCHANGES },
 ];
 

@@ -1,9 +1,12 @@
 /** The tables as kysely sees them. Their SQL is in migrations/. */
+
+import type { CredentialKind, CredentialPurpose, Role } from "@airlift/protocol/api/credentials";
 import type { Device, Event, Exchange, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
 import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
+import type { Transport } from "../fleet/sender.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
 type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
@@ -29,7 +32,7 @@ export interface DeviceTable {
   endpoint: string;
   registration_id: string;
   presence: Device["presence"];
-  transport: string;
+  transport: Transport;
   address: string;
   lwm2m_version: string;
   binding: string;
@@ -103,6 +106,57 @@ export interface KeptAnswerTable {
   created_at: Instant;
 }
 
+/** An instant that may be missing. */
+type OptionalInstant = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+
+export interface DeviceCredentialTable {
+  id: string;
+  endpoint: string;
+  kind: CredentialKind;
+  purpose: CredentialPurpose;
+  identity: string;
+  /** A sealed pre-shared key. */
+  secret: Buffer | null;
+  /** The master key that it is sealed under. */
+  key_version: string | null;
+  public_pem: string | null;
+  /** The credential that takes its place. */
+  successor: string | null;
+  created_at: Instant;
+  last_used_at: OptionalInstant;
+  ends_at: OptionalInstant;
+  withdrawn_at: OptionalInstant;
+}
+
+export interface CertificateAuthorityTable {
+  fingerprint: string;
+  subject: string;
+  pem: string;
+  valid_until: Instant;
+  created_at: Instant;
+}
+
+export interface ApiTokenTable {
+  id: string;
+  seq: Generated<number>;
+  /** SHA-256 of the token's text, hex. */
+  hash: string;
+  name: string;
+  role: Role;
+  created_at: Instant;
+  expires_at: OptionalInstant;
+  last_used_at: OptionalInstant;
+  revoked_at: OptionalInstant;
+}
+
+export interface ApiSessionTable {
+  /** SHA-256 of the cookie, hex. */
+  hash: string;
+  token_id: string;
+  created_at: Instant;
+  expires_at: Instant;
+}
+
 export interface MigrationTable {
   number: number;
   name: string;
@@ -116,5 +170,9 @@ export interface Tables {
   events: EventTable;
   exchanges: ExchangeTable;
   kept_answers: KeptAnswerTable;
+  device_credentials: DeviceCredentialTable;
+  certificate_authorities: CertificateAuthorityTable;
+  api_tokens: ApiTokenTable;
+  api_sessions: ApiSessionTable;
   applied_migrations: MigrationTable;
 }
