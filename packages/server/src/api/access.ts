@@ -30,6 +30,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "GET /api/v1/devices/:endpoint/events": "viewer",
   "GET /api/v1/updates": "viewer",
   "GET /api/v1/updates/:id": "viewer",
+  "GET /api/v1/updates/:id/exchanges": "viewer",
   "GET /api/v1/events": "viewer",
   "GET /api/v1/devices/:endpoint/credentials": "viewer",
   "GET /api/v1/authorities": "viewer",
@@ -43,6 +44,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "POST /api/v1/updates": "operator",
   "POST /api/v1/updates/:id/apply": "operator",
   "POST /api/v1/updates/:id/cancel": "operator",
+  "POST /api/v1/updates/:id/retry": "operator",
 
   // Whoever hands out credentials decides who is a device.
   "POST /api/v1/devices/:endpoint/credentials": "admin",
