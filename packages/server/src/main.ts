@@ -1,4 +1,5 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
@@ -38,6 +39,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       databaseUrl: config.databaseUrl,
       maxImageBytes: config.maxImageBytes,
       inspect: inspectWith(trusted),
+      node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
     opened.push(() => stores.close());
@@ -63,6 +65,10 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     throw error;
   }
 }
+
+/** A socket is bound once on a machine: the same name after a restart, and never two of them at a time. */
+const nodeName = ({ host, coapPort }: ServeConfig): string | undefined =>
+  coapPort === 0 ? undefined : `${hostname()}/${host}:${coapPort}`;
 
 function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
   const registers = [metrics];

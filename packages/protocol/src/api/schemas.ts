@@ -130,6 +130,10 @@ export const EVENT_KINDS = [
   "update.transition",
   "update.note",
   "update.progress",
+  "campaign.transition",
+  "campaign.note",
+  "wave.transition",
+  "device.edited",
 ] as const;
 
 /** One line of a timeline. `update.progress` travels on the live feed only and is never stored: it has the id of the event before it. */
@@ -139,6 +143,7 @@ export const Event = z.object({
   kind: z.enum(EVENT_KINDS),
   endpoint: z.string().nullable(),
   updateId: z.string().nullable(),
+  campaignId: z.string().nullable().default(null),
   sentence: z.string(),
   /** Numbers and codes behind the sentence. */
   facts: z.record(z.string(), z.unknown()),

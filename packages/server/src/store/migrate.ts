@@ -2,6 +2,10 @@
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, sql } from "kysely";
 import { FIRST } from "./migrations/0001-first.ts";
+import { INVENTORY } from "./migrations/0002-inventory.ts";
+import { NODES } from "./migrations/0003-nodes.ts";
+import { AUDIT } from "./migrations/0004-audit.ts";
+import { RETENTION } from "./migrations/0005-retention.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -11,7 +15,13 @@ export interface Migration {
 }
 
 /** Every migration in order; its number is its place, from 1. A published one never changes. */
-export const MIGRATIONS: readonly Migration[] = [{ name: "first", sql: FIRST }];
+export const MIGRATIONS: readonly Migration[] = [
+  { name: "first", sql: FIRST },
+  { name: "inventory", sql: INVENTORY },
+  { name: "nodes", sql: NODES },
+  { name: "audit", sql: AUDIT },
+  { name: "retention", sql: RETENTION },
+];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */
 const MIGRATION_LOCK = 7_104_531_881;

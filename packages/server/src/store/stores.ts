@@ -7,6 +7,7 @@ import type { BatchWriterOptions } from "./batch-writer.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
 import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
+import { EventFollower } from "./event-follower.ts";
 import { PostgresEventStore } from "./event-store.ts";
 import { PostgresIdempotencyStore } from "./idempotency-store.ts";
 import { ImageFiles } from "./image-files.ts";
@@ -14,6 +15,7 @@ import { PageCache, type PageCacheOptions } from "./image-source.ts";
 import { PostgresImageStore } from "./image-store.ts";
 import { Journal } from "./journal.ts";
 import { migrate } from "./migrate.ts";
+import { type NodeOptions, NodeStore } from "./node-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
 
@@ -24,6 +26,8 @@ export interface StoreOptions {
   readonly databaseUrl: string | null;
   readonly maxImageBytes: number;
   readonly inspect: InspectImage;
+  /** Who this server is among those on the same database. */
+  readonly node?: NodeOptions;
   readonly pages?: PageCacheOptions;
   readonly batches?: Omit<BatchWriterOptions, "onFailure">;
   /** Called when a batch could not be written (it is tried again) and when the embedded database ended by itself. */
@@ -39,10 +43,11 @@ export interface StoreOptions {
 export async function openStores(options: StoreOptions): Promise<Stores> {
   await prepareFolder(options.dataDir);
   const embedded = options.databaseUrl === null ? await startOwn(options) : undefined;
-  const database = openDatabase(options.databaseUrl ?? (embedded as EmbeddedPostgres).url);
+  const url = options.databaseUrl ?? (embedded as EmbeddedPostgres).url;
+  const database = openDatabase(url);
   try {
     await migrate(database.tables);
-    return await assemble(options, database, embedded);
+    return await assemble(options, { database, url, embedded });
   } catch (error) {
     await database.close();
     await embedded?.stop();
@@ -68,18 +73,27 @@ async function prepareFolder(folder: string): Promise<void> {
 const startOwn = ({ dataDir, onTrouble }: StoreOptions) =>
   startEmbedded(join(dataDir, "postgres"), { onCrash: () => onTrouble?.("databaseCrashed", {}) });
 
+interface Opened {
+  readonly database: Database;
+  readonly url: string;
+  readonly embedded: EmbeddedPostgres | undefined;
+}
+
 async function assemble(
   options: StoreOptions,
-  { tables, close }: Database,
-  embedded: EmbeddedPostgres | undefined,
+  { database: { tables, close }, url, embedded }: Opened,
 ): Promise<Stores> {
   const batches: BatchWriterOptions = {
     ...options.batches,
     onFailure: (error, waitingRows) => options.onTrouble?.("batchFailed", { error, waitingRows }),
   };
   const journal = new Journal(tables);
-  const devices = new PostgresDeviceStore(tables, batches);
-  const updates = new PostgresUpdateStore(tables, journal, batches);
+  await journal.start();
+  const nodes = new NodeStore(tables, options.node);
+  const follower = new EventFollower({ url, onNews: () => void journal.catchUp() });
+  follower.start();
+  const devices = new PostgresDeviceStore(tables, nodes.id, batches);
+  const updates = new PostgresUpdateStore({ tables, journal, nodeId: nodes.id }, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
   const pages = new PageCache(options.pages);
   const { inspect, maxImageBytes } = options;
@@ -88,11 +102,13 @@ async function assemble(
     devices,
     updates,
     events: new PostgresEventStore(tables, journal),
+    nodes,
     idempotency: new PostgresIdempotencyStore(tables),
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
       await Promise.allSettled([devices.close(), updates.close()]);
+      await Promise.allSettled([nodes.leave(), follower.close()]);
       await journal.settle();
       await close();
       await embedded?.stop();

@@ -7,6 +7,7 @@ import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
 type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
+type MaybeInstant = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
 /** A jsonb column: read as the value, written as its JSON text. */
 type Json<Value> = ColumnType<Value, string | undefined, string>;
 
@@ -44,6 +45,35 @@ export interface DeviceTable {
   version: string | null;
   hardware: string | null;
   firmware: Json<FirmwareReport> | null;
+  tags: ColumnType<string[], string[] | undefined, string[]>;
+  note: Generated<string>;
+  /** Counts the operators' edits, for ETags. */
+  revision: Generated<number>;
+  /** What was reported of other resources, by path: "/3/0/9" to its value. */
+  resources: Json<Record<string, unknown>>;
+  cell: string | null;
+  /** dBm. */
+  signal: number | null;
+  /** Percent. */
+  battery: number | null;
+  /** /3/0/14, "+02:00". */
+  utc_offset: string | null;
+  /** /3/0/15, "Europe/Oslo". */
+  timezone: string | null;
+  /** Updates that failed since one succeeded. */
+  failure_count: Generated<number>;
+  last_failure: string | null;
+  /** The server that the device registered at. */
+  node_id: string | null;
+}
+
+export interface NodeTable {
+  id: string;
+  /** Counts the starts under this name: only the newest renews the lease. */
+  run: Generated<number>;
+  address: string | null;
+  started_at: Instant;
+  lease_until: Instant;
 }
 
 export interface UpdateTable {
@@ -63,7 +93,31 @@ export interface UpdateTable {
   snapshot: Json<UpdateSnapshot> | null;
   created_at: Instant;
   updated_at: Instant;
-  finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+  finished_at: MaybeInstant;
+  /** The server that drives it. */
+  node_id: string | null;
+  campaign_id: string | null;
+  wave: number | null;
+}
+
+export interface AuditTable {
+  id: number;
+  at: Date;
+  who: string;
+  role: string | null;
+  from: string;
+  action: string;
+  subject: string;
+  outcome: number;
+  facts: Json<Record<string, unknown>>;
+  hash: string;
+}
+
+export interface AuditCheckpointTable {
+  only_one: Generated<boolean>;
+  cut_id: number;
+  cut_hash: string;
+  cut_at: Instant;
 }
 
 export interface EventTable {
@@ -74,6 +128,7 @@ export interface EventTable {
   update_id: string | null;
   sentence: string;
   facts: Json<Record<string, unknown>>;
+  campaign_id: string | null;
 }
 
 export interface KeptAnswerTable {
@@ -98,5 +153,8 @@ export interface Tables {
   updates: UpdateTable;
   events: EventTable;
   kept_answers: KeptAnswerTable;
+  nodes: NodeTable;
+  audit: AuditTable;
+  audit_checkpoint: AuditCheckpointTable;
   applied_migrations: MigrationTable;
 }

@@ -3,11 +3,12 @@ import { randomBytes } from "node:crypto";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
-import { type Kysely, type Selectable, sql, type Updateable } from "kysely";
+import { type Kysely, type RawBuilder, type Selectable, sql, type Updateable } from "kysely";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import { isRowFault, storableJson, storableText } from "./database.ts";
 import type { Journal, Written } from "./journal.ts";
+import { isFree } from "./node-store.ts";
 import type {
   Page,
   PageRequest,
@@ -24,16 +25,25 @@ interface Progress {
   readonly acknowledgedBytes: number;
 }
 
+export interface UpdateStoreParts {
+  readonly tables: Kysely<Tables>;
+  readonly journal: Journal;
+  /** The server that this one is. */
+  readonly nodeId: string;
+}
+
 type UpdateRow = Selectable<UpdateTable>;
 
 export class PostgresUpdateStore implements UpdateStore {
   readonly #tables: Kysely<Tables>;
   readonly #journal: Journal;
   readonly #progress: BatchWriter<Progress>;
+  readonly #nodeId: string;
 
-  constructor(tables: Kysely<Tables>, journal: Journal, options: BatchWriterOptions = {}) {
+  constructor({ tables, journal, nodeId }: UpdateStoreParts, options: BatchWriterOptions = {}) {
     this.#tables = tables;
     this.#journal = journal;
+    this.#nodeId = nodeId;
     this.#progress = new BatchWriter((rows) => this.#writeProgress(rows), {
       isPermanent: isRowFault,
       ...options,
@@ -41,14 +51,16 @@ export class PostgresUpdateStore implements UpdateStore {
   }
 
   async create(order: UpdateOrder): Promise<Update> {
-    const { result } = await this.#journal.write((transaction) => insertUpdate(transaction, order));
+    const { result } = await this.#journal.write((transaction) => insertUpdate(transaction, order, this.#nodeId));
     return result;
   }
 
   async transition(updateId: string, change: UpdateChange): Promise<Update> {
     // The change knows at least as much as what waits, and must not be overwritten by it.
     this.#progress.drop(updateId);
-    const { result } = await this.#journal.write((transaction) => changeUpdate(transaction, updateId, change));
+    const { result } = await this.#journal.write((transaction) =>
+      changeUpdate(transaction, { updateId, nodeId: this.#nodeId }, change),
+    );
     return result;
   }
 
@@ -85,14 +97,38 @@ export class PostgresUpdateStore implements UpdateStore {
     return toPage(rows, page.limit, { item: toUpdate, position: (row) => row.seq });
   }
 
-  async unfinished(): Promise<UnfinishedUpdate[]> {
-    const rows = await this.#tables
-      .selectFrom("updates")
-      .selectAll()
-      .where("finished_at", "is", null)
-      .orderBy("seq")
-      .execute();
-    return rows.map((row) => ({ update: toUpdate(row), snapshot: row.snapshot }));
+  unfinished(): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`updates.node_id = ${this.#nodeId} or (${isFree("updates.node_id")} and ${this.#mayReach})`);
+  }
+
+  claimFree(limit: number): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`${isFree("updates.node_id")} and ${this.#mayReach}`, limit);
+  }
+
+  claimOf(endpoint: string): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`endpoint = ${storableText(endpoint)} and node_id is distinct from ${this.#nodeId}`);
+  }
+
+  ordered(): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`node_id = ${this.#nodeId} and state = 'queued' and snapshot is null`);
+  }
+
+  /** Whether the device is here, or at nobody who is alive. */
+  get #mayReach() {
+    return sql<boolean>`not exists (
+      select from devices join nodes on nodes.id = devices.node_id and nodes.lease_until > now()
+      where devices.endpoint = updates.endpoint and devices.node_id <> ${this.#nodeId})`;
+  }
+
+  /** Rows that another server is changing now are left to it. */
+  async #claim(condition: RawBuilder<unknown>, limit?: number): Promise<UnfinishedUpdate[]> {
+    const { rows } = await sql<UpdateRow>`
+      with mine as (
+        select id from updates where finished_at is null and (${condition})
+        order by seq ${limit === undefined ? sql`` : sql`limit ${limit}`} for update of updates skip locked)
+      update updates set node_id = ${this.#nodeId} from mine where updates.id = mine.id
+      returning updates.*`.execute(this.#tables);
+    return rows.toSorted((a, b) => a.seq - b.seq).map((row) => ({ update: toUpdate(row), snapshot: row.snapshot }));
   }
 
   async #writeProgress(rows: readonly Progress[]): Promise<void> {
@@ -110,13 +146,14 @@ export class PostgresUpdateStore implements UpdateStore {
       this.#journal.publishProgress({
         endpoint: row.endpoint,
         updateId: row.id,
+        campaignId: row.campaign_id,
         sentence: row.sentence,
         facts: { state: row.state, acknowledgedBytes: row.acknowledged_bytes, totalBytes: row.total_bytes },
       });
   }
 }
 
-async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder): Promise<Written<Update>> {
+async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder, nodeId: string): Promise<Written<Update>> {
   const image = await transaction
     .selectFrom("images")
     .select(["size_bytes", "manufacturer", "model", "version"])
@@ -137,6 +174,7 @@ async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder): Pr
       sentence,
       acknowledged_bytes: 0,
       total_bytes: image.size_bytes,
+      node_id: nodeOf(order.endpoint, nodeId),
     })
     .onConflict((conflict) => conflict.column("endpoint").where("finished_at", "is", null).doNothing())
     .returningAll()
@@ -144,6 +182,12 @@ async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder): Pr
   if (row === undefined) throw await alreadyRunning(transaction, order.endpoint);
   return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { imageId: order.imageId } })] };
 }
+
+/** The server that the device is registered at while that one is alive, else `otherwise`. */
+export const nodeOf = (endpoint: string, otherwise: string) =>
+  sql<string>`coalesce((
+    select nodes.id from devices join nodes on nodes.id = devices.node_id and nodes.lease_until > now()
+    where devices.endpoint = ${storableText(endpoint)}), ${otherwise})`;
 
 async function alreadyRunning(transaction: Kysely<Tables>, endpoint: string): Promise<UsageError> {
   const running = await transaction
@@ -160,12 +204,12 @@ async function alreadyRunning(transaction: Kysely<Tables>, endpoint: string): Pr
 
 async function changeUpdate(
   transaction: Kysely<Tables>,
-  updateId: string,
+  { updateId, nodeId }: { readonly updateId: string; readonly nodeId: string },
   change: UpdateChange,
 ): Promise<Written<Update>> {
   const old = await transaction
     .selectFrom("updates")
-    .select(["state", "finished_at"])
+    .select(["state", "finished_at", "node_id"])
     .where("id", "=", updateId)
     .forUpdate()
     .executeTakeFirst();
@@ -174,6 +218,12 @@ async function changeUpdate(
     throw new UsageError("UPDATE_FINISHED", `update ${updateId} has ended: ${old.state}`, {
       updateId,
       state: old.state,
+    });
+  // Who was thought dead and is not, hears of it before anything follows from its decision.
+  if (old.node_id !== null && old.node_id !== nodeId)
+    throw new UsageError("UPDATE_TAKEN", `update ${updateId} is driven by ${old.node_id}`, {
+      updateId,
+      node: old.node_id,
     });
   const row = await transaction
     .updateTable("updates")
@@ -207,6 +257,7 @@ const transitionEvent = (row: UpdateRow, { sentence, facts }: Pick<UpdateChange,
   kind: "update.transition" as const,
   endpoint: row.endpoint,
   updateId: row.id,
+  ...(row.campaign_id !== null && { campaignId: row.campaign_id }),
   sentence,
   facts: {
     ...facts,
