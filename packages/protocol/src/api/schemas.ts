@@ -86,8 +86,53 @@ export const Device = z.object({
   objects: z.array(z.string()),
   /** The update that is not finished yet, or the last one. */
   updateId: z.string().nullable(),
+  /** What operators call it by, each once and sorted. */
+  tags: z.array(z.string()),
+  note: z.string(),
+  /** Counts the operators' changes: the device's ETag. */
+  revision: z.int().nonnegative(),
+  /** /4/0/8. */
+  cell: z.string().nullable(),
+  /** /4/0/2, dBm. */
+  signal: z.number().nullable(),
+  /** /3/0/9, percent. */
+  battery: z.number().nullable(),
+  /** /3/0/14, "+02:00". */
+  utcOffset: z.string().nullable(),
+  /** /3/0/15, "Europe/Oslo". */
+  timezone: z.string().nullable(),
+  /** Other single values it reported, by path: "/3/0/20". */
+  resources: z.record(z.string(), z.unknown()),
+  /** Updates that failed since one succeeded. */
+  failureCount: z.int().nonnegative(),
+  /** The server that it is, or was last, registered at. */
+  node: z.string().nullable(),
 });
 export type Device = z.infer<typeof Device>;
+
+/** The body of `PATCH /api/v1/devices/{endpoint}`; what is absent stays. */
+export const DeviceEdit = z.object({ tags: z.array(label).max(64).optional(), note: z.string().max(4096).optional() });
+export type DeviceEdit = z.infer<typeof DeviceEdit>;
+
+/** How many devices a query finds, and some of them. `isExact` false = an estimate. */
+export const DevicePreview = z.object({
+  count: z.int().nonnegative(),
+  isExact: z.boolean(),
+  sample: z.array(Device),
+});
+export type DevicePreview = z.infer<typeof DevicePreview>;
+
+/** The body of `POST /api/v1/devices/import`: one line of a list each. */
+export const DeviceLines = z.object({
+  lines: z
+    .array(DeviceEdit.extend({ endpoint: z.string().min(1).max(255) }))
+    .min(1)
+    .max(1000),
+});
+export type DeviceLines = z.infer<typeof DeviceLines>;
+
+/** Endpoints of the lines that no device has. */
+export const ImportAnswer = z.object({ unknown: z.array(z.string()) });
 
 export const Update = z.object({
   id: z.string(),

@@ -85,33 +85,18 @@ export class PostgresDeviceStore implements DeviceStore {
   }
 
   async get(endpoint: string): Promise<Device | undefined> {
-    const row = await this.#withUpdate().where("endpoint", "=", storableText(endpoint)).executeTakeFirst();
+    const row = await selectDevices(this.#tables).where("endpoint", "=", storableText(endpoint)).executeTakeFirst();
     return row && toDevice(row);
   }
 
   async list(page: PageRequest): Promise<Page<Device>> {
-    let query = this.#withUpdate();
+    let query = selectDevices(this.#tables);
     if (page.cursor !== undefined) query = query.where("endpoint", ">", decodeCursor(page.cursor));
     const rows = await query
       .orderBy("endpoint")
       .limit(page.limit + 1)
       .execute();
     return toPage(rows, page.limit, { item: toDevice, position: (row) => row.endpoint });
-  }
-
-  #withUpdate() {
-    return this.#tables
-      .selectFrom("devices")
-      .selectAll("devices")
-      .select((select) =>
-        select
-          .selectFrom("updates")
-          .select("updates.id")
-          .whereRef("updates.endpoint", "=", "devices.endpoint")
-          .orderBy("updates.seq", "desc")
-          .limit(1)
-          .as("update_id"),
-      );
   }
 
   async #write(rows: readonly Pending[]): Promise<void> {
@@ -121,6 +106,21 @@ export class PostgresDeviceStore implements DeviceStore {
     if (reports.length > 0) await saveReports(this.#tables, reports);
   }
 }
+
+/** Every device with its newest update. */
+export const selectDevices = (tables: Kysely<Tables>) =>
+  tables
+    .selectFrom("devices")
+    .selectAll("devices")
+    .select((select) =>
+      select
+        .selectFrom("updates")
+        .select("updates.id")
+        .whereRef("updates.endpoint", "=", "devices.endpoint")
+        .orderBy("updates.seq", "desc")
+        .limit(1)
+        .as("update_id"),
+    );
 
 /** Columns of a registration: the type of its array and the value of one row, in the order of the statement. */
 const COLUMNS: readonly (readonly [string, string, (registration: KeptRegistration) => unknown])[] = [
@@ -205,7 +205,8 @@ function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
   };
 }
 
-function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): Device {
+/** A row of `selectDevices` as the API shows it. */
+export function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): Device {
   return {
     endpoint: row.endpoint,
     presence: row.presence,
@@ -224,6 +225,17 @@ function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): 
     firmware: row.firmware,
     objects: objectPaths(row.objects),
     updateId: row.update_id,
+    tags: row.tags,
+    note: row.note,
+    revision: row.revision,
+    cell: row.cell,
+    signal: row.signal,
+    battery: row.battery,
+    utcOffset: row.utc_offset,
+    timezone: row.timezone,
+    resources: row.resources,
+    failureCount: row.failure_count,
+    node: row.node_id,
   };
 }
 

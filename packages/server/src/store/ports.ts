@@ -4,6 +4,7 @@ import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/prot
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
+import type { DeviceInventory } from "./device-inventory.ts";
 import type { NodeStore } from "./node-store.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
@@ -243,6 +244,7 @@ export interface Stores {
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
   readonly nodes: NodeStore;
+  readonly inventory: DeviceInventory;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

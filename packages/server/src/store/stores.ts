@@ -5,6 +5,7 @@ import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
 import type { BatchWriterOptions } from "./batch-writer.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { DeviceInventory } from "./device-inventory.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
 import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
 import { EventFollower } from "./event-follower.ts";
@@ -103,6 +104,7 @@ async function assemble(
     updates,
     events: new PostgresEventStore(tables, journal),
     nodes,
+    inventory: new DeviceInventory(tables, journal),
     idempotency: new PostgresIdempotencyStore(tables),
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
