@@ -188,9 +188,7 @@ async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]):
     }
   }
   const news = done.flatMap(({ written }) => written.events);
-  if (news.length > 0) await sql`select pg_advisory_xact_lock(${EVENT_LOCK})`.execute(transaction);
-  const idBefore = news.length > 0 ? await newestEventId(transaction) : 0;
-  const events = await insertEvents(transaction, news);
+  const { idBefore, events } = await insertEvents(transaction, news);
   let place = 0;
   const outcomes = done.map(({ waiting, written }) => {
     const own = events.slice(place, place + written.events.length);
@@ -208,8 +206,14 @@ async function newestEventId(tables: Kysely<Tables>): Promise<number> {
   return row?.id ?? 0;
 }
 
-async function insertEvents(transaction: Kysely<Tables>, events: readonly NewEvent[]): Promise<Event[]> {
-  if (events.length === 0) return [];
+/** The last thing that a transaction does: from here to its commit no other server writes events. */
+export async function insertEvents(
+  transaction: Kysely<Tables>,
+  events: readonly NewEvent[],
+): Promise<{ readonly idBefore: number; readonly events: Event[] }> {
+  if (events.length === 0) return { idBefore: 0, events: [] };
+  await sql`select pg_advisory_xact_lock(${EVENT_LOCK})`.execute(transaction);
+  const idBefore = await newestEventId(transaction);
   const { rows } = await sql<Selectable<EventTable>>`
     insert into events (kind, endpoint, update_id, campaign_id, sentence, facts)
     select kind, endpoint, update_id, campaign_id, sentence, facts::jsonb
@@ -224,7 +228,7 @@ async function insertEvents(transaction: Kysely<Tables>, events: readonly NewEve
     order by place
     returning *`.execute(transaction);
   await sql`select pg_notify(${EVENT_CHANNEL}, ${`${rows.at(-1)?.id}`})`.execute(transaction);
-  return rows.map(toEvent);
+  return { idBefore, events: rows.map(toEvent) };
 }
 
 /** A row of the table as the API shows it. */

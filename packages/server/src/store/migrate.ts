@@ -6,6 +6,7 @@ import { INVENTORY } from "./migrations/0002-inventory.ts";
 import { NODES } from "./migrations/0003-nodes.ts";
 import { AUDIT } from "./migrations/0004-audit.ts";
 import { RETENTION } from "./migrations/0005-retention.ts";
+import { CAMPAIGNS } from "./migrations/0006-campaigns.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -21,6 +22,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "nodes", sql: NODES },
   { name: "audit", sql: AUDIT },
   { name: "retention", sql: RETENTION },
+  { name: "campaigns", sql: CAMPAIGNS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

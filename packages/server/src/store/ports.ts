@@ -4,6 +4,7 @@ import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/prot
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
+import type { PostgresCampaignStore } from "./campaign-store.ts";
 import type { DeviceInventory } from "./device-inventory.ts";
 import type { NodeStore } from "./node-store.ts";
 
@@ -148,6 +149,8 @@ export interface UpdateOrder {
   readonly by: DeliveryMethod;
   /** False = stop when downloaded and wait for the word to apply. */
   readonly apply: boolean;
+  /** The campaign's attempt that this is. The same attempt again is the same update. */
+  readonly campaign?: { readonly id: string; readonly wave: number; readonly attempt: number } | undefined;
 }
 
 export interface UpdateFilter {
@@ -244,6 +247,7 @@ export interface Stores {
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
   readonly nodes: NodeStore;
+  readonly campaigns: PostgresCampaignStore;
   readonly inventory: DeviceInventory;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;

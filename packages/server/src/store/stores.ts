@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
 import type { BatchWriterOptions } from "./batch-writer.ts";
+import { PostgresCampaignStore } from "./campaign-store.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { DeviceInventory } from "./device-inventory.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
@@ -104,6 +105,7 @@ async function assemble(
     updates,
     events: new PostgresEventStore(tables, journal),
     nodes,
+    campaigns: new PostgresCampaignStore({ tables, journal, nodeId: nodes.id }),
     inventory: new DeviceInventory(tables, journal),
     idempotency: new PostgresIdempotencyStore(tables),
     ping: async () => void (await sql`select 1`.execute(tables)),

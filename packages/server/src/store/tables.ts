@@ -1,8 +1,13 @@
 /** The tables as kysely sees them. Their SQL is in migrations/. */
+import type { CampaignSpec } from "@airlift/protocol/api/campaign";
 import type { Device, Event, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
 import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
+import type { CampaignState } from "@airlift/protocol/update/campaign";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
+import type { Campaign } from "../campaign/campaign.ts";
+import type { CampaignPolicy } from "../campaign/policy.ts";
+import type { Target, TargetOrder } from "../campaign/target.ts";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
@@ -63,6 +68,9 @@ export interface DeviceTable {
   /** Updates that failed since one succeeded. */
   failure_count: Generated<number>;
   last_failure: string | null;
+  last_failure_at: MaybeInstant;
+  /** Versions that campaigns replaced, the newest first. */
+  left_versions: ColumnType<string[], string[] | undefined, string[]>;
   /** The server that the device registered at. */
   node_id: string | null;
 }
@@ -98,6 +106,43 @@ export interface UpdateTable {
   node_id: string | null;
   campaign_id: string | null;
   wave: number | null;
+  attempt: number | null;
+}
+
+export interface CampaignTable {
+  id: string;
+  seq: Generated<number>;
+  name: string;
+  state: CampaignState;
+  spec: Json<CampaignSpec>;
+  policy: Json<CampaignPolicy>;
+  value: Json<Campaign>;
+  open_waves: ColumnType<number[], number[] | undefined, number[]>;
+  priority: Generated<number>;
+  wake_at_ms: number | null;
+  taken_until: MaybeInstant;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface CampaignTargetTable {
+  campaign_id: string;
+  endpoint: string;
+  wave: number;
+  order_key: number;
+  phase: Generated<"pending" | "active" | "held" | "ended">;
+  state: Generated<UpdateState>;
+  failure: FailureKind | null;
+  attempt: Generated<number>;
+  is_under_way: Generated<boolean>;
+  is_apply_permitted: Generated<boolean>;
+  waiting_order: Json<TargetOrder> | null;
+  order_until: MaybeInstant;
+  image_id: string | null;
+  cell: string | null;
+  failures: Json<Target["failures"]>;
+  not_before_ms: number | null;
+  sentence: Generated<string>;
 }
 
 export interface AuditTable {
@@ -154,6 +199,8 @@ export interface Tables {
   events: EventTable;
   kept_answers: KeptAnswerTable;
   nodes: NodeTable;
+  campaigns: CampaignTable;
+  campaign_targets: CampaignTargetTable;
   audit: AuditTable;
   audit_checkpoint: AuditCheckpointTable;
   applied_migrations: MigrationTable;

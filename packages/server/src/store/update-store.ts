@@ -32,6 +32,9 @@ export interface UpdateStoreParts {
   readonly nodeId: string;
 }
 
+/** Enough to see that a device goes round in a circle. */
+const MOST_LEFT_VERSIONS = 8;
+
 type UpdateRow = Selectable<UpdateTable>;
 
 export class PostgresUpdateStore implements UpdateStore {
@@ -175,12 +178,36 @@ async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder, nod
       acknowledged_bytes: 0,
       total_bytes: image.size_bytes,
       node_id: nodeOf(order.endpoint, nodeId),
+      ...(order.campaign && {
+        campaign_id: order.campaign.id,
+        wave: order.campaign.wave,
+        attempt: order.campaign.attempt,
+      }),
     })
-    .onConflict((conflict) => conflict.column("endpoint").where("finished_at", "is", null).doNothing())
+    .onConflict((conflict) => conflict.doNothing())
     .returningAll()
     .executeTakeFirst();
-  if (row === undefined) throw await alreadyRunning(transaction, order.endpoint);
+  if (row === undefined) {
+    const same = order.campaign && (await attemptOf(transaction, order));
+    if (same === undefined) throw await alreadyRunning(transaction, order.endpoint);
+    return { result: toUpdate(same), events: [] };
+  }
   return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { imageId: order.imageId } })] };
+}
+
+/** The update that an order was carried out with before. */
+async function attemptOf(
+  transaction: Kysely<Tables>,
+  { endpoint, campaign }: UpdateOrder,
+): Promise<UpdateRow | undefined> {
+  if (campaign === undefined) return undefined;
+  return await transaction
+    .selectFrom("updates")
+    .selectAll()
+    .where("campaign_id", "=", campaign.id)
+    .where("endpoint", "=", endpoint)
+    .where("attempt", "=", campaign.attempt)
+    .executeTakeFirst();
 }
 
 /** The server that the device is registered at while that one is alive, else `otherwise`. */
@@ -231,8 +258,23 @@ async function changeUpdate(
     .where("id", "=", updateId)
     .returningAll()
     .executeTakeFirstOrThrow();
+  if (row.finished_at !== null) await remember(transaction, row);
   const event = transitionEvent(row, change);
   return { result: toUpdate(row), events: [old.state === row.state ? { ...event, kind: "update.note" } : event] };
+}
+
+/** What became of a device's updates goes on its own row, for the campaigns' rules. */
+async function remember(transaction: Kysely<Tables>, row: UpdateRow): Promise<void> {
+  const left = row.campaign_id === null ? null : (row.snapshot?.versionBefore ?? null);
+  if (row.state === "succeeded")
+    await sql`update devices set failure_count = 0, last_failure = null,
+      left_versions = case when ${left}::text is null then left_versions
+        else (array_prepend(${left}::text, left_versions))[1:${MOST_LEFT_VERSIONS}] end
+      where endpoint = ${row.endpoint}`.execute(transaction);
+  else if (row.state === "failed" || row.state === "silent" || row.state === "fellBack")
+    await sql`update devices set failure_count = failure_count + 1,
+      last_failure = ${row.failure ?? row.state}, last_failure_at = now()
+      where endpoint = ${row.endpoint}`.execute(transaction);
 }
 
 /** The columns that a change names; undefined leaves a column as it is. */
