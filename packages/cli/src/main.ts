@@ -5,6 +5,8 @@ import { Command } from "commander";
 import { registerDevice } from "./commands/device.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
 import { registerDevices } from "./commands/devices.ts";
+import { registerDevicesExport } from "./commands/devices-export.ts";
+import { registerDevicesImport } from "./commands/devices-import.ts";
 import { registerFleet } from "./commands/fleet.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
@@ -63,7 +65,16 @@ function createProgram(): Command {
     registerMeshSimulate,
   ])
     register(mesh);
-  const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
+  const rest = [
+    registerServe,
+    registerDevices,
+    registerDevicesExport,
+    registerDevicesImport,
+    registerDeviceShow,
+    registerUpdate,
+    registerDevice,
+    registerFleet,
+  ];
   for (const register of rest) register(program);
   return program;
 }

@@ -10,6 +10,10 @@ export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
 /** Statuses that differ from those of the family. A code that begins with UNKNOWN_ is 404. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   CURSOR: 400,
+  QUERY_FIELD: 400,
+  QUERY_SYNTAX: 400,
+  QUERY_TOO_BROAD: 400,
+  QUERY_VALUE: 400,
   UPLOAD_CUT: 400,
   VALIDATION: 400,
   ORIGIN_REFUSED: 403,

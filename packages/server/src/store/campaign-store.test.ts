@@ -88,7 +88,14 @@ async function found(query: string): Promise<string[]> {
 
 async function create(spec: Partial<NewCampaign> = {}): Promise<KeptCampaign> {
   const whole = CampaignSpec.parse({ name: "spring", image: IMAGE_ID, targets: { query: "endpoint==*" }, ...spec });
-  const image = { id: IMAGE_ID, manufacturer: "Example", model: "Sensor", version: "3.0.0", hardware: [], sizeBytes: 1000 };
+  const image = {
+    id: IMAGE_ID,
+    manufacturer: "Example",
+    model: "Sensor",
+    version: "3.0.0",
+    hardware: [],
+    sizeBytes: 1000,
+  };
   const policy = compilePolicy(whole, () => image as never, offsetAt);
   return await campaigns.create({ spec: whole, policy, createdBy: "ann" }, NOW_MS);
 }
