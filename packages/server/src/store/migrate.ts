@@ -5,8 +5,7 @@ import { FIRST } from "./migrations/0001-first.ts";
 import { INVENTORY } from "./migrations/0002-inventory.ts";
 import { NODES } from "./migrations/0003-nodes.ts";
 import { AUDIT } from "./migrations/0004-audit.ts";
-import { RETENTION } from "./migrations/0005-retention.ts";
-import { CAMPAIGNS } from "./migrations/0006-campaigns.ts";
+import { CAMPAIGNS } from "./migrations/0005-campaigns.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -21,7 +20,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "inventory", sql: INVENTORY },
   { name: "nodes", sql: NODES },
   { name: "audit", sql: AUDIT },
-  { name: "retention", sql: RETENTION },
   { name: "campaigns", sql: CAMPAIGNS },
 ];
 

@@ -4,6 +4,7 @@ import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/prot
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
+import type { AuditStore } from "./audit-store.ts";
 import type { PostgresCampaignStore } from "./campaign-store.ts";
 import type { DeviceInventory } from "./device-inventory.ts";
 import type { NodeStore } from "./node-store.ts";
@@ -247,6 +248,7 @@ export interface Stores {
   readonly events: EventStore;
   readonly idempotency: IdempotencyStore;
   readonly nodes: NodeStore;
+  readonly audit: AuditStore;
   readonly campaigns: PostgresCampaignStore;
   readonly inventory: DeviceInventory;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */

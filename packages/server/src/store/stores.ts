@@ -3,6 +3,7 @@ import { access, constants, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
+import { AuditStore } from "./audit-store.ts";
 import type { BatchWriterOptions } from "./batch-writer.ts";
 import { PostgresCampaignStore } from "./campaign-store.ts";
 import { type Database, openDatabase } from "./database.ts";
@@ -96,6 +97,7 @@ async function assemble(
   follower.start();
   const devices = new PostgresDeviceStore(tables, nodes.id, batches);
   const updates = new PostgresUpdateStore({ tables, journal, nodeId: nodes.id }, batches);
+  const audit = new AuditStore(tables, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
   const pages = new PageCache(options.pages);
   const { inspect, maxImageBytes } = options;
@@ -105,13 +107,14 @@ async function assemble(
     updates,
     events: new PostgresEventStore(tables, journal),
     nodes,
+    audit,
     campaigns: new PostgresCampaignStore({ tables, journal, nodeId: nodes.id }),
     inventory: new DeviceInventory(tables, journal),
     idempotency: new PostgresIdempotencyStore(tables),
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
-      await Promise.allSettled([devices.close(), updates.close()]);
+      await Promise.allSettled([devices.close(), updates.close(), audit.close()]);
       await Promise.allSettled([nodes.leave(), follower.close()]);
       await journal.settle();
       await close();

@@ -147,22 +147,14 @@ export interface CampaignTargetTable {
 
 export interface AuditTable {
   id: number;
-  at: Date;
+  /** ISO 8601 as it was hashed. */
+  at: string;
   who: string;
   role: string | null;
-  from: string;
+  peer: string;
   action: string;
-  subject: string;
   outcome: number;
-  facts: Json<Record<string, unknown>>;
   hash: string;
-}
-
-export interface AuditCheckpointTable {
-  only_one: Generated<boolean>;
-  cut_id: number;
-  cut_hash: string;
-  cut_at: Instant;
 }
 
 export interface EventTable {
@@ -202,6 +194,5 @@ export interface Tables {
   campaigns: CampaignTable;
   campaign_targets: CampaignTargetTable;
   audit: AuditTable;
-  audit_checkpoint: AuditCheckpointTable;
   applied_migrations: MigrationTable;
 }

@@ -2,20 +2,12 @@
 export const AUDIT = `
   create table audit (
     id bigint primary key,
-    at timestamptz(3) not null,
+    at text not null,
     who text not null,
     role text,
-    "from" text not null,
+    peer text not null,
     action text not null,
-    subject text not null,
     outcome integer not null,
-    facts jsonb not null,
     hash text not null
-  );
-  create table audit_checkpoint (
-    only_one boolean primary key default true check (only_one),
-    cut_id bigint not null,
-    cut_hash text not null,
-    cut_at timestamptz(3) not null default now()
   );
 `;
