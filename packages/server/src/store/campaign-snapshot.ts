@@ -5,6 +5,8 @@ import { waveSizes } from "../campaign/waves.ts";
 import { compileQuery } from "./device-query.ts";
 import type { Tables } from "./tables.ts";
 
+const ROWS_WORTH_ANALYSING = 10_000;
+
 export interface SnapshotOrder {
   readonly campaignId: string;
   readonly policy: CampaignPolicy;
@@ -36,6 +38,8 @@ export async function joinTargets(
       select *, row_number() over (partition by wave is null order by order_key, endpoint) as place
       from (${chosen}) as chosen) as placed
     order by endpoint`.execute(transaction);
+  // A planner that knows nothing of the new rows would walk through all of them for one.
+  if (total >= ROWS_WORTH_ANALYSING) await sql`analyze campaign_targets`.execute(transaction);
   return sizes;
 }
 

@@ -224,7 +224,7 @@ class TurnTransaction implements CampaignTransaction {
   due({ waves, phase, utcMs, limit }: DueQuery) {
     return readCandidates(
       this.#transaction,
-      sql`where t.campaign_id = ${this.campaign.id} and t.phase = ${phase} and t.wave = any(${waves}::integer[])
+      sql`where t.campaign_id = ${this.campaign.id} and t.phase = ${sql.lit(phase)} and t.wave = any(${waves}::integer[])
         and (t.not_before_ms is null or t.not_before_ms <= ${utcMs})
         order by t.wave, t.order_key, t.endpoint limit ${limit}`,
     );
@@ -238,13 +238,19 @@ class TurnTransaction implements CampaignTransaction {
     return rows[0]?.at_ms ?? null;
   }
 
-  stoppable(limit: number): Promise<Target[]> {
-    return readTargets(
-      this.#transaction,
-      sql`where t.campaign_id = ${this.campaign.id} and t.phase <> 'ended' and t.state not in ('applying', 'confirming')
-        and coalesce(t.waiting_order ->> 'kind', '') <> 'cancel'
-        order by t.is_under_way desc, t.endpoint limit ${limit}`,
-    );
+  async stoppable(limit: number): Promise<Target[]> {
+    const stoppable = (phase: string, order: string, most: number) =>
+      readTargets(
+        this.#transaction,
+        sql`where t.campaign_id = ${this.campaign.id} and t.phase = ${sql.lit(phase)}
+          and t.state not in ('applying', 'confirming') and coalesce(t.waiting_order ->> 'kind', '') <> 'cancel'
+          order by ${sql.raw(order)} limit ${most}`,
+      );
+    const targets = await stoppable("active", "t.endpoint", limit);
+    // An index each, the devices under way first.
+    for (const phase of ["held", "pending"])
+      targets.push(...(await stoppable(phase, "t.wave, t.order_key", limit - targets.length)));
+    return targets;
   }
 
   retryable(limit: number): Promise<Target[]> {

@@ -38,8 +38,9 @@ export const CAMPAIGNS = `
     sentence text not null default 'queued',
     primary key (campaign_id, endpoint)
   ) with (fillfactor = 80);
-  create index campaign_targets_by_turn on campaign_targets (campaign_id, phase, wave, order_key, endpoint)
-    where phase <> 'ended';
+  create index campaign_targets_by_turn on campaign_targets (campaign_id, wave, order_key) where phase = 'pending';
+  create index campaign_targets_held on campaign_targets (campaign_id, wave, order_key) where phase = 'held';
+  create index campaign_targets_active on campaign_targets (campaign_id, endpoint) where phase = 'active';
   create index campaign_targets_by_time on campaign_targets (campaign_id, phase, wave, not_before_ms)
     where phase <> 'ended' and not_before_ms is not null;
   create index campaign_targets_of_device on campaign_targets (endpoint) where phase <> 'ended';
