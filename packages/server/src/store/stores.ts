@@ -21,9 +21,10 @@ import { migrate } from "./migrate.ts";
 import { type NodeOptions, NodeStore } from "./node-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
+import { UploadFiles } from "./upload-files.ts";
 
 export interface StoreOptions {
-  /** Holds `images/`, and `postgres/` when there is no `databaseUrl`. */
+  /** Holds `images/`, `uploads/`, and `postgres/` when there is no `databaseUrl`. */
   readonly dataDir: string;
   /** null = the embedded database. */
   readonly databaseUrl: string | null;
@@ -99,10 +100,12 @@ async function assemble(
   const updates = new PostgresUpdateStore({ tables, journal, nodeId: nodes.id }, batches);
   const audit = new AuditStore(tables, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
+  const uploads = await UploadFiles.open(join(options.dataDir, "uploads"), options);
   const pages = new PageCache(options.pages);
   const { inspect, maxImageBytes } = options;
   return {
     images: new PostgresImageStore({ tables, journal, files, pages, inspect, maxImageBytes }),
+    uploads,
     devices,
     updates,
     events: new PostgresEventStore(tables, journal),
