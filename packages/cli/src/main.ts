@@ -16,6 +16,8 @@ import { registerDeviceRead } from "./commands/device-read.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
 import { registerDeviceWrite } from "./commands/device-write.ts";
 import { registerDevices } from "./commands/devices.ts";
+import { registerDevicesExport } from "./commands/devices-export.ts";
+import { registerDevicesImport } from "./commands/devices-import.ts";
 import { registerFleet } from "./commands/fleet.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
@@ -81,6 +83,8 @@ function createProgram(): Command {
   const rest = [
     registerServe,
     registerDevices,
+    registerDevicesExport,
+    registerDevicesImport,
     registerDeviceShow,
     registerDeviceQueue,
     registerUpdate,

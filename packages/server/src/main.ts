@@ -1,5 +1,5 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
-
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { createModels, type Models } from "@airlift/protocol/lwm2m/model";
 import { STANDARD_MODELS, STANDARD_OBJECTS } from "@airlift/protocol/lwm2m/objects/standard";
@@ -58,6 +58,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
         file: config.masterKeyFile ?? join(config.dataDir, "master.key"),
         onCreated: (file) => log.warn({ file }, "made the key that device keys are encrypted under: keep a copy of it"),
       },
+      node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
     opened.push(() => stores.close());
@@ -131,6 +132,12 @@ function urlsOf(lwm2m: Lwm2mServer): string[] {
     const address = lwm2m.addressOf(transport);
     return address === undefined ? [] : [`${SCHEMES[transport]}://${formatAddress(address)}`];
   });
+}
+
+/** A socket is bound once on a machine: the same name after a restart, and never two of them at a time. */
+function nodeName({ hosts, coapPort, coapsPort, coapTcpPort }: ServeConfig): string | undefined {
+  const port = [coapPort, coapsPort, coapTcpPort].find((one) => one !== null && one !== 0);
+  return port === undefined ? undefined : `${hostname()}/${hosts[0]}:${port}`;
 }
 
 function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {

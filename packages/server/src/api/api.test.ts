@@ -225,6 +225,36 @@ describe("firmware over HTTP", () => {
   });
 });
 
+describe("the inventory", () => {
+  test("a query finds, counts and shows devices; one that cannot be read is 400", async () => {
+    const query = encodeURIComponent("endpoint=in=(alpha,gamma)");
+    const found = await ask({ url: `/api/v1/devices?query=${query}&sort=-endpoint` });
+    assert.deepEqual(
+      found.body.items.map(({ endpoint }: { endpoint: string }) => endpoint),
+      ["gamma", "alpha"],
+    );
+    const preview = await ask({ url: `/api/v1/device-preview?query=${query}` });
+    assert.deepEqual([preview.body.count, preview.body.isExact, preview.body.sample.length], [2, true, 2]);
+    const bad = await ask({ url: "/api/v1/devices?query=colour%3D%3Dred" });
+    assert.deepEqual([bad.status, bad.body.code], [400, "QUERY_FIELD"]);
+  });
+
+  test("tags and notes are changed under their ETag, and imported by the thousand", async () => {
+    const first = await ask({ url: "/api/v1/devices/beta" });
+    const edit = { method: "PATCH", url: "/api/v1/devices/beta", payload: { tags: ["pier", "cold"] } } as const;
+    const headers = { "if-match": `${first.headers["etag"]}` };
+    const changed = await ask({ ...edit, headers });
+    assert.deepEqual([changed.status, changed.body.tags], [200, ["cold", "pier"]]);
+    assert.notEqual(changed.headers["etag"], first.headers["etag"]);
+    assert.equal((await ask({ ...edit, headers })).status, 412);
+    const lines = [{ endpoint: "beta", note: "leaks" }, { endpoint: "nobody" }];
+    const imported = await ask({ method: "POST", url: "/api/v1/device-import", payload: { lines } });
+    assert.deepEqual(imported.body, { unknown: ["nobody"] });
+    const { body } = await ask({ url: "/api/v1/devices/beta" });
+    assert.deepEqual([body.note, body.tags], ["leaks", ["cold", "pier"]]);
+  });
+});
+
 describe("devices and updates", () => {
   test("devices page by endpoint, and one that never registered is 404", async () => {
     const first = await ask({ url: "/api/v1/devices?limit=2" });

@@ -10,6 +10,10 @@ export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
 /** Statuses that differ from those of the family. A code that begins with UNKNOWN_ is 404. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   CURSOR: 400,
+  QUERY_FIELD: 400,
+  QUERY_SYNTAX: 400,
+  QUERY_TOO_BROAD: 400,
+  QUERY_VALUE: 400,
   UPLOAD_CUT: 400,
   UNKNOWN_NAME: 422,
   VALIDATION: 400,
@@ -25,6 +29,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   UPDATE_STATE: 409,
   REQUEST_SENT: 409,
   QUEUE_FULL: 429,
+  UPDATE_TAKEN: 409,
   IDEMPOTENCY_RUNNING: 409,
   DEVICE_GONE: 409,
   DEVICE_REFUSED: 409,

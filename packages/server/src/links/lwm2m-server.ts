@@ -221,6 +221,8 @@ export class Lwm2mServer {
 
   async #restore(): Promise<void> {
     const { stores } = this.#options;
+    // The socket is bound: whoever had this server's name before is gone.
+    await stores.nodes.join();
     const kept = await stores.devices.loadRegistrations();
     const registrations = kept.filter(({ presence }) => presence === "registered");
     this.#driven.feed({ kind: "restore", registrations, utcMs: Date.now() });

@@ -13,7 +13,6 @@ const order = {
   target: { kind: "firmware" },
   totalBytes: 1,
   by: "auto",
-  target: { kind: "firmware" },
 } as const;
 const uris = (options: Partial<PackageUriOptions> = {}) =>
   new PackageUris(() => ({

@@ -40,6 +40,7 @@ export class ToldValues {
       kind: "device.value",
       endpoint,
       updateId: null,
+      campaignId: null,
       sentence: sentence.slice(0, 500),
       facts,
     });

@@ -60,6 +60,7 @@ export class PostgresEventStore implements EventStore {
     let query = this.#tables.selectFrom("events").selectAll();
     if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
     if (filter.updateId !== undefined) query = query.where("update_id", "=", storableText(filter.updateId));
+    if (filter.campaignId !== undefined) query = query.where("campaign_id", "=", storableText(filter.campaignId));
     if (filter.afterId !== undefined) query = query.where("id", ">", filter.afterId);
     return query;
   }

@@ -4,8 +4,12 @@ import type { Device, Event, FirmwareReport, Image, Reachability, Update } from 
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
+import type { AuditStore } from "./audit-store.ts";
+import type { PostgresCampaignStore } from "./campaign-store.ts";
 import type { CredentialStore, TokenStore } from "./credential-ports.ts";
+import type { DeviceInventory } from "./device-inventory.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
+import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
@@ -124,14 +128,28 @@ export interface DeviceReport {
   readonly version?: string | null | undefined;
   readonly hardware?: string | null | undefined;
   readonly firmware?: FirmwareReport | null | undefined;
+  /** /4/0/8. */
+  readonly cell?: string | null | undefined;
+  /** /4/0/2, dBm. */
+  readonly signal?: number | null | undefined;
+  /** /3/0/9, percent. */
+  readonly battery?: number | null | undefined;
+  /** /3/0/14, "+02:00". */
+  readonly utcOffset?: string | null | undefined;
+  /** /3/0/15, "Europe/Oslo". */
+  readonly timezone?: string | null | undefined;
+  /** Other single values by path, "/3/0/20"; those of earlier reports stay, null removes one. */
+  readonly resources?: Readonly<Record<string, string | number | boolean | null>> | undefined;
 }
 
 /** What is on record of a device; whether it can be reached now only the running server knows. */
 export type StoredDevice = Omit<Device, keyof Reachability>;
 
 export interface DeviceStore {
-  /** Every registration, for a restart. */
+  /** For a restart: every registration that is this server's, or nobody's any more and then is this server's. */
   loadRegistrations(): Promise<KeptRegistration[]>;
+  /** Takes over up to `limit` registrations of servers that are gone, so that they expire when nothing is heard. */
+  claimFree(limit: number): Promise<KeptRegistration[]>;
   /**
    * Saves soon, in a batch; only the newest of one endpoint is written. Never blocks, never throws.
    *
@@ -180,6 +198,8 @@ export interface UpdateOrder {
   readonly apply: boolean;
   /** As `UpdateTarget` in words; default "firmware". */
   readonly target?: string | undefined;
+  /** The campaign's attempt that this is. The same attempt again is the same update. */
+  readonly campaign?: { readonly id: string; readonly wave: number; readonly attempt: number } | undefined;
 }
 
 export interface UpdateFilter {
@@ -198,7 +218,8 @@ export interface UpdateStore {
    * Changes an update and appends its event, both or neither: `update.transition` when the state changes, else
    * `update.note`. The first change to a final state ends it.
    *
-   * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_FINISHED (409) when it has ended already
+   * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_FINISHED (409) when it has ended already; UPDATE_TAKEN (409) when
+   * another server drives it by now: then let it go, and do nothing that follows from the change
    */
   transition(updateId: string, change: UpdateChange): Promise<Update>;
   /**
@@ -217,19 +238,27 @@ export interface UpdateStore {
   get(updateId: string): Promise<Update | undefined>;
   /** Newest first. */
   list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>>;
-  /** Every update that has not ended, oldest first, for a restart. */
+  /** Every unfinished update that is this server's, or nobody's any more and then is this server's; oldest first, for a restart. */
   unfinished(): Promise<UnfinishedUpdate[]>;
+  /** Takes over up to `limit` unfinished updates of servers that are gone, unless their device is at another that lives. */
+  claimFree(limit: number): Promise<UnfinishedUpdate[]>;
+  /** Takes over the unfinished update of a device that has registered here; none when it is this server's already. */
+  claimOf(endpoint: string): Promise<UnfinishedUpdate[]>;
+  /** Updates that other servers, or a campaign, have created for this server and that nobody has begun. */
+  ordered(): Promise<UnfinishedUpdate[]>;
 }
 
 export type NewEvent = Pick<Event, "kind" | "sentence"> & {
   readonly endpoint?: string | null;
   readonly updateId?: string | null;
+  readonly campaignId?: string | null;
   readonly facts?: Readonly<Record<string, unknown>>;
 };
 
 export interface EventFilter {
   readonly endpoint?: string | undefined;
   readonly updateId?: string | undefined;
+  readonly campaignId?: string | undefined;
   /** Only events with a greater id. */
   readonly afterId?: number | undefined;
 }
@@ -247,7 +276,7 @@ export interface EventStore {
   list(filter: EventFilter, page: PageRequest): Promise<Page<Event>>;
   /** The id of the newest event; 0 when there is none. */
   newestId(): Promise<number>;
-  /** Calls `onEvent` with every event from now on, ids ascending (progress has the id before it), until the returned function is called. */
+  /** Calls `onEvent` with every event of every server from now on, ids ascending (progress has the id before it), until the returned function is called. */
   subscribe(onEvent: (event: Event) => void): () => void;
 }
 
@@ -284,6 +313,10 @@ export interface Stores {
   readonly idempotency: IdempotencyStore;
   readonly credentials: CredentialStore;
   readonly tokens: TokenStore;
+  readonly nodes: NodeStore;
+  readonly audit: AuditStore;
+  readonly campaigns: PostgresCampaignStore;
+  readonly inventory: DeviceInventory;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

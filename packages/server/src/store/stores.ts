@@ -3,11 +3,15 @@ import { access, constants, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
+import { AuditStore } from "./audit-store.ts";
 import type { BatchWriterOptions } from "./batch-writer.ts";
+import { PostgresCampaignStore } from "./campaign-store.ts";
 import { type CredentialStoreOptions, checkMasterKeys, PostgresCredentialStore } from "./credential-store.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { DeviceInventory } from "./device-inventory.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
 import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
+import { EventFollower } from "./event-follower.ts";
 import { PostgresEventStore } from "./event-store.ts";
 import { PostgresExchangeStore } from "./exchange-store.ts";
 import { PostgresIdempotencyStore } from "./idempotency-store.ts";
@@ -17,6 +21,7 @@ import { PostgresImageStore } from "./image-store.ts";
 import { Journal } from "./journal.ts";
 import { type MasterKeySource, MasterKeys } from "./master-keys.ts";
 import { migrate } from "./migrate.ts";
+import { type NodeOptions, NodeStore } from "./node-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresRequestQueueStore } from "./request-queue-store.ts";
 import { PostgresTokenStore } from "./token-store.ts";
@@ -30,6 +35,8 @@ export interface StoreOptions {
   readonly databaseUrl: string | null;
   readonly maxImageBytes: number;
   readonly inspect: InspectImage;
+  /** Who this server is among those on the same database. */
+  readonly node?: NodeOptions;
   readonly pages?: PageCacheOptions;
   readonly batches?: Omit<BatchWriterOptions, "onFailure">;
   /** Absent: `master.key` in the data folder. */
@@ -48,10 +55,11 @@ export interface StoreOptions {
 export async function openStores(options: StoreOptions): Promise<Stores> {
   await prepareFolder(options.dataDir);
   const embedded = options.databaseUrl === null ? await startOwn(options) : undefined;
-  const database = openDatabase(options.databaseUrl ?? (embedded as EmbeddedPostgres).url);
+  const url = options.databaseUrl ?? (embedded as EmbeddedPostgres).url;
+  const database = openDatabase(url);
   try {
     await migrate(database.tables);
-    return await assemble(options, database, embedded);
+    return await assemble(options, { database, url, embedded });
   } catch (error) {
     await database.close();
     await embedded?.stop();
@@ -77,18 +85,28 @@ async function prepareFolder(folder: string): Promise<void> {
 const startOwn = ({ dataDir, onTrouble }: StoreOptions) =>
   startEmbedded(join(dataDir, "postgres"), { onCrash: () => onTrouble?.("databaseCrashed", {}) });
 
+interface Opened {
+  readonly database: Database;
+  readonly url: string;
+  readonly embedded: EmbeddedPostgres | undefined;
+}
+
 async function assemble(
   options: StoreOptions,
-  { tables, close }: Database,
-  embedded: EmbeddedPostgres | undefined,
+  { database: { tables, close }, url, embedded }: Opened,
 ): Promise<Stores> {
   const batches: BatchWriterOptions = {
     ...options.batches,
     onFailure: (error, waitingRows) => options.onTrouble?.("batchFailed", { error, waitingRows }),
   };
   const journal = new Journal(tables);
-  const devices = new PostgresDeviceStore(tables, batches);
-  const updates = new PostgresUpdateStore(tables, journal, batches);
+  await journal.start();
+  const nodes = new NodeStore(tables, options.node);
+  const follower = new EventFollower({ url, onNews: () => void journal.catchUp() });
+  follower.start();
+  const devices = new PostgresDeviceStore(tables, nodes.id, batches);
+  const updates = new PostgresUpdateStore({ tables, journal, nodeId: nodes.id }, batches);
+  const audit = new AuditStore(tables, batches);
   const exchanges = new PostgresExchangeStore(tables, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
   const uploads = await UploadFiles.open(join(options.dataDir, "uploads"), options);
@@ -109,6 +127,10 @@ async function assemble(
     updates,
     events: new PostgresEventStore(tables, journal),
     exchanges,
+    nodes,
+    audit,
+    campaigns: new PostgresCampaignStore({ tables, journal, nodeId: nodes.id }),
+    inventory: new DeviceInventory(tables, journal),
     idempotency: new PostgresIdempotencyStore(tables),
     credentials,
     tokens,
@@ -120,10 +142,12 @@ async function assemble(
       await Promise.allSettled([
         devices.close(),
         updates.close(),
+        audit.close(),
         exchanges.close(),
         credentials.tidy(),
         tokens.flush(),
       ]);
+      await Promise.allSettled([nodes.leave(), follower.close()]);
       await journal.settle();
       await close();
       await embedded?.stop();
