@@ -9,8 +9,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, test } from "node:test";
 import { makeMcubootImage } from "@airlift/protocol/image/make-mcuboot";
+import { CoapNode } from "@airlift/runtime/coap-node";
 import { generateSigningKey, imageCrypto, type KeyPairPem, loadSigningKey } from "@airlift/runtime/crypto";
-import { openScriptedServer, type ScriptedServer } from "./scripted-server.ts";
+import { openDtlsServer } from "@airlift/runtime/dtls";
+import { openScriptedServer, type ScriptedServer, scriptServer } from "./scripted-server.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../packages/cli/src/main.ts");
 
@@ -75,6 +77,22 @@ function image(version: { major: number; minor: number; revision: number; build:
   const signing = { crypto: imageCrypto, key: loadSigningKey(by.privatePem) };
   return makeMcubootImage(randomBytes(400_000), { version }, signing);
 }
+
+test("coaps with a key of the environment; a wrong key is one sentence", async () => {
+  const psk = async () => Buffer.from("00112233445566778899aabbccddeeff", "hex");
+  const dtls = await openDtlsServer({ udp: { host: "127.0.0.1" }, credentials: { psk } });
+  await server.close();
+  server = scriptServer(new CoapNode(dtls), `coaps://127.0.0.1:${dtls.address.port}`);
+  process.env["AIRLIFT_PSK_KEY"] = "00112233445566778899AABBCCDDEEFF";
+  start("--psk-identity", "node-1");
+  delete process.env["AIRLIFT_PSK_KEY"];
+  await said(({ kind }) => kind === "registered");
+  assert.equal(await server.read("/3/0/2"), "node-1");
+  await cutPower();
+  start("--psk-identity", "node-1", "--psk-key", "00");
+  const failed = await said(({ kind }) => kind === "registrationFailed");
+  assert.match(String(failed["reason"]), /the server knows another key for this identity/);
+});
 
 const V2 = { major: 2, minor: 0, revision: 0, build: 0 };
 

@@ -1,6 +1,6 @@
 /** The objects of an update agent: Server (1), Device (3) and Firmware Update (5). */
 import type { NotificationAttributes } from "@airlift/protocol/lwm2m/attributes";
-import type { AgentSettings } from "./agent-options.ts";
+import { type AgentSettings, bindingOf } from "./agent-options.ts";
 import { isPullable, protocolsOf } from "./agent-units.ts";
 import { createDeviceObject } from "./objects/device-object.ts";
 import { createFirmwareObject } from "./objects/firmware-object.ts";
@@ -31,7 +31,8 @@ export interface AgentObjects {
 
 export function createAgentObjects(ports: AgentObjectPorts): AgentObjects {
   const { identity, queueMode, reboot, lwm2mVersion, reportBySend } = ports.settings;
-  const binding = queueMode && lwm2mVersion === "1.0" ? "UQ" : "U";
+  const transport = bindingOf(ports.settings);
+  const binding = queueMode && lwm2mVersion === "1.0" ? `${transport}Q` : transport;
   const server = createServerObject({
     lifetimeS: () => ports.lifetimeS(),
     setLifetime: (lifetimeS) => ports.refresh(lifetimeS),

@@ -5,6 +5,7 @@ import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/prot
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import type { SoftwareResult, SoftwareState } from "@airlift/protocol/update/software-management";
 import type { ComponentTable } from "./component-ports.ts";
+import { credentialMistakes, type ServerCredentials } from "./credentials.ts";
 import type { InitialState } from "./initial-state.ts";
 import type { DeviceIdentity } from "./objects/device-object.ts";
 import {
@@ -41,8 +42,10 @@ export interface SlotSet {
 export interface UpdateAgentOptions {
   /** Endpoint name: 1 … 252 octets, unique at the server. */
   readonly endpoint: string;
-  /** `coap://host[:port]`; the host may be a name. */
+  /** `coap://host[:port]`, also with `coaps`, `coap+tcp` or `coaps+tcp`; the host may be a name. */
   readonly server: string;
+  /** For `coaps` and `coaps+tcp`, and only for them. */
+  readonly credentials?: ServerCredentials;
   /**
    * What installs an image: slots that have booted, or handlers of your own. One of the two; with `components` or
    * `software` it may be none, and the device has no object 5 then.
@@ -99,7 +102,13 @@ export interface UpdateAgentOptions {
 /** `component` is there when the event is about one of several (object 33629). */
 export type AgentEvent =
   | { readonly kind: "registered"; readonly location: readonly string[] }
-  | { readonly kind: "registrationFailed"; readonly reason: string; readonly retryAfterMs: number }
+  /** `reason` is a sentence; `code` a stable one: of an error or of a failed handshake, or the answer's, as "4.03". */
+  | {
+      readonly kind: "registrationFailed";
+      readonly reason: string;
+      readonly code: string;
+      readonly retryAfterMs: number;
+    }
   | {
       readonly kind: "state";
       readonly state: FirmwareState;
@@ -131,7 +140,15 @@ export type AgentEvent =
   | { readonly kind: "restarting" };
 
 /** What the agent can fetch a Package URI with. */
-export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https", "coap+tcp", "coaps+tcp"];
+export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "coaps", "http", "https", "coap+tcp", "coaps+tcp"];
+
+/** How a server may be reached. */
+export const SERVER_SCHEMES: readonly PullScheme[] = ["coap", "coaps", "coap+tcp", "coaps+tcp"];
+
+/** The letter of the transport that the server is reached by (LwM2M Core 1.2 §6.2.1.2). */
+export function bindingOf({ address }: Pick<AgentSettings, "address">): "U" | "T" {
+  return address.scheme.endsWith("+tcp") ? "T" : "U";
+}
 
 /** The options with everything decided. */
 export interface AgentSettings extends UpdateAgentOptions {
@@ -158,9 +175,12 @@ export function settle(options: UpdateAgentOptions): AgentSettings {
   const handlers = options.slots?.handlers ?? options.handlers ?? NO_FIRMWARE;
   const store = options.slots?.store ?? options.store;
   const decided = decide(options);
-  const mistakes = CHECKS.filter(([isWrong]) =>
-    isWrong({ ...options, ...decided, ...(store && { store }), address }),
-  ).map(([, sentence]) => sentence);
+  const mistakes = [
+    ...CHECKS.filter(([isWrong]) => isWrong({ ...options, ...decided, ...(store && { store }), address })).map(
+      ([, sentence]) => sentence,
+    ),
+    ...(address ? credentialMistakes(address.scheme, options.credentials) : []),
+  ];
   if (mistakes.length > 0 || address === undefined) {
     throw new UsageError("AGENT_OPTIONS", mistakes.join("; "), { mistakes, server: options.server });
   }
@@ -190,7 +210,14 @@ type Checked = UpdateAgentOptions & ReturnType<typeof decide> & { readonly addre
 
 /** What is wrong with options, and the sentence that says it. */
 const CHECKS: readonly (readonly [(options: Checked) => boolean, string])[] = [
-  [({ address }) => address?.scheme !== "coap" || address.pathAndQuery !== "/", "server: not coap://host[:port]"],
+  [
+    ({ address }) => !address || !SERVER_SCHEMES.includes(address.scheme) || address.pathAndQuery !== "/",
+    "server: not coap://host[:port], nor with coaps, coap+tcp or coaps+tcp",
+  ],
+  [
+    ({ address, lwm2mVersion }) => lwm2mVersion === "1.0" && address?.scheme.endsWith("+tcp") === true,
+    "server: LwM2M 1.0 knows no CoAP over TCP",
+  ],
   [({ endpoint }) => endpoint.length === 0, "endpoint: empty"],
   [
     ({ lifetimeS }) => !Number.isInteger(lifetimeS) || lifetimeS < 1 || lifetimeS > MAX_LIFETIME_S,

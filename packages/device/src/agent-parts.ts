@@ -2,9 +2,8 @@
 import { CoapRefusal } from "@airlift/protocol/coap/exchange";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { sendRequest } from "@airlift/protocol/lwm2m/reporting";
-import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { createAgentObjects } from "./agent-objects.ts";
-import type { AgentEvent, AgentSettings } from "./agent-options.ts";
+import { type AgentEvent, type AgentSettings, bindingOf } from "./agent-options.ts";
 import type { AgentUnits, UnitPorts } from "./agent-units.ts";
 import { ObjectRequests } from "./objects/requests.ts";
 import type { ObjectTree } from "./objects/resource.ts";
@@ -17,6 +16,7 @@ import { streamPullOptions } from "./pull-security.ts";
 import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
 import { SendReports } from "./send-reports.ts";
+import type { ServerChannel } from "./server-channel.ts";
 import { ServerRequests } from "./server-requests.ts";
 import type { Persisted } from "./update/persisted.ts";
 import { UpdateRunner } from "./update-runner.ts";
@@ -38,7 +38,7 @@ export interface AgentParts {
 /** What the parts need of the agent that has them. */
 export interface AgentHost {
   readonly settings: AgentSettings;
-  readonly coap: CoapUdp;
+  readonly channel: ServerChannel;
   /** Whether to lose a datagram of any socket. */
   readonly loss: (direction: "in" | "out", datagram: Uint8Array) => boolean;
   tell(event: AgentEvent): void;
@@ -50,12 +50,10 @@ export interface AgentHost {
 }
 
 export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts {
-  const { settings, coap } = host;
+  const { settings, channel } = host;
   const runner = createRunner(host, persisted, () => parts);
   const pushes = new PackagePushes(runner, settings.methods !== "pull");
-  const desk: PullDesk = new PullDesk((listener) =>
-    createPuller({ host, listener, registrar: () => registrar, handlers: () => desk.handlers }),
-  );
+  const desk: PullDesk = new PullDesk((listener) => createPuller({ host, listener, handlers: () => desk.handlers }));
   const units = createUnits(host, desk, () => parts);
   const mute = { isMuted: false };
   const { tree, defaults } = createAgentObjects({
@@ -87,7 +85,7 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
     units,
     reports: settings.reportBySend ? createReports({ host, requests, registrar, persisted, mute, units }) : undefined,
     answers: new ServerRequests({
-      registrar,
+      channel,
       runner,
       requests,
       observers,
@@ -96,7 +94,7 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
       isReady: () => host.isReady(),
     }),
   };
-  coap.serve((request, peer, offer) => parts.answers.answer(request, peer, offer), {
+  channel.coap.serve((request, peer, offer) => parts.answers.answer(request, peer, offer), {
     blockBytes: settings.blockBytes,
     receive: (request, peer) => parts.answers.receive(request, peer),
     onError: (error) => host.tell({ kind: "failure", what: "request", error }),
@@ -149,23 +147,27 @@ function createUnits(host: AgentHost, desk: PullDesk, parts: () => AgentParts): 
 function createPuller(of: {
   readonly host: AgentHost;
   readonly listener: PullListener;
-  registrar(): Registrar;
   /** Of whoever pulls. */
   handlers(): PullHandlers | undefined;
 }): Puller {
-  const { host, listener, registrar, handlers } = of;
-  const { pullPolicy: policy, transmission, blockBytes, sameSocketDownloads, bind } = host.settings;
+  const { host, listener, handlers } = of;
+  const { pullPolicy: policy, transmission, blockBytes, sameSocketDownloads } = host.settings;
   const onFailure = (what: string, error: unknown): void => host.tell({ kind: "failure", what, error });
+  const streams = streamPullOptions({
+    handlers: () => handlers() ?? {},
+    handlerTimeoutMs: host.settings.handlerTimeoutMs,
+    onFailure,
+    server: host.settings,
+  });
   return new Puller({
     listener,
     policy,
-    streams: streamPullOptions(() => handlers() ?? {}, host.settings.handlerTimeoutMs, onFailure),
+    streams,
     coap: {
-      session: host.coap,
-      sharesSession: (peer) => sameSocketDownloads && registrar().isServer(peer),
-      // Connected, so that a network that refuses is heard at once.
-      openSocket: (peer) =>
-        openCoapUdp({ host: bind?.host, connect: peer, loss: host.loss, endpoint: { transmission } }),
+      session: sameSocketDownloads ? host.channel : undefined,
+      bindHost: host.settings.bind?.host,
+      loss: host.loss,
+      securityFor: streams.securityFor,
       transmissionFor: (uri) => {
         try {
           return handlers()?.transmissionFor?.(uri) ?? transmission;
@@ -206,7 +208,7 @@ function createReports(of: {
 }
 
 function createRegistrar(host: AgentHost, tree: ObjectTree, parts: () => AgentParts): Registrar {
-  const { address, endpoint, lifetimeS, lwm2mVersion, queueMode = false, transmission } = host.settings;
+  const { endpoint, lifetimeS, lwm2mVersion, queueMode = false, transmission } = host.settings;
   const objects = [...tree.values()].map(({ id, version, instances }) => ({
     objectId: id,
     version,
@@ -214,14 +216,12 @@ function createRegistrar(host: AgentHost, tree: ObjectTree, parts: () => AgentPa
   }));
   const contentFormats = lwm2mVersion === "1.0" ? [] : [CONTENT_FORMATS.senmlCbor, CONTENT_FORMATS.tlv];
   return new Registrar({
-    client: host.coap,
-    host: address.host,
-    port: address.port,
+    channel: host.channel,
     registration: {
       endpoint,
       lwm2mVersion,
       lifetimeS,
-      binding: "U",
+      binding: bindingOf(host.settings),
       queueMode,
       smsNumber: undefined,
       objects: { rootSegments: [], contentFormats, objects },
@@ -235,6 +235,7 @@ function createRegistrar(host: AgentHost, tree: ObjectTree, parts: () => AgentPa
       host.tell({ kind: "registered", location });
     },
     onAnswered: () => parts().reports?.flush(),
-    onRetry: (retryAfterMs, reason) => host.tell({ kind: "registrationFailed", reason, retryAfterMs }),
+    onRetry: (retryAfterMs, { code, sentence }) =>
+      host.tell({ kind: "registrationFailed", reason: sentence, code, retryAfterMs }),
   });
 }

@@ -1,16 +1,17 @@
 /**
  * The update agent: a LwM2M client that registers, answers its server, and carries firmware updates to the handlers.
  *
- * Composes the cores (update, transfer, session, objects) with one UDP socket.
+ * Composes the cores (update, transfer, session, objects) with one channel to the server.
  */
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
-import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
 import { type AgentParts, composeAgent } from "./agent-parts.ts";
 import { type AgentUnits, loadUnits } from "./agent-units.ts";
+import { openServerChannel } from "./channel-choice.ts";
 import type { Component } from "./component-ports.ts";
 import { fromInitialState } from "./initial-state.ts";
+import type { ServerChannel } from "./server-channel.ts";
 import type { Software } from "./software-ports.ts";
 import { Trial } from "./trial.ts";
 import { DEFAULT_UPGRADE_DELAY_MS } from "./update/firmware-update.ts";
@@ -68,7 +69,7 @@ export function createUpdateAgent(options: UpdateAgentOptions): UpdateAgent {
 
 class Agent implements UpdateAgent {
   readonly #settings: AgentSettings;
-  #coap: CoapUdp | undefined;
+  #channel: ServerChannel | undefined;
   #parts: AgentParts | undefined;
   #isStarted = false;
   #isClosed = false;
@@ -112,19 +113,20 @@ class Agent implements UpdateAgent {
   async start(): Promise<void> {
     if (this.#isStarted) throw new UsageError("AGENT_STARTED", "an agent starts once");
     this.#isStarted = true;
-    const { address, bind, transmission } = this.#settings;
-    // A socket speaks one IP version; that of a name is IPv4 where it has one.
-    const host = address.host.includes(":") ? "::" : undefined;
     const persisted = await this.#load();
     const createUnits = await loadUnits(this.#settings);
-    const coap = await openCoapUdp({ host, ...bind, loss: this.#loss, endpoint: { transmission } });
+    const channel = await openServerChannel({
+      ...this.#settings,
+      loss: this.#loss,
+      onLost: (failure) => this.#parts?.registrar.lost(failure),
+    });
     // Whoever closed it meanwhile found nothing to close.
-    if (this.#isClosed) return coap.close();
-    this.#coap = coap;
+    if (this.#isClosed) return channel.close();
+    this.#channel = channel;
     const parts = composeAgent(
       {
         settings: this.#settings,
-        coap,
+        channel,
         loss: this.#loss,
         tell: (event) => this.#tell(event),
         restart: () => this.#restart(),
@@ -154,7 +156,7 @@ class Agent implements UpdateAgent {
     for (const unit of parts.units.all) unit.stop();
     parts.observers.stop();
     await parts.registrar.close(saysGoodbye && !this.#isOffline);
-    await this.#coap?.close();
+    await this.#channel?.close();
   }
 
   setResult(result: UpdateResult): void {

@@ -23,6 +23,7 @@ export async function runDevice(options: DeviceOptions): Promise<number> {
   const agent = createUpdateAgent({
     endpoint: options.endpoint,
     server: options.server,
+    ...(options.credentials && { credentials: options.credentials }),
     slots,
     identity: {
       manufacturer: options.manufacturer,

@@ -13,9 +13,18 @@ export type RegistrationState = "closed" | "registering" | "registered" | "refre
 /**
  * `unknown`: the server does not know the registration that was to be refreshed (4.04). `due`: the time for the next
  * refresh or the next try has come. `changed`: something that was registered is different now. `offline`: there is no
- * traffic from now on, not even a goodbye.
+ * traffic from now on, not even a goodbye. `lost`: the connection that the registration belongs to has ended.
  */
-export type RegistrationEvent = "open" | "accepted" | "failed" | "unknown" | "due" | "changed" | "close" | "offline";
+export type RegistrationEvent =
+  | "open"
+  | "accepted"
+  | "failed"
+  | "unknown"
+  | "due"
+  | "changed"
+  | "close"
+  | "offline"
+  | "lost";
 
 export type RegistrationAction = "register" | "refresh" | "deregister" | "tellRegistered" | "pause";
 
@@ -37,6 +46,7 @@ export const REGISTRATION: Table<RegistrationState, RegistrationEvent, Registrat
   registered: {
     due: to("refreshing", "refresh"),
     changed: to("refreshing", "refresh"),
+    lost: to("waiting", "pause"),
     close: to("deregistering", "deregister"),
     offline: to("closed"),
   },
@@ -44,6 +54,7 @@ export const REGISTRATION: Table<RegistrationState, RegistrationEvent, Registrat
     accepted: to("registered"),
     unknown: to("registering", "register"),
     failed: to("waiting", "pause"),
+    lost: to("waiting", "pause"),
     close: to("deregistering", "deregister"),
     offline: to("closed"),
   },
@@ -67,7 +78,7 @@ export interface RetryPolicy {
 export const DEFAULT_REGISTRATION_RETRY: RetryPolicy = { firstDelayMs: 2_000, longestDelayMs: 300_000 };
 
 export type RegistrationInput =
-  | { readonly kind: "open" | "close" | "offline" }
+  | { readonly kind: "open" | "close" | "offline" | "lost" }
   /** The lifetime may be changed with it. */
   | { readonly kind: "changed"; readonly lifetimeS?: number }
   /** `attempt` is the one of the output that is answered. `location`: of a Register, the path of the registration. */
@@ -142,6 +153,7 @@ export class RegistrationSession implements Core<RegistrationInput, Registration
       case "open":
       case "close":
       case "offline":
+      case "lost":
         return this.#take(input.kind, nowMs);
       case "changed":
         this.#lifetimeS = input.lifetimeS ?? this.#lifetimeS;
