@@ -4,6 +4,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import type { SoftwareResult, SoftwareState } from "@airlift/protocol/update/software-management";
+import { type BootstrapOptions, bootstrapMistakes } from "./bootstrap-options.ts";
 import type { ComponentTable } from "./component-ports.ts";
 import { credentialMistakes, type ServerCredentials } from "./credentials.ts";
 import type { InitialState } from "./initial-state.ts";
@@ -43,9 +44,14 @@ export interface UpdateAgentOptions {
   /** Endpoint name: 1 … 252 octets, unique at the server. */
   readonly endpoint: string;
   /** `coap://host[:port]`, also with `coaps`, `coap+tcp` or `coaps+tcp`; the host may be a name. */
-  readonly server: string;
+  readonly server?: string;
   /** For `coaps` and `coaps+tcp`, and only for them. */
   readonly credentials?: ServerCredentials;
+  /**
+   * Where the device gets its server from. With a `server` beside it, that one is tried first, as long as no other has
+   * been got; without one the device begins with bootstrapping.
+   */
+  readonly bootstrap?: BootstrapOptions;
   /**
    * What installs an image: slots that have booted, or handlers of your own. One of the two; with `components` or
    * `software` it may be none, and the device has no object 5 then.
@@ -137,6 +143,17 @@ export type AgentEvent =
       readonly state: SoftwareState;
       readonly result: SoftwareResult;
     }
+  /** The device asks this server for its configuration. */
+  | { readonly kind: "bootstrapping"; readonly server: string }
+  /** It has registered with the server that it was given. */
+  | { readonly kind: "bootstrapped"; readonly server: string }
+  /** Nothing came of it; `retryAfterMs` is absent when the device lives on with what it had. */
+  | {
+      readonly kind: "bootstrapFailed";
+      readonly reason: string;
+      readonly code: string;
+      readonly retryAfterMs: number | undefined;
+    }
   | { readonly kind: "restarting" };
 
 /** What the agent can fetch a Package URI with. */
@@ -146,8 +163,8 @@ export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "coaps", "http", "ht
 export const SERVER_SCHEMES: readonly PullScheme[] = ["coap", "coaps", "coap+tcp", "coaps+tcp"];
 
 /** The letter of the transport that the server is reached by (LwM2M Core 1.2 §6.2.1.2). */
-export function bindingOf({ address }: Pick<AgentSettings, "address">): "U" | "T" {
-  return address.scheme.endsWith("+tcp") ? "T" : "U";
+export function bindingOf(account: { readonly address: PackageUri } | undefined): "U" | "T" {
+  return account?.address.scheme.endsWith("+tcp") ? "T" : "U";
 }
 
 /** The options with everything decided. */
@@ -155,7 +172,8 @@ export interface AgentSettings extends UpdateAgentOptions {
   readonly handlers: UpdateHandlers;
   /** Whether there is an object 5 at all. */
   readonly hasFirmware: boolean;
-  readonly address: PackageUri;
+  /** Absent when only a bootstrap server is named. */
+  readonly address: PackageUri | undefined;
   readonly lifetimeS: number;
   readonly lwm2mVersion: Lwm2mVersion;
   readonly methods: DeliveryMethods;
@@ -171,7 +189,7 @@ export interface AgentSettings extends UpdateAgentOptions {
 
 /** @throws {UsageError} AGENT_OPTIONS with a sentence for each mistake in `facts.mistakes`. */
 export function settle(options: UpdateAgentOptions): AgentSettings {
-  const address = parsePackageUri(options.server);
+  const address = parsePackageUri(options.server ?? "");
   const handlers = options.slots?.handlers ?? options.handlers ?? NO_FIRMWARE;
   const store = options.slots?.store ?? options.store;
   const decided = decide(options);
@@ -180,8 +198,9 @@ export function settle(options: UpdateAgentOptions): AgentSettings {
       ([, sentence]) => sentence,
     ),
     ...(address ? credentialMistakes(address.scheme, options.credentials) : []),
+    ...(options.bootstrap ? bootstrapMistakes(options.bootstrap) : []),
   ];
-  if (mistakes.length > 0 || address === undefined) {
+  if (mistakes.length > 0) {
     throw new UsageError("AGENT_OPTIONS", mistakes.join("; "), { mistakes, server: options.server });
   }
   const hasFirmware = handlers !== NO_FIRMWARE;
@@ -211,7 +230,10 @@ type Checked = UpdateAgentOptions & ReturnType<typeof decide> & { readonly addre
 /** What is wrong with options, and the sentence that says it. */
 const CHECKS: readonly (readonly [(options: Checked) => boolean, string])[] = [
   [
-    ({ address }) => !address || !SERVER_SCHEMES.includes(address.scheme) || address.pathAndQuery !== "/",
+    ({ server, bootstrap, address }) =>
+      server === undefined
+        ? bootstrap === undefined
+        : !address || !SERVER_SCHEMES.includes(address.scheme) || address.pathAndQuery !== "/",
     "server: not coap://host[:port], nor with coaps, coap+tcp or coaps+tcp",
   ],
   [

@@ -2,6 +2,7 @@
 import { CoapRefusal } from "@airlift/protocol/coap/exchange";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { sendRequest } from "@airlift/protocol/lwm2m/reporting";
+import type { Account } from "./account.ts";
 import { createAgentObjects } from "./agent-objects.ts";
 import { type AgentEvent, type AgentSettings, bindingOf } from "./agent-options.ts";
 import type { AgentUnits, UnitPorts } from "./agent-units.ts";
@@ -16,7 +17,7 @@ import { streamPullOptions } from "./pull-security.ts";
 import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
 import { SendReports } from "./send-reports.ts";
-import type { ServerChannel } from "./server-channel.ts";
+import type { ContactFailure, ServerChannel } from "./server-channel.ts";
 import { ServerRequests } from "./server-requests.ts";
 import type { Persisted } from "./update/persisted.ts";
 import { UpdateRunner } from "./update-runner.ts";
@@ -39,6 +40,11 @@ export interface AgentParts {
 export interface AgentHost {
   readonly settings: AgentSettings;
   readonly channel: ServerChannel;
+  /** The server that the agent has at present, or had last. */
+  account(): Account | undefined;
+  /** Asks to be bootstrapped anew; absent where there is no bootstrap server. */
+  readonly bootstrap: (() => void) | undefined;
+  onUnreachable(failure: ContactFailure): void;
   /** Whether to lose a datagram of any socket. */
   readonly loss: (direction: "in" | "out", datagram: Uint8Array) => boolean;
   tell(event: AgentEvent): void;
@@ -61,6 +67,8 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
     runner,
     pushes,
     others: units.all.flatMap((unit) => unit.objects()),
+    account: () => host.account(),
+    bootstrap: host.bootstrap,
     lifetimeS: () => parts.registrar.lifetimeS,
     refresh: (seconds) => parts.registrar.refresh(seconds),
     restart: () => host.restart(),
@@ -157,7 +165,7 @@ function createPuller(of: {
     handlers: () => handlers() ?? {},
     handlerTimeoutMs: host.settings.handlerTimeoutMs,
     onFailure,
-    server: host.settings,
+    server: () => host.account(),
   });
   return new Puller({
     listener,
@@ -209,31 +217,33 @@ function createReports(of: {
 
 function createRegistrar(host: AgentHost, tree: ObjectTree, parts: () => AgentParts): Registrar {
   const { endpoint, lifetimeS, lwm2mVersion, queueMode = false, transmission } = host.settings;
-  const objects = [...tree.values()].map(({ id, version, instances }) => ({
-    objectId: id,
-    version,
-    instances: [...instances.keys()],
-  }));
+  const objects = () =>
+    [...tree.values()].map(({ id, version, instances }) => ({
+      objectId: id,
+      version,
+      instances: [...instances.keys()],
+    }));
   const contentFormats = lwm2mVersion === "1.0" ? [] : [CONTENT_FORMATS.senmlCbor, CONTENT_FORMATS.tlv];
   return new Registrar({
     channel: host.channel,
-    registration: {
+    lifetimeS,
+    registration: () => ({
       endpoint,
       lwm2mVersion,
       lifetimeS,
-      binding: bindingOf(host.settings),
+      binding: bindingOf(host.account()),
       queueMode,
       smsNumber: undefined,
-      objects: { rootSegments: [], contentFormats, objects },
-    },
+      objects: { rootSegments: [], contentFormats, objects: objects() },
+    }),
     transmission,
-    retry: host.settings.registrationRetry,
     onRegistered: (location) => {
       parts().observers.clear();
       host.onRegistered();
       for (const unit of parts().units.all) unit.registered();
       host.tell({ kind: "registered", location });
     },
+    onUnreachable: (failure) => host.onUnreachable(failure),
     onAnswered: () => parts().reports?.flush(),
     onRetry: (retryAfterMs, { code, sentence }) =>
       host.tell({ kind: "registrationFailed", reason: sentence, code, retryAfterMs }),

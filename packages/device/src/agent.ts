@@ -5,13 +5,12 @@
  */
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
+import { AgentHome } from "./agent-home.ts";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
 import { type AgentParts, composeAgent } from "./agent-parts.ts";
 import { type AgentUnits, loadUnits } from "./agent-units.ts";
-import { openServerChannel } from "./channel-choice.ts";
 import type { Component } from "./component-ports.ts";
 import { fromInitialState } from "./initial-state.ts";
-import type { ServerChannel } from "./server-channel.ts";
 import type { Software } from "./software-ports.ts";
 import { Trial } from "./trial.ts";
 import { DEFAULT_UPGRADE_DELAY_MS } from "./update/firmware-update.ts";
@@ -69,7 +68,7 @@ export function createUpdateAgent(options: UpdateAgentOptions): UpdateAgent {
 
 class Agent implements UpdateAgent {
   readonly #settings: AgentSettings;
-  #channel: ServerChannel | undefined;
+  readonly #home: AgentHome;
   #parts: AgentParts | undefined;
   #isStarted = false;
   #isClosed = false;
@@ -80,6 +79,12 @@ class Agent implements UpdateAgent {
 
   constructor(settings: AgentSettings) {
     this.#settings = settings;
+    this.#home = new AgentHome({
+      settings,
+      loss: this.#loss,
+      registrar: () => this.#parts?.registrar,
+      tell: (event) => this.#tell(event),
+    });
   }
 
   get state(): FirmwareState {
@@ -115,22 +120,24 @@ class Agent implements UpdateAgent {
     this.#isStarted = true;
     const persisted = await this.#load();
     const createUnits = await loadUnits(this.#settings);
-    const channel = await openServerChannel({
-      ...this.#settings,
-      loss: this.#loss,
-      onLost: (failure) => this.#parts?.registrar.lost(failure),
-    });
+    const home = this.#home;
+    await home.prepare();
     // Whoever closed it meanwhile found nothing to close.
-    if (this.#isClosed) return channel.close();
-    this.#channel = channel;
+    if (this.#isClosed) return home.close();
     const parts = composeAgent(
       {
         settings: this.#settings,
-        channel,
+        channel: home.link,
+        account: () => home.account,
+        bootstrap: home.trigger,
+        onUnreachable: (failure) => home.unreachable(failure),
         loss: this.#loss,
         tell: (event) => this.#tell(event),
         restart: () => this.#restart(),
-        onRegistered: () => void this.#trial?.succeed(),
+        onRegistered: () => {
+          void this.#trial?.succeed();
+          home.registered();
+        },
         isReady: () => this.#trial?.decided,
         createUnits,
       },
@@ -141,7 +148,7 @@ class Agent implements UpdateAgent {
     parts.puller.suspend(this.#isSuspended || this.#isOffline);
     parts.runner.feed({ kind: "start" });
     for (const unit of parts.units.all) unit.start();
-    if (!this.#isOffline) parts.registrar.open();
+    if (!this.#isOffline) home.open();
   }
 
   async close({ saysGoodbye = true }: { readonly saysGoodbye?: boolean } = {}): Promise<void> {
@@ -156,7 +163,7 @@ class Agent implements UpdateAgent {
     for (const unit of parts.units.all) unit.stop();
     parts.observers.stop();
     await parts.registrar.close(saysGoodbye && !this.#isOffline);
-    await this.#channel?.close();
+    await this.#home.close();
   }
 
   setResult(result: UpdateResult): void {
@@ -193,9 +200,12 @@ class Agent implements UpdateAgent {
   setOffline(isOffline: boolean): void {
     if (this.#isOffline === isOffline) return;
     this.#isOffline = isOffline;
-    this.#parts?.observers.clear();
-    this.#parts?.registrar.setOffline(isOffline);
-    this.#parts?.puller.suspend(this.#isSuspended || isOffline);
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    parts.observers.clear();
+    if (isOffline) this.#home.rest();
+    else this.#home.open();
+    parts.puller.suspend(this.#isSuspended || isOffline);
   }
 
   // ---- what happens inside ----

@@ -26,13 +26,18 @@ export interface StreamPullOptions {
   timeoutFor(uri: string): number;
 }
 
+interface ServerWithCredentials {
+  readonly address: PackageUri;
+  readonly credentials?: ServerCredentials | undefined;
+}
+
 export interface PullSecurityOptions {
   /** Of whoever pulls. */
   handlers(): PullHandlers;
   readonly handlerTimeoutMs: number;
   onFailure(what: string, error: unknown): void;
   /** Secures what the server itself holds, where the handlers do not say otherwise. */
-  readonly server: { readonly address: PackageUri; readonly credentials?: ServerCredentials };
+  server(): ServerWithCredentials | undefined;
 }
 
 /** Asks the handlers of whoever pulls; what they fail with is told as well. */
@@ -45,7 +50,7 @@ export function streamPullOptions({
   return {
     securityFor: async (uri) => {
       const handlers = handlersOfPull();
-      if (!handlers.securityFor) return ofServer(server, uri) ?? { kind: "certificate" };
+      if (!handlers.securityFor) return ofServer(server(), uri) ?? { kind: "certificate" };
       let security: TransportSecurity | undefined;
       try {
         security = await inTime(handlers.securityFor(uri), handlerTimeoutMs, "securityFor");
@@ -69,7 +74,9 @@ export function streamPullOptions({
 }
 
 /** The server's credentials are for the server, by the very address that it is reached by. */
-function ofServer({ address, credentials }: PullSecurityOptions["server"], uri: string): TransportSecurity | undefined {
+function ofServer(server: ServerWithCredentials | undefined, uri: string): TransportSecurity | undefined {
+  if (server === undefined) return undefined;
+  const { address, credentials } = server;
   const parts = parsePackageUri(uri);
   const isSame = parts?.scheme === address.scheme && parts.host === address.host && parts.port === address.port;
   return isSame && credentials && !credentials.rpk ? tlsSecurityOf(credentials) : undefined;

@@ -13,24 +13,24 @@ import {
 } from "@airlift/protocol/lwm2m/registration";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import { type Driven, drive } from "@airlift/runtime/drive";
+import type { Account } from "./account.ts";
 import type { ContactFailure, ServerChannel } from "./server-channel.ts";
-import {
-  type RegistrationInput,
-  type RegistrationOutput,
-  RegistrationSession,
-  type RetryPolicy,
-} from "./session/registration.ts";
+import { type RegistrationInput, type RegistrationOutput, RegistrationSession } from "./session/registration.ts";
 
 export interface RegistrarOptions {
   readonly channel: ServerChannel;
-  readonly registration: Registration;
+  /** Seconds; of the first server. */
+  readonly lifetimeS: number;
+  /** What is registered now, but for the lifetime. */
+  registration(): Registration;
   readonly transmission?: TransmissionParameters | undefined;
-  readonly retry?: RetryPolicy | undefined;
   /** A new registration stands. */
   onRegistered(location: readonly string[]): void;
   /** The server has answered, and the registration stands. */
   onAnswered(): void;
   onRetry(afterMs: number, failure: ContactFailure): void;
+  /** As often as the policy says, nothing came of it. */
+  onUnreachable(failure: ContactFailure): void;
 }
 
 /** How long a goodbye may take; after that the lifetime says it. */
@@ -38,8 +38,8 @@ const GOODBYE_MS = 2_000;
 
 export class Registrar {
   readonly #options: RegistrarOptions;
-  readonly #session: RegistrationSession;
-  readonly #driven: Driven<RegistrationInput>;
+  #session: RegistrationSession;
+  #driven: Driven<RegistrationInput>;
   #failure: ContactFailure = { code: "", sentence: "" };
   #onClosed: (() => void) | undefined;
   /** Gives up what is under way when there is no traffic any more. */
@@ -47,12 +47,17 @@ export class Registrar {
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
-    const { registration, retry } = options;
-    const { lifetimeS } = registration;
-    this.#session = new RegistrationSession({ lifetimeS, random: Math.random, ...(retry && { retry }) });
-    this.#driven = drive<RegistrationInput, RegistrationOutput>(this.#session, { kind: "wake" }, (output) =>
-      this.#perform(output),
-    );
+    this.#session = new RegistrationSession({ lifetimeS: options.lifetimeS, random: Math.random });
+    this.#driven = this.#drive(this.#session);
+  }
+
+  /** Speaks to this server from the next `open` on; what was under way with another is forgotten. */
+  use({ lifetimeS, retry }: Pick<Account, "lifetimeS" | "retry">): void {
+    this.#driven.stop();
+    this.#offline.abort();
+    this.#offline = new AbortController();
+    this.#session = new RegistrationSession({ lifetimeS, random: Math.random, retry });
+    this.#driven = this.#drive(this.#session);
   }
 
   get lifetimeS(): number {
@@ -109,16 +114,22 @@ export class Registrar {
     this.#driven.stop();
   }
 
+  #drive(session: RegistrationSession): Driven<RegistrationInput> {
+    return drive<RegistrationInput, RegistrationOutput>(session, { kind: "wake" }, (output) => this.#perform(output));
+  }
+
   #perform(output: RegistrationOutput): void {
-    const { registration } = this.#options;
     switch (output.kind) {
       case "register":
-        void this.#send(output.attempt, encodeRegister({ ...registration, lifetimeS: output.lifetimeS }));
+        void this.#send(
+          output.attempt,
+          encodeRegister({ ...this.#options.registration(), lifetimeS: output.lifetimeS }),
+        );
         break;
       case "refresh":
         void this.#send(
           output.attempt,
-          encodeUpdate(output.location, { lifetimeS: output.lifetimeS }, registration.lwm2mVersion),
+          encodeUpdate(output.location, { lifetimeS: output.lifetimeS }, this.#options.registration().lwm2mVersion),
         );
         break;
       case "deregister":
@@ -130,6 +141,9 @@ export class Registrar {
       case "retry":
         this.#options.onRetry(output.afterMs, this.#failure);
         break;
+      case "unreachable":
+        this.#options.onUnreachable(this.#failure);
+        break;
       case "closed":
         this.#onClosed?.();
     }
@@ -137,15 +151,18 @@ export class Registrar {
 
   async #send(attempt: number, request: Lwm2mRequest, signal = this.#offline.signal): Promise<void> {
     const { channel, transmission } = this.#options;
+    const driven = this.#driven;
     try {
       const peer = await channel.reach(signal);
       const response = await channel.coap.request(peer, toCoapRequest(request), { transmission, signal });
-      this.#driven.feed(this.#read(attempt, response));
+      if (driven !== this.#driven) return;
+      driven.feed(this.#read(attempt, response));
       if (this.isRegistered) this.#options.onAnswered();
     } catch (error) {
+      if (driven !== this.#driven) return;
       this.#failure = channel.explain(error);
       if (error instanceof AirliftError && error.code === "COAP_TIMEOUT") channel.renew();
-      this.#driven.feed({ kind: "failed", attempt, isUnknown: false });
+      driven.feed({ kind: "failed", attempt, isUnknown: false });
     }
   }
 

@@ -72,6 +72,11 @@ export interface RetryPolicy {
   /** Before the second try; doubled with every further one. */
   readonly firstDelayMs: number;
   readonly longestDelayMs: number;
+  /**
+   * So many tries make a sequence, which is followed by a longer rest; after so many sequences the server counts as
+   * unreachable, and is tried on. Absent: it never does.
+   */
+  readonly limit?: { readonly tries: number; readonly sequences: number; readonly restMs: number };
 }
 
 /** After an outage a fleet comes back within five minutes, spread evenly over half of that. */
@@ -99,6 +104,8 @@ export type RegistrationOutput =
   /** A new registration stands: the server has forgotten all observations of an older one. */
   | { readonly kind: "registered"; readonly location: readonly string[] }
   | { readonly kind: "retry"; readonly afterMs: number }
+  /** All tries of the policy have failed; comes after the `retry` that follows them. */
+  | { readonly kind: "unreachable" }
   | { readonly kind: "closed" };
 
 export interface RegistrationOptions {
@@ -186,11 +193,11 @@ export class RegistrationSession implements Core<RegistrationInput, Registration
     if (!arrow) return [];
     this.#state = arrow.to;
     this.#dueAtMs = undefined;
-    const outputs = arrow.actions.map((action) => this.#act(action, nowMs));
+    const outputs = arrow.actions.flatMap((action) => this.#act(action, nowMs));
     return arrow.to === "closed" ? [...outputs, { kind: "closed" }] : outputs;
   }
 
-  #act(action: RegistrationAction, nowMs: number): RegistrationOutput {
+  #act(action: RegistrationAction, nowMs: number): RegistrationOutput | RegistrationOutput[] {
     this.#attempt += 1;
     const attempt = this.#attempt;
     switch (action) {
@@ -216,12 +223,15 @@ export class RegistrationSession implements Core<RegistrationInput, Registration
   }
 
   /** Between half and all of the delay, so that a fleet that lost its server does not come back as one. */
-  #pause(nowMs: number): RegistrationOutput {
-    const { firstDelayMs, longestDelayMs } = this.#retry;
-    const delayMs = Math.min(longestDelayMs, firstDelayMs * 2 ** this.#failures);
+  #pause(nowMs: number): RegistrationOutput[] {
+    const { firstDelayMs, longestDelayMs, limit } = this.#retry;
+    const place = limit ? this.#failures % limit.tries : this.#failures;
     this.#failures += 1;
+    const isRest = limit !== undefined && place + 1 === limit.tries;
+    const delayMs = isRest ? limit.restMs : Math.min(longestDelayMs, firstDelayMs * 2 ** place);
     const afterMs = Math.max(this.#retryAfterMs, delayMs * (0.5 + this.#random() / 2));
     this.#dueAtMs = nowMs + afterMs;
-    return { kind: "retry", afterMs };
+    const isOver = isRest && this.#failures % (limit.tries * limit.sequences) === 0;
+    return isOver ? [{ kind: "retry", afterMs }, { kind: "unreachable" }] : [{ kind: "retry", afterMs }];
   }
 }

@@ -4,7 +4,8 @@ import type { UpdateAgentOptions } from "@airlift/device/agent-options";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import { SimulatedFirmware } from "./simulated-firmware.ts";
 
-export interface FleetOptions extends Pick<UpdateAgentOptions, "server" | "lifetimeS" | "lwm2mVersion" | "methods"> {
+export interface FleetOptions extends Pick<UpdateAgentOptions, "lifetimeS" | "lwm2mVersion" | "methods"> {
+  readonly server: string;
   readonly count: number;
   /** What each device proves itself with, by its endpoint name; absent: nothing. */
   readonly credentialsOf?: (endpoint: string) => UpdateAgentOptions["credentials"];
