@@ -78,8 +78,14 @@ export class AgentHome {
     this.#bootstrap?.unreachable(this.#account?.bootstraps ?? true, failure);
   }
 
-  async close(): Promise<void> {
+  /** No other server from now on; the way to the present one stays, for a goodbye. */
+  stop(): void {
     this.#isClosed = true;
+    this.#bootstrap?.rest();
+  }
+
+  async close(): Promise<void> {
+    this.stop();
     await this.#bootstrap?.close();
     await this.#switching;
     await this.link.close();

@@ -162,6 +162,7 @@ class Agent implements UpdateAgent {
     parts.runner.stop();
     for (const unit of parts.units.all) unit.stop();
     parts.observers.stop();
+    this.#home.stop();
     await parts.registrar.close(saysGoodbye && !this.#isOffline);
     await this.#home.close();
   }

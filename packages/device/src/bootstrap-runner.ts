@@ -49,23 +49,25 @@ const SILENCE: ContactFailure = { code: "BOOTSTRAP_SILENCE", sentence: "the boot
 
 export class BootstrapRunner {
   readonly #host: BootstrapHost;
+  readonly #core: BootstrapClient;
   readonly #driven: Driven<BootstrapClientInput>;
   #stored: StoredConfiguration = { former: undefined, untried: undefined };
   #visit: BootstrapVisit | undefined;
   #failure: ContactFailure = NO_FAILURE;
   #saving: Promise<void> = Promise.resolve();
+  #requesting: Promise<void> = Promise.resolve();
 
   constructor(host: BootstrapHost) {
     this.#host = host;
     const { holdOffS = 0, silenceMs, retry } = host.options;
-    const core = new BootstrapClient({
+    this.#core = new BootstrapClient({
       ...DEFAULT_BOOTSTRAP_CLIENT,
       holdOffMs: holdOffS * 1_000,
       ...(silenceMs !== undefined && { silenceMs }),
       ...(retry && { firstDelayMs: retry.firstDelayMs, longestDelayMs: retry.longestDelayMs }),
       random: Math.random,
     });
-    this.#driven = drive<BootstrapClientInput, BootstrapClientOutput>(core, { kind: "wake" }, (output) =>
+    this.#driven = drive<BootstrapClientInput, BootstrapClientOutput>(this.#core, { kind: "wake" }, (output) =>
       this.#perform(output),
     );
   }
@@ -94,6 +96,7 @@ export class BootstrapRunner {
     this.rest();
     this.#driven.stop();
     await this.#visit?.end();
+    await this.#requesting;
     await this.#saving;
   }
 
@@ -123,14 +126,13 @@ export class BootstrapRunner {
         this.#host.leave();
         return;
       case "request":
-        void this.#request(output.attempt);
+        this.#requesting = this.#request(output.attempt);
         return;
       case "hangUp":
         this.#hangUp();
         return;
       case "commit":
-        this.#save({ former: untried ?? former, untried: undefined });
-        if (untried) this.#host.onDone(this.#present());
+        if (untried) this.#commit(untried);
         return;
       case "restore":
         this.#save({ former, untried: undefined });
@@ -145,6 +147,7 @@ export class BootstrapRunner {
     this.#host.onBegun();
     try {
       const visit = await this.#open();
+      if (visit === undefined) return;
       const preferredFormat = lwm2mVersion === "1.0" ? undefined : CONTENT_FORMATS.senmlCbor;
       const asking = { endpoint, preferredFormat };
       const ask = (request: CoapRequest) => visit.ask(request, transmission);
@@ -159,13 +162,15 @@ export class BootstrapRunner {
       if (!isAccepted) this.#failure = { code: dotted, sentence: `the bootstrap server refused with ${dotted}` };
       this.#driven.feed({ kind: "answered", attempt, isAccepted });
     } catch (error) {
+      if (this.#visit?.hasEnded) return;
       if (!(error instanceof AirliftError)) throw error;
       this.#failure = this.#visit?.channel.explain(error) ?? explainPlainly(error);
       this.#driven.feed({ kind: "answered", attempt, isAccepted: false });
     }
   }
 
-  async #open(): Promise<BootstrapVisit> {
+  /** `undefined` when it is not wanted any more. */
+  async #open(): Promise<BootstrapVisit | undefined> {
     await this.#visit?.end();
     const { options, lwm2mVersion, transmission, loss } = this.#host;
     const address = parsePackageUri(options.server);
@@ -177,6 +182,10 @@ export class BootstrapRunner {
       loss,
       onLost: () => undefined,
     });
+    if (this.#core.state !== "requesting") {
+      await channel.close();
+      return undefined;
+    }
     const visit = new BootstrapVisit({
       channel,
       bootstrapUri: options.server,
@@ -216,6 +225,13 @@ export class BootstrapRunner {
     const failure = this.#failure;
     this.#failure = NO_FAILURE;
     return failure;
+  }
+
+  #commit(untried: Configuration): void {
+    this.#keep({ former: untried, untried: undefined }).then(
+      () => this.#host.onDone(this.#present()),
+      (error) => this.#host.onFailed(explainPlainly(error), undefined),
+    );
   }
 
   #save(stored: StoredConfiguration): void {

@@ -53,6 +53,10 @@ export class BootstrapVisit {
     });
   }
 
+  get hasEnded(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
   get isFinished(): boolean {
     return this.#isFinished;
   }
