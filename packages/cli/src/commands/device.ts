@@ -10,6 +10,10 @@ export function registerDevice(program: Command): void {
     .description("run a device that registers, takes firmware by push and by pull, and restarts into it")
     .option("--endpoint <name>", "endpoint name, unique at the server")
     .option("--server <uri>", "coap[s][+tcp]://HOST[:PORT]")
+    .option(
+      "--bootstrap <uri>",
+      "instead of a server: where it gets one and a key of its own; all below is its factory's",
+    )
     .option("--psk-identity <text>", "who it is, for coaps with a pre-shared key")
     .option("--psk-key <hex>", "the pre-shared key; better in the environment: AIRLIFT_PSK_KEY")
     .option("--rpk-key <file>", "its private key for coaps with raw public keys, PEM")

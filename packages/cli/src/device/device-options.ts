@@ -16,6 +16,7 @@ import { type RawCredentialOptions, readCredentials } from "./credential-options
 interface RawRunOptions {
   readonly endpoint?: string;
   readonly server?: string;
+  readonly bootstrap?: string;
   readonly slots?: string;
   readonly version: string;
   readonly lifetime: string;
@@ -38,6 +39,8 @@ export interface RawDeviceOptions extends RawRunOptions, RawCredentialOptions {}
 export interface DeviceOptions {
   readonly endpoint: string;
   readonly server: string;
+  /** Whether that is a bootstrap server, and the credentials are the factory's. */
+  readonly isBootstrapped: boolean;
   readonly credentials: ServerCredentials | undefined;
   readonly slots: string;
   /** Of the firmware that the device was made with. */
@@ -146,10 +149,14 @@ export function readDeviceOptions(raw: RawDeviceOptions): DeviceOptions {
   const reader = new OptionReader();
   const endpoint = reader.text("endpoint", raw.endpoint);
   if (new TextEncoder().encode(endpoint).length > 252) reader.mistakes.push("--endpoint: longer than 252 octets");
-  const server = reader.server("server", raw.server);
+  if (raw.server !== undefined && raw.bootstrap !== undefined)
+    reader.mistakes.push("--server and --bootstrap exclude each other");
+  const isBootstrapped = raw.bootstrap !== undefined;
+  const server = isBootstrapped ? reader.server("bootstrap", raw.bootstrap) : reader.server("server", raw.server);
   const options: DeviceOptions = {
     endpoint,
     server,
+    isBootstrapped,
     credentials: reader.credentials(server, raw),
     slots: raw.slots ?? join("airlift-slots", encodeURIComponent(endpoint)),
     version: reader.text("version", raw.version),
