@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server/config": ["protocol/", "node:"],
   "server/store": [
     "protocol/",
+    "runtime/",
     "server/fleet",
     "server/campaign",
     "server/delivery",
@@ -74,6 +75,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   server: ["protocol/", "runtime/", "server/", "node:", "pino", "prom-client"],
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
+  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino"],
+  console: [
+    "protocol/api",
+    "react/",
+    "react-dom/",
+    "uplot/",
+    "@mantine/",
+    "@tanstack/",
+    "vite",
+    "@vitejs/plugin-react",
+  ],
   cli: [
     "protocol/",
     "runtime/",
@@ -124,7 +136,7 @@ const isOpen = (from: string, to: string): boolean =>
 const problems: string[] = [];
 let crossings = 0;
 for (const name of readdirSync(root, { recursive: true, encoding: "utf8" })) {
-  if (!/^[^/]+\/src\/.*\.ts$/.test(name) || name.endsWith(".test.ts") || name.includes("node_modules")) continue;
+  if (!/^[^/]+\/src\/.*\.tsx?$/.test(name) || /\.test\.tsx?$/.test(name) || name.includes("node_modules")) continue;
   const file = join(root, name);
   const from = layerOfFile(file);
   const text = readFileSync(file, "utf8");

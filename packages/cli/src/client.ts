@@ -9,6 +9,7 @@ import {
   Problem as ProblemSchema,
   pageOf,
   Update,
+  Upload,
 } from "@airlift/protocol/api/schemas";
 import { EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { RefusedError } from "./failure.ts";
@@ -30,7 +31,7 @@ interface Schema<Value> {
 }
 
 interface Call {
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "PATCH";
   readonly body?: Blob | string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
@@ -60,12 +61,26 @@ export class Client {
     this.#connection = connection;
   }
 
-  /** Uploads an image. Its content may be larger than memory. */
-  async addImage(content: Blob, { manufacturer, model, version, hardware }: UploadName): Promise<Image> {
-    const query = new URLSearchParams({ manufacturer, model, version });
-    for (const revision of hardware) query.append("hardware", revision);
-    const headers = { "content-type": "application/octet-stream" };
-    return await this.#call(`images?${query}`, Image, { method: "POST", body: content, headers });
+  /** Begins an upload in pieces; see `uploadImage`. */
+  async beginUpload(name: UploadName, sizeBytes: number): Promise<Upload> {
+    const headers = { "content-type": "application/json", "idempotency-key": randomUUID() };
+    return await this.#call("uploads", Upload, {
+      method: "POST",
+      body: JSON.stringify({ ...name, sizeBytes }),
+      headers,
+    });
+  }
+
+  uploadState = (id: string): Promise<Upload> => this.#call(`uploads/${segment(id)}`, Upload);
+
+  async uploadPiece(id: string, offset: number, piece: Blob): Promise<Upload> {
+    const headers = { "content-type": "application/octet-stream", "upload-offset": `${offset}` };
+    return await this.#call(`uploads/${segment(id)}`, Upload, { method: "PATCH", body: piece, headers });
+  }
+
+  async finishUpload(id: string): Promise<Image> {
+    const headers = { "idempotency-key": id };
+    return await this.#call(`uploads/${segment(id)}/finish`, Image, { method: "POST", headers });
   }
 
   images = (): Promise<Image[]> => this.#all("images", Image);

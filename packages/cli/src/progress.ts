@@ -3,6 +3,7 @@ import type { Event } from "@airlift/protocol/api/schemas";
 import { SingleBar } from "cli-progress";
 import { say } from "./terminal.ts";
 import { clockText, printable, sizeText } from "./text.ts";
+import type { UploadOptions } from "./upload.ts";
 
 export interface Progress {
   show(event: Event): void;
@@ -59,6 +60,30 @@ function createLines(): Progress {
     },
     note: say,
     stop: () => {},
+  };
+}
+
+/** For `uploadImage`: a bar on a terminal, silence elsewhere but for what an operator should know. */
+export function uploadDisplay(): Pick<UploadOptions, "onProgress" | "onPause"> {
+  if (process.stderr.isTTY !== true) return { onPause: (reason) => say(`the upload pauses: ${reason}`) };
+  const bar = new SingleBar({
+    format: "{bar} {percentage} %  {done} of {whole}  {note}",
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    barsize: 30,
+    hideCursor: true,
+    stream: process.stderr,
+  });
+  let isStarted = false;
+  return {
+    onProgress: (sentBytes, wholeBytes) => {
+      const words = { done: sizeText(sentBytes), whole: sizeText(wholeBytes), note: "" };
+      if (isStarted) bar.update(sentBytes, words);
+      else bar.start(wholeBytes, sentBytes, words);
+      isStarted = true;
+      if (sentBytes === wholeBytes) bar.stop();
+    },
+    onPause: (reason) => bar.update({ note: `pauses: ${reason}`.slice(0, 60) }),
   };
 }
 

@@ -9,7 +9,7 @@ import { Lwm2mServer } from "./links/lwm2m-server.ts";
 import { openStores } from "./store/stores.ts";
 
 export interface RunningServer {
-  /** Base URL of API and status page, "http://127.0.0.1:8080". */
+  /** Base URL of API and console, "http://127.0.0.1:8080". */
   readonly httpUrl: string;
   /** UDP port of CoAP. */
   readonly coapPort: number;

@@ -9,8 +9,10 @@ import { parseMcubootVersion } from "@airlift/protocol/image/version";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto, loadSigningKey } from "@airlift/runtime/crypto";
 import type { Command } from "commander";
+import { uploadDisplay } from "../progress.ts";
 import { clientOf, collected, printResult } from "../terminal.ts";
 import { printable, sizeText } from "../text.ts";
+import { uploadImage } from "../upload.ts";
 
 interface Options {
   readonly manufacturer: string;
@@ -32,10 +34,12 @@ export function registerImageAdd(image: Command): void {
     .action(async (file: string, { hardware = [], ...options }: Options, command: Command) => {
       const content =
         options.sign === undefined ? await blobOf(file) : await signed(file, options.sign, options.version);
-      const added = await clientOf(command).addImage(content, { ...options, hardware });
+      const { manufacturer, model, version } = options;
+      const name = { manufacturer, model, version, hardware };
+      const added = await uploadImage(clientOf(command), content, { name, ...uploadDisplay() });
       printResult(command, added, () => {
-        const { id, manufacturer, model, version, sizeBytes } = added;
-        return `${id}  ${printable(`${manufacturer} ${model} ${version}`)}, ${sizeText(sizeBytes)}\n`;
+        const named = printable(`${added.manufacturer} ${added.model} ${added.version}`);
+        return `${added.id}  ${named}, ${sizeText(added.sizeBytes)}\n`;
       });
     });
 }

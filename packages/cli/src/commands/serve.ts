@@ -18,7 +18,7 @@ const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 export function registerServe(program: Command): void {
   program
     .command("serve")
-    .description("run the server: LwM2M over CoAP, the REST API and the status page")
+    .description("run the server: LwM2M over CoAP, the REST API and the console")
     .option("--config <file>", "settings as JSON; flags and AIRLIFT_… variables go before it")
     .option("--data <dir>", "folder of the images and the embedded database (default: .airlift)")
     .option("--host <address>", "address for CoAP (default: 0.0.0.0)")

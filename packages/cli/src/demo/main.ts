@@ -12,6 +12,7 @@ import type { Device, Update } from "@airlift/protocol/api/schemas";
 import { Client } from "../client.ts";
 import { fail } from "../failure.ts";
 import { table } from "../text.ts";
+import { uploadImage } from "../upload.ts";
 import { CAST, type CastMember } from "./cast.ts";
 import { createDisplay, type Display } from "./display.ts";
 import { type DemoImages, FIRMWARE_BYTES, FIRST_VERSION, FORGED_VERSION, makeImages, NEW_VERSION } from "./images.ts";
@@ -65,11 +66,11 @@ interface Stage {
 /** The two acts: nobody takes the forged image, everybody the right one. */
 async function perform({ client, images, devices, programs, display }: Stage): Promise<Outcome> {
   const common = { client, cast: CAST, limitMs: ROLLOUT_LIMIT_MS };
-  const forged = await client.addImage(images.forged, { ...NAME, version: FORGED_VERSION });
+  const forged = await uploadImage(client, images.forged, { name: { ...NAME, version: FORGED_VERSION } });
   display.title(`${FORGED_VERSION}, signed by a stranger: every device must refuse it`);
   const refusals = await rollOut({ ...common, image: forged, onProgress: display.progress });
 
-  const good = await client.addImage(images.good, { ...NAME, version: NEW_VERSION });
+  const good = await uploadImage(client, images.good, { name: { ...NAME, version: NEW_VERSION } });
   display.title(`${NEW_VERSION}, ${(good.sizeBytes / 1e6).toFixed(1)} MB: every device must take it`);
   const cut = powerCutOf(devices, programs, display.say);
   const onProgress = async (updates: readonly Update[]): Promise<void> => {

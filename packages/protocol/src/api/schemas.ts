@@ -51,6 +51,28 @@ export const NewImage = z.object({
 });
 export type NewImage = z.input<typeof NewImage>;
 
+/** The body of `POST /api/v1/uploads`: an image that comes in pieces, so that an upload that breaks off can go on. */
+export const NewUpload = z.object({
+  manufacturer: label,
+  model: label,
+  version: label,
+  hardware: z.array(label).default([]),
+  /** Of the whole image. */
+  sizeBytes: z.int().positive(),
+});
+export type NewUpload = z.input<typeof NewUpload>;
+
+/** Where an upload stands. */
+export const Upload = z.object({
+  id: z.string(),
+  /** Bytes that have arrived: the next piece (`PATCH`, with this in its `Upload-Offset` header) begins here. */
+  offset: z.int().nonnegative(),
+  sizeBytes: z.int().positive(),
+  /** When it is forgotten if nothing more comes. */
+  expiresAt: instant,
+});
+export type Upload = z.infer<typeof Upload>;
+
 /** What a device last said of its Firmware Update object. */
 export const FirmwareReport = z.object({
   state: z.int().min(0).max(3),

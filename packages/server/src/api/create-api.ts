@@ -9,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { serveConsole } from "./console.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
@@ -18,8 +19,9 @@ import { imageRoutes } from "./images.ts";
 import { serveMetrics } from "./metrics.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
-import { serveStatusPage } from "./status-page.ts";
+
 import { updateRoutes } from "./updates.ts";
+import { uploadRoutes } from "./uploads.ts";
 
 export interface ApiOptions extends ApiParts {
   readonly log: FastifyBaseLogger;
@@ -48,10 +50,16 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(sendProblem);
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(new UsageError("NO_SUCH_ROUTE", `nothing is at ${request.method} ${request.url}`), request, reply),
-  );
   guardRequests(app, ownHosts(options));
+  const answerPage = serveConsole(app);
+  app.setNotFoundHandler((request, reply) => {
+    if (answerPage(request, reply)) return reply;
+    return sendProblem(
+      new UsageError("NO_SUCH_ROUTE", `nothing is at ${request.method} ${request.url}`),
+      request,
+      reply,
+    );
+  });
   await describeApi(app);
   await app.register(async (root) => addRoutes(root, options));
   return app;
@@ -69,6 +77,7 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
       const api: Api = v1.withTypeProvider<ZodTypeProvider>();
       keepAnswers(v1, stores.idempotency);
       imageRoutes(api, options);
+      uploadRoutes(api, options);
       deviceRoutes(api, options);
       updateRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
@@ -77,7 +86,6 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
     { prefix: "/api/v1" },
   );
   firmwareRoutes(root.withTypeProvider<ZodTypeProvider>(), options);
-  serveStatusPage(root);
   root.get("/healthz", { schema: { hide: true } }, async () => ({ status: "alive" }));
   root.get("/readyz", { schema: { hide: true } }, async () => {
     await stores.ping();

@@ -63,7 +63,7 @@ export function imageRoutes(app: Api, { stores, config }: ApiParts): void {
 }
 
 /** Who sends bytes that are no image made the mistake; there is no third party. */
-function blameSender(error: unknown): never {
+export function blameSender(error: unknown): never {
   if (error instanceof PeerError && error.code !== "UPLOAD_CUT")
     throw new UsageError(error.code, error.message, error.facts, { cause: error });
   throw error;

@@ -110,16 +110,32 @@ export function failReading(error: unknown): never {
 
 async function writeAll(file: FileHandle, content: Readable, maxBytes: number) {
   const hash = createHash("sha256");
-  let sizeBytes = 0;
-  for await (const chunk of uncut(content)) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > maxBytes)
-      throw new UsageError("IMAGE_TOO_LARGE", `the image is larger than ${maxBytes} bytes`, { maxBytes });
-    hash.update(chunk);
-    await file.writeFile(chunk).catch(failWriting);
-  }
+  const sizeBytes = await appendAll(file, content, maxBytes, (chunk) => hash.update(chunk));
   if (sizeBytes === 0) throw new UsageError("IMAGE_EMPTY", "the image is empty");
   return { sizeBytes, sha256: hash.digest("hex") };
+}
+
+/**
+ * Writes a stream to the end of a file; says how many octets came.
+ *
+ * @throws {UsageError} IMAGE_TOO_LARGE when more than `maxBytes` come; the chunk that is too long is not written.
+ * @throws {PeerError} UPLOAD_CUT. @throws {EnvironmentError} DISK_FULL, IMAGE_WRITE
+ */
+export async function appendAll(
+  file: FileHandle,
+  content: Readable,
+  maxBytes: number,
+  onChunk?: (chunk: Uint8Array) => void,
+): Promise<number> {
+  let sizeBytes = 0;
+  for await (const chunk of uncut(content)) {
+    if (sizeBytes + chunk.length > maxBytes)
+      throw new UsageError("IMAGE_TOO_LARGE", `the image is larger than ${maxBytes} bytes`, { maxBytes });
+    sizeBytes += chunk.length;
+    onChunk?.(chunk);
+    await file.writeFile(chunk).catch(failWriting);
+  }
+  return sizeBytes;
 }
 
 /** The chunks of a stream; one that breaks off is told from our own failures. */
@@ -147,7 +163,7 @@ async function drain(content: Readable): Promise<void> {
   }
 }
 
-function failWriting(error: unknown): never {
+export function failWriting(error: unknown): never {
   const facts = factsOf(error);
   if (facts.reason === "ENOSPC" || facts.reason === "EDQUOT")
     throw new EnvironmentError("DISK_FULL", "no space is left for the image", facts, { cause: error });

@@ -70,6 +70,42 @@ export interface ImageStore {
   stream(image: Image, start: number, end: number): Promise<Readable>;
 }
 
+/** An image that is going to come in pieces. */
+export interface NewUpload {
+  readonly name: ImageName;
+  /** Of the whole image. */
+  readonly sizeBytes: number;
+}
+
+export interface Upload extends NewUpload {
+  readonly id: string;
+  /** Octets that have arrived; the next piece begins here. */
+  readonly offset: number;
+  /** When it is forgotten if nothing more comes, UTC. */
+  readonly expiresAtMs: number;
+}
+
+/** All but `begin` throw {UsageError} UNKNOWN_UPLOAD; those that write throw UPLOAD_BUSY while another request writes. */
+export interface UploadStore {
+  /** @throws {UsageError} IMAGE_TOO_LARGE. @throws {EnvironmentError} TOO_MANY_UPLOADS, DISK_FULL, IMAGE_WRITE */
+  begin(upload: NewUpload): Promise<Upload>;
+  get(id: string): Promise<Upload>;
+  /**
+   * Adds a piece; what arrived before it broke off stays.
+   *
+   * @throws {UsageError} UPLOAD_OFFSET (409) with the right one in its facts, IMAGE_TOO_LARGE beyond `sizeBytes`
+   * @throws {PeerError} UPLOAD_CUT. @throws {EnvironmentError} DISK_FULL, IMAGE_WRITE
+   */
+  append(id: string, offset: number, content: Readable): Promise<Upload>;
+  /**
+   * Hands a complete upload to `use` and deletes it when that has succeeded.
+   *
+   * @throws {UsageError} UPLOAD_INCOMPLETE (409)
+   */
+  take<Result>(id: string, use: (content: Readable, upload: Upload) => Promise<Result>): Promise<Result>;
+  delete(id: string): Promise<void>;
+}
+
 /** A device's registration as the fleet holds it, or held it before it ended. */
 export interface KeptRegistration extends Registration {
   readonly presence: Device["presence"];
@@ -214,6 +250,7 @@ export interface IdempotencyStore {
 
 export interface Stores {
   readonly images: ImageStore;
+  readonly uploads: UploadStore;
   readonly devices: DeviceStore;
   readonly updates: UpdateStore;
   readonly events: EventStore;

@@ -16,9 +16,10 @@ import { Journal } from "./journal.ts";
 import { migrate } from "./migrate.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
+import { UploadFiles } from "./upload-files.ts";
 
 export interface StoreOptions {
-  /** Holds `images/`, and `postgres/` when there is no `databaseUrl`. */
+  /** Holds `images/`, `uploads/`, and `postgres/` when there is no `databaseUrl`. */
   readonly dataDir: string;
   /** null = the embedded database. */
   readonly databaseUrl: string | null;
@@ -81,10 +82,12 @@ async function assemble(
   const devices = new PostgresDeviceStore(tables, batches);
   const updates = new PostgresUpdateStore(tables, journal, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
+  const uploads = await UploadFiles.open(join(options.dataDir, "uploads"), options);
   const pages = new PageCache(options.pages);
   const { inspect, maxImageBytes } = options;
   return {
     images: new PostgresImageStore({ tables, journal, files, pages, inspect, maxImageBytes }),
+    uploads,
     devices,
     updates,
     events: new PostgresEventStore(tables, journal),

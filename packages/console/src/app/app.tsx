@@ -1,0 +1,17 @@
+/** What every page stands in: theme, server state, routes. */
+import { MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { queryClient } from "../api/query-client.ts";
+import { router } from "./router.tsx";
+
+// No `<style>` elements from Mantine: the page's policy refuses inline styles, and the default variables come as a file.
+export const App = () => (
+  <MantineProvider defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
+    <QueryClientProvider client={queryClient}>
+      <Notifications position="bottom-right" />
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  </MantineProvider>
+);

@@ -1,0 +1,56 @@
+/** What a page says when it has nothing to show, or cannot show it. */
+import { Alert, Button, Stack, Text, Title } from "@mantine/core";
+import { type ErrorComponentProps, Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { ApiError } from "../api/request.ts";
+
+/** An error in words for people, with what they can do. */
+export function Failure({ error, retry }: { readonly error: Error; readonly retry?: (() => void) | undefined }) {
+  return (
+    <Alert color="red" variant="light" title={titleOf(error)} role="alert">
+      <Stack gap="xs" align="flex-start">
+        <Text size="sm">{error.message}</Text>
+        {error instanceof ApiError && (
+          <Text size="xs" className="mono">
+            {error.code}
+          </Text>
+        )}
+        {retry && (
+          <Button size="xs" variant="default" onClick={retry}>
+            Try again
+          </Button>
+        )}
+      </Stack>
+    </Alert>
+  );
+}
+
+export const PageFailure = ({ error, reset }: ErrorComponentProps) => (
+  <Failure error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
+);
+
+export const NotFound = () => (
+  <Empty title="Nothing is here">
+    <Link to="/">To the overview</Link>
+  </Empty>
+);
+
+export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
+  return (
+    <Stack align="center" gap="xs" py="xl">
+      <Title order={2} size="h4">
+        {title}
+      </Title>
+      {children}
+    </Stack>
+  );
+}
+
+function titleOf(error: Error): string {
+  if (!(error instanceof ApiError)) return "This page has a fault";
+  if (error.status === 0) return "The server cannot be reached";
+  if (error.status === 401) return "Sign in first";
+  if (error.status === 403) return "Your role does not allow this";
+  if (error.status >= 500) return "The server could not do this";
+  return "This was refused";
+}

@@ -1,0 +1,30 @@
+/** States as words with a colour; the colour never says more than the word. */
+
+import type { Device, Update } from "@airlift/protocol/api/schemas";
+import { Badge } from "@mantine/core";
+
+const UPDATE_COLOURS: Partial<Record<Update["state"], string>> = {
+  succeeded: "teal",
+  failed: "red",
+  fellBack: "red",
+  silent: "red",
+  cancelled: "gray",
+  skipped: "gray",
+  queued: "gray",
+  waiting: "orange",
+  waitingToApply: "orange",
+};
+
+const UPDATE_WORDS: Record<string, string> = { fellBack: "fell back", waitingToApply: "waiting to apply" };
+
+export const UpdateState = ({ state }: { readonly state: Update["state"] }) => (
+  <Badge variant="light" color={UPDATE_COLOURS[state] ?? "blue"} tt="none">
+    {UPDATE_WORDS[state] ?? state}
+  </Badge>
+);
+
+export const Presence = ({ presence }: { readonly presence: Device["presence"] }) => (
+  <Badge variant="dot" color={presence === "registered" ? "teal" : "gray"} tt="none">
+    {presence}
+  </Badge>
+);

@@ -1,0 +1,157 @@
+/** What a journey takes place on: a real server, real device processes, and a real browser. */
+import { randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "@airlift/cli/client";
+import { Programs } from "@airlift/cli/demo/programs";
+import { uploadImage } from "@airlift/cli/upload";
+import type { Image } from "@airlift/protocol/api/schemas";
+import { type Browser, chromium, type Page } from "playwright-core";
+
+/** Where Debian and others put a Chromium; AIRLIFT_CHROMIUM names another. */
+const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** Screenshots for the guide are written when AIRLIFT_SCREENSHOTS names a folder. */
+const SCREENSHOTS = process.env["AIRLIFT_SCREENSHOTS"];
+
+export interface ViewOptions {
+  readonly width?: number;
+  readonly height?: number;
+  readonly scheme?: "light" | "dark";
+}
+
+export class Stage {
+  readonly folder = mkdtempSync(join(tmpdir(), "journey-"));
+  readonly programs = new Programs(this.folder);
+  /** What the pages of this stage complained about: errors thrown, errors logged, policy breaches. */
+  readonly complaints: string[] = [];
+  readonly client: Client;
+  readonly url: string;
+  readonly coapPort: number;
+  readonly #serve: readonly string[];
+  #browser: Browser | undefined;
+  #server: ReturnType<Programs["start"]> | undefined;
+
+  private constructor(httpPort: number, coapPort: number, serve: readonly string[]) {
+    this.url = `http://127.0.0.1:${httpPort}`;
+    this.coapPort = coapPort;
+    this.client = new Client({ url: this.url });
+    this.#serve = [
+      "--data",
+      join(this.folder, "data"),
+      "--http-port",
+      `${httpPort}`,
+      "--coap-port",
+      `${coapPort}`,
+      ...serve,
+    ];
+  }
+
+  /** @param serve More flags of `airlift serve`; without a word about tokens it is `--no-auth`. */
+  static async open(serve: readonly string[] = ["--no-auth"]): Promise<Stage> {
+    const stage = new Stage(await freeTcpPort(), await freeUdpPort(), serve);
+    await stage.startServer();
+    return stage;
+  }
+
+  async startServer(): Promise<void> {
+    const server = this.programs.start("server", ["serve", ...this.#serve]);
+    this.#server = server;
+    await this.programs.untilReady(server, "server", async () => {
+      const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
+      return answer?.ok === true;
+    });
+  }
+
+  /** As a power cut does; `startServer` brings it back. */
+  async killServer(): Promise<void> {
+    if (this.#server) await this.programs.cutPower(this.#server);
+  }
+
+  /** A fleet of simulated devices in a process of its own, reachable over real UDP. */
+  startFleet(count: number, ...more: readonly string[]): void {
+    const args = ["fleet", "--count", `${count}`, "--server", `coap://127.0.0.1:${this.coapPort}`, ...more];
+    this.programs.start(`fleet-${randomBytes(3).toString("hex")}`, args);
+  }
+
+  /** Waits until as many devices are registered and have told their version. */
+  async untilRegistered(count: number): Promise<void> {
+    await until(`${count} devices are registered`, async () => {
+      const devices = await this.client.devices();
+      return devices.filter(({ version }) => version !== null).length >= count;
+    });
+  }
+
+  async addImage(version: string, sizeBytes = 100_000, model = "virtual"): Promise<Image> {
+    const name = { manufacturer: "Airlift", model, version, hardware: [] };
+    return await uploadImage(this.client, new Blob([randomBytes(sizeBytes)]), { name });
+  }
+
+  /** A file to upload by hand. */
+  file(name: string, content: Uint8Array): string {
+    const path = join(this.folder, name);
+    writeFileSync(path, content);
+    return path;
+  }
+
+  async view(path: string, { width = 1280, height = 900, scheme = "light" }: ViewOptions = {}): Promise<Page> {
+    this.#browser ??= await chromium.launch({ executablePath: browserPath(), args: ["--no-sandbox"] });
+    const page = await this.#browser.newPage({ viewport: { width, height }, colorScheme: scheme, baseURL: this.url });
+    page.on("pageerror", (error) => this.complaints.push(`thrown: ${error.message}`));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.complaints.push(`logged: ${message.text()}`);
+    });
+    await page.goto(path);
+    return page;
+  }
+
+  /** A picture for the guide, when pictures are wanted. */
+  async picture(page: Page, name: string): Promise<void> {
+    if (SCREENSHOTS === undefined) return;
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+  }
+
+  async close(): Promise<void> {
+    await this.#browser?.close();
+    await this.programs.stopAll();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** @throws {Error} when it has not come true after a minute: these are real processes. */
+export async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const giveUpAtMs = performance.now() + 60_000;
+  while (!(await isTrue().catch(() => false))) {
+    if (performance.now() > giveUpAtMs) throw new Error(`waited a minute in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+function browserPath(): string {
+  const path = process.env["AIRLIFT_CHROMIUM"] ?? BROWSERS.find((candidate) => existsSync(candidate));
+  if (path === undefined)
+    throw new Error("no Chromium here: install one (Debian: apt-get install chromium), or name it in AIRLIFT_CHROMIUM");
+  return path;
+}
+
+async function freeTcpPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(resolve));
+  return port;
+}
