@@ -177,7 +177,7 @@ for (const [place, library] of TLS_LIBRARIES.entries()) {
   test(`coap-client-${library} gets a body over TLS with PSK; a wrong key gets nothing`, withTheirClient, async () => {
     const seen: (string | undefined)[] = [];
     const handler: CoapHandler<TcpPeer> = (request, peer, offer) => {
-      seen.push(peer.identity);
+      seen.push(peer.identity?.name);
       return imageHandler(request, peer, offer);
     };
     const security = { pskOf: (identity: string) => (identity === PSK.identity ? PSK.key : undefined) };

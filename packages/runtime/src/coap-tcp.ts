@@ -16,13 +16,14 @@ import { CoapEndpoint } from "./coap-endpoint.ts";
 import { createRandom } from "./coap-random.ts";
 import { type Driven, drive } from "./drive.ts";
 import { connectStream, DEFAULT_CONNECT_TIMEOUT_MS, type StreamTarget } from "./tcp.ts";
-import { type ListenOptions, listenTcp, type TcpListener } from "./tcp-listener.ts";
+import { type Caller, type ListenOptions, listenTcp, type TcpListener } from "./tcp-listener.ts";
+import type { TlsIdentity } from "./tls.ts";
 import type { SocketAddress } from "./udp.ts";
 
 /** The other end of one connection. `key` is unique among all there ever are. */
 export interface TcpPeer extends Peer, SocketAddress {
-  /** Who it proved to be: the identity of a PSK, or the SHA-256 of a certificate, in hex. */
-  readonly identity: string | undefined;
+  /** Who it proved to be to us as server; `undefined` on a connection that is not secured or that we made. */
+  readonly identity: TlsIdentity | undefined;
 }
 
 export interface CoapTcpOptions {
@@ -74,7 +75,12 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
 
   /** Takes connections from now on. Once. @throws {EnvironmentError} `SOCKET_BIND`, `HOST_UNKNOWN` */
   async listen(options: ListenOptions): Promise<void> {
-    this.#listener = await listenTcp(options, (socket, identity) => void this.#attach(socket, identity));
+    this.#listener = await listenTcp(options, (socket, caller) => void this.#attach(socket, caller));
+  }
+
+  /** Believes these vouchers for clients (PEM) from the next handshake on. Only where connections are secured. */
+  setTrust(trust: string): void {
+    this.#listener?.setTrust(trust);
   }
 
   /** Where connections are taken. */
@@ -96,7 +102,8 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
     const socket = await connectStream({ ...target, protocol: COAP_ALPN });
     if (this.#isClosed) socket.destroy();
     return new Promise((resolve, reject) => {
-      const stream = this.#attach(socket, target.security?.kind === "psk" ? target.security.identity : undefined);
+      const { remoteAddress: address = "", remotePort: port = 0 } = socket;
+      const stream = this.#attach(socket, { address: { address, port }, identity: undefined });
       const lost = new EnvironmentError("CONNECTION_LOST", "the server did not say what it can do", { timeoutMs });
       const timer = setTimeout(() => socket.destroy(), timeoutMs);
       const onAbort = (): void => void socket.destroy();
@@ -118,6 +125,11 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
     this.#step({ kind: "release", peer });
   }
 
+  /** Connections now, those that we made included. */
+  peers(): readonly TcpPeer[] {
+    return [...this.#streams.values()].map(({ peer }) => peer);
+  }
+
   /** Ends all connections. Requests that wait reject with `COAP_CLOSED`. May be called twice. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -136,9 +148,8 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
     return this.#core.blocksOf(peer);
   }
 
-  #attach(socket: Socket, identity: string | undefined): Stream {
-    const { remoteAddress: address = "", remotePort: port = 0 } = socket;
-    const peer: TcpPeer = { address, port, identity, key: randomUUID() };
+  #attach(socket: Socket, { address, identity }: Caller): Stream {
+    const peer: TcpPeer = { ...address, identity, key: randomUUID() };
     const stream: Stream = { peer, socket, isCongested: false, reason: undefined, onReady: undefined };
     this.#streams.set(peer.key, stream);
     socket.setNoDelay(true);

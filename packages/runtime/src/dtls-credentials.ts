@@ -29,7 +29,7 @@ export interface DtlsServerCredentials {
 export interface DtlsClientTrust {
   /** The name of the device that has this raw public key (SHA-256 of the SubjectPublicKeyInfo in hex, and itself). */
   readonly rpk?: ((fingerprint: string, spki: Uint8Array) => Maybe<string>) | undefined;
-  /** Authorities, or certificates of single devices. */
+  /** Authorities, or certificates of single devices; "" = none. */
   readonly certificatesPem?: string | undefined;
 }
 
@@ -53,7 +53,7 @@ export interface DtlsServerTrust {
 /** @throws {UsageError} `DTLS_CREDENTIAL` when PEM cannot be read or a key is not ECDSA on P-256. */
 export function serverCredentials(credentials: DtlsServerCredentials): ServerCredentials {
   const { psk, certificate, rpk, trust } = credentials;
-  const anchors = trust?.certificatesPem === undefined ? [] : readCertificates(trust.certificatesPem);
+  const anchors = trust?.certificatesPem ? readCertificates(trust.certificatesPem) : [];
   const kinds: ("rpk" | "x509")[] = [
     ...(trust?.rpk ? (["rpk"] as const) : []),
     ...(anchors.length > 0 ? (["x509"] as const) : []),

@@ -238,7 +238,8 @@ function parseCertificate(der: Uint8Array): Certificate | undefined {
   }
 }
 
-function commonName(subject: string | undefined): string {
+/** The name in a certificate's subject: its common name, or all of it where there is none. */
+export function commonName(subject: string | undefined): string {
   const lines = subject?.split("\n") ?? [];
   const common = lines.find((line) => line.startsWith("CN="));
   return common ? common.slice(3) : lines.join(", ");

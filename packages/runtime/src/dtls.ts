@@ -2,7 +2,7 @@
 import { DtlsEndpoint } from "@airlift/protocol/dtls/endpoint";
 import type { DtlsInput, DtlsLoad, DtlsOptions, DtlsOutput } from "@airlift/protocol/dtls/endpoint-types";
 import type { OpenHandshake } from "@airlift/protocol/dtls/handshake-table";
-import type { PeerIdentity, Wanted } from "@airlift/protocol/dtls/handshake-types";
+import type { Wanted, Withdrawn } from "@airlift/protocol/dtls/handshake-types";
 import { explain, type Reason } from "@airlift/protocol/dtls/reasons";
 import { type DtlsPeer as CorePeer, DtlsSession } from "@airlift/protocol/dtls/session";
 import type { DtlsSnapshot } from "@airlift/protocol/dtls/snapshot";
@@ -42,8 +42,18 @@ export interface DtlsServerOptions {
 export interface DtlsServer extends DatagramChannel<DtlsPeer> {
   readonly address: SocketAddress;
   readonly load: DtlsLoad;
-  /** Ends the sessions of an identity whose credential was withdrawn. */
-  revoke(identity: Pick<PeerIdentity, "kind" | "name">): void;
+  /** All sessions, from the most silent to the last heard. */
+  sessions(): Iterable<DtlsPeer>;
+  /** Whether the session is established and not ended. */
+  has(peer: DtlsPeer): boolean;
+  /**
+   * Believes these authorities of client certificates (PEM) from the next handshake on, and no others; "" = none.
+   *
+   * @throws {UsageError} `DTLS_CREDENTIAL`; then those before stay.
+   */
+  setAuthorities(certificatesPem: string): void;
+  /** Ends the sessions of an identity whose credential was withdrawn, without a name those of a kind; none is resumed. */
+  revoke(identity: Withdrawn): void;
   /**
    * All sessions as text that holds their keys: keep it as secret as a private key, and delete it once it is taken up. The
    * server is silent from now on; `close` it next.
@@ -97,6 +107,20 @@ class DtlsServerChannel implements DtlsServer {
     return this.#core.load;
   }
 
+  sessions(): Iterable<DtlsPeer> {
+    return this.#core.sessions();
+  }
+
+  has(peer: DtlsPeer): boolean {
+    return peer instanceof DtlsSession && this.#core.has(peer);
+  }
+
+  setAuthorities(certificatesPem: string): void {
+    const { credentials } = this.#options;
+    const trust = { ...credentials.trust, certificatesPem };
+    this.#driven.feed({ kind: "credentials", server: serverCredentials({ ...credentials, trust }) });
+  }
+
   open(receiver: DatagramReceiver<DtlsPeer>): void {
     this.#receiver = receiver;
     this.#udp.open({
@@ -107,11 +131,11 @@ class DtlsServerChannel implements DtlsServer {
   }
 
   send(peer: DtlsPeer, bytes: Uint8Array, isWatched: boolean): void {
-    if (peer instanceof DtlsSession && this.#core.has(peer)) this.#driven.feed({ kind: "send", session: peer, bytes });
+    if (peer instanceof DtlsSession && this.has(peer)) this.#driven.feed({ kind: "send", session: peer, bytes });
     else if (isWatched) queueMicrotask(() => this.#unreachable(peer));
   }
 
-  revoke(identity: Pick<PeerIdentity, "kind" | "name">): void {
+  revoke(identity: Withdrawn): void {
     this.#driven.feed({ kind: "revoke", identity });
   }
 

@@ -1,5 +1,5 @@
 /** TLS as this house uses it: PSK or certificates, in both roles (RFC 8323 §9, RFC 7925 §4). */
-import { createHash } from "node:crypto";
+import { constants, createHash } from "node:crypto";
 import { isIP } from "node:net";
 import type { ConnectionOptions, TLSSocket, TlsOptions } from "node:tls";
 import { equalBytes } from "@airlift/protocol/lib/bytes";
@@ -13,11 +13,21 @@ const CERTIFICATE_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-CCM8
 export interface ServerSecurity {
   /** The key of an identity; `undefined` when it is not known. Absent: no PSK. */
   readonly pskOf?: ((identity: string) => Uint8Array | undefined) | undefined;
+  /** Instead of `pskOf`, where keys have to be looked up; a rejection refuses the handshake. */
+  readonly findPsk?: ((identity: string) => Promise<Uint8Array | undefined>) | undefined;
   /** Certificate with its chain, and its key, both PEM. Absent: PSK only. */
   readonly certificate?: string | undefined;
   readonly privateKey?: string | undefined;
-  /** PEM of those who may vouch for clients. With it, a client without a certificate is refused. */
+  /** PEM of those who may vouch for clients, "" = nobody. With it, a client without a certificate is refused. */
   readonly trust?: string | undefined;
+}
+
+/** Who a client proved to be: its PSK identity, or the common name of its certificate. */
+export interface TlsIdentity {
+  readonly kind: "psk" | "x509";
+  readonly name: string;
+  /** SHA-256 of the certificate, lower-case hex. */
+  readonly fingerprint?: string | undefined;
 }
 
 /** The options of `tls.connect` towards `host`; `isPinned` is to be asked once connected. */
@@ -36,17 +46,22 @@ export function isPinned(security: TransportSecurity, socket: TLSSocket): boolea
   return raw !== undefined && equalBytes(createHash("sha256").update(raw).digest(), security.pinnedSha256);
 }
 
-/** The options of `tls.createServer`; `onIdentity` hears the PSK identity of a client before its connection is handed over. */
+/**
+ * The options of `tls.createServer`. Keys are those of `pskOf`; `onIdentity` hears the PSK identity of a client before its
+ * connection is handed over.
+ */
 export function serverTls(
-  { pskOf, certificate, privateKey, trust }: ServerSecurity,
+  { pskOf, certificate, privateKey, trust }: Omit<ServerSecurity, "findPsk">,
   onIdentity: (socket: TLSSocket, identity: string) => void,
 ): TlsOptions {
   const ciphers = [...(certificate ? [CERTIFICATE_CIPHERS] : []), ...(pskOf ? [PSK_CIPHERS] : [])].join(":");
   return {
     ciphers,
     minVersion: "TLSv1.2",
+    // Every connection proves its identity: a resumed one would not ask for the key, nor look at the certificate again.
+    secureOptions: constants.SSL_OP_NO_TICKET,
     ...(certificate === undefined ? { maxVersion: "TLSv1.2" } : { cert: certificate, key: privateKey }),
-    ...(trust === undefined ? {} : { ca: trust, requestCert: true, rejectUnauthorized: true }),
+    ...(trust === undefined ? {} : { ca: vouchers(trust), requestCert: true, rejectUnauthorized: true }),
     ...(pskOf && {
       pskCallback: (socket, identity) => {
         const psk = pskOf(identity);
@@ -57,6 +72,9 @@ export function serverTls(
     }),
   };
 }
+
+/** An empty text would mean all that the system trusts. */
+export const vouchers = (trust: string): string | string[] => (trust === "" ? [] : trust);
 
 /** Only suites in which the server proves that it knows the key; they need TLS 1.2. */
 function pskClient({ identity, key }: PreSharedKey): ConnectionOptions {

@@ -17,7 +17,7 @@ export interface SocketAddress {
 export interface UdpPeer extends Peer, SocketAddress {}
 
 export interface UdpOptions {
-  /** Address or name to bind; default all of IPv4. One of IPv6 makes an IPv6 socket. */
+  /** Address or name to bind; default all of IPv4. One of IPv6 makes an IPv6 socket, which for `::` takes IPv4 as well. */
   readonly host?: string | undefined;
   /** Default 0: any free port. */
   readonly port?: number | undefined;
@@ -36,6 +36,14 @@ const DEFAULT_BUFFER_BYTES = 4 * 2 ** 20;
 
 export function udpPeer(address: string, port: number): UdpPeer {
   return { address, port, key: `${address} ${port}` };
+}
+
+/** How an IPv6 socket writes the address of a peer that came over IPv4. @see RFC 4291 §2.5.5.2 */
+const MAPPED = "::ffff:";
+
+/** The address itself: of IPv4 where an IPv6 socket shows one of IPv4. */
+export function plainAddress(address: string): string {
+  return address.startsWith(MAPPED) && address.includes(".") ? address.slice(MAPPED.length) : address;
 }
 
 /**
@@ -108,6 +116,7 @@ class UdpChannel implements Udp {
   readonly #socket: Socket;
   readonly #only: UdpPeer | undefined;
   readonly #recentPeers: (UdpPeer | undefined)[] = [];
+  readonly #isIpv6: boolean;
   #receiver: DatagramReceiver<UdpPeer> | undefined;
   #isClosed = false;
 
@@ -116,6 +125,7 @@ class UdpChannel implements Udp {
     this.#only = only;
     const { address, port } = socket.address();
     this.address = { address, port };
+    this.#isIpv6 = isIPv6(address);
     socket.on("error", (error) => {
       if (only) this.#receiver?.onUnreachable(only, error);
     });
@@ -128,7 +138,7 @@ class UdpChannel implements Udp {
       if (from.port === 0) return;
       // A plain array: `slice` of a Buffer is a view, that of everything else here a copy.
       const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
-      receiver.onDatagram(this.#only ?? this.#peerAt(from.address, from.port), bytes);
+      receiver.onDatagram(this.#only ?? this.#peerAt(plainAddress(from.address), from.port), bytes);
     });
   }
 
@@ -146,7 +156,11 @@ class UdpChannel implements Udp {
     if (this.#isClosed) return;
     const report = isWatched ? (error: Error | null) => error && this.#receiver?.onUnreachable(peer, error) : undefined;
     if (this.#only) this.#socket.send(bytes, 0, bytes.length, report);
-    else this.#socket.send(bytes, 0, bytes.length, peer.port, peer.address, report);
+    else this.#socket.send(bytes, 0, bytes.length, peer.port, this.#asWritten(peer.address), report);
+  }
+
+  #asWritten(address: string): string {
+    return this.#isIpv6 && !address.includes(":") ? MAPPED + address : address;
   }
 
   close(): Promise<void> {

@@ -19,10 +19,37 @@ const problemsOf = (run: () => unknown): readonly string[] => {
 
 test("without any setting the server listens for CoAP everywhere and for HTTP on loopback", () => {
   const config = loadConfig({ flags: { noAuth: true }, environment: {} });
-  assert.equal(config.host, "0.0.0.0");
+  assert.deepEqual(config.hosts, ["0.0.0.0"]);
   assert.equal(config.httpHost, "127.0.0.1");
   assert.deepEqual([config.coapPort, config.httpPort, config.databaseUrl], [5683, 8080, null]);
+  assert.deepEqual([config.coapsPort, config.coapTcpPort, config.coapsTcpPort], [5684, 5683, 5684]);
   assert.ok(Object.isFrozen(config));
+});
+
+test("RFC 8323 §8: ports that are not named lie beside those that are; a door that is off moves none of them", () => {
+  const portsOf = (flags: Record<string, unknown>) => {
+    const config = loadConfig({ flags: { noAuth: true, ...flags }, environment: {} });
+    return [config.coapPort, config.coapsPort, config.coapTcpPort, config.coapsTcpPort];
+  };
+  assert.deepEqual(portsOf({ coapPort: "7000" }), [7000, 7001, 7000, 7001]);
+  assert.deepEqual(portsOf({ coapPort: "off" }), [null, 5684, 5683, 5684]);
+  assert.deepEqual(portsOf({ coapPort: "0", coapTcpPort: "off" }), [0, 0, null, 5684]);
+  assert.deepEqual(portsOf({ coapPort: "65535", coapsPort: "9" }), [65535, 9, 65535, 0]);
+});
+
+test("half a server certificate, and a policy that is none, are told", () => {
+  const problems = problemsOf(() =>
+    loadConfig({
+      flags: { noAuth: true, tlsCertFile: "x.pem", plainDevices: "some", coapsPort: "on" },
+      environment: {},
+    }),
+  );
+  assert.equal(problems.length, 3);
+  for (const place of ["--tls-cert and --tls-key", "--plain-devices", '--coaps-port: "on" is not a whole number'])
+    assert.ok(
+      problems.some((problem) => problem.includes(place)),
+      place,
+    );
 });
 
 test("a flag wins over the environment, and the environment over the file", (t) => {

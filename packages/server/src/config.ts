@@ -6,12 +6,23 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 export interface ServeConfig {
   /** Absolute path of the folder that holds the images and the embedded database. */
   readonly dataDir: string;
-  /** Address that CoAP listens on. */
-  readonly host: string;
+  /** Addresses that CoAP listens on; `::` takes IPv4 as well. */
+  readonly hosts: readonly string[];
   /** Address that HTTP listens on: a loopback one, because requests carry no credentials. */
   readonly httpHost: string;
-  /** UDP port of CoAP; 0 = any free one. */
-  readonly coapPort: number;
+  /** UDP port of CoAP; 0 = any free one, null = none. */
+  readonly coapPort: number | null;
+  /** UDP port of CoAP over DTLS; as above. Default: the one after `coapPort`. */
+  readonly coapsPort: number | null;
+  /** TCP port of CoAP; as above. Default: as `coapPort`. */
+  readonly coapTcpPort: number | null;
+  /** TCP port of CoAP over TLS; as above. Default: the one after `coapTcpPort`. */
+  readonly coapsTcpPort: number | null;
+  /** PEM files of the server's certificate with its chain, and of its key (ECDSA on P-256); null = a raw public key only. */
+  readonly tlsCertFile: string | null;
+  readonly tlsKeyFile: string | null;
+  /** Whether devices without any credential may register. */
+  readonly plainDevices: PlainDevices;
   /** TCP port of HTTP; 0 = any free one. */
   readonly httpPort: number;
   /** PostgreSQL connection URL; null = the embedded database in `dataDir`. */
@@ -26,6 +37,9 @@ export interface ServeConfig {
   readonly maxImageBytes: number;
 }
 
+/** allow: devices without any credential may register without a proof · refuse: nobody may. */
+export type PlainDevices = "allow" | "refuse";
+
 /** Where settings come from. `flags` has the names of the keys below, undefined = not given. */
 export interface ConfigSources {
   readonly flags: Readonly<Record<string, unknown>>;
@@ -34,6 +48,9 @@ export interface ConfigSources {
 
 /** One GiB: the largest firmware of a Linux device, far above any microcontroller's. */
 export const DEFAULT_MAX_IMAGE_BYTES = 2 ** 30;
+
+/** The port of `coap:` and `coap+tcp:`; those of `coaps:` and `coaps+tcp:` are the next ones. @see RFC 7252 §6, RFC 8323 §8 */
+const COAP_PORT = 5683;
 
 /** Either what a source's value means, or why it means nothing. */
 type Parsed = { readonly value: unknown } | { readonly problem: string };
@@ -48,9 +65,30 @@ interface Setting {
 
 const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   dataDir: { flag: "--data", environment: ["AIRLIFT_DATA"], fallback: ".airlift", parse: text },
-  host: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: "0.0.0.0", parse: text },
+  hosts: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: ["0.0.0.0"], parse: list("addresses") },
   httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: loopback },
-  coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: 5683, parse: wholeNumber(65535) },
+  coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: COAP_PORT, parse: portOrOff },
+  coapsPort: { flag: "--coaps-port", environment: ["AIRLIFT_COAPS_PORT"], fallback: undefined, parse: portOrOff },
+  coapTcpPort: {
+    flag: "--coap-tcp-port",
+    environment: ["AIRLIFT_COAP_TCP_PORT"],
+    fallback: undefined,
+    parse: portOrOff,
+  },
+  coapsTcpPort: {
+    flag: "--coaps-tcp-port",
+    environment: ["AIRLIFT_COAPS_TCP_PORT"],
+    fallback: undefined,
+    parse: portOrOff,
+  },
+  tlsCertFile: { flag: "--tls-cert", environment: ["AIRLIFT_TLS_CERT"], fallback: null, parse: text },
+  tlsKeyFile: { flag: "--tls-key", environment: ["AIRLIFT_TLS_KEY"], fallback: null, parse: text },
+  plainDevices: {
+    flag: "--plain-devices",
+    environment: ["AIRLIFT_PLAIN_DEVICES"],
+    fallback: "allow",
+    parse: allowOrRefuse,
+  },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
   databaseUrl: {
     flag: "--database-url",
@@ -60,7 +98,7 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   },
   noAuth: { flag: "--no-auth", environment: ["AIRLIFT_NO_AUTH"], fallback: false, parse: yesOrNo },
   publicHost: { flag: "--public-host", environment: ["AIRLIFT_PUBLIC_HOST"], fallback: null, parse: hostName },
-  trustedKeyFiles: { flag: "--trust", environment: ["AIRLIFT_TRUST"], fallback: [], parse: fileList },
+  trustedKeyFiles: { flag: "--trust", environment: ["AIRLIFT_TRUST"], fallback: [], parse: list("file names") },
   maxImageBytes: {
     flag: "--max-image-bytes",
     environment: ["AIRLIFT_MAX_IMAGE_BYTES"],
@@ -91,14 +129,29 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
   // There are no tokens yet: requests without any are served only where the operator says so, and only on this machine.
   if (settings["noAuth"] === false)
     problems.push("start with --no-auth: requests carry no token yet, so the API serves this machine only");
+  if ((settings["tlsCertFile"] === null) !== (settings["tlsKeyFile"] === null))
+    problems.push("--tls-cert and --tls-key go together: give both or none");
   if (problems.length > 0) throw new UsageError("CONFIG", problems.join("\n"), { problems });
   const config = settings as unknown as ServeConfig;
   return Object.freeze({
     ...config,
+    ...doorPorts(config),
+    hosts: Object.freeze(config.hosts),
+    tlsCertFile: config.tlsCertFile && resolve(config.tlsCertFile),
+    tlsKeyFile: config.tlsKeyFile && resolve(config.tlsKeyFile),
     dataDir: resolve(config.dataDir),
     trustedKeyFiles: Object.freeze(config.trustedKeyFiles.map((name) => resolve(name))),
   });
 }
+
+/** Ports that were not named lie beside those that were, so that a second server on a machine is told one number. */
+function doorPorts(given: Pick<ServeConfig, "coapPort"> & Partial<ServeConfig>) {
+  const { coapPort, coapTcpPort = coapPort ?? COAP_PORT } = given;
+  const { coapsPort = portAfter(coapPort ?? COAP_PORT), coapsTcpPort = portAfter(coapTcpPort ?? COAP_PORT) } = given;
+  return { coapPort, coapsPort, coapTcpPort, coapsTcpPort };
+}
+
+const portAfter = (port: number): number => (port === 0 || port === 65_535 ? 0 : port + 1);
 
 /** Whether a listening address is reachable from this machine alone. */
 export function isLoopbackHost(host: string): boolean {
@@ -181,9 +234,23 @@ function yesOrNo(given: unknown): Parsed {
   return { problem: `${shown(given)} is neither true nor false` };
 }
 
-/** A list, or in the environment names joined by commas. */
-function fileList(given: unknown): Parsed {
-  const names = typeof given === "string" ? given.split(",").filter((name) => name !== "") : given;
-  if (Array.isArray(names) && names.every((name) => typeof name === "string" && name !== "")) return { value: names };
-  return { problem: `${shown(given)} is not a list of file names` };
+/** A list, or in the environment parts joined by commas. */
+function list(what: string): (given: unknown) => Parsed {
+  return (given) => {
+    const parts = typeof given === "string" ? given.split(",").filter((part) => part !== "") : given;
+    const isList = Array.isArray(parts) && parts.every((part) => typeof part === "string" && part !== "");
+    return isList ? { value: parts } : { problem: `${shown(given)} is not a list of ${what}` };
+  };
+}
+
+function portOrOff(given: unknown): Parsed {
+  if (given === "off" || given === null) return { value: null };
+  const parsed = wholeNumber(65535)(given);
+  return "problem" in parsed ? { problem: `${parsed.problem}, nor "off"` } : parsed;
+}
+
+function allowOrRefuse(given: unknown): Parsed {
+  return given === "allow" || given === "refuse"
+    ? { value: given }
+    : { problem: `${shown(given)} is neither allow nor refuse` };
 }

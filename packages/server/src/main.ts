@@ -1,18 +1,26 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
 import type { ServeConfig } from "./config.ts";
+import { describeDoors } from "./door-metrics.ts";
+import type { DeviceCredentials } from "./fleet/credentials.ts";
+import type { Transport } from "./fleet/sender.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
+import { formatAddress, SCHEMES } from "./links/door.ts";
+import type { DoorsOptions } from "./links/doors.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
+import { loadServerIdentity } from "./links/server-identity.ts";
+import { SESSION_FILE } from "./links/session-file.ts";
 import { openStores } from "./store/stores.ts";
 
 export interface RunningServer {
   /** Base URL of API and console, "http://127.0.0.1:8080". */
   readonly httpUrl: string;
-  /** UDP port of CoAP. */
-  readonly coapPort: number;
+  /** Where CoAP is, "coap://0.0.0.0:5683", one for each transport that is open. */
+  readonly coapUrls: readonly string[];
   /** Ends what was started, in the reverse order; updates under way are taken up by the next start. */
   close(): Promise<void>;
 }
@@ -20,7 +28,7 @@ export interface RunningServer {
 /**
  * Starts everything `airlift serve` consists of.
  *
- * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE
+ * @throws {UsageError} TRUSTED_KEY, TLS_FILE, DTLS_CREDENTIAL, DATABASE_NEWER, DATA_IN_USE
  * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL
  */
 export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
@@ -43,25 +51,51 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     opened.push(() => stores.close());
     let httpPort = config.httpPort;
     const lwm2m = await Lwm2mServer.open({
+      ...(await doorsOf(config, undefined)),
       stores,
       log,
-      udp: { host: config.host, port: config.coapPort },
       publicHost: config.publicHost,
       httpPort: () => httpPort,
+      plainDevices: config.plainDevices,
     });
     opened.push(() => lwm2m.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
+    describeDoors(metrics, lwm2m);
     const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics });
     opened.push(async () => void (await app.close()));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
-    log.info({ httpUrl, coapPort: lwm2m.address.port }, "serving");
-    return { httpUrl, coapPort: lwm2m.address.port, close };
+    const coapUrls = urlsOf(lwm2m);
+    log.info({ httpUrl, coapUrls }, "serving");
+    return { httpUrl, coapUrls, close };
   } catch (error) {
     await close().catch((failure) => log.error({ err: failure }, "what was opened could not all be closed"));
     throw error;
   }
+}
+
+/** The doors that the settings ask for. The secured ones need somebody who keeps credentials. */
+async function doorsOf(config: ServeConfig, credentials: DeviceCredentials | undefined): Promise<DoorsOptions> {
+  const at = (port: number | null) => (port === null ? undefined : { host: config.hosts, port });
+  const plain = { udp: at(config.coapPort), tcp: at(config.coapTcpPort) };
+  if (credentials === undefined) return plain;
+  const { dataDir, tlsCertFile, tlsKeyFile } = config;
+  return {
+    ...plain,
+    dtls: at(config.coapsPort),
+    tls: at(config.coapsTcpPort),
+    credentials,
+    identity: await loadServerIdentity({ dataDir, certificateFile: tlsCertFile, keyFile: tlsKeyFile }),
+    sessionFile: join(dataDir, SESSION_FILE),
+  };
+}
+
+function urlsOf(lwm2m: Lwm2mServer): string[] {
+  return (Object.keys(SCHEMES) as Transport[]).flatMap((transport) => {
+    const address = lwm2m.addressOf(transport);
+    return address === undefined ? [] : [`${SCHEMES[transport]}://${formatAddress(address)}`];
+  });
 }
 
 function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {

@@ -8,6 +8,9 @@ import { printResult } from "../terminal.ts";
 interface ServeFlags {
   readonly auth: boolean;
   readonly data?: string;
+  readonly host?: string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly trust?: string[];
   readonly logLevel: string;
   readonly [flag: string]: unknown;
@@ -21,9 +24,15 @@ export function registerServe(program: Command): void {
     .description("run the server: LwM2M over CoAP, the REST API and the console")
     .option("--config <file>", "settings as JSON; flags and AIRLIFT_… variables go before it")
     .option("--data <dir>", "folder of the images and the embedded database (default: .airlift)")
-    .option("--host <address>", "address for CoAP (default: 0.0.0.0)")
+    .option("--host <address...>", "addresses for CoAP; :: takes IPv4 as well (default: 0.0.0.0)")
     .option("--http-host <address>", "address for HTTP (default: 127.0.0.1)")
-    .option("--coap-port <port>", "UDP port of CoAP (default: 5683)")
+    .option("--coap-port <port>", "UDP port of CoAP, or off (default: 5683)")
+    .option("--coaps-port <port>", "UDP port of CoAP over DTLS, or off (default: --coap-port + 1)")
+    .option("--coap-tcp-port <port>", "TCP port of CoAP, or off (default: as --coap-port)")
+    .option("--coaps-tcp-port <port>", "TCP port of CoAP over TLS, or off (default: --coap-tcp-port + 1)")
+    .option("--tls-cert <file>", "the server's certificate with its chain, PEM (default: a raw public key)")
+    .option("--tls-key <file>", "the key of that certificate, PEM, ECDSA on P-256")
+    .option("--plain-devices <policy>", "allow or refuse devices without any credential (default: allow)")
     .option("--http-port <port>", "TCP port of HTTP (default: 8080)")
     .option("--database-url <url>", "PostgreSQL to use instead of the embedded one")
     .option("--public-host <name>", "host that devices fetch images from (default: the address they reach)")
@@ -41,19 +50,22 @@ export function registerServe(program: Command): void {
       const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
       const stopped = untilStopped();
       const server = await startServer(config, log);
-      const { httpUrl, coapPort } = server;
-      const host = config.host.includes(":") ? `[${config.host.replace(/^\[|\]$/g, "")}]` : config.host;
-      const coapUrl = `coap://${host}:${coapPort}`;
-      printResult(command, { httpUrl, coapUrl }, () => `serving at ${httpUrl} and ${coapUrl}\n`);
+      const { httpUrl, coapUrls } = server;
+      const [coapUrl = null] = coapUrls;
+      printResult(command, { httpUrl, coapUrl, coapUrls }, () => `serving at ${[httpUrl, ...coapUrls].join(", ")}\n`);
       await stopped;
       await server.close();
     });
 }
 
 /** The flags by the names of the settings. */
-function settingsOf({ auth, data, trust, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
+function settingsOf(flags: ServeFlags): ConfigSources["flags"] {
+  const { auth, data, host, tlsCert, tlsKey, trust, logLevel: _, ...others } = flags;
   return {
     ...others,
+    ...(host !== undefined && { hosts: host }),
+    ...(tlsCert !== undefined && { tlsCertFile: tlsCert }),
+    ...(tlsKey !== undefined && { tlsKeyFile: tlsKey }),
     ...(data !== undefined && { dataDir: data }),
     ...(trust !== undefined && { trustedKeyFiles: trust }),
     ...(!auth && { noAuth: true }),

@@ -147,6 +147,7 @@ export const EVENT_KINDS = [
   "device.updated",
   "device.deregistered",
   "device.expired",
+  "device.refused",
   "device.reported",
   "image.added",
   "update.transition",

@@ -6,8 +6,8 @@ import {
   DEFAULT_HANDSHAKE,
   type Found,
   type HandshakeSettings,
-  type PeerIdentity,
   type Wanted,
+  type Withdrawn,
 } from "./handshake-types.ts";
 import type { Reason } from "./reasons.ts";
 import type { ServerCredentials } from "./server-choice.ts";
@@ -23,7 +23,9 @@ export type DtlsInput<A extends DtlsAddress> =
   | { readonly kind: "send"; readonly session: DtlsSession<A>; readonly bytes: Uint8Array }
   | { readonly kind: "close"; readonly session: DtlsSession<A> }
   /** A credential was withdrawn: its sessions end, and none is resumed. */
-  | { readonly kind: "revoke"; readonly identity: Pick<PeerIdentity, "kind" | "name"> }
+  | { readonly kind: "revoke"; readonly identity: Withdrawn }
+  /** What a server shows and whom it believes, for the handshakes that begin from now on. */
+  | { readonly kind: "credentials"; readonly server: ServerCredentials }
   | { readonly kind: "wake" };
 
 export type DtlsOutput<A extends DtlsAddress> =

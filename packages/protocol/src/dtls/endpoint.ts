@@ -22,6 +22,7 @@ import { HelloDoor, type Knock } from "./hello-door.ts";
 import type { Reason } from "./reasons.ts";
 import { CONTENT_TYPE, type DtlsRecord, decodeRecords } from "./record.ts";
 import { ResumptionCache, resumptionKey } from "./resumption-cache.ts";
+import type { ServerCredentials } from "./server-choice.ts";
 import { ServerHandshake } from "./server-handshake.ts";
 import { type DtlsAddress, DtlsSession } from "./session.ts";
 import { SessionLayer } from "./session-layer.ts";
@@ -35,6 +36,7 @@ export class DtlsEndpoint<A extends DtlsAddress> implements Core<DtlsInput<A>, D
   readonly #crypto: DtlsCrypto;
   readonly #options: DtlsOptions;
   readonly #settings: HandshakeSettings;
+  #server: ServerCredentials | undefined;
   readonly #layer: SessionLayer<A>;
   readonly #handshakes: HandshakeTable<A>;
   readonly #resumption: ResumptionCache;
@@ -50,6 +52,7 @@ export class DtlsEndpoint<A extends DtlsAddress> implements Core<DtlsInput<A>, D
     this.#crypto = crypto;
     this.#options = { ...DEFAULT_DTLS_OPTIONS, ...options };
     this.#settings = { ...this.#options, crypto };
+    this.#server = this.#options.server;
     this.#handshakes = new HandshakeTable(this.#options);
     this.#resumption = new ResumptionCache(this.#options.resumable);
     this.#layer = new SessionLayer(this.#options, crypto, this.#resumption);
@@ -79,12 +82,20 @@ export class DtlsEndpoint<A extends DtlsAddress> implements Core<DtlsInput<A>, D
     return this.#layer.sessions.has(session);
   }
 
+  /** All established sessions, from the most silent to the last heard. */
+  sessions(): Iterable<DtlsSession<A>> {
+    return this.#layer.sessions.all();
+  }
+
   step(input: DtlsInput<A>, nowMs: number): DtlsOutput<A>[] {
     if (this.#isExported) return [];
     switch (input.kind) {
       case "datagram":
         for (const record of decodeRecords(input.datagram, this.#ownIdBytes))
           this.#receive(input.address, record, nowMs);
+        break;
+      case "credentials":
+        this.#server = input.server;
         break;
       case "connect":
         this.#connect(input.address, input.credentials, nowMs);
@@ -151,7 +162,7 @@ export class DtlsEndpoint<A extends DtlsAddress> implements Core<DtlsInput<A>, D
   }
 
   #open(address: A, record: DtlsRecord, knock: Knock, nowMs: number): void {
-    const { server } = this.#options;
+    const server = this.#server;
     if (server === undefined || this.#door === undefined) return;
     if (!this.#door.hasRightCookie(address, knock, nowMs)) {
       this.#cookieCount += 1;

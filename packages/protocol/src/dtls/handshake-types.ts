@@ -17,6 +17,15 @@ export type PeerIdentity =
   /** A client that was not asked for a certificate. */
   | { readonly kind: "anonymous"; readonly name: "" };
 
+/** Peers whose sessions are to end: one identity, or without a name all of a kind. */
+export interface Withdrawn {
+  readonly kind: PeerIdentity["kind"];
+  readonly name?: string | undefined;
+}
+
+export const isWithdrawn = ({ kind, name }: PeerIdentity, withdrawn: Withdrawn): boolean =>
+  kind === withdrawn.kind && (withdrawn.name === undefined || name === withdrawn.name);
+
 /** A question to whoever keeps the credentials. */
 export type Wanted =
   | { readonly kind: "psk"; readonly identity: string }

@@ -1,6 +1,6 @@
 /** What sessions can be resumed with, on both sides (RFC 5246 §7.3, appendix F.1.4). */
 import { toHex } from "../lib/bytes.ts";
-import type { PeerIdentity, Resumable } from "./handshake-types.ts";
+import { isWithdrawn, type Resumable, type Withdrawn } from "./handshake-types.ts";
 
 /** Appendix F.1.4 of RFC 5246 suggests 24 hours at most. */
 export const RESUMPTION_LIFETIME_MS = 24 * 3_600_000;
@@ -44,10 +44,10 @@ export class ResumptionCache {
     this.#entries.delete(key);
   }
 
-  /** Forgets all of one identity; walks over everything, so it is for the rare moment that a credential is withdrawn. */
-  forget({ kind, name }: Pick<PeerIdentity, "kind" | "name">): void {
+  /** Forgets all of one identity, or of one kind; walks over everything, so it is for the rare moment that a credential is withdrawn. */
+  forget(withdrawn: Withdrawn): void {
     for (const [key, { resumable }] of this.#entries)
-      if (resumable.identity.kind === kind && resumable.identity.name === name) this.#entries.delete(key);
+      if (isWithdrawn(resumable.identity, withdrawn)) this.#entries.delete(key);
   }
 }
 

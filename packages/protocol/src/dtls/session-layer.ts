@@ -5,6 +5,7 @@ import { ALERT, alertWords, decodeAlert, encodeAlert } from "./alerts.ts";
 import type { DtlsCrypto } from "./crypto-port.ts";
 import type { DtlsInput, DtlsOutput } from "./endpoint-types.ts";
 import { decodeFragments, HANDSHAKE_TYPE } from "./handshake-message.ts";
+import { isWithdrawn, type Withdrawn } from "./handshake-types.ts";
 import { REASONS, type Reason } from "./reasons.ts";
 import { CONTENT_TYPE, type DtlsRecord } from "./record.ts";
 import { RESUMPTION_LIFETIME_MS, type ResumptionCache, resumptionKey } from "./resumption-cache.ts";
@@ -53,8 +54,7 @@ export class SessionLayer<A extends DtlsAddress> {
         break;
       case "revoke":
         this.#resumption.forget(input.identity);
-        for (const session of this.sessions.ofIdentity(input.identity))
-          this.#end(session, { code: "REVOKED", facts: {} });
+        for (const session of this.#withdrawn(input.identity)) this.#end(session, { code: "REVOKED", facts: {} });
         break;
     }
   }
@@ -110,6 +110,12 @@ export class SessionLayer<A extends DtlsAddress> {
       this.sessions.add(session);
       this.#rememberForResumption(session, nowMs);
     }
+  }
+
+  #withdrawn(withdrawn: Withdrawn): readonly DtlsSession<A>[] {
+    const { kind, name } = withdrawn;
+    if (name !== undefined) return this.sessions.ofIdentity({ kind, name });
+    return [...this.sessions.all()].filter(({ identity }) => isWithdrawn(identity, withdrawn));
   }
 
   #send(session: DtlsSession<A>, type: number, bytes: Uint8Array, nowMs: number): void {

@@ -5,17 +5,22 @@ import type { DeviceReport } from "./report.ts";
 /** A way to deliver: the server writes the package, or the device fetches it over one of the server's doors. */
 export type DeliveryChoice = { readonly kind: "push" } | { readonly kind: "pull"; readonly scheme: PullScheme };
 
-export type PullScheme = "coap" | "http";
+export type PullScheme = "coap" | "coaps" | "coap+tcp" | "coaps+tcp" | "http" | "https";
 
-/** Firmware Update Protocol Support (/5/0/8) by number, in the order we prefer: a constrained device speaks CoAP best. */
-const SCHEME_OF_PROTOCOL: readonly (readonly [protocol: number, scheme: PullScheme])[] = [
-  [0, "coap"],
-  [2, "http"],
-];
+/** Firmware Update Protocol Support, /5/0/8. */
+const PROTOCOLS: Readonly<Record<PullScheme, number>> = {
+  coap: 0,
+  coaps: 1,
+  http: 2,
+  https: 3,
+  "coap+tcp": 4,
+  "coaps+tcp": 5,
+};
 
 /** What was asked for, and over which schemes this server can serve this device. */
 export interface DeliveryWish {
   readonly by: DeliveryMethod;
+  /** The favourite first. */
   readonly schemes: readonly PullScheme[];
 }
 
@@ -27,7 +32,7 @@ const PUSH_ONLY = 1;
  * The way to deliver, or `undefined` when what is asked for and what the device supports have nothing in common.
  *
  * `auto` prefers pull: a device that is pushed to may be unable to answer anything else meanwhile. Protocol numbers that
- * are unknown are ignored, and a device that names none speaks CoAP (object 5, resource 8).
+ * are unknown are ignored, and a device that names none speaks CoAP as it registered (object 5, resource 8).
  */
 export function chooseDelivery(
   { by, schemes }: DeliveryWish,
@@ -35,10 +40,10 @@ export function chooseDelivery(
 ): DeliveryChoice | undefined {
   const canPush = firmware.deliveryMethod !== PULL_ONLY;
   const canPull = firmware.deliveryMethod !== PUSH_ONLY;
-  const protocols = firmware.protocols ?? [0];
-  const scheme = SCHEME_OF_PROTOCOL.find(
-    ([protocol, one]) => protocols.includes(protocol) && schemes.includes(one),
-  )?.[1];
+  const { protocols } = firmware;
+  const scheme = schemes.find((one) =>
+    protocols === null ? one.startsWith("coap") : protocols.includes(PROTOCOLS[one]),
+  );
   if (by !== "push" && canPull && scheme !== undefined) return { kind: "pull", scheme };
   if (by !== "pull" && canPush) return { kind: "push" };
   return undefined;

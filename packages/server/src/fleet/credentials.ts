@@ -4,7 +4,12 @@
 export interface ProvenIdentity {
   readonly kind: "psk" | "rpk" | "x509";
   readonly name: string;
+  /** SHA-256 of the raw public key or certificate, lower-case hex: tells several of one device apart. */
+  readonly fingerprint?: string | undefined;
 }
+
+/** Where a peer wants to speak: at the Registration or at the Bootstrap interface. A credential is good for one of them. */
+export type SpeakingPlace = "device" | "bootstrap";
 
 /** All promises reject with `EnvironmentError` DATABASE_AWAY while the store cannot answer. */
 export interface DeviceCredentials {
@@ -12,13 +17,18 @@ export interface DeviceCredentials {
   psk(identity: string): Promise<Uint8Array | undefined>;
   /** The endpoint name of a raw public key, by its fingerprint; `undefined` when it is not known. */
   rpk(fingerprint: string): Promise<string | undefined>;
-  /** The authorities of device certificates, PEM; empty when none is trusted. */
+  /** The authorities of device certificates and the certificates of single devices, PEM; empty when none is trusted. */
   authoritiesPem(): Promise<string>;
   /**
-   * The one endpoint name that this identity may speak for; `undefined` when its credential is gone. A certificate of a
-   * trusted authority speaks for the name it carries.
+   * The one endpoint name that this identity may speak for at `place` (absent: `device`); `undefined` when its credential
+   * is gone or is for the other place. A certificate of a trusted authority speaks for the name it carries. Asked only of
+   * what a peer has proved: the first answer for a new credential ends those that it replaces.
    */
-  endpointOf(identity: ProvenIdentity): Promise<string | undefined>;
+  endpointOf(identity: ProvenIdentity, place?: SpeakingPlace): Promise<string | undefined>;
+  /** Whether an endpoint has a credential for the Registration interface: then it may not come without one. */
+  hasCredentials(endpoint: string): Promise<boolean>;
   /** Calls `onChange` with every identity that was withdrawn, so that its sessions end; until the returned function is called. */
   onWithdrawn(onChange: (identity: ProvenIdentity) => void): () => void;
+  /** Calls `onChange` when `authoritiesPem` has another answer: ask it again, and end certificate sessions it does not bear out. */
+  onAuthorities(onChange: () => void): () => void;
 }

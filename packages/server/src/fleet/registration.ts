@@ -1,14 +1,16 @@
 /** What the server knows of a registered device. */
 import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
+import type { Transport } from "./sender.ts";
 
 /** What the server knows of a device because it registered (LwM2M 1.2 §6.4.3): a plain value, saved as it is. */
 export interface Registration {
   /** Last segment of the location: `/rd/<id>`. */
   readonly id: string;
   readonly endpoint: string;
-  /** Who sent it, as the link names its peers: "127.0.0.1:56830". */
+  /** Where the device was heard last: "192.0.2.7:56830", "[2001:db8::7]:56830". */
   readonly address: string;
-  readonly transport: string;
+  /** How it registered, and is asked. */
+  readonly transport: Transport;
   readonly lifetimeS: number;
   /** "1.0", "1.1", "1.2". */
   readonly lwm2mVersion: string;

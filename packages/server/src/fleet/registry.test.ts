@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RegistrationRequest } from "./registration.ts";
 import { Registry } from "./registry.ts";
+import { type Sender, udpPeerKey } from "./sender.ts";
 
 const request = (endpoint: string, lifetimeS = 60): RegistrationRequest => ({
   endpoint,
@@ -11,13 +12,25 @@ const request = (endpoint: string, lifetimeS = 60): RegistrationRequest => ({
   queueMode: false,
   objects: { rootSegments: [], contentFormats: [], objects: [{ objectId: 5, version: undefined, instances: [0] }] },
 });
+const udp = (address: string): Sender => ({
+  transport: "udp",
+  peerKey: udpPeerKey(address),
+  address,
+  provenEndpoint: undefined,
+});
+const dtls = (session: string, provenEndpoint: string | undefined, address = "h:1"): Sender => ({
+  transport: "dtls",
+  peerKey: `dtls ${session}`,
+  address,
+  provenEndpoint,
+});
 const T0 = 1_700_000_000_000;
 
 test("LwM2M 1.2 §6.2.1: a registration lives for its lifetime, each Update starts it anew", () => {
   const registry = new Registry({ graceMs: 1000 });
-  registry.step({ kind: "register", id: "a", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  registry.step({ kind: "register", id: "a", sender: udp("h:1"), request: request("pump"), utcMs: T0 }, 0);
   assert.equal(registry.wakeAtMs, 61_000);
-  registry.step({ kind: "update", id: "a", address: "h:1", change: {}, utcMs: T0 + 50_000 }, 50_000);
+  registry.step({ kind: "update", id: "a", sender: udp("h:1"), change: {}, utcMs: T0 + 50_000 }, 50_000);
   assert.deepEqual(registry.step({ kind: "wake" }, 61_000), []);
   const [expired] = registry.step({ kind: "wake" }, 111_000);
   assert.equal(expired?.kind, "expired");
@@ -27,13 +40,13 @@ test("LwM2M 1.2 §6.2.1: a registration lives for its lifetime, each Update star
 
 test("a device that registers again replaces its old registration, whose location is then unknown", () => {
   const registry = new Registry();
-  registry.step({ kind: "register", id: "a", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  registry.step({ kind: "register", id: "a", sender: udp("h:1"), request: request("pump"), utcMs: T0 }, 0);
   const [output] = registry.step(
-    { kind: "register", id: "b", address: "h:2", request: request("pump"), utcMs: T0 },
+    { kind: "register", id: "b", sender: udp("h:2"), request: request("pump"), utcMs: T0 },
     10,
   );
   assert.ok(output?.kind === "registered" && output.replaced?.id === "a");
-  assert.deepEqual(registry.step({ kind: "update", id: "a", address: "h:1", change: {}, utcMs: T0 }, 20), [
+  assert.deepEqual(registry.step({ kind: "update", id: "a", sender: udp("h:1"), change: {}, utcMs: T0 }, 20), [
     { kind: "unknown" },
   ]);
   assert.equal(registry.size, 1);
@@ -41,9 +54,9 @@ test("a device that registers again replaces its old registration, whose locatio
 
 test("an Update from another address moves the device there", () => {
   const registry = new Registry();
-  registry.step({ kind: "register", id: "a", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  registry.step({ kind: "register", id: "a", sender: udp("h:1"), request: request("pump"), utcMs: T0 }, 0);
   const [moved] = registry.step(
-    { kind: "update", id: "a", address: "h:9", change: { lifetimeS: 10 }, utcMs: T0 + 5 },
+    { kind: "update", id: "a", sender: udp("h:9"), change: { lifetimeS: 10 }, utcMs: T0 + 5 },
     5,
   );
   assert.ok(moved?.kind === "updated" && moved.moved);
@@ -56,7 +69,7 @@ test("a restart keeps every registration that has not ended meanwhile", () => {
     ["short", 10],
     ["long", 1000],
   ] as const) {
-    before.step({ kind: "register", id: name, address: "h:1", request: request(name, lifetimeS), utcMs: T0 }, 0);
+    before.step({ kind: "register", id: name, sender: udp("h:1"), request: request(name, lifetimeS), utcMs: T0 }, 0);
   }
   const saved = ["short", "long"].flatMap((name) => before.get(name) ?? []);
   const after = new Registry({ graceMs: 0 });
@@ -70,25 +83,86 @@ test("a restart keeps every registration that has not ended meanwhile", () => {
 
 test("a full registry refuses new names and still serves those it has", () => {
   const registry = new Registry({ registrationLimit: 1 });
-  registry.step({ kind: "register", id: "a", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
-  const refused = registry.step({ kind: "register", id: "b", address: "h:2", request: request("fan"), utcMs: T0 }, 0);
+  registry.step({ kind: "register", id: "a", sender: udp("h:1"), request: request("pump"), utcMs: T0 }, 0);
+  const refused = registry.step(
+    { kind: "register", id: "b", sender: udp("h:2"), request: request("fan"), utcMs: T0 },
+    0,
+  );
   assert.deepEqual(refused, [{ kind: "full" }]);
-  const again = registry.step({ kind: "register", id: "c", address: "h:1", request: request("pump"), utcMs: T0 }, 0);
+  const again = registry.step(
+    { kind: "register", id: "c", sender: udp("h:1"), request: request("pump"), utcMs: T0 },
+    0,
+  );
   assert.equal(again[0]?.kind, "registered");
 });
 
 test("who sends from an address is the registration that was renewed last from there", () => {
   const registry = new Registry();
   const register = (id: string, address: string): void =>
-    void registry.step({ kind: "register", id, address, request: request(id), utcMs: T0 }, 0);
+    void registry.step({ kind: "register", id, sender: udp(address), request: request(id), utcMs: T0 }, 0);
   register("pump", "h:1");
   register("fan", "h:2");
-  assert.equal(registry.at("h:1")?.endpoint, "pump");
-  registry.step({ kind: "update", id: "pump", address: "h:3", change: {}, utcMs: T0 }, 1);
-  assert.equal(registry.at("h:1"), undefined);
-  assert.equal(registry.at("h:3")?.endpoint, "pump");
-  registry.step({ kind: "update", id: "fan", address: "h:3", change: {}, utcMs: T0 }, 2);
-  registry.step({ kind: "deregister", id: "pump" }, 3);
-  assert.equal(registry.at("h:3")?.endpoint, "fan", "the address is another one's by now");
-  assert.equal(registry.at("h:2"), undefined);
+  assert.equal(registry.of(udp("h:1"))?.endpoint, "pump");
+  registry.step({ kind: "update", id: "pump", sender: udp("h:3"), change: {}, utcMs: T0 }, 1);
+  assert.equal(registry.of(udp("h:1")), undefined);
+  assert.equal(registry.of(udp("h:3"))?.endpoint, "pump");
+  registry.step({ kind: "update", id: "fan", sender: udp("h:3"), change: {}, utcMs: T0 }, 2);
+  registry.step({ kind: "deregister", id: "pump", sender: udp("h:3") }, 3);
+  assert.equal(registry.of(udp("h:3"))?.endpoint, "fan", "the address is another one's by now");
+  assert.equal(registry.of(udp("h:2")), undefined);
+});
+
+test("a session speaks for the name of its credential and for no other", () => {
+  const registry = new Registry();
+  const register = (endpoint: string, sender: Sender) =>
+    registry.step({ kind: "register", id: endpoint, sender, request: request(endpoint), utcMs: T0 }, 0);
+  assert.equal(register("pump", dtls("1", "pump"))[0]?.kind, "registered");
+  assert.equal(registry.get("pump")?.transport, "dtls");
+  assert.equal(register("fan", dtls("1", "pump"))[0]?.kind, "forbidden");
+  assert.equal(register("pump", dtls("2", undefined))[0]?.kind, "forbidden");
+  assert.equal(registry.of(dtls("9", "pump"))?.endpoint, "pump", "by name, whichever session");
+  assert.equal(registry.of(dtls("1", undefined)), undefined);
+  assert.equal(registry.of(dtls("1", "fan")), undefined);
+});
+
+test("what was registered with a proof is not changed, ended or reported for without it, nor with another's", () => {
+  const registry = new Registry();
+  registry.step({ kind: "register", id: "a", sender: dtls("1", "pump"), request: request("pump"), utcMs: T0 }, 0);
+  const before = registry.get("pump");
+  for (const sender of [udp("h:1"), dtls("2", "fan"), dtls("3", undefined)]) {
+    const inputs = [
+      { kind: "update", id: "a", sender, change: { lifetimeS: 1 }, utcMs: T0 + 1 },
+      { kind: "deregister", id: "a", sender },
+      { kind: "register", id: "b", sender, request: request("pump"), utcMs: T0 + 1 },
+    ] as const;
+    for (const input of inputs) assert.equal(registry.step(input, 1)[0]?.kind, "forbidden", input.kind);
+    assert.equal(registry.of(sender), undefined);
+  }
+  assert.equal(registry.get("pump"), before);
+});
+
+test("a device moves between transports under its proven name; a resumed session counts as moved, a new address does not", () => {
+  const registry = new Registry();
+  registry.step({ kind: "register", id: "a", sender: udp("h:1"), request: request("pump"), utcMs: T0 }, 0);
+  const update = (sender: Sender) => {
+    const [output] = registry.step({ kind: "update", id: "a", sender, change: {}, utcMs: T0 }, 1);
+    return output?.kind === "updated"
+      ? [output.registration.transport, output.registration.address, output.moved]
+      : output;
+  };
+  assert.deepEqual(update(dtls("1", "pump")), ["dtls", "h:1", true]);
+  assert.deepEqual(update(dtls("1", "pump", "h:7")), ["dtls", "h:7", false]);
+  assert.deepEqual(update(dtls("2", "pump", "h:7")), ["dtls", "h:7", true]);
+  assert.equal(registry.of(udp("h:1")), undefined);
+});
+
+test("a withdrawn credential ends the registration", () => {
+  const registry = new Registry();
+  registry.step({ kind: "register", id: "a", sender: dtls("1", "pump"), request: request("pump"), utcMs: T0 }, 0);
+  assert.deepEqual(
+    registry.step({ kind: "withdraw", endpoint: "pump" }, 1).map(({ kind }) => kind),
+    ["withdrawn"],
+  );
+  assert.deepEqual(registry.step({ kind: "withdraw", endpoint: "pump" }, 2), []);
+  assert.equal(registry.size, 0);
 });

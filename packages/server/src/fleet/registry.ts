@@ -2,24 +2,27 @@
 import type { Core } from "@airlift/protocol/lib/core";
 import { Deadlines } from "@airlift/protocol/lib/deadlines";
 import { expiresAtMs, type Registration, type RegistrationChange, type RegistrationRequest } from "./registration.ts";
+import { isSecure, type Sender, udpPeerKey } from "./sender.ts";
 
 export type RegistryInput =
   /** `id` is fresh and hard to guess: whoever knows it may update the registration. */
   | {
       readonly kind: "register";
       readonly id: string;
-      readonly address: string;
+      readonly sender: Sender;
       readonly request: RegistrationRequest;
       readonly utcMs: number;
     }
   | {
       readonly kind: "update";
       readonly id: string;
-      readonly address: string;
+      readonly sender: Sender;
       readonly change: RegistrationChange;
       readonly utcMs: number;
     }
-  | { readonly kind: "deregister"; readonly id: string }
+  | { readonly kind: "deregister"; readonly id: string; readonly sender: Sender }
+  /** The credential that a device registered with was withdrawn. */
+  | { readonly kind: "withdraw"; readonly endpoint: string }
   /** Registrations of an earlier run; those that ended meanwhile expire at the next wake. */
   | { readonly kind: "restore"; readonly registrations: readonly Registration[]; readonly utcMs: number }
   | { readonly kind: "wake" };
@@ -28,7 +31,10 @@ export type RegistryOutput =
   | { readonly kind: "registered"; readonly registration: Registration; readonly replaced: Registration | undefined }
   | { readonly kind: "updated"; readonly registration: Registration; readonly moved: boolean }
   | { readonly kind: "deregistered"; readonly registration: Registration }
+  | { readonly kind: "withdrawn"; readonly registration: Registration }
   | { readonly kind: "expired"; readonly registration: Registration }
+  /** The sender may not speak for this endpoint, and nothing has changed: 4.03. */
+  | { readonly kind: "forbidden"; readonly endpoint: string; readonly why: string }
   /** No such registration: 4.04, so that the device registers anew. */
   | { readonly kind: "unknown" }
   /** The registry is full: 5.03. */
@@ -51,8 +57,9 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
   readonly #graceMs: number;
   readonly #byId = new Map<string, Registration>();
   readonly #byEndpoint = new Map<string, Registration>();
-  /** Who was heard last from an address. */
-  readonly #byAddress = new Map<string, Registration>();
+  /** Who was heard last from a peer, and the peer by the registration's id. */
+  readonly #byPeer = new Map<string, Registration>();
+  readonly #peerOf = new Map<string, string>();
   readonly #deadlines = new Deadlines<string>();
 
   constructor(options: RegistryOptions = {}) {
@@ -73,9 +80,13 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     return this.#byEndpoint.get(endpoint);
   }
 
-  /** The registration that was made, or renewed last, from `address`. */
-  at(address: string): Registration | undefined {
-    return this.#byAddress.get(address);
+  /**
+   * The registration that this sender speaks for: that of its proven name, or, when it proved nothing, the one that it
+   * made or renewed last.
+   */
+  of({ peerKey, provenEndpoint, transport }: Sender): Registration | undefined {
+    const found = isSecure(transport) ? this.#byEndpoint.get(provenEndpoint ?? "") : this.#byPeer.get(peerKey);
+    return found && isSecure(found.transport) === isSecure(transport) ? found : undefined;
   }
 
   step(input: RegistryInput, nowMs: number): RegistryOutput[] {
@@ -85,10 +96,14 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
       case "update":
         return this.#update(input, nowMs);
       case "deregister":
-        return this.#end(input.id, "deregistered");
+        return this.#deregister(input.id, input.sender);
+      case "withdraw":
+        return this.#end(this.#byEndpoint.get(input.endpoint)?.id ?? "", "withdrawn");
       case "restore":
         for (const registration of input.registrations) {
-          this.#keep(registration, nowMs + expiresAtMs(registration) - input.utcMs);
+          // Sessions and connections of an earlier run are known to the doors, if they are there at all.
+          const peerKey = registration.transport === "udp" ? udpPeerKey(registration.address) : undefined;
+          this.#keep(registration, peerKey, nowMs + expiresAtMs(registration) - input.utcMs);
         }
         return [];
       case "wake":
@@ -97,34 +112,49 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
   }
 
   #register(input: Extract<RegistryInput, { kind: "register" }>, nowMs: number): RegistryOutput[] {
-    const { id, address, request, utcMs } = input;
-    const replaced = this.#byEndpoint.get(request.endpoint);
+    const { id, sender, request, utcMs } = input;
+    const { transport, address, peerKey } = sender;
+    const { endpoint } = request;
+    const replaced = this.#byEndpoint.get(endpoint);
+    const why = whyNot(sender, endpoint, replaced);
+    if (why !== undefined) return [{ kind: "forbidden", endpoint, why }];
     if (!replaced && this.#byId.size >= this.#limit) return [{ kind: "full" }];
     if (replaced) this.#forget(replaced);
     const registration: Registration = {
       ...request,
       id,
       address,
-      transport: "udp",
+      transport,
       registeredAtMs: utcMs,
       lastSeenAtMs: utcMs,
     };
-    this.#keep(registration, nowMs + registration.lifetimeS * 1000);
+    this.#keep(registration, peerKey, nowMs + registration.lifetimeS * 1000);
     return [{ kind: "registered", registration, replaced }];
   }
 
   #update(input: Extract<RegistryInput, { kind: "update" }>, nowMs: number): RegistryOutput[] {
-    const { id, address, change, utcMs } = input;
+    const { id, sender, change, utcMs } = input;
+    const { transport, address, peerKey } = sender;
     const old = this.#byId.get(id);
     if (!old) return [{ kind: "unknown" }];
-    const registration: Registration = { ...old, ...change, address, lastSeenAtMs: utcMs };
-    this.#keep(registration, nowMs + registration.lifetimeS * 1000);
-    return [{ kind: "updated", registration, moved: address !== old.address }];
+    const why = whyNot(sender, old.endpoint, old);
+    if (why !== undefined) return [{ kind: "forbidden", endpoint: old.endpoint, why }];
+    const moved = peerKey !== this.#peerOf.get(id);
+    const registration: Registration = { ...old, ...change, transport, address, lastSeenAtMs: utcMs };
+    this.#keep(registration, peerKey, nowMs + registration.lifetimeS * 1000);
+    return [{ kind: "updated", registration, moved }];
   }
 
-  #end(id: string, kind: "deregistered" | "expired"): RegistryOutput[] {
+  #deregister(id: string, sender: Sender): RegistryOutput[] {
+    const old = this.#byId.get(id);
+    if (!old) return [{ kind: "unknown" }];
+    const why = whyNot(sender, old.endpoint, old);
+    return why === undefined ? this.#end(id, "deregistered") : [{ kind: "forbidden", endpoint: old.endpoint, why }];
+  }
+
+  #end(id: string, kind: "deregistered" | "withdrawn" | "expired"): RegistryOutput[] {
     const registration = this.#byId.get(id);
-    if (!registration) return kind === "deregistered" ? [{ kind: "unknown" }] : [];
+    if (!registration) return [];
     this.#forget(registration);
     return [{ kind, registration }];
   }
@@ -137,25 +167,43 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     return outputs;
   }
 
-  #keep(registration: Registration, lifetimeEndMs: number): void {
-    this.#leaveAddress(this.#byId.get(registration.id));
-    this.#byAddress.set(registration.address, registration);
+  #keep(registration: Registration, peerKey: string | undefined, lifetimeEndMs: number): void {
+    this.#leavePeer(registration.id);
+    if (peerKey !== undefined) {
+      this.#byPeer.set(peerKey, registration);
+      this.#peerOf.set(registration.id, peerKey);
+    }
     this.#byId.set(registration.id, registration);
     this.#byEndpoint.set(registration.endpoint, registration);
     this.#deadlines.set(registration.id, lifetimeEndMs + this.#graceMs);
   }
 
   /** A NAT may have given the address to another device meanwhile. */
-  #leaveAddress(registration: Registration | undefined): void {
-    if (registration === undefined) return;
-    if (this.#byAddress.get(registration.address)?.id === registration.id) this.#byAddress.delete(registration.address);
+  #leavePeer(id: string): void {
+    const peerKey = this.#peerOf.get(id);
+    if (peerKey === undefined) return;
+    if (this.#byPeer.get(peerKey)?.id === id) this.#byPeer.delete(peerKey);
+    this.#peerOf.delete(id);
   }
 
   #forget(registration: Registration): void {
     const { id, endpoint } = registration;
-    this.#leaveAddress(registration);
+    this.#leavePeer(id);
     this.#byId.delete(id);
     this.#byEndpoint.delete(endpoint);
     this.#deadlines.delete(id);
   }
+}
+
+/**
+ * Why this sender may not speak for an endpoint; `undefined` when it may. A proven name is good for itself alone, and what
+ * was registered with a proof is out of reach for whoever has none.
+ */
+function whyNot(sender: Sender, endpoint: string, present: Registration | undefined): string | undefined {
+  const { transport, provenEndpoint } = sender;
+  if (isSecure(transport))
+    return provenEndpoint === endpoint ? undefined : "the credential of this session is for another endpoint name";
+  return present && isSecure(present.transport)
+    ? "this endpoint is registered over a secured transport and has to use one"
+    : undefined;
 }

@@ -5,17 +5,18 @@ import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, uintOption, uriPath } from "@airlift/protocol/coap/options";
 import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
-import type { CoapClient } from "@airlift/runtime/coap";
-import type { UdpPeer } from "@airlift/runtime/udp";
+import { readRequest } from "@airlift/protocol/lwm2m/operations";
+import { pathOf } from "@airlift/protocol/lwm2m/path";
 import { exampleRegistration } from "../store/scratch-stores.ts";
 import { DeviceLink } from "./device-link.ts";
-import { UdpDeviceRequests } from "./device-requests.ts";
+import { DoorRequests } from "./device-requests.ts";
+import type { DevicePeer } from "./door.ts";
 
 const SENML_JSON = 110;
 
 /** A link to a device that answers a read of /3/0 or /5/0 with SenML-JSON of these values. */
 function linkTo(values: Readonly<Record<string, unknown>>): DeviceLink {
-  const request = async (_: UdpPeer, { options }: CoapRequest) => {
+  const request = async ({ options }: CoapRequest) => {
     const base = `/${uriPath(options).join("/")}/`;
     const records = Object.entries(values)
       .filter(([path]) => path.startsWith(base))
@@ -24,7 +25,7 @@ function linkTo(values: Readonly<Record<string, unknown>>): DeviceLink {
       uintOption(OPTION.contentFormat, SENML_JSON),
     ]);
   };
-  return new DeviceLink(new UdpDeviceRequests({ requestWhole: request } as unknown as CoapClient<UdpPeer>));
+  return new DeviceLink(new DoorRequests({ find: () => ({ request }) as unknown as DevicePeer }));
 }
 
 const HEALTHY = { "/3/0/3": "1.0.0", "/5/0/3": 0, "/5/0/5": 1, "/5/0/8/0": 0, "/5/0/8/1": 2, "/5/0/9": 2 };
@@ -52,3 +53,18 @@ for (const [path, value] of [
     const link = linkTo({ ...HEALTHY, [path]: value });
     await assert.rejects(link.readReport(exampleRegistration("pump-7")), { code: "NO_STATE" });
   });
+
+test("a device without a session or connection is told of at once, not after a timeout", async () => {
+  const requests = new DoorRequests({ find: () => undefined });
+  const device = exampleRegistration("pump-7", { transport: "dtls" });
+  const gone = {
+    name: "EnvironmentError",
+    code: "DEVICE_DISCONNECTED",
+    facts: { endpoint: "pump-7", transport: "dtls" },
+  };
+  await assert.rejects(requests.request(device, readRequest(pathOf(3, 0))), gone);
+  await assert.rejects(
+    requests.observe(device, readRequest(pathOf(3, 0)), () => {}),
+    gone,
+  );
+});

@@ -1,13 +1,17 @@
 /** Requests to registered devices, each over the transport and below the root path that it registered. */
 import type { BlockSource } from "@airlift/protocol/coap/body";
 import type { CoapResponse } from "@airlift/protocol/coap/exchange";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { type Lwm2mRequest, withRoot } from "@airlift/protocol/lwm2m/request";
-import type { CoapClient, Observation, ObserveOptions, TransferOptions, WholeOptions } from "@airlift/runtime/coap";
-import { type UdpPeer, udpPeer } from "@airlift/runtime/udp";
+import type { Observation, ObserveOptions, TransferOptions, WholeOptions } from "@airlift/runtime/coap";
 import type { Registration } from "../fleet/registration.ts";
+import type { DevicePeer } from "./door.ts";
 
-/** What the server asks of devices; all promises reject as those of `CoapClient`. */
+/**
+ * What the server asks of devices; all promises reject as those of `CoapClient`, and at once with `EnvironmentError`
+ * DEVICE_DISCONNECTED where only the device can begin a session or connection, and has none now.
+ */
 export interface DeviceRequests {
   /** A request and its answer, either of which may need blocks but fits into memory. */
   request(device: Registration, request: Lwm2mRequest, options?: WholeOptions): Promise<CoapResponse>;
@@ -27,45 +31,51 @@ export interface DeviceRequests {
   ): Promise<Observation>;
 }
 
-/** The address of a peer as the registry keeps it: "192.0.2.7:5683", "[2001:db8::7]:5683". */
-export function formatAddress({ address, port }: { readonly address: string; readonly port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+/** Finds the way to a device; `undefined` when there is none now. */
+export interface DeviceFinder {
+  find(device: Registration): DevicePeer | undefined;
 }
 
-/** The peer behind an address that `formatAddress` wrote. */
-export function peerOf(address: string): UdpPeer {
-  const cut = address.lastIndexOf(":");
-  return udpPeer(address.slice(0, cut).replace(/^\[|\]$/g, ""), Number(address.slice(cut + 1)));
-}
+/** Through the door at which a device registered. */
+export class DoorRequests implements DeviceRequests {
+  readonly #doors: DeviceFinder;
 
-/** Over one CoAP endpoint on plain UDP, where a device is its address. */
-export class UdpDeviceRequests implements DeviceRequests {
-  readonly #coap: CoapClient<UdpPeer>;
-
-  constructor(coap: CoapClient<UdpPeer>) {
-    this.#coap = coap;
+  constructor(doors: DeviceFinder) {
+    this.#doors = doors;
   }
 
-  request(device: Registration, request: Lwm2mRequest, options?: WholeOptions): Promise<CoapResponse> {
-    return this.#coap.requestWhole(peerOf(device.address), located(device, request), options);
+  async request(device: Registration, request: Lwm2mRequest, options?: WholeOptions): Promise<CoapResponse> {
+    return await this.#peerOf(device).request(located(device, request), options);
   }
 
-  upload(
+  async upload(
     device: Registration,
     request: Lwm2mRequest,
     source: BlockSource,
     options?: TransferOptions,
   ): Promise<CoapResponse> {
-    return this.#coap.upload(peerOf(device.address), located(device, request), source, options);
+    return await this.#peerOf(device).upload(located(device, request), source, options);
   }
 
-  observe(
+  async observe(
     device: Registration,
     request: Lwm2mRequest,
     onNotification: (response: CoapResponse) => void,
     options?: ObserveOptions,
   ): Promise<Observation> {
-    return this.#coap.observe(peerOf(device.address), located(device, request), onNotification, options);
+    return await this.#peerOf(device).observe(located(device, request), onNotification, options);
+  }
+
+  #peerOf(device: Registration): DevicePeer {
+    const peer = this.#doors.find(device);
+    if (peer !== undefined) return peer;
+    const { endpoint, transport } = device;
+    const what = transport === "dtls" ? "session" : "connection";
+    throw new EnvironmentError(
+      "DEVICE_DISCONNECTED",
+      `the device has no ${what} now; only the device itself can begin one`,
+      { endpoint, transport },
+    );
   }
 }
 

@@ -21,7 +21,7 @@ export interface ErrandOptions {
   /** The registration of an endpoint that is here. */
   readonly registrationOf: (endpoint: string) => Registration | undefined;
   /** The Package URI under which this device can fetch the image of an update. */
-  readonly packageUri: (order: UpdateOrder, scheme: "coap" | "http", registration: Registration) => Promise<string>;
+  readonly packageUri: (order: UpdateOrder, scheme: PullScheme, registration: Registration) => Promise<string>;
   /** The schemes under which this device can reach our images. */
   readonly schemesFor: (registration: Registration) => readonly PullScheme[];
   /** A device told what it runs. */

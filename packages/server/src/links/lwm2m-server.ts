@@ -1,40 +1,44 @@
-/** The LwM2M server on one CoAP endpoint: who registers, what they fetch, and the updates that are driven. */
+/** The LwM2M server at all its doors: who registers, what they fetch, and the updates that are driven. */
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
-import { AirliftError } from "@airlift/protocol/lib/errors";
-import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
-import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
+import { BugError } from "@airlift/protocol/lib/errors";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import type { UdpPeer } from "@airlift/runtime/udp";
+import type { SocketAddress } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
-import { isLoopbackHost } from "../config.ts";
-import type { PullScheme } from "../delivery/delivery-choice.ts";
-import type { UpdateOrder } from "../delivery/driver-messages.ts";
+import type { PlainDevices } from "../config.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
-import type { DeviceReport } from "../delivery/report.ts";
+import type { ProvenIdentity } from "../fleet/credentials.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
-import type { KeptRegistration, Stores } from "../store/ports.ts";
+import { isSecure, type Sender, type Transport } from "../fleet/sender.ts";
+import type { Stores } from "../store/ports.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
-import { formatAddress, peerOf, UdpDeviceRequests } from "./device-requests.ts";
-import { ImageDoor, imagePath } from "./image-door.ts";
-import { LocalAddresses, uriHost } from "./public-address.ts";
-import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
-import { answerReport } from "./report-door.ts";
+import { DoorRequests } from "./device-requests.ts";
+import type { Door, DoorLoad, Visitor } from "./door.ts";
+import { Doors, type DoorsOptions } from "./doors.ts";
+import { FleetRecord, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
+import { Gatekeeper } from "./gatekeeper.ts";
+import { ImageDoor } from "./image-door.ts";
+import { PackageUris } from "./package-uri.ts";
+import { Reception } from "./reception.ts";
+import { Refusals } from "./refusals.ts";
 import { ReportReader } from "./report-reader.ts";
 
-export interface Lwm2mServerOptions {
+export interface Lwm2mServerOptions extends DoorsOptions {
   readonly stores: Stores;
   readonly log: Logger;
-  readonly udp: CoapUdpOptions;
   /** Host put into Package URIs; null = the address of ours that the device would reach. */
   readonly publicHost: string | null;
   /** Port of the HTTP image door, for devices that fetch over HTTP. */
   readonly httpPort: () => number;
+  /** Default http. */
+  readonly httpScheme?: "http" | "https" | undefined;
+  /** Default allow. */
+  readonly plainDevices?: PlainDevices | undefined;
   readonly policy?: UpdatePolicy | undefined;
 }
 
@@ -43,70 +47,113 @@ const STARTING_S = 5;
 
 export class Lwm2mServer {
   readonly #options: Lwm2mServerOptions;
-  readonly #coap: CoapUdp;
   readonly #registry = new Registry();
   readonly #driven: Driven<RegistryInput, RegistryOutput>;
+  readonly #gatekeeper: Gatekeeper;
+  readonly #reception: Reception;
   readonly #images: ImageDoor;
-  readonly #addresses = new LocalAddresses();
   readonly #reports: ReportReader;
+  readonly #refusals: Refusals;
+  readonly #record: FleetRecord;
+  #doors: Doors | undefined;
+  #stopHearing: (() => void) | undefined;
   readonly engine: DeliveryEngine;
 
-  private constructor(coap: CoapUdp, options: Lwm2mServerOptions) {
-    const { stores, log } = options;
-    const link = new DeviceLink(new UdpDeviceRequests(coap));
+  private constructor(options: Lwm2mServerOptions) {
+    const { stores, log, publicHost, httpPort, httpScheme = "http" } = options;
+    const link = new DeviceLink(new DoorRequests({ find: (device) => this.#doors?.find(device) }));
+    const uris = new PackageUris(() => ({
+      publicHost,
+      http: { scheme: httpScheme, port: httpPort() },
+      portOf: (transport) => this.addressOf(transport)?.port,
+    }));
     this.#options = options;
-    this.#coap = coap;
+    this.#record = new FleetRecord(stores, log);
+    this.#refusals = new Refusals(log);
+    this.#gatekeeper = new Gatekeeper(options.credentials, options.plainDevices ?? "allow");
     // What follows from a registration's end or start is done here; answers are made where the request came in.
     this.#driven = drive(this.#registry, { kind: "wake" }, (output) => this.#follow(output));
+    this.#reception = new Reception({
+      gatekeeper: this.#gatekeeper,
+      feed: (input) => this.#driven.feed(input)[0],
+      registrationOf: (sender) => this.#registry.of(sender),
+      onNews: (registration) => this.#onNews(registration),
+      onForbidden: (endpoint, sender, why) => this.#onForbidden(endpoint, sender, why),
+    });
     this.engine = new DeliveryEngine({
       stores,
       link,
       log,
       policy: options.policy,
       registrationOf: (endpoint) => this.#registry.get(endpoint),
-      packageUri: (order, scheme, registration) => this.#packageUri(order, scheme, registration),
-      schemesFor: (registration) => this.#schemesFor(registration),
-      onReport: (endpoint, report) => this.#keepReport(endpoint, report),
+      packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
+      schemesFor: (registration) => uris.schemesFor(registration),
+      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
     });
-    this.#reports = new ReportReader(link, log, (endpoint, report) => this.#keepReport(endpoint, report));
+    this.#reports = new ReportReader(link, log, (endpoint, report) => this.#record.keepReport(endpoint, report));
     this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset));
   }
 
   /**
-   * Binds the socket, takes up the registrations and updates of the last run, then serves.
+   * Opens the doors, takes up the registrations and updates of the last run, then serves.
    *
    * @throws {EnvironmentError} PORT_IN_USE and the like, as `openUdp`; DATABASE_AWAY
+   * @throws {UsageError} `DTLS_CREDENTIAL`
    */
   static async open(options: Lwm2mServerOptions): Promise<Lwm2mServer> {
-    const coap = await openCoapUdp(options.udp);
-    const server = new Lwm2mServer(coap, options);
+    const server = new Lwm2mServer(options);
+    const doors = await Doors.open(options, {
+      log: options.log,
+      refusals: server.#refusals,
+      onSession: (visitor, door) => void server.#onSession(visitor, door),
+    });
+    server.#doors = doors;
     // A 4.04 to a device that is known, only not remembered yet, would make it register anew.
-    coap.serve(() => createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]));
+    doors.serve(() => createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]));
     try {
       await server.#restore();
     } catch (error) {
       await server.close();
       throw error;
     }
-    coap.serve((request, peer) => server.#answer(request, peer), {
-      onError: (error) => options.log.error({ err: error }, "a request could not be answered"),
-    });
+    doors.serve((request, visitor, door) => server.#answer(request, visitor, door));
+    server.#stopHearing = options.credentials?.onWithdrawn((identity) => server.#onWithdrawn(identity));
     return server;
   }
 
-  get address() {
-    return this.#coap.address;
+  /** Where plain CoAP over UDP is. @throws {BugError} NO_DOOR */
+  get address(): SocketAddress {
+    const address = this.addressOf("udp");
+    if (address === undefined) throw new BugError("NO_DOOR", "this server has no door for plain UDP");
+    return address;
+  }
+
+  /** Where the first door of a transport listens; `undefined` where there is none. */
+  addressOf(transport: Transport): SocketAddress | undefined {
+    return this.#doors?.addressOf(transport);
   }
 
   get registrationCount(): number {
     return this.#registry.size;
   }
 
+  /** What each door holds now. */
+  doorLoads(): readonly DoorLoad[] {
+    return this.#doors?.loads() ?? [];
+  }
+
+  /** What was refused since the start. */
+  refusalCounts(): ReturnType<Refusals["counts"]> {
+    return this.#refusals.counts();
+  }
+
   async close(): Promise<void> {
+    this.#stopHearing?.();
     this.#driven.stop();
     this.#reports.close();
     await this.engine.close();
-    await this.#coap.close();
+    await this.#doors?.close();
+    this.#refusals.close();
   }
 
   async #restore(): Promise<void> {
@@ -117,44 +164,63 @@ export class Lwm2mServer {
     await this.engine.restore(await stores.updates.unfinished());
   }
 
-  #answer(request: CoapRequest, peer: UdpPeer): CoapAnswer | Promise<CoapAnswer> {
-    const [door] = optionTexts(request.options, OPTION.uriPath);
-    if (door === "fw") return this.#images.answer(request);
-    if (door === "rd") return this.#answerRegistration(request, peer);
-    if (door === "dp") return this.#answerReport(request, peer);
+  #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
+    const [path] = optionTexts(request.options, OPTION.uriPath);
+    if (path === "fw") return this.#images.answer(request);
+    if (path === "rd") return this.#reception.registration(request, visitor, door);
+    if (path === "dp") return this.#reception.report(request, visitor, door);
     return createResponse(CODE.notFound);
   }
 
-  #answerRegistration(request: CoapRequest, peer: UdpPeer): CoapAnswer {
-    const from = { address: formatAddress(peer), utcMs: Date.now() };
-    const read = readRegistrationRequest(fromCoapRequest(request), from);
-    if ("code" in read) return read;
-    const [output] = this.#driven.feed(read);
-    return output === undefined ? createResponse(CODE.internalServerError) : registrationAnswer(output);
+  #onNews(registration: Registration): void {
+    // As with a registration: the device reads our answer first.
+    setImmediate(() => {
+      if (!this.engine.onNotified(registration.endpoint)) this.#reports.read(registration);
+    });
   }
 
-  #answerReport(request: CoapRequest, peer: UdpPeer): CoapAnswer {
-    return answerReport(fromCoapRequest(request), {
-      sender: this.#registry.at(formatAddress(peer)),
-      onNews: (registration) => {
-        // As with a registration: the device reads our answer first.
-        setImmediate(() => {
-          if (!this.engine.onNotified(registration.endpoint)) this.#reports.read(registration);
-        });
-      },
-    });
+  /** A device that resumed a session may be asked before it says anything. */
+  async #onSession(visitor: Visitor, door: Door): Promise<void> {
+    try {
+      const { provenEndpoint } = await this.#gatekeeper.senderOf(visitor);
+      if (provenEndpoint === undefined || this.#registry.get(provenEndpoint)?.transport !== visitor.transport) return;
+      door.welcome(provenEndpoint, visitor);
+      this.engine.onHeard(provenEndpoint);
+    } catch (error) {
+      // It is asked again with the first request of the session.
+      this.#options.log.debug({ err: error }, "a session's credential could not be looked up");
+    }
+  }
+
+  /** Whoever was reached through a session that is gone has to register anew, with another credential if it has one. */
+  #onWithdrawn(identity: ProvenIdentity): void {
+    for (const endpoint of this.#doors?.revoke(identity) ?? []) {
+      const registration = this.#registry.get(endpoint);
+      if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
+        this.#driven.feed({ kind: "withdraw", endpoint });
+    }
+  }
+
+  #onForbidden(endpoint: string, { transport, address, provenEndpoint }: Sender, why: string): void {
+    const whose = provenEndpoint === undefined ? "somebody without a credential" : `the device ${provenEndpoint}`;
+    const sentence = `${whose} wanted to speak for ${endpoint} from ${address} over ${transport}: ${why}`;
+    const about = provenEndpoint ?? endpoint;
+    const refusal = { transport, code: "ENDPOINT_FORBIDDEN", about, why: sentence, address };
+    if (!this.#refusals.add(refusal)) return;
+    const facts = { address, transport, provenEndpoint };
+    this.#record.append({ kind: "device.refused", endpoint, sentence, facts });
   }
 
   #follow(output: RegistryOutput): void {
     switch (output.kind) {
       case "registered":
-        this.#save(output.registration, "registered");
-        this.#remark("device.registered", output.registration, describe(output.registration));
+        this.#record.save(output.registration, "registered");
+        this.#record.remark("device.registered", output.registration, sentenceOfStart(output.registration));
         // The device reads our answer first: what we ask of it may not overtake the 2.01.
         setImmediate(() => this.#onRegistered(output.registration));
         return;
       case "updated":
-        this.#save(output.registration, "registered");
+        this.#record.save(output.registration, "registered");
         // At a new address it has to be observed anew, and what was sent to the old one is lost.
         setImmediate(() => {
           if (output.moved) this.engine.onRegistered(output.registration.endpoint);
@@ -162,10 +228,12 @@ export class Lwm2mServer {
         });
         return;
       case "deregistered":
+      case "withdrawn":
       case "expired": {
-        this.#save(output.registration, output.kind);
-        const sentence = output.kind === "expired" ? "the registration expired" : "the device de-registered";
-        this.#remark(`device.${output.kind}`, output.registration, sentence);
+        const presence = output.kind === "expired" ? "expired" : "deregistered";
+        this.#doors?.forget(output.registration.endpoint);
+        this.#record.save(output.registration, presence);
+        this.#record.remark(`device.${presence}`, output.registration, sentenceOfEnd(output.kind));
         this.engine.onUnregistered(output.registration.endpoint);
         return;
       }
@@ -175,6 +243,7 @@ export class Lwm2mServer {
           "the registry is full; a device was turned away",
         );
         return;
+      case "forbidden":
       case "unknown":
         return;
     }
@@ -186,58 +255,4 @@ export class Lwm2mServer {
     if (this.engine.isDriving(endpoint)) this.engine.onRegistered(endpoint);
     else this.#reports.read(registration);
   }
-
-  #save(registration: Registration, presence: KeptRegistration["presence"]): void {
-    if (this.#options.stores.devices.queueSave([{ ...registration, presence }])) return;
-    this.#options.log.warn({ endpoint: registration.endpoint }, "a registration could not be queued for the database");
-  }
-
-  #remark(
-    kind: "device.registered" | "device.deregistered" | "device.expired",
-    device: Registration,
-    sentence: string,
-  ) {
-    const { endpoint, address } = device;
-    const { stores, log } = this.#options;
-    stores.events.append({ kind, endpoint, sentence, facts: { address } }).catch((error) => {
-      if (error instanceof AirliftError) log.warn({ code: error.code, endpoint, kind }, "an event could not be stored");
-      else log.error({ error, endpoint, kind }, "storing an event failed");
-    });
-  }
-
-  #keepReport(endpoint: string, report: DeviceReport): void {
-    const { firmware } = report;
-    this.#options.stores.devices.queueReport({
-      endpoint,
-      version: report.version,
-      manufacturer: report.manufacturer,
-      model: report.model,
-      hardware: report.hardware,
-      firmware: firmware && {
-        state: firmware.state,
-        result: firmware.result,
-        packageName: firmware.packageName,
-        packageVersion: firmware.packageVersion,
-        protocols: firmware.protocols === null ? null : [...firmware.protocols],
-        deliveryMethod: firmware.deliveryMethod,
-      },
-    });
-  }
-
-  /** Over HTTP only where the API listens: a proxy that the operator named, or this very machine. */
-  #schemesFor(registration: Registration): readonly PullScheme[] {
-    const isNear = isLoopbackHost(peerOf(registration.address).address);
-    return this.#options.publicHost !== null || isNear ? ["coap", "http"] : ["coap"];
-  }
-
-  async #packageUri(order: UpdateOrder, scheme: "coap" | "http", registration: Registration): Promise<string> {
-    const { publicHost, httpPort } = this.#options;
-    const host = uriHost(publicHost ?? (await this.#addresses.towards(peerOf(registration.address).address)));
-    if (scheme === "http") return `http://${host}:${httpPort()}/firmware/${order.imageId}?u=${order.updateId}`;
-    return `coap://${host}:${this.#coap.address.port}${imagePath(order.imageId, order.updateId)}`;
-  }
-}
-
-function describe({ lwm2mVersion, lifetimeS, binding }: Registration): string {
-  return `the device registered (LwM2M ${lwm2mVersion}, binding ${binding}, lifetime ${lifetimeS} s)`;
 }

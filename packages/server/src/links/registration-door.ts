@@ -17,6 +17,7 @@ import {
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { RegistrationChange, RegistrationRequest } from "../fleet/registration.ts";
 import type { RegistryInput, RegistryOutput } from "../fleet/registry.ts";
+import { isSecure, type Sender } from "../fleet/sender.ts";
 
 /** A device that finds the registry full asks again after this time (Max-Age of 5.03, RFC 7252 §5.9.3.4). */
 const FULL_RETRY_S = 60;
@@ -24,17 +25,17 @@ const FULL_RETRY_S = 60;
 /** What a request at `/rd` means, or the answer that refuses it. */
 export function readRegistrationRequest(
   request: Lwm2mRequest,
-  from: { readonly address: string; readonly utcMs: number },
-): RegistryInput | CoapResponse {
+  from: { readonly sender: Sender; readonly utcMs: number },
+): Extract<RegistryInput, { kind: "register" | "update" | "deregister" }> | CoapResponse {
   try {
     if (request.uriPath.length === 1) {
       if (request.code !== METHOD.post) return createResponse(CODE.methodNotAllowed);
       const id = randomBytes(8).toString("hex");
-      return { kind: "register", id, ...from, request: requestFrom(decodeRegister(request)) };
+      return { kind: "register", id, ...from, request: requestFrom(decodeRegister(request), from.sender) };
     }
     const id = registrationIdIn(request.uriPath);
     if (id === undefined) return createResponse(CODE.notFound);
-    if (request.code === METHOD.delete) return { kind: "deregister", id };
+    if (request.code === METHOD.delete) return { kind: "deregister", id, sender: from.sender };
     if (request.code !== METHOD.post && request.code !== METHOD.put) return createResponse(CODE.methodNotAllowed);
     return { kind: "update", id, ...from, change: changeFrom(decodeUpdate(request)) };
   } catch (error) {
@@ -54,8 +55,11 @@ export function registrationAnswer(output: RegistryOutput): CoapResponse {
     case "updated":
       return createResponse(CODE.changed);
     case "deregistered":
+    case "withdrawn":
     case "expired":
       return createResponse(CODE.deleted);
+    case "forbidden":
+      return createResponse(CODE.forbidden, encodeUtf8(output.why));
     case "unknown":
       return createResponse(CODE.notFound);
     case "full":
@@ -63,11 +67,12 @@ export function registrationAnswer(output: RegistryOutput): CoapResponse {
   }
 }
 
-function requestFrom(registration: DeviceRegistration): RegistrationRequest {
-  const { endpoint, lifetimeS, lwm2mVersion, binding, queueMode, objects } = registration;
+function requestFrom(registration: DeviceRegistration, { transport, provenEndpoint }: Sender): RegistrationRequest {
+  const { endpoint = provenEndpoint, lifetimeS, lwm2mVersion, binding, queueMode, objects } = registration;
   if (endpoint === undefined) {
-    // A name may be left to the security layer (LwM2M 1.1 §6.2.1), and plain UDP has none.
-    throw new PeerError("REGISTRATION", "a device without credentials has to name its endpoint");
+    // A name may be left to the security layer (LwM2M 1.1 §6.2.1), where there is one.
+    const who = isSecure(transport) ? "a device whose credential is not known here" : "a device without credentials";
+    throw new PeerError("REGISTRATION", `${who} has to name its endpoint`);
   }
   return { endpoint, lifetimeS, lwm2mVersion, binding, queueMode, objects };
 }

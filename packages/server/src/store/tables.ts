@@ -4,6 +4,7 @@ import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objec
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
+import type { Transport } from "../fleet/sender.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
 type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
@@ -29,7 +30,7 @@ export interface DeviceTable {
   endpoint: string;
   registration_id: string;
   presence: Device["presence"];
-  transport: string;
+  transport: Transport;
   address: string;
   lwm2m_version: string;
   binding: string;

@@ -1,0 +1,203 @@
+/** All doors of the server: opened together, and asked together for the way to a device. */
+import { UsageError } from "@airlift/protocol/lib/errors";
+import type { CoapUdpOptions } from "@airlift/runtime/coap-udp";
+import type { SocketAddress } from "@airlift/runtime/udp";
+import type { Logger } from "pino";
+import type { DeviceCredentials, ProvenIdentity } from "../fleet/credentials.ts";
+import type { Registration } from "../fleet/registration.ts";
+import type { Transport } from "../fleet/sender.ts";
+import { type Answerer, type DevicePeer, type Door, type DoorLoad, formatAddress, type Visitor } from "./door.ts";
+import { type DoorSessions, type DtlsDoor, type DtlsDoorOptions, openDtlsDoor } from "./dtls-door.ts";
+import type { Refusals } from "./refusals.ts";
+import type { ServerIdentity } from "./server-identity.ts";
+import { keepSessions, takeSessions } from "./session-file.ts";
+import { openTcpDoor } from "./tcp-door.ts";
+import { openUdpDoor } from "./udp-door.ts";
+
+/** Where a transport's doors are. */
+export interface DoorPlace {
+  /** One or several addresses; default all of IPv4. `::` takes IPv4 as well. */
+  readonly host?: string | readonly string[] | undefined;
+  /** Default 0: any free port. */
+  readonly port?: number | undefined;
+}
+
+export interface DoorsOptions {
+  /** Absent: no such doors. */
+  readonly udp?: (DoorPlace & Omit<CoapUdpOptions, "host" | "port">) | undefined;
+  readonly tcp?: DoorPlace | undefined;
+  /** These two need `credentials` and `identity`. */
+  readonly dtls?: DoorPlace | undefined;
+  readonly tls?: DoorPlace | undefined;
+  readonly credentials?: DeviceCredentials | undefined;
+  readonly identity?: ServerIdentity | undefined;
+  /** Where DTLS sessions wait for the next run; absent: devices make new ones. */
+  readonly sessionFile?: string | undefined;
+}
+
+export interface DoorsSurroundings {
+  readonly log: Logger;
+  readonly refusals: Refusals;
+  /** A device has a new session at a door. */
+  onSession(visitor: Visitor, door: Door): void;
+}
+
+export class Doors {
+  readonly #options: DoorsOptions;
+  readonly #log: Logger;
+  readonly #doors: Door[] = [];
+  readonly #dtls = new Map<string, DtlsDoor>();
+  #authorities = "";
+  #stopHearing: (() => void) | undefined;
+
+  private constructor(options: DoorsOptions, log: Logger) {
+    this.#options = options;
+    this.#log = log;
+  }
+
+  /**
+   * @throws {EnvironmentError} PORT_IN_USE and the like
+   * @throws {UsageError} `DTLS_CREDENTIAL`
+   */
+  static async open(options: DoorsOptions, surroundings: DoorsSurroundings): Promise<Doors> {
+    const doors = new Doors(options, surroundings.log);
+    try {
+      for (const host of hostsOf(options.udp)) doors.#doors.push(await openUdpDoor({ ...options.udp, host }));
+      for (const host of hostsOf(options.tcp)) doors.#doors.push(await openTcpDoor({ host, port: options.tcp?.port }));
+      if (options.credentials && options.identity && (options.dtls || options.tls))
+        await doors.#openSecured(options.credentials, options.identity, surroundings);
+      return doors;
+    } catch (error) {
+      await doors.close();
+      throw error;
+    }
+  }
+
+  /** Where the first door of a transport listens; `undefined` where there is none. */
+  addressOf(transport: Transport): SocketAddress | undefined {
+    return this.#doors.find((door) => door.transport === transport)?.address;
+  }
+
+  loads(): readonly DoorLoad[] {
+    return this.#doors.map(({ load }) => load);
+  }
+
+  serve(answer: (...visit: [...Parameters<Answerer>, door: Door]) => ReturnType<Answerer>): void {
+    for (const door of this.#doors)
+      door.serve(
+        (request, visitor) => answer(request, visitor, door),
+        (error) => this.#log.error({ err: error }, "a request could not be answered"),
+      );
+  }
+
+  find(device: Registration): DevicePeer | undefined {
+    for (const door of this.#doors) {
+      const peer = door.transport === device.transport ? door.find(device) : undefined;
+      if (peer !== undefined) return peer;
+    }
+    return undefined;
+  }
+
+  forget(endpoint: string): void {
+    for (const door of this.#doors) door.forget(endpoint);
+  }
+
+  /** As `Door.revoke`. */
+  revoke(identity: ProvenIdentity): readonly string[] {
+    return this.#doors.flatMap((door) => door.revoke(identity));
+  }
+
+  /** Keeps the DTLS sessions for the next run; peers over TCP are told. */
+  async close(): Promise<void> {
+    this.#stopHearing?.();
+    const { sessionFile } = this.#options;
+    if (sessionFile !== undefined && this.#dtls.size > 0) {
+      const sessions = new Map(Array.from(this.#dtls, ([host, door]) => [host, door.exportSessions()] as const));
+      await keepSessions(sessionFile, sessions, this.#log);
+    }
+    await Promise.allSettled(this.#doors.map((door) => door.close()));
+  }
+
+  async #openSecured(
+    credentials: DeviceCredentials,
+    identity: ServerIdentity,
+    surroundings: DoorsSurroundings,
+  ): Promise<void> {
+    const { dtls, tls, sessionFile } = this.#options;
+    this.#authorities = await credentials.authoritiesPem();
+    if (tls) for (const host of hostsOf(tls)) this.#doors.push(await this.#openTls({ ...tls, host }, surroundings));
+    const kept = dtls && sessionFile !== undefined ? await takeSessions(sessionFile, this.#log) : new Map();
+    for (const host of hostsOf(dtls)) {
+      const trust = { rpk: (print: string) => credentials.rpk(print), certificatesPem: this.#authorities };
+      const door: DtlsDoor = await this.#openDtls(kept.get(host), {
+        udp: { host, port: dtls?.port },
+        credentials: {
+          psk: (name) => credentials.psk(name),
+          certificate: identity.isForDtls ? identity.certificate : undefined,
+          rpk: { keyPem: identity.rpkKeyPem },
+          trust,
+        },
+        onSession: (visitor) => surroundings.onSession(visitor, door),
+        onRefused: ({ code, why, address }) =>
+          surroundings.refusals.add({ transport: "dtls", code, why, address: formatAddress(address) }),
+      });
+      this.#doors.push(door);
+      this.#dtls.set(host, door);
+    }
+    this.#stopHearing = credentials.onAuthorities(() => void this.#readAuthorities(credentials));
+  }
+
+  /** Sessions that cannot be taken up keep no server from serving. */
+  async #openDtls(sessions: DoorSessions | undefined, options: Omit<DtlsDoorOptions, "sessions">): Promise<DtlsDoor> {
+    try {
+      return await openDtlsDoor({ ...options, sessions });
+    } catch (error) {
+      if (!(error instanceof UsageError) || error.code !== "DTLS_SNAPSHOT") throw error;
+      this.#log.warn({ code: error.code }, "the sessions of the last run cannot be read: devices make new ones");
+      return openDtlsDoor({ ...options, sessions: undefined });
+    }
+  }
+
+  #openTls(place: { readonly host: string; readonly port?: number | undefined }, { refusals }: DoorsSurroundings) {
+    const { credentials, identity } = this.#options;
+    const { chainPem, keyPem } = identity?.certificate ?? {};
+    return openTcpDoor({
+      host: place.host,
+      port: place.port,
+      security: {
+        findPsk: (name) => credentials?.psk(name) ?? Promise.resolve(undefined),
+        certificate: chainPem,
+        privateKey: keyPem,
+        ...(chainPem !== undefined && { trust: this.#authorities }),
+      },
+      onRefused: (from, { code = "TLS_FAILED" }) => {
+        const why = `a TLS handshake failed (${code})`;
+        refusals.add({ transport: "tls", code, why, address: formatAddress(from) });
+      },
+    });
+  }
+
+  async #readAuthorities(credentials: DeviceCredentials): Promise<void> {
+    try {
+      const pem = await credentials.authoritiesPem();
+      if (pem === this.#authorities) return;
+      const isLess = certificatesIn(this.#authorities).some((one) => !pem.includes(one));
+      this.#authorities = pem;
+      for (const door of this.#doors) {
+        door.setAuthorities(pem);
+        if (isLess) door.distrust();
+      }
+    } catch (error) {
+      this.#log.warn({ err: error }, "the authorities of device certificates could not be read");
+    }
+  }
+}
+
+const certificatesIn = (pem: string): readonly string[] =>
+  pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+
+function hostsOf(place: DoorPlace | undefined): readonly string[] {
+  if (place === undefined) return [];
+  const { host = "0.0.0.0" } = place;
+  return typeof host === "string" ? [host] : host;
+}

@@ -1,0 +1,146 @@
+/** CoAP over DTLS: a device is its newest session, whatever its address. */
+import { CoapNode } from "@airlift/runtime/coap-node";
+import { type DtlsEvent, type DtlsPeer, type DtlsServer, openDtlsServer } from "@airlift/runtime/dtls";
+import type { DtlsServerCredentials } from "@airlift/runtime/dtls-credentials";
+import type { SocketAddress, UdpOptions } from "@airlift/runtime/udp";
+import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { Registration } from "../fleet/registration.ts";
+import { type DevicePeer, type Door, type DoorLoad, formatAddress, serveDoor, towards, type Visitor } from "./door.ts";
+
+export interface DtlsDoorOptions {
+  readonly udp: UdpOptions;
+  readonly credentials: DtlsServerCredentials;
+  /** What `exportSessions` of the last run gave. */
+  readonly sessions: DoorSessions | undefined;
+  /** A device has a new session; it is not welcome before somebody said for which endpoint it speaks. */
+  onSession(visitor: Visitor): void;
+  onRefused(refused: Extract<DtlsEvent, { kind: "refused" }>): void;
+}
+
+/** The sessions of a door over a restart. As secret as keys are. */
+export interface DoorSessions {
+  /** Of the DTLS server. */
+  readonly sessions: string;
+  /** The key of each endpoint's newest session. */
+  readonly endpoints: readonly (readonly [endpoint: string, peerKey: string])[];
+}
+
+export interface DtlsDoor extends Door {
+  /** All sessions; the door is silent from now on. */
+  exportSessions(): DoorSessions;
+}
+
+/**
+ * @throws {EnvironmentError} as `openUdp`
+ * @throws {UsageError} `DTLS_CREDENTIAL`, `DTLS_SNAPSHOT`
+ */
+export async function openDtlsDoor(options: DtlsDoorOptions): Promise<DtlsDoor> {
+  const door: { current: SessionDoor | undefined } = { current: undefined };
+  const dtls = await openDtlsServer({
+    udp: options.udp,
+    credentials: options.credentials,
+    sessions: options.sessions?.sessions,
+    onEvent: (event) => {
+      if (event.kind === "refused") options.onRefused(event);
+      else if (event.kind === "opened") options.onSession(visitorOf(event.peer));
+      else if (event.kind === "closed") door.current?.lost(event.peer);
+    },
+  });
+  door.current = new SessionDoor(dtls);
+  door.current.restore(options.sessions?.endpoints ?? []);
+  return door.current;
+}
+
+class SessionDoor implements DtlsDoor {
+  readonly transport = "dtls";
+  readonly address: SocketAddress;
+  readonly #dtls: DtlsServer;
+  readonly #coap: CoapNode<DtlsPeer>;
+  /** The newest session of each device, and the device of each of these. */
+  readonly #peers = new Map<string, DtlsPeer>();
+  readonly #endpoints = new Map<DtlsPeer, string>();
+
+  constructor(dtls: DtlsServer) {
+    this.#dtls = dtls;
+    this.#coap = new CoapNode<DtlsPeer>(dtls);
+    this.address = dtls.address;
+  }
+
+  get load(): DoorLoad {
+    return { transport: "dtls", ...this.#dtls.load };
+  }
+
+  restore(endpoints: DoorSessions["endpoints"]): void {
+    const byKey = new Map(endpoints.map(([endpoint, key]) => [key, endpoint]));
+    for (const peer of this.#dtls.sessions()) {
+      const endpoint = byKey.get(peer.key);
+      if (endpoint !== undefined) this.welcome(endpoint, { peer });
+    }
+  }
+
+  serve(...answering: Parameters<Door["serve"]>): void {
+    serveDoor(this.#coap, visitorOf, answering);
+  }
+
+  welcome(endpoint: string, { peer }: Pick<Visitor, "peer">): void {
+    const session = peer as DtlsPeer;
+    if (this.#peers.get(endpoint) === session || !this.#dtls.has(session)) return;
+    this.forget(endpoint);
+    this.#peers.set(endpoint, session);
+    this.#endpoints.set(session, endpoint);
+  }
+
+  forget(endpoint: string): void {
+    const session = this.#peers.get(endpoint);
+    if (session === undefined) return;
+    this.#peers.delete(endpoint);
+    this.#endpoints.delete(session);
+  }
+
+  find({ endpoint }: Registration): DevicePeer | undefined {
+    const session = this.#peers.get(endpoint);
+    return session && towards(this.#coap, session);
+  }
+
+  lost(session: DtlsPeer): void {
+    const endpoint = this.#endpoints.get(session);
+    if (endpoint !== undefined) this.forget(endpoint);
+  }
+
+  setAuthorities(pem: string): void {
+    this.#dtls.setAuthorities(pem);
+  }
+
+  revoke(identity: ProvenIdentity): readonly string[] {
+    const { kind, name } = identity;
+    const endpoints = [...this.#endpoints]
+      .filter(([peer]) => peer.identity.kind === kind && peer.identity.name === name)
+      .map(([, endpoint]) => endpoint);
+    this.#dtls.revoke({ kind, name });
+    return endpoints;
+  }
+
+  distrust(): void {
+    this.#dtls.revoke({ kind: "x509" });
+  }
+
+  exportSessions(): DoorSessions {
+    const endpoints = Array.from(this.#peers, ([endpoint, { key }]) => [endpoint, key] as const);
+    return { sessions: this.#dtls.exportSessions(), endpoints };
+  }
+
+  close(): Promise<void> {
+    return this.#coap.close();
+  }
+}
+
+function visitorOf(peer: DtlsPeer): Visitor {
+  const { identity, key } = peer;
+  return {
+    transport: "dtls",
+    peerKey: key,
+    address: formatAddress(peer.address),
+    identity: identity.kind === "anonymous" ? undefined : identity,
+    peer,
+  };
+}

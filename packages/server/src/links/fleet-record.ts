@@ -1,0 +1,71 @@
+/** What becomes of devices, as it is kept: their registrations, their reports and the remarks on their timelines. */
+import { AirliftError } from "@airlift/protocol/lib/errors";
+import type { Logger } from "pino";
+import type { DeviceReport } from "../delivery/report.ts";
+import type { Registration } from "../fleet/registration.ts";
+import type { KeptRegistration, Stores } from "../store/ports.ts";
+
+export type RegistrationEnd = "deregistered" | "withdrawn" | "expired";
+
+/** Nothing here waits: the store takes what it is given when it can, and says in the log when it could not. */
+export class FleetRecord {
+  readonly #stores: Pick<Stores, "devices" | "events">;
+  readonly #log: Logger;
+
+  constructor(stores: Pick<Stores, "devices" | "events">, log: Logger) {
+    this.#stores = stores;
+    this.#log = log;
+  }
+
+  save(registration: Registration, presence: KeptRegistration["presence"]): void {
+    if (this.#stores.devices.queueSave([{ ...registration, presence }])) return;
+    this.#log.warn({ endpoint: registration.endpoint }, "a registration could not be queued for the database");
+  }
+
+  remark(kind: "device.registered" | "device.deregistered" | "device.expired", device: Registration, sentence: string) {
+    const { endpoint, address, transport } = device;
+    this.append({ kind, endpoint, sentence, facts: { address, transport } });
+  }
+
+  append(event: Parameters<Stores["events"]["append"]>[0]): void {
+    const { kind, endpoint } = event;
+    this.#stores.events.append(event).catch((error) => {
+      if (error instanceof AirliftError)
+        this.#log.warn({ code: error.code, endpoint, kind }, "an event could not be stored");
+      else this.#log.error({ error, endpoint, kind }, "storing an event failed");
+    });
+  }
+
+  keepReport(endpoint: string, report: DeviceReport): void {
+    const { firmware } = report;
+    this.#stores.devices.queueReport({
+      endpoint,
+      version: report.version,
+      manufacturer: report.manufacturer,
+      model: report.model,
+      hardware: report.hardware,
+      firmware: firmware && {
+        state: firmware.state,
+        result: firmware.result,
+        packageName: firmware.packageName,
+        packageVersion: firmware.packageVersion,
+        protocols: firmware.protocols === null ? null : [...firmware.protocols],
+        deliveryMethod: firmware.deliveryMethod,
+      },
+    });
+  }
+}
+
+const ENDED: Readonly<Record<RegistrationEnd, string>> = {
+  deregistered: "the device de-registered",
+  withdrawn: "the registration was ended: the device's credential was withdrawn",
+  expired: "the registration expired",
+};
+
+/** How a registration began, for the device's timeline. */
+export function sentenceOfStart({ lwm2mVersion, lifetimeS, binding, transport }: Registration): string {
+  return `the device registered (LwM2M ${lwm2mVersion} over ${transport}, binding ${binding}, lifetime ${lifetimeS} s)`;
+}
+
+/** How a registration ended, for the device's timeline. */
+export const sentenceOfEnd = (end: RegistrationEnd): string => ENDED[end];

@@ -1,0 +1,103 @@
+/** CoAP over TCP and over TLS: a device is its connection (RFC 8323). */
+import { type CoapTcp, openCoapTcp, type TcpPeer } from "@airlift/runtime/coap-tcp";
+import type { ListenOptions } from "@airlift/runtime/tcp-listener";
+import type { SocketAddress } from "@airlift/runtime/udp";
+import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { Registration } from "../fleet/registration.ts";
+import { type DevicePeer, type Door, type DoorLoad, formatAddress, serveDoor, towards, type Visitor } from "./door.ts";
+
+/** A TLS door where there is `security`, else a plain one. @throws {EnvironmentError} as `listenTcp` */
+export async function openTcpDoor(listen: ListenOptions): Promise<Door> {
+  const door: { current: TcpDoor | undefined } = { current: undefined };
+  const coap = await openCoapTcp({ listen, onDisconnect: (peer) => door.current?.lost(peer) });
+  door.current = new TcpDoor(coap, listen.security ? "tls" : "tcp");
+  return door.current;
+}
+
+class TcpDoor implements Door {
+  readonly transport: "tcp" | "tls";
+  readonly address: SocketAddress;
+  readonly #coap: CoapTcp;
+  /** The newest connection of each device, and the devices of each connection. */
+  readonly #peers = new Map<string, TcpPeer>();
+  readonly #endpoints = new Map<TcpPeer, Set<string>>();
+
+  constructor(coap: CoapTcp, transport: "tcp" | "tls") {
+    this.#coap = coap;
+    this.transport = transport;
+    this.address = coap.address ?? { address: "", port: 0 };
+  }
+
+  get load(): DoorLoad {
+    return { transport: this.transport, sessions: this.#coap.peers().length };
+  }
+
+  serve(...answering: Parameters<Door["serve"]>): void {
+    serveDoor(this.#coap, (peer) => this.#visitorOf(peer), answering);
+  }
+
+  welcome(endpoint: string, { peer }: Visitor): void {
+    this.forget(endpoint);
+    const connection = peer as TcpPeer;
+    this.#peers.set(endpoint, connection);
+    const others = this.#endpoints.get(connection) ?? new Set();
+    this.#endpoints.set(connection, others.add(endpoint));
+  }
+
+  forget(endpoint: string): void {
+    const peer = this.#peers.get(endpoint);
+    if (peer === undefined) return;
+    this.#peers.delete(endpoint);
+    const endpoints = this.#endpoints.get(peer);
+    endpoints?.delete(endpoint);
+    if (endpoints?.size === 0) this.#endpoints.delete(peer);
+  }
+
+  find({ endpoint }: Registration): DevicePeer | undefined {
+    const peer = this.#peers.get(endpoint);
+    return peer && towards(this.#coap, peer);
+  }
+
+  lost(peer: TcpPeer): void {
+    for (const endpoint of [...(this.#endpoints.get(peer) ?? [])]) this.forget(endpoint);
+  }
+
+  setAuthorities(pem: string): void {
+    this.#coap.setTrust(pem);
+  }
+
+  revoke({ kind, name }: ProvenIdentity): readonly string[] {
+    return this.#end(({ identity }) => identity?.kind === kind && identity.name === name);
+  }
+
+  distrust(): void {
+    this.#end(({ identity }) => identity?.kind === "x509");
+  }
+
+  close(): Promise<void> {
+    return this.#coap.close();
+  }
+
+  #end(isMeant: (peer: TcpPeer) => boolean): readonly string[] {
+    return this.#coap
+      .peers()
+      .filter(isMeant)
+      .flatMap((peer) => {
+        const endpoints = [...(this.#endpoints.get(peer) ?? [])];
+        this.lost(peer);
+        this.#coap.disconnect(peer);
+        return endpoints;
+      });
+  }
+
+  #visitorOf(peer: TcpPeer): Visitor {
+    const { identity, key } = peer;
+    return {
+      transport: this.transport,
+      peerKey: `${this.transport} ${key}`,
+      address: formatAddress(peer),
+      identity,
+      peer,
+    };
+  }
+}

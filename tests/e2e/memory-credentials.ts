@@ -1,0 +1,59 @@
+/** Credentials in memory, for tests of the doors. */
+import type { DeviceCredentials, ProvenIdentity } from "@airlift/server/fleet/credentials";
+
+export class MemoryCredentials implements DeviceCredentials {
+  /** PSK identities with their keys and endpoint names. */
+  readonly psks = new Map<string, { readonly key: Uint8Array; readonly endpoint: string }>();
+  readonly rpks = new Map<string, string>();
+  #authorities = "";
+  readonly #authorityListeners = new Set<() => void>();
+  readonly #listeners = new Set<Parameters<DeviceCredentials["onWithdrawn"]>[0]>();
+
+  /** A key for an endpoint, under the identity `<endpoint>-id`. */
+  give(endpoint: string, identity = `${endpoint}-id`): { readonly identity: string; readonly key: Uint8Array } {
+    const key = crypto.getRandomValues(new Uint8Array(16));
+    this.psks.set(identity, { key, endpoint });
+    return { identity, key };
+  }
+
+  withdraw(identity: string): void {
+    if (!this.psks.delete(identity)) throw new Error(`no credential ${identity}`);
+    for (const listener of this.#listeners) listener({ kind: "psk", name: identity });
+  }
+
+  trust(authoritiesPem: string): void {
+    this.#authorities = authoritiesPem;
+    for (const listener of this.#authorityListeners) listener();
+  }
+
+  async psk(identity: string): Promise<Uint8Array | undefined> {
+    return this.psks.get(identity)?.key;
+  }
+
+  async rpk(fingerprint: string): Promise<string | undefined> {
+    return this.rpks.get(fingerprint);
+  }
+
+  async authoritiesPem(): Promise<string> {
+    return this.#authorities;
+  }
+
+  async endpointOf({ kind, name }: ProvenIdentity): Promise<string | undefined> {
+    return kind === "psk" ? this.psks.get(name)?.endpoint : name;
+  }
+
+  async hasCredentials(endpoint: string): Promise<boolean> {
+    const known = [...[...this.psks.values()].map((psk) => psk.endpoint), ...this.rpks.values()];
+    return known.includes(endpoint);
+  }
+
+  onWithdrawn(onChange: Parameters<DeviceCredentials["onWithdrawn"]>[0]): () => void {
+    this.#listeners.add(onChange);
+    return () => void this.#listeners.delete(onChange);
+  }
+
+  onAuthorities(onChange: () => void): () => void {
+    this.#authorityListeners.add(onChange);
+    return () => void this.#authorityListeners.delete(onChange);
+  }
+}
