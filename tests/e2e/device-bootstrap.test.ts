@@ -155,8 +155,8 @@ for (const lwm2mVersion of ["1.0", "1.1", "1.2"] as const) {
       key: keys.get("node-1-1"),
     });
     assert.deepEqual(
-      news.map(({ kind, endpoint }) => `${kind} ${endpoint}`),
-      ["bootstrap.done node-1"],
+      news.map(({ outcome, endpoint }) => `${outcome} ${endpoint}`),
+      ["done node-1"],
     );
   });
 }

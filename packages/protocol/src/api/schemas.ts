@@ -148,6 +148,7 @@ export const EVENT_KINDS = [
   "device.deregistered",
   "device.expired",
   "device.refused",
+  "device.bootstrapped",
   "device.reported",
   "image.added",
   "update.transition",

@@ -38,7 +38,7 @@ export interface BootstrapVisitor {
 
 /** What became of a device that was bootstrapped, in a sentence. */
 export interface BootstrapNews {
-  readonly kind: "bootstrap.done" | "bootstrap.failed" | "bootstrap.refused";
+  readonly outcome: "done" | "failed" | "refused";
   readonly endpoint: string;
   readonly address: string;
   readonly sentence: string;
@@ -119,7 +119,7 @@ export class BootstrapDoor {
     const who = identity ? `${identity.kind} ${identity.name}` : "somebody without a credential";
     const sentence = `${who} wanted to be bootstrapped as "${endpoint}": ${why}`;
     this.#options.log.warn({ endpoint, address }, sentence);
-    this.#options.onNews({ kind: "bootstrap.refused", endpoint, address, sentence });
+    this.#options.onNews({ outcome: "refused", endpoint, address, sentence });
     return createResponse(identity ? CODE.forbidden : CODE.unauthorized);
   }
 
@@ -154,7 +154,7 @@ export class BootstrapDoor {
     const account = await this.#newAccount(endpoint, visitor);
     const { security, server } = entriesOfAccount(account, { securityInstance: 1, serverInstance: 0 });
     const payload = encodePayload(contentFormat, [...security, ...server], { base: [], models: STANDARD_MODELS });
-    this.#tell(endpoint, visitor, "bootstrap.done", "the device was given a pack with a key of its own");
+    this.#tell(endpoint, visitor, "done", "the device was given a pack with a key of its own");
     return createResponse(CODE.content, payload, [uintOption(OPTION.contentFormat, contentFormat)]);
   }
 
@@ -174,14 +174,14 @@ export class BootstrapDoor {
         return;
       case "done":
         this.#end(endpoint);
-        this.#tell(endpoint, session.visitor, "bootstrap.done", "the device was given a key of its own");
+        this.#tell(endpoint, session.visitor, "done", "the device was given a key of its own");
         return;
       case "failed": {
         this.#end(endpoint);
         const said = output.code === 0 ? "did not answer" : `answered ${formatCode(output.code)}`;
         const why = output.code === 0 || output.why === "" ? "" : `: ${output.why}`;
         const sentence = `bootstrapping ended while ${STEPS[output.step] ?? output.step}: the device ${said}${why}`;
-        this.#tell(endpoint, session.visitor, "bootstrap.failed", sentence);
+        this.#tell(endpoint, session.visitor, "failed", sentence);
       }
     }
   }
@@ -201,11 +201,11 @@ export class BootstrapDoor {
     this.#sessions.delete(endpoint);
   }
 
-  #tell(endpoint: string, { address }: BootstrapVisitor, kind: BootstrapNews["kind"], sentence: string): void {
+  #tell(endpoint: string, { address }: BootstrapVisitor, outcome: BootstrapNews["outcome"], sentence: string): void {
     const { log, onNews } = this.#options;
-    if (kind === "bootstrap.failed") log.warn({ endpoint, address }, sentence);
+    if (outcome === "failed") log.warn({ endpoint, address }, sentence);
     else log.info({ endpoint, address }, sentence);
-    onNews({ kind, endpoint, address, sentence });
+    onNews({ outcome, endpoint, address, sentence });
   }
 }
 

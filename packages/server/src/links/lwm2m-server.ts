@@ -4,17 +4,19 @@ import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
-import { BugError } from "@airlift/protocol/lib/errors";
+import { BugError, EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { SocketAddress } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
 import type { PlainDevices } from "../config.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
+import type { BootstrapCredentials } from "../fleet/bootstrap.ts";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Sender, type Transport } from "../fleet/sender.ts";
 import type { Stores } from "../store/ports.ts";
+import { BootstrapDoor } from "./bootstrap-door.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { DoorRequests } from "./device-requests.ts";
@@ -40,6 +42,8 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   /** Default allow. */
   readonly plainDevices?: PlainDevices | undefined;
   readonly policy?: UpdatePolicy | undefined;
+  /** Absent: no device is bootstrapped here. */
+  readonly bootstrap?: BootstrapCredentials | undefined;
 }
 
 /** When a device may ask again that came while the registrations of the last run were being read. */
@@ -55,6 +59,7 @@ export class Lwm2mServer {
   readonly #reports: ReportReader;
   readonly #refusals: Refusals;
   readonly #record: FleetRecord;
+  readonly #bootstrap: BootstrapDoor | undefined;
   #doors: Doors | undefined;
   #stopHearing: (() => void) | undefined;
   readonly engine: DeliveryEngine;
@@ -67,6 +72,7 @@ export class Lwm2mServer {
       http: { scheme: httpScheme, port: httpPort() },
       portOf: (transport) => this.addressOf(transport)?.port,
     }));
+    this.#bootstrap = options.bootstrap && this.#createBootstrap(options.bootstrap, uris, log);
     this.#options = options;
     this.#record = new FleetRecord(stores, log);
     this.#refusals = new Refusals(log);
@@ -149,6 +155,7 @@ export class Lwm2mServer {
 
   async close(): Promise<void> {
     this.#stopHearing?.();
+    this.#bootstrap?.close();
     this.#driven.stop();
     this.#reports.close();
     await this.engine.close();
@@ -169,13 +176,36 @@ export class Lwm2mServer {
     if (path === "fw") return this.#images.answer(request);
     if (path === "rd") return this.#reception.registration(request, visitor, door);
     if (path === "dp") return this.#reception.report(request, visitor, door);
+    if (path === "bs" || path === "bspack") return this.#answerBootstrap(request, visitor, door);
     return createResponse(CODE.notFound);
+  }
+
+  #answerBootstrap(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
+    if (this.#bootstrap === undefined) return createResponse(CODE.notFound);
+    const { identity, address } = visitor;
+    return this.#bootstrap.answer(request, { identity, address, request: (ask) => door.backTo(visitor).request(ask) });
   }
 
   #onNews(registration: Registration): void {
     // As with a registration: the device reads our answer first.
     setImmediate(() => {
       if (!this.engine.onNotified(registration.endpoint)) this.#reports.read(registration);
+    });
+  }
+
+  #createBootstrap(credentials: BootstrapCredentials, uris: PackageUris, log: Logger): BootstrapDoor {
+    return new BootstrapDoor({
+      credentials,
+      log,
+      serverUri: async (from) => {
+        const uri = await uris.serverUriFor(from);
+        if (uri === undefined) throw new EnvironmentError("NO_DOOR", "this server has no secured door");
+        return uri;
+      },
+      onNews: ({ outcome, endpoint, address, sentence }) => {
+        if (outcome !== "refused")
+          this.#record.append({ kind: "device.bootstrapped", endpoint, sentence, facts: { address, outcome } });
+      },
     });
   }
 
