@@ -74,6 +74,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   server: ["protocol/", "runtime/", "server/", "node:", "pino", "prom-client"],
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
+  "sim/campaign": ["protocol/", "server/campaign", "sim"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
   gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino"],
   console: [
@@ -100,11 +101,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "cli-progress",
     "picocolors",
     "eventsource-parser",
+    "yaml",
   ],
 };
 
 /** Layers that may not know the time, the date or a dice. */
-const PURE = /^(protocol\/|sim$|device\/(update|transfer|session|objects|ports)$|server\/(fleet|campaign|delivery)$)/;
+const PURE =
+  /^(protocol\/|sim(\/campaign)?$|device\/(update|transfer|session|objects|ports)$|server\/(fleet|campaign|delivery)$)/;
 const AMBIENT = /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|crypto\.getRandomValues)\b/;
 
 const root = resolve(import.meta.dirname, "../packages");

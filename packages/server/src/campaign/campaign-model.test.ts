@@ -1,0 +1,415 @@
+/**
+ * Random commands, faults, restarts and time against the real rules: whatever happens, the counters are the rows, no attempt begins twice, no
+ * cap is exceeded, nothing starts while the campaign does not run, and every device comes to an end.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CampaignSpec } from "@airlift/protocol/api/campaign";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { FAILURE_KINDS, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
+import { seeded } from "../../../sim/src/world.ts";
+import { countsOf, isFinalCampaign, newCampaign } from "./campaign.ts";
+import type { Candidate } from "./device.ts";
+import { CampaignEngine } from "./engine.ts";
+import type { UpdateNews } from "./follow-update.ts";
+import { MemoryCampaignStore } from "./memory-store.ts";
+import { type CampaignPolicy, compilePolicy } from "./policy.ts";
+import type { LeasedOrder } from "./store-ports.ts";
+import { newTarget, placeOf } from "./target.ts";
+import { countAt, NO_COUNTS, sumCounts, type WaveCounts } from "./wave-counts.ts";
+import { dealWaves, orderKey } from "./waves.ts";
+
+/** `CAMPAIGN_STEPS=1000000` for a long run, `CAMPAIGN_SEED` to repeat one. */
+const STEP_COUNT = Number(process.env.CAMPAIGN_STEPS ?? 100_000);
+const SEED = Number(process.env.CAMPAIGN_SEED ?? Math.floor(Math.random() * 2 ** 31));
+/** Steps with one campaign pair, before the next one begins. */
+const ROUND_STEPS = 2000;
+const DEVICE_COUNT = 60;
+const IN_FLIGHT = 9;
+const PER_CELL = 3;
+const PER_MINUTE = 20;
+const START = Date.UTC(2026, 0, 1);
+const IMAGES: Record<string, string> = { "00000000000000aa": "2.0.0", "00000000000000bb": "1.5.0" };
+const PATH: readonly UpdateState[] = [
+  "waiting",
+  "transferring",
+  "downloaded",
+  "waitingToApply",
+  "applying",
+  "confirming",
+];
+const COMMANDS = ["pause", "resume", "resume", "resume", "stop", "abort", "start", "submit", "approve"] as const;
+
+function policyOf(name: string, priority: number): CampaignPolicy {
+  const spec = CampaignSpec.parse({
+    name,
+    image: "00000000000000aa",
+    targets: { query: "*" },
+    priority,
+    from: [{ atLeast: "1.5.0" }],
+    steppingStones: [{ image: "00000000000000bb" }],
+    waves: [
+      { name: "first", devices: { count: 10 }, soak: "10m", successPercent: 50 },
+      {
+        name: "second",
+        devices: { percent: 40 },
+        successPercent: 30,
+        criteria: [
+          {
+            outcomes: ["silent", "updateFailed"],
+            threshold: { percent: 30 },
+            window: "1h",
+            minimumExecuted: 4,
+            do: "pauseWave",
+          },
+        ],
+      },
+      { name: "rest", devices: "remaining" },
+    ],
+    criteria: [{ outcomes: ["fellBack"], threshold: { count: 9 }, do: "pauseCampaign" }],
+    caps: { inFlight: IN_FLIGHT, startsPerMinute: PER_MINUTE, inFlightPerCell: PER_CELL },
+    windows: { download: [{ cron: "0 */2 * * *", for: "1h" }], apply: [{ cron: "*/30 * * * *", for: "20m" }] },
+    penaltyBox: { failures: 3, for: "3h" },
+    silentAfter: "1d",
+  });
+  return compilePolicy(
+    spec,
+    (id) => ({ id, manufacturer: "Acme", model: "pump", version: IMAGES[id] ?? "", hardware: [], sizeBytes: 1000 }),
+    () => 0,
+  );
+}
+
+const countsText = (counts: WaveCounts): string => {
+  const failed = FAILURE_KINDS.map((kind) => counts.failed[kind] ?? 0).join();
+  return [
+    counts.total,
+    counts.pending,
+    counts.active,
+    counts.held,
+    counts.succeeded,
+    counts.silent,
+    counts.fellBack,
+    counts.cancelled,
+    counts.skipped,
+    failed,
+  ].join();
+};
+
+interface Attempt {
+  readonly campaignId: string;
+  readonly endpoint: string;
+  readonly attempt: number;
+  readonly imageId: string;
+  state: UpdateState;
+  mayApply: boolean;
+}
+
+class World {
+  readonly random = seeded(SEED);
+  store = new MemoryCampaignStore();
+  engine = new CampaignEngine(this.store, () => 0, { batchSize: 7 });
+  utcMs = START;
+  attempts = new Map<string, Attempt>();
+  readonly policies = new Map<string, CampaignPolicy>();
+  startedAtMs = new Map<string, number[]>();
+  isFaulty = true;
+  round = 0;
+
+  constructor() {
+    this.store.beforeSave = () => {
+      if (this.isFaulty && this.random() < 0.02) throw new Error("the database went away");
+    };
+  }
+
+  pick<T>(list: readonly T[]): T | undefined {
+    return list[Math.floor(this.random() * list.length)];
+  }
+
+  newRound(): void {
+    this.round += 1;
+    this.attempts.clear();
+    this.startedAtMs.clear();
+    this.policies.clear();
+    this.store = new MemoryCampaignStore();
+    const { beforeSave } = { beforeSave: () => this.isFaulty && this.random() < 0.02 };
+    this.store.beforeSave = () => {
+      if (beforeSave()) throw new Error("the database went away");
+    };
+    this.restart();
+    for (let i = 0; i < DEVICE_COUNT; i += 1) this.store.setDevice(this.device(i));
+    for (const [id, priority] of [
+      ["low", 0],
+      ["high", 5],
+    ] as const)
+      this.addCampaign(id, priority);
+  }
+
+  device(i: number): Candidate["device"] {
+    return {
+      endpoint: `pump-${i}`,
+      manufacturer: "Acme",
+      model: i % 19 === 7 ? "valve" : "pump",
+      version: this.random() < 0.3 ? "1.0.0" : this.random() < 0.1 ? "2.0.0" : "1.6.0",
+      hardware: null,
+      tags: [],
+      presence: this.random() < 0.8 ? "registered" : "expired",
+      lastSeenAtMs: this.utcMs,
+      signalDbm: null,
+      cell: `cell-${i % 4}`,
+      resources: {},
+      timeZone: null,
+      utcOffset: i % 3 === 0 ? "+01:00" : null,
+    };
+  }
+
+  addCampaign(id: string, priority: number): void {
+    const policy = policyOf(id, priority);
+    const dealt = Array.from({ length: DEVICE_COUNT }, (_, i) => `pump-${i}`).map((endpoint) => ({
+      endpoint,
+      orderKey: orderKey(id, endpoint),
+      wave: undefined,
+    }));
+    const { waveOf, sizes } = dealWaves(policy.waves, dealt);
+    const targets = dealt.map(({ endpoint, orderKey: key }, i) =>
+      newTarget({ campaignId: id, endpoint, orderKey: key, wave: waveOf[i] ?? 0 }),
+    );
+    this.policies.set(id, policy);
+    this.store.add(newCampaign({ id, createdBy: "first" }, policy, sizes), policy, targets);
+  }
+
+  /** A server that was killed: only the store is left. */
+  restart(): void {
+    this.engine = new CampaignEngine(this.store, () => 0, { batchSize: 7 });
+  }
+
+  /** Only what may fail: a refused command, and the database. */
+  async try(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof UsageError) && !(error instanceof Error && error.message === "the database went away"))
+        throw error;
+    }
+  }
+
+  async step(): Promise<void> {
+    const dice = this.random();
+    const id = this.pick([...this.policies.keys()]) ?? "";
+    if (dice < 0.3) await this.try(() => this.engine.sweep(this.utcMs));
+    else if (dice < 0.55) await this.deliver();
+    else if (dice < 0.85) await this.news();
+    else if (dice < 0.93) this.utcMs += Math.floor(this.random() ** 3 * 1_800_000);
+    else if (dice < 0.95) await this.deviceChanges();
+    else if (dice < 0.97)
+      await this.try(() =>
+        this.engine.retry(
+          id,
+          this.random() < 0.5 ? undefined : `pump-${Math.floor(this.random() * DEVICE_COUNT)}`,
+          this.utcMs,
+        ),
+      );
+    else if (dice < 0.99) await this.command(id);
+    else this.restart();
+  }
+
+  async command(id: string): Promise<void> {
+    const command = this.pick(COMMANDS) ?? "resume";
+    // An end is rare, so that campaigns live for long.
+    if ((command === "stop" || command === "abort") && this.random() < 0.9) return;
+    await this.try(() => this.engine.command(id, { command, by: "second" }, this.utcMs));
+  }
+
+  async deviceChanges(): Promise<void> {
+    const i = Math.floor(this.random() * DEVICE_COUNT);
+    const failed = this.random() < 0.3;
+    this.store.setHistory(`pump-${i}`, {
+      failuresInRow: failed ? 3 : 0,
+      lastFailureAtMs: failed ? this.utcMs : null,
+      leftVersions: [],
+    });
+    this.store.setDevice(this.device(i));
+    await this.store.wakeDevice(`pump-${i}`, this.utcMs);
+  }
+
+  async deliver(): Promise<void> {
+    for (const leased of await this.store.takeOrders(this.utcMs, 5)) {
+      const report = this.obey(leased);
+      const { campaignId, endpoint } = leased.target;
+      if (report) await this.try(() => this.engine.report({ campaignId, endpoint }, report, this.utcMs));
+      // Who carried an order out may die before it can say so.
+      if (!this.isFaulty || this.random() < 0.8) await this.store.orderDone(campaignId, endpoint, leased.order);
+    }
+  }
+
+  obey({ target: { campaignId, endpoint }, order }: LeasedOrder): UpdateNews | undefined {
+    const key = `${campaignId} ${endpoint} ${order.attempt}`;
+    const attempt = this.attempts.get(key);
+    if (order.kind === "cancel") {
+      if (attempt && isFinalUpdateState(attempt.state)) return this.newsOf(attempt);
+      if (attempt && (attempt.state === "applying" || attempt.state === "confirming")) return undefined;
+      if (attempt) attempt.state = "cancelled";
+      return { attempt: order.attempt, state: "cancelled", failure: null, sentence: "cancelled" };
+    }
+    assert.equal(this.store.campaign(campaignId).state, "running", `${order.kind} while the campaign does not run`);
+    if (order.kind === "apply") {
+      if (attempt) attempt.mayApply = true;
+      return undefined;
+    }
+    if (attempt) return undefined;
+    const others = [...this.attempts.values()].filter(
+      (one) => one.endpoint === endpoint && !isFinalUpdateState(one.state),
+    );
+    assert.deepEqual(others, [], `${endpoint} has two updates at once`);
+    this.attempts.set(key, {
+      campaignId,
+      endpoint,
+      attempt: order.attempt,
+      imageId: order.imageId,
+      state: "queued",
+      mayApply: false,
+    });
+    return undefined;
+  }
+
+  newsOf({ attempt, state }: Attempt): UpdateNews {
+    const failure = state === "failed" ? (this.pick(FAILURE_KINDS) ?? null) : null;
+    return { attempt, state, failure, sentence: `${state} ${Math.floor(this.random() * 3)}` };
+  }
+
+  /** A device reports something: mostly the next state, sometimes an end, an old state again, or nothing that is true any more. */
+  async news(): Promise<void> {
+    const one = this.pick(
+      [...this.attempts.values()].filter(({ state }) => !isFinalUpdateState(state) || this.random() < 0.02),
+    );
+    if (!one) return;
+    if (!isFinalUpdateState(one.state)) this.advance(one);
+    const news = this.newsOf(one);
+    const stale = this.random() < 0.05 ? { ...news, attempt: news.attempt - 1 } : news;
+    const report = (): Promise<unknown> => this.engine.report(one, stale, this.utcMs);
+    await this.try(report);
+    if (this.random() < 0.1) await this.try(report);
+  }
+
+  advance(one: Attempt): void {
+    const dice = this.random();
+    if (one.state === "waitingToApply" && !one.mayApply) return;
+    if (dice < 0.06) one.state = "failed";
+    else if (dice < 0.08) one.state = "silent";
+    else if (dice < 0.1) one.state = "fellBack";
+    else if (dice < 0.14 && PATH.indexOf(one.state) < 4) one.state = "waiting";
+    else one.state = PATH[PATH.indexOf(one.state) + 1] ?? "succeeded";
+    // It must not have installed what nobody permitted.
+    if (one.state === "applying") assert.ok(one.mayApply, "applied without a permit");
+    if (one.state === "succeeded") this.install(one);
+  }
+
+  install({ endpoint, imageId }: Attempt): void {
+    const device = this.device(Number(endpoint.slice(5)));
+    this.store.setDevice({ ...device, version: IMAGES[imageId] ?? "" });
+  }
+
+  check(): void {
+    for (const [id, policy] of this.policies) {
+      const campaign = this.store.campaign(id);
+      const targets = this.store.targets(id);
+      const recounted = policy.waves.map(() => NO_COUNTS);
+      const cells = new Map<string, number>();
+      for (const target of targets) {
+        const counts = recounted[target.wave] ?? NO_COUNTS;
+        const place = placeOf(target);
+        recounted[target.wave] = countAt({ ...counts, total: counts.total + 1 }, place, 1);
+        if (place.phase === "active" && target.cell !== null) cells.set(target.cell, (cells.get(target.cell) ?? 0) + 1);
+        this.noteStart(id, target.endpoint, target.attempt);
+      }
+      recounted.forEach((counts, i) => {
+        const kept = campaign.waves[i]?.counts ?? NO_COUNTS;
+        assert.equal(countsText(kept), countsText(counts), `counters of wave ${i} of ${id}`);
+      });
+      assert.ok(sumCounts(recounted).active <= IN_FLIGHT, "in flight");
+      for (const [cell, count] of cells) assert.ok(count <= PER_CELL, `in cell ${cell}`);
+      for (const [cell, count] of Object.entries(campaign.cells)) assert.equal(count, cells.get(cell), `cell ${cell}`);
+      this.checkWaves(id);
+    }
+  }
+
+  /** A wave begins only when all before it have passed. */
+  checkWaves(id: string): void {
+    const { waves } = this.store.campaign(id);
+    waves.forEach(({ startedAtMs }, i) => {
+      if (startedAtMs === null) return;
+      for (const before of waves.slice(0, i)) assert.equal(before.state, "passed");
+    });
+  }
+
+  readonly seen = new Map<string, number>();
+
+  noteStart(id: string, endpoint: string, attempt: number): void {
+    const key = `${this.round} ${id} ${endpoint}`;
+    const before = this.seen.get(key) ?? 0;
+    if (attempt <= before) return;
+    assert.equal(attempt, before + 1, "attempts are begun one by one");
+    this.seen.set(key, attempt);
+    const starts = this.startedAtMs.get(id) ?? [];
+    starts.push(this.utcMs);
+    this.startedAtMs.set(id, starts.slice(-PER_MINUTE - 1));
+    const first = starts.at(-PER_MINUTE - 1);
+    if (first !== undefined) assert.ok(this.utcMs - first >= 60_000, `more than ${PER_MINUTE} starts in a minute`);
+  }
+
+  /** Without faults, and with an operator who always goes on, everyone ends. */
+  async finish(): Promise<void> {
+    this.isFaulty = false;
+    const isOpen = (): boolean =>
+      [...this.policies.keys()].some(
+        (id) => !isFinalCampaign(this.store.campaign(id)) || countsOf(this.store.campaign(id)).active > 0,
+      );
+    for (let turns = 0; isOpen(); turns += 1) {
+      assert.ok(
+        turns < 20_000,
+        `a device is lost: ${JSON.stringify([...this.policies.keys()].map((id) => this.store.campaign(id)))}`,
+      );
+      for (const id of this.policies.keys()) {
+        const { state, waves } = this.store.campaign(id);
+        const isStuck = waves.some((wave) => wave.state === "paused" || wave.state === "failed");
+        const command =
+          state === "draft"
+            ? "submit"
+            : state === "ready"
+              ? "start"
+              : state === "paused" || isStuck
+                ? "resume"
+                : undefined;
+        if (command) await this.try(() => this.engine.command(id, { command, by: "second" }, this.utcMs));
+      }
+      await this.engine.sweep(this.utcMs);
+      await this.deliver();
+      for (let i = 0; i < 10; i += 1) await this.news();
+      for (const one of this.attempts.values())
+        if (isFinalUpdateState(one.state)) await this.engine.report(one, this.newsOf(one), this.utcMs);
+      this.check();
+      this.utcMs += 300_000;
+    }
+    this.isFaulty = true;
+  }
+}
+
+test(`campaigns keep their promises through ${STEP_COUNT} random steps`, async (context) => {
+  context.diagnostic(`CAMPAIGN_SEED=${SEED}`);
+  const world = new World();
+  let ended = 0;
+  for (let step = 0; step < STEP_COUNT; step += 1) {
+    if (step % ROUND_STEPS === 0) {
+      if (step > 0) await world.finish();
+      world.newRound();
+      for (const id of ["low", "high"]) {
+        await world.try(() => world.engine.command(id, { command: "submit", by: "first" }, world.utcMs));
+        await world.try(() => world.engine.command(id, { command: "start", by: "first" }, world.utcMs));
+      }
+    }
+    await world.step();
+    world.check();
+    ended += Number(world.policies.size === 0);
+  }
+  await world.finish();
+  assert.equal(ended, 0);
+});

@@ -1,0 +1,280 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CampaignSpec, type NewCampaign } from "@airlift/protocol/api/campaign";
+import { reachable } from "@airlift/protocol/machine/table";
+import { CAMPAIGN_STATES, type CampaignCommand, WAVE_STATES } from "@airlift/protocol/update/campaign";
+import { FINAL_UPDATE_STATES, UPDATE_STATES } from "@airlift/protocol/update/device-update";
+import { type Campaign, newCampaign, newRollback } from "./campaign.ts";
+import { stepCampaign } from "./campaign-step.ts";
+import { CAMPAIGN, FINAL_CAMPAIGN_STATES, WAVE } from "./campaign-table.ts";
+import { CampaignEngine } from "./engine.ts";
+import { MemoryCampaignStore } from "./memory-store.ts";
+import { allowance, NEW_PACE, type Pace, rebase, spend } from "./pace.ts";
+import { CampaignPlanner } from "./plan.ts";
+import { type CampaignPolicy, compilePolicy, rollbackSpec } from "./policy.ts";
+import { chainFrom, stoneProblems } from "./stepping-stones.ts";
+import { newTarget } from "./target.ts";
+import { TARGET } from "./target-table.ts";
+import { dealWaves, orderKey, waveSizes } from "./waves.ts";
+
+const IMAGE = {
+  id: "00000000000000aa",
+  manufacturer: "Acme",
+  model: "pump",
+  version: "2.0.0",
+  hardware: [],
+  sizeBytes: 1000,
+};
+const NOW = Date.UTC(2026, 0, 1, 12);
+
+const specOf = (more: Partial<NewCampaign> = {}): CampaignSpec =>
+  CampaignSpec.parse({ name: "test", image: IMAGE.id, targets: { query: "*" }, ...more });
+const policyOf = (more: Partial<NewCampaign> = {}): CampaignPolicy =>
+  compilePolicy(
+    specOf(more),
+    (id) => ({ ...IMAGE, id }),
+    () => 0,
+  );
+
+test("tables: every state is reached, and an end from every state", () => {
+  assert.deepEqual([...reachable(CAMPAIGN, "draft")].sort(), [...CAMPAIGN_STATES].sort());
+  for (const state of CAMPAIGN_STATES)
+    assert.ok(
+      [...reachable(CAMPAIGN, state)].some((one) => FINAL_CAMPAIGN_STATES.includes(one)),
+      state,
+    );
+  assert.deepEqual([...reachable(WAVE, "waiting")].sort(), [...WAVE_STATES].sort());
+  for (const state of WAVE_STATES) assert.ok(reachable(WAVE, state).has("passed"), state);
+  assert.deepEqual([...reachable(TARGET, "queued")].sort(), [...UPDATE_STATES].sort());
+  for (const state of UPDATE_STATES)
+    assert.ok(
+      FINAL_UPDATE_STATES.some((end) => reachable(TARGET, state).has(end)),
+      state,
+    );
+});
+
+test("who created a campaign that needs approval cannot approve it", () => {
+  const policy = policyOf({ approval: "required" });
+  const tell = (campaign: Campaign, command: CampaignCommand, by: string): Campaign =>
+    stepCampaign(campaign, policy, { kind: "command", command, by }, NOW).campaign;
+  const submitted = tell(newCampaign({ id: "c", createdBy: "first" }, policy, [5]), "submit", "first");
+  assert.equal(submitted.state, "awaitingApproval");
+  assert.throws(() => tell(submitted, "start", "first"), { code: "CAMPAIGN_STATE" });
+  assert.throws(() => tell(submitted, "approve", "first"), { code: "SAME_PERSON" });
+  assert.equal(tell(submitted, "approve", "second").state, "ready");
+});
+
+test("a downgrade always needs approval", () => {
+  assert.equal(policyOf({ downgrade: true }).needsApproval, true);
+});
+
+test("a threshold acts in the step of the report that crosses it, not one earlier", () => {
+  const criteria: NewCampaign["criteria"] = [
+    { outcomes: ["failed"], threshold: { percent: 2.5 }, minimumExecuted: 40, do: "pauseCampaign" },
+  ];
+  const policy = policyOf({ criteria });
+  let campaign = newCampaign({ id: "c", createdBy: "first" }, policy, [100]);
+  for (const command of ["submit", "start"] as const)
+    campaign = stepCampaign(campaign, policy, { kind: "command", command, by: "first" }, NOW).campaign;
+  const end = (failed: boolean): void => {
+    const to = { phase: failed ? "failed" : "succeeded", failure: failed ? "updateFailed" : null } as const;
+    const move = { wave: 0, from: { phase: "pending", failure: null } as const, to, cell: null, begunBytes: null };
+    campaign = stepCampaign(campaign, policy, { kind: "moved", moves: [move] }, NOW).campaign;
+  };
+  for (let i = 0; i < 39; i += 1) end(i === 0);
+  assert.equal(campaign.state, "running", "39 of 40 ended");
+  end(false);
+  assert.equal(campaign.state, "paused", "1 of 40 is 2.5 %");
+  assert.match(campaign.sentence, /paused by itself: 1 of 40 .* the limit is 2.5 %/);
+  const resumed = stepCampaign(campaign, policy, { kind: "command", command: "resume", by: "first" }, NOW).campaign;
+  assert.equal(
+    stepCampaign(resumed, policy, { kind: "moved", moves: [] }, NOW).campaign.state,
+    "running",
+    "what was forgiven is not counted again",
+  );
+});
+
+test("shares add up to all devices, and the same devices are dealt the same way", () => {
+  const { waves } = policyOf({
+    waves: [
+      { name: "a", devices: { percent: 33.33 } },
+      { name: "b", devices: { count: 5 } },
+      { name: "c", devices: "remaining" },
+    ],
+  });
+  assert.deepEqual(waveSizes(waves, [0, 0, 0], 100), [33, 5, 62]);
+  assert.deepEqual(waveSizes(waves, [0, 0, 0], 3), [1, 2, 0]);
+  const devices = Array.from({ length: 1000 }, (_, i) => ({
+    endpoint: `d${i}`,
+    orderKey: orderKey("seed", `d${i}`),
+    wave: undefined,
+  }));
+  assert.deepEqual(dealWaves(waves, devices), dealWaves(waves, devices));
+  assert.deepEqual(dealWaves(waves, devices).sizes, [333, 5, 662]);
+});
+
+test("no more than the rate starts in any 60 s, also over a clock that goes back; bytes are paid off before the next start", () => {
+  for (const rate of [1, 7, 60, 250, 2000]) {
+    const { caps } = policyOf({ caps: { startsPerMinute: rate } });
+    const starts: number[] = [];
+    let pace: Pace = NEW_PACE;
+    for (let ms = 0; ms < 200_000; ms += 100) {
+      const now = {
+        progress: { activeCount: 0, startedCount: starts.length, succeededCount: 0 },
+        utcMs: NOW + (ms > 100_000 ? ms - 7_200_000 : ms),
+        sizeBytes: 0,
+      };
+      pace = rebase(pace, now.utcMs);
+      for (let { count } = allowance(caps, pace, now); count > 0; count -= 1) {
+        pace = spend(caps, pace, now);
+        starts.push(ms);
+      }
+    }
+    starts.forEach((ms, i) => {
+      const later = starts[i + rate];
+      assert.ok(later === undefined || later - ms >= 60_000, `rate ${rate} at ${ms}`);
+    });
+    assert.ok(starts.length >= rate * 3, `rate ${rate}: ${starts.length}`);
+  }
+});
+
+test("the shortest chain of stepping stones is taken; stones that lead round in a circle are found", () => {
+  const stone = (id: string, version: string, atLeast: string, below: string) => ({
+    ...IMAGE,
+    id,
+    version,
+    from: [{ atLeast, below }],
+  });
+  const last = { ...IMAGE, from: [{ atLeast: "1.8.0" }] };
+  const stones = [
+    stone("b", "1.4.0", "1.0.0", "1.4.0"),
+    stone("c", "1.8.0", "1.4.0", "1.8.0"),
+    stone("d", "1.2.0", "1.0.0", "1.2.0"),
+  ];
+  assert.deepEqual(
+    chainFrom("1.0.0", stones, last)?.map(({ version }) => version),
+    ["1.4.0", "1.8.0", "2.0.0"],
+  );
+  assert.equal(chainFrom("0.9.0", stones, last), undefined);
+  const circle = [stone("b", "0.2.0", "0.1.0", "0.2.0"), stone("c", "0.1.0", "0.2.0", "0.3.0")];
+  assert.match(stoneProblems(circle, last)[0] ?? "", /leads only round/);
+});
+
+test("plan: counts, bytes, an end, and who is left out and why", () => {
+  const spec = specOf({
+    windows: { download: [{ cron: "0 22 * * *", for: "2h" }] },
+    caps: { startsPerMinute: 1 },
+    criteria: [{ outcomes: ["silent"], threshold: { count: 500 }, do: "abort" }],
+  });
+  const planner = new CampaignPlanner({ spec, policy: policyOf(spec), offsetAt: () => 0, utcMs: NOW });
+  const device = {
+    endpoint: "p",
+    manufacturer: "Acme",
+    model: "pump",
+    version: "1.0.0",
+    hardware: null,
+    tags: [],
+    presence: "registered" as const,
+    lastSeenAtMs: NOW,
+    signalDbm: null,
+    cell: null,
+    resources: {},
+    timeZone: null,
+    utcOffset: null,
+  };
+  const history = { failuresInRow: 0, lastFailureAtMs: null, leftVersions: [] };
+  for (let i = 0; i < 200; i += 1) planner.add({ device: { ...device, endpoint: `p${i}` }, history });
+  planner.add({ device: { ...device, version: "2.0.0" }, history });
+  planner.add({ device: { ...device, version: "3.0.0" }, history });
+  planner.add({ device: { ...device, model: "valve" }, history });
+  planner.add({ device, history: { ...history, leftVersions: ["2.0"] } });
+  const plan = planner.finish();
+  assert.deepEqual([plan.matchedCount, plan.targetCount, plan.bytes], [204, 200, 200_000]);
+  assert.deepEqual(
+    plan.exclusions.map(({ reason }) => reason),
+    ["alreadyRuns", "downgrade", "otherModel", "loop"],
+  );
+  // 200 starts, one a minute, two hours a night: the last 80 on the second night, until 23:20, and five minutes.
+  assert.equal(plan.expectedEndAt, "2026-01-02T23:25:00.000Z");
+  assert.match(plan.warnings.join("\n"), /can never be met/);
+});
+
+test("a criterion starts the rollback, for exactly those who were updated", async () => {
+  const spec = specOf({
+    criteria: [{ outcomes: ["fellBack"], threshold: { count: 1 }, do: "startRollback" }],
+    rollback: { image: "00000000000000bb" },
+  });
+  const back = rollbackSpec(spec);
+  assert.ok(back);
+  const [policy, backPolicy] = [policyOf(spec), policyOf(back)];
+  const store = new MemoryCampaignStore();
+  const targets = ["a", "b", "c"].map((endpoint, i) => newTarget({ campaignId: "c", endpoint, wave: 0, orderKey: i }));
+  store.add(newCampaign({ id: "c", createdBy: "x" }, policy, [3]), policy, targets);
+  store.addRollback("c", newRollback({ id: "back", createdBy: "x" }, backPolicy), backPolicy);
+  const device = {
+    manufacturer: null,
+    model: null,
+    version: "1.0.0",
+    hardware: null,
+    tags: [],
+    presence: "registered" as const,
+    lastSeenAtMs: NOW,
+    signalDbm: null,
+    cell: null,
+    resources: {},
+    timeZone: null,
+    utcOffset: null,
+  };
+  for (const { endpoint } of targets) store.setDevice({ ...device, endpoint });
+  const engine = new CampaignEngine(store, () => 0);
+  for (const command of ["submit", "start"] as const) await engine.command("c", { command, by: "x" }, NOW);
+  const tell = (endpoint: string, state: "applying" | "succeeded" | "fellBack") =>
+    engine.report({ campaignId: "c", endpoint }, { attempt: 1, state, failure: null, sentence: state }, NOW);
+  for (const endpoint of ["a", "b", "c"]) await tell(endpoint, "applying");
+  await tell("a", "succeeded");
+  await tell("b", "fellBack");
+  assert.equal(store.campaign("c").state, "aborted");
+  assert.equal(store.campaign("back").state, "running");
+  assert.deepEqual(
+    store.targets("back").map(({ endpoint }) => endpoint),
+    ["a"],
+  );
+  await tell("c", "succeeded");
+  assert.deepEqual(
+    store.targets("back").map(({ endpoint }) => endpoint),
+    ["a", "c"],
+    "who finished installing later is rolled back as well",
+  );
+});
+
+test("a continuous campaign takes a device in once, when it comes to match", async () => {
+  const policy = policyOf({ targets: { query: "model==pump", continuous: true } });
+  const store = new MemoryCampaignStore();
+  store.add(newCampaign({ id: "c", createdBy: "x" }, policy, [0]), policy, []);
+  const engine = new CampaignEngine(store, () => 0);
+  for (const command of ["submit", "start"] as const) await engine.command("c", { command, by: "x" }, NOW);
+  const device = {
+    endpoint: "p",
+    manufacturer: null,
+    model: "pump",
+    version: "1.0.0",
+    hardware: null,
+    tags: [],
+    presence: "registered" as const,
+    lastSeenAtMs: NOW,
+    signalDbm: null,
+    cell: null,
+    resources: {},
+    timeZone: null,
+    utcOffset: null,
+  };
+  store.setDevice(device);
+  for (let i = 0; i < 2; i += 1) await engine.deviceChanged(device, NOW);
+  await engine.deviceChanged({ ...device, endpoint: "v", model: "valve" }, NOW);
+  await engine.sweep(NOW);
+  assert.deepEqual(
+    (await store.takeOrders(NOW, 10)).map(({ target, order }) => [target.endpoint, order.kind]),
+    [["p", "begin"]],
+  );
+  assert.equal(store.campaign("c").state, "running");
+});

@@ -1,0 +1,111 @@
+/** What a command, a device's move or the clock makes of a campaign. */
+import { UsageError } from "@airlift/protocol/lib/errors";
+import type { CampaignCommand } from "@airlift/protocol/update/campaign";
+import { type Campaign, countsOf } from "./campaign.ts";
+import { CampaignDraft, type CampaignOutput } from "./campaign-draft.ts";
+import { CAMPAIGN } from "./campaign-table.ts";
+import type { CampaignPolicy } from "./policy.ts";
+import type { Place } from "./wave-counts.ts";
+
+/** One device went from one place to another. */
+export interface TargetMove {
+  readonly wave: number;
+  /** Null = the device joins. */
+  readonly from: Place | null;
+  readonly to: Place;
+  /** The radio cell that its attempt is, or was, counted in. */
+  readonly cell: string | null;
+  /** Octets of the image, when an attempt begins with this move. */
+  readonly begunBytes: number | null;
+}
+
+export type CampaignInput =
+  | { readonly kind: "command"; readonly command: CampaignCommand; readonly by: string }
+  | { readonly kind: "moved"; readonly moves: readonly TargetMove[] }
+  /** The prepared rollback was filled and started. */
+  | { readonly kind: "rollbackStarted" }
+  | { readonly kind: "wake" };
+
+export type { CampaignOutput } from "./campaign-draft.ts";
+
+export interface CampaignStep {
+  readonly campaign: Campaign;
+  readonly outputs: readonly CampaignOutput[];
+}
+
+/**
+ * The next value of a campaign and what follows. Pure; to be called with the campaign's row locked, and everything that comes out
+ * of it is to be saved in the same transaction.
+ *
+ * @param utcMs Wall time. May go backwards: nothing is given twice.
+ * @throws {UsageError} `CAMPAIGN_STATE` (409) when the state does not allow a command; `NO_ROLLBACK` (409); `SAME_PERSON` (403) when who created a campaign approves it.
+ */
+export function stepCampaign(
+  campaign: Campaign,
+  policy: CampaignPolicy,
+  input: CampaignInput,
+  utcMs: number,
+): CampaignStep {
+  const draft = new CampaignDraft(campaign, policy, utcMs);
+  switch (input.kind) {
+    case "command":
+      obey(draft, input);
+      break;
+    case "moved":
+      for (const move of input.moves) draft.count(move);
+      draft.judge();
+      break;
+    case "rollbackStarted":
+      draft.campaign = { ...draft.campaign, rollback: "started" };
+      break;
+    case "wake":
+      break;
+  }
+  draft.settle();
+  return { campaign: draft.campaign, outputs: draft.outputs };
+}
+
+function obey(draft: CampaignDraft, { command, by }: { command: CampaignCommand; by: string }): void {
+  const { campaign, policy } = draft;
+  const event = command === "submit" && !policy.needsApproval ? "submitReady" : command;
+  if (CAMPAIGN[campaign.state][event] === undefined)
+    throw new UsageError("CAMPAIGN_STATE", `a campaign that is ${campaign.state} cannot be told to ${command}`, {
+      campaignId: campaign.id,
+      state: campaign.state,
+      command,
+    });
+  if (command === "rollback" && !policy.hasRollback)
+    throw new UsageError("NO_ROLLBACK", "the campaign was created without a rollback", { campaignId: campaign.id });
+  if (command === "approve") {
+    if (by === campaign.createdBy)
+      throw new UsageError("SAME_PERSON", "somebody else than who created the campaign must approve it", { by });
+    draft.campaign = { ...campaign, approvedBy: by };
+  }
+  if (command === "reject") draft.campaign = { ...campaign, approvedBy: null };
+  draft.take(event, commandSentence(command, draft, by));
+}
+
+function commandSentence(command: CampaignCommand, { campaign, policy }: CampaignDraft, by: string): string {
+  switch (command) {
+    case "submit":
+      return policy.needsApproval
+        ? `waits for somebody else than ${campaign.createdBy} to approve it`
+        : "ready to start";
+    case "approve":
+      return `approved by ${by}, ready to start`;
+    case "reject":
+      return `sent back to draft by ${by}`;
+    case "start":
+      return `started by ${by}: ${countsOf(campaign).total} devices in ${campaign.waves.length} wave${campaign.waves.length === 1 ? "" : "s"}`;
+    case "pause":
+      return `paused by ${by}: nothing new starts, and no device is told to apply`;
+    case "resume":
+      return `resumed by ${by}`;
+    case "stop":
+      return `stopped by ${by}: transfers are cancelled, devices that are installing finish`;
+    case "rollback":
+      return `the rollback is started by ${by}`;
+    case "abort":
+      return `aborted by ${by}: transfers are cancelled, devices that are installing finish`;
+  }
+}

@@ -1,0 +1,105 @@
+/** A campaign as the rules hold it: one small plain value, saved in each transaction. Its devices are rows (`Target`). */
+import type { CampaignState, WaveState } from "@airlift/protocol/update/campaign";
+import { FINAL_CAMPAIGN_STATES } from "./campaign-table.ts";
+import { type CriteriaMemory, newMemory } from "./criteria.ts";
+import { NEW_PACE, type Pace, type Progress } from "./pace.ts";
+import type { CampaignPolicy } from "./policy.ts";
+import { NO_COUNTS, openCount, sumCounts, type WaveCounts } from "./wave-counts.ts";
+
+export interface WaveProgress {
+  readonly state: WaveState;
+  readonly counts: WaveCounts;
+  /** Counts up to which the criteria look away, since an operator went on. */
+  readonly forgiven: WaveCounts;
+  readonly memory: CriteriaMemory;
+  readonly startedAtMs: number | null;
+  readonly soakUntilMs: number | null;
+  readonly sentence: string;
+}
+
+export interface Campaign {
+  readonly id: string;
+  readonly state: CampaignState;
+  readonly createdBy: string;
+  readonly approvedBy: string | null;
+  /** `due`: the prepared rollback is to be filled with the devices that were updated, and started; `started`: it was. */
+  readonly rollback: "none" | "due" | "started";
+  readonly waves: readonly WaveProgress[];
+  readonly forgiven: WaveCounts;
+  readonly memory: CriteriaMemory;
+  readonly pace: Pace;
+  /** Attempts begun. */
+  readonly startedCount: number;
+  /** Devices at work by radio cell, when there is a cap for cells; a cell with none is absent. */
+  readonly cells: Readonly<Record<string, number>>;
+  /** What is going on, in one sentence. */
+  readonly sentence: string;
+  /** When the sweep should look at it, wall time; null = only when something happens. */
+  readonly wakeAtMs: number | null;
+}
+
+/** A draft with its devices counted into waves. */
+export function newCampaign(
+  { id, createdBy }: Pick<Campaign, "id" | "createdBy">,
+  policy: CampaignPolicy,
+  deviceCounts: readonly number[],
+): Campaign {
+  const waves = policy.waves.map((wave, i): WaveProgress => {
+    const total = deviceCounts[i] ?? 0;
+    return {
+      state: "waiting",
+      counts: { ...NO_COUNTS, total, pending: total },
+      forgiven: NO_COUNTS,
+      memory: newMemory(wave.criteria),
+      startedAtMs: null,
+      soakUntilMs: null,
+      sentence: "waiting for the waves before it",
+    };
+  });
+  return {
+    id,
+    state: "draft",
+    createdBy,
+    approvedBy: null,
+    rollback: "none",
+    waves,
+    forgiven: NO_COUNTS,
+    memory: newMemory(policy.criteria),
+    pace: NEW_PACE,
+    startedCount: 0,
+    cells: {},
+    sentence: "draft",
+    wakeAtMs: null,
+  };
+}
+
+/** The rollback as it is prepared with its campaign: approved along with it, without devices until it is needed. */
+export function newRollback(of: Pick<Campaign, "id" | "createdBy">, policy: CampaignPolicy): Campaign {
+  return { ...newCampaign(of, policy, []), state: "ready", sentence: "prepared; started by a criterion or by hand" };
+}
+
+export const isFinalCampaign = ({ state }: Campaign): boolean => FINAL_CAMPAIGN_STATES.includes(state);
+
+/** Counts of all waves together. */
+export const countsOf = (campaign: Campaign): WaveCounts => sumCounts(campaign.waves.map(({ counts }) => counts));
+
+/** Waves whose devices may be begun and told to apply now, by number; none unless the campaign runs. */
+export function openWaves(campaign: Campaign): number[] {
+  if (campaign.state !== "running") return [];
+  return campaign.waves.flatMap(({ state }, i) =>
+    state === "running" || state === "soaking" || state === "passed" ? [i] : [],
+  );
+}
+
+export function progressOf(campaign: Campaign): Progress {
+  let activeCount = 0;
+  let succeededCount = 0;
+  for (const { counts } of campaign.waves) {
+    activeCount += counts.active;
+    succeededCount += counts.succeeded;
+  }
+  return { activeCount, succeededCount, startedCount: campaign.startedCount };
+}
+
+export const hasOpenTargets = (campaign: Campaign): boolean =>
+  campaign.waves.some(({ counts }) => openCount(counts) > 0);

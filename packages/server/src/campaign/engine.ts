@@ -1,0 +1,118 @@
+/** The campaign engine: the rules, applied in the store's transactions. Knows no clock, no socket and no SQL. */
+import { UsageError } from "@airlift/protocol/lib/errors";
+import type { CampaignCommand } from "@airlift/protocol/update/campaign";
+import { type Campaign, isFinalCampaign } from "./campaign.ts";
+import type { UpdateNews } from "./follow-update.ts";
+import type { DeviceFacts } from "./query/ast.ts";
+import { matches } from "./query/match.ts";
+import type { OffsetAt } from "./schedule/wall-clock.ts";
+import type { CampaignStore } from "./store-ports.ts";
+import { Turn } from "./turn.ts";
+
+export interface CampaignEngineOptions {
+  /** Targets that one transaction looks at. More = fewer commits, longer locks. */
+  readonly batchSize?: number;
+  /** Campaigns that one sweep turns to. */
+  readonly sweepSize?: number;
+}
+
+const DEFAULT_BATCH_SIZE = 500;
+const DEFAULT_SWEEP_SIZE = 100;
+
+export class CampaignEngine {
+  readonly #store: CampaignStore;
+  readonly #offsetAt: OffsetAt;
+  readonly #batchSize: number;
+  readonly #sweepSize: number;
+
+  constructor(store: CampaignStore, offsetAt: OffsetAt, options: CampaignEngineOptions = {}) {
+    this.#store = store;
+    this.#offsetAt = offsetAt;
+    this.#batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
+    this.#sweepSize = options.sweepSize ?? DEFAULT_SWEEP_SIZE;
+  }
+
+  /**
+   * Carries out an operator's command, and at once what follows from it: a stopped campaign's devices under way are ordered to stop before
+   * this returns, up to a batch of them.
+   *
+   * @throws {UsageError} `UNKNOWN_CAMPAIGN`, `CAMPAIGN_STATE`, `NO_ROLLBACK`, `SAME_PERSON`
+   */
+  command(
+    campaignId: string,
+    { command, by }: { command: CampaignCommand; by: string },
+    utcMs: number,
+  ): Promise<Campaign> {
+    return this.#turn(campaignId, utcMs, async (turn) => {
+      turn.step({ kind: "command", command, by });
+      await turn.advance();
+    });
+  }
+
+  /** Takes in what delivery tells of an attempt. The thresholds have acted when this returns. */
+  report(at: { campaignId: string; endpoint: string }, news: UpdateNews, utcMs: number): Promise<Campaign> {
+    return this.#turn(at.campaignId, utcMs, (turn) => turn.follow(at.endpoint, news));
+  }
+
+  /** Turns to the campaigns that are due; how many. To be called every second, and again at once while it returns the sweep's size. */
+  async sweep(utcMs: number): Promise<number> {
+    const due = await this.#store.takeDue(utcMs, this.#sweepSize);
+    for (const campaignId of due)
+      await this.#turn(campaignId, utcMs, (turn) => {
+        turn.step({ kind: "wake" });
+        return turn.advance();
+      });
+    return due.length;
+  }
+
+  /** A device registered, or what is known of it changed: continuous campaigns take it in, and those that wait for it look at it at once. */
+  async deviceChanged(device: DeviceFacts, utcMs: number): Promise<void> {
+    for (const { campaignId, policy } of await this.#store.continuous())
+      if (matches(policy.query, device, utcMs))
+        await this.#turn(campaignId, utcMs, async (turn) => {
+          await turn.join(device);
+        });
+    await this.#store.wakeDevice(device.endpoint, utcMs);
+  }
+
+  /**
+   * Tries devices again that ended badly, by hand; how many.
+   *
+   * @param endpoint One device; absent = up to a batch of them, to be called until it returns 0.
+   * @throws {UsageError} `CAMPAIGN_STATE` when the campaign has ended or not begun, `UNKNOWN_TARGET` (404), `TARGET_STATE` (409).
+   */
+  async retry(campaignId: string, endpoint: string | undefined, utcMs: number): Promise<number> {
+    let count = 0;
+    await this.#turn(campaignId, utcMs, async (turn) => {
+      const { campaign } = turn;
+      if (isFinalCampaign(campaign) || (campaign.state !== "running" && campaign.state !== "paused"))
+        throw new UsageError("CAMPAIGN_STATE", `a campaign that is ${campaign.state} has nothing to try again`, {
+          campaignId,
+          state: campaign.state,
+        });
+      count = await turn.retry(endpoint);
+    });
+    return count;
+  }
+
+  async #turn(campaignId: string, utcMs: number, work: (turn: Turn) => Promise<void>): Promise<Campaign> {
+    const campaign = await this.#store.transact(campaignId, async (transaction) => {
+      const turn = new Turn(transaction, { offsetAt: this.#offsetAt, batchSize: this.#batchSize, utcMs });
+      await work(turn);
+      return turn.save();
+    });
+    return campaign.rollback === "due" ? this.#rollBack(campaignId, utcMs) : campaign;
+  }
+
+  /** A server that dies in here leaves the campaign with its rollback due, and the next sweep does it again. */
+  async #rollBack(campaignId: string, utcMs: number): Promise<Campaign> {
+    const rollback = await this.#store.fillRollback(campaignId, utcMs);
+    if (rollback?.state === "ready")
+      await this.command(rollback.id, { command: "start", by: `campaign ${campaignId}` }, utcMs);
+    return this.#store.transact(campaignId, async (transaction) => {
+      const turn = new Turn(transaction, { offsetAt: this.#offsetAt, batchSize: this.#batchSize, utcMs });
+      turn.step({ kind: "rollbackStarted" });
+      return turn.save();
+    });
+  }
+}

@@ -1,0 +1,127 @@
+/** What a campaign would do, without doing it: waves, counts, bytes, who is left out and why, and when it may end. */
+import type { CampaignPlan, CampaignSpec } from "@airlift/protocol/api/campaign";
+import type { ExclusionReason } from "@airlift/protocol/update/campaign";
+import { chooseImage } from "./admission.ts";
+import { criteriaProblems } from "./criteria.ts";
+import type { Candidate } from "./device.ts";
+import { estimateEnds } from "./estimate.ts";
+import { OpeningHours } from "./opening-hours.ts";
+import type { CampaignPolicy } from "./policy.ts";
+import type { OffsetAt } from "./schedule/wall-clock.ts";
+import { EXCLUSIONS } from "./sentences.ts";
+import { chainFrom, stoneProblems } from "./stepping-stones.ts";
+import { queriedWave, waveSizes } from "./waves.ts";
+
+/** A device that the query matched. */
+export type PlannedDevice = Pick<Candidate, "device" | "history">;
+
+export interface PlanContext {
+  readonly spec: CampaignSpec;
+  readonly policy: CampaignPolicy;
+  readonly offsetAt: OffsetAt;
+  readonly utcMs: number;
+  /** How long one device's update takes, apart from waiting. */
+  readonly updateMs?: number;
+  /** Airtime of one broadcast of the image to devices behind gateways; absent or null when there are none. */
+  readonly airtimeMs?: number | null;
+}
+
+/** An update over a constrained link: some minutes of transfer, one of installing and boot. */
+export const DEFAULT_UPDATE_MS = 5 * 60_000;
+/** Endpoints shown for each reason. */
+const SAMPLE_COUNT = 10;
+
+interface Exclusion {
+  readonly reason: ExclusionReason;
+  readonly sentence: string;
+  readonly endpoints: string[];
+  count: number;
+}
+
+/** Counts one device after the other, so that a store can stream a million of them by. */
+export class CampaignPlanner {
+  readonly #context: PlanContext;
+  readonly #hours: OpeningHours;
+  readonly #exclusions = new Map<ExclusionReason, Exclusion>();
+  readonly #queriedCounts: number[];
+  readonly #warnings = new Set<string>();
+  #matchedCount = 0;
+  #targetCount = 0;
+  #bytes = 0;
+
+  constructor(context: PlanContext) {
+    this.#context = context;
+    this.#hours = new OpeningHours(context.policy, context.offsetAt, context.utcMs);
+    this.#queriedCounts = context.policy.waves.map(() => 0);
+  }
+
+  add(planned: PlannedDevice): void {
+    const { policy, utcMs } = this.#context;
+    this.#matchedCount += 1;
+    const reason = this.#exclusionOf(planned);
+    if (reason !== undefined) {
+      this.#exclude(reason, planned);
+      return;
+    }
+    this.#targetCount += 1;
+    const chain = chainFrom(planned.device.version, policy.stones, policy.image) ?? [policy.image];
+    for (const image of chain) this.#bytes += image.sizeBytes;
+    const wave = queriedWave(policy.waves, planned.device, utcMs);
+    if (wave !== undefined) this.#queriedCounts[wave] = (this.#queriedCounts[wave] ?? 0) + 1;
+  }
+
+  /** The plan of what was added. */
+  finish(): CampaignPlan {
+    const { policy, spec, utcMs, updateMs = DEFAULT_UPDATE_MS, airtimeMs = null } = this.#context;
+    const sizes = waveSizes(policy.waves, this.#queriedCounts, this.#targetCount);
+    const bytesEach = this.#targetCount === 0 ? 0 : this.#bytes / this.#targetCount;
+    const ends = estimateEnds({ policy, sizes, bytesEach, updateMs, offsetAt: this.#context.offsetAt }, utcMs);
+    const waves = policy.waves.map(({ name }, i) => ({
+      name,
+      count: sizes[i] ?? 0,
+      bytes: Math.round(bytesEach * (sizes[i] ?? 0)),
+      expectedEndAt: instantText(ends[i]),
+    }));
+    return {
+      matchedCount: this.#matchedCount,
+      targetCount: this.#targetCount,
+      waves,
+      bytes: this.#bytes,
+      airtimeMs,
+      expectedEndAt: policy.isContinuous ? null : instantText(ends.at(-1)),
+      exclusions: [...this.#exclusions.values()],
+      warnings: [...this.#generalWarnings(), ...criteriaProblems(spec, sizes), ...this.#warnings],
+    };
+  }
+
+  #exclusionOf({ device, history }: PlannedDevice): ExclusionReason | undefined {
+    const chosen = chooseImage({ device, history }, this.#context.policy);
+    if ("reason" in chosen) return chosen.reason;
+    if (this.#hours.next("download", device).opening === undefined) return "windowNeverOpens";
+    if (this.#hours.next("apply", device).opening === undefined)
+      this.#warnings.add("the apply window never opens: devices will hold the image and wait");
+    return undefined;
+  }
+
+  #exclude(reason: ExclusionReason, { device }: PlannedDevice): void {
+    const { version, model, hardware, endpoint } = device;
+    const sentence = EXCLUSIONS[reason]({ version, model, hardware, imageVersion: this.#context.policy.image.version });
+    const exclusion = this.#exclusions.get(reason) ?? { reason, sentence, endpoints: [], count: 0 };
+    exclusion.count += 1;
+    if (exclusion.endpoints.length < SAMPLE_COUNT) exclusion.endpoints.push(endpoint);
+    this.#exclusions.set(reason, exclusion);
+  }
+
+  #generalWarnings(): string[] {
+    const { policy } = this.#context;
+    const warnings = stoneProblems(policy.stones, policy.image);
+    if (this.#matchedCount === 0) warnings.push("the query matches no device");
+    else if (this.#targetCount === 0) warnings.push("every device that matches is left out");
+    if (policy.query.kind === "and" && policy.query.terms.length === 0) warnings.push("the query matches every device");
+    return warnings;
+  }
+}
+
+function instantText(utcMs: number | null | undefined): string | null {
+  return utcMs === null || utcMs === undefined ? null : new Date(utcMs).toISOString();
+}

@@ -1,0 +1,233 @@
+/** One transaction's work on a campaign: steps the value, decides about a batch of its devices, and writes all of it together. */
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { type Admission, type AdmissionContext, admit, admitApply } from "./admission.ts";
+import { type Campaign, isFinalCampaign, openWaves, progressOf } from "./campaign.ts";
+import { type CampaignInput, type CampaignOutput, stepCampaign } from "./campaign-step.ts";
+import type { Candidate } from "./device.ts";
+import { followUpdate, type UpdateNews } from "./follow-update.ts";
+import { OpeningHours } from "./opening-hours.ts";
+import { type Allowance, allowance } from "./pace.ts";
+import type { CampaignPolicy } from "./policy.ts";
+import type { DeviceFacts } from "./query/ast.ts";
+import type { OffsetAt } from "./schedule/wall-clock.ts";
+import type { CampaignTransaction } from "./store-ports.ts";
+import { canMove, moveOf, moveTarget, newTarget, placeOf, type Target } from "./target.ts";
+import { lateWave, orderKey } from "./waves.ts";
+
+interface TurnContext {
+  readonly offsetAt: OffsetAt;
+  readonly batchSize: number;
+  readonly utcMs: number;
+}
+
+export class Turn {
+  campaign: Campaign;
+  readonly #transaction: CampaignTransaction;
+  readonly #policy: CampaignPolicy;
+  readonly #context: TurnContext;
+  readonly #hours: OpeningHours;
+  readonly #changed = new Map<string, { before: Target; after: Target }>();
+  readonly #joined: Target[] = [];
+  readonly #outputs: CampaignOutput[] = [];
+  /** When to look again, as far as this turn knows; set by `advance`. */
+  #nextAtMs: number | null | undefined;
+
+  constructor(transaction: CampaignTransaction, context: TurnContext) {
+    this.campaign = transaction.campaign;
+    this.#transaction = transaction;
+    this.#policy = transaction.policy;
+    this.#context = context;
+    this.#hours = new OpeningHours(transaction.policy, context.offsetAt, context.utcMs);
+  }
+
+  step(input: CampaignInput): void {
+    const { campaign, outputs } = stepCampaign(this.campaign, this.#policy, input, this.#context.utcMs);
+    this.campaign = campaign;
+    this.#outputs.push(...outputs);
+  }
+
+  /** Takes in news of one attempt; a device that holds the image is decided about at once. */
+  async follow(endpoint: string, news: UpdateNews): Promise<void> {
+    const candidate = await this.#transaction.candidate(endpoint);
+    if (!candidate) return;
+    const { utcMs } = this.#context;
+    const next = followUpdate(candidate.target, news, { policy: this.#policy, utcMs });
+    if (!next) return;
+    const wasFinal = isFinalCampaign(this.campaign);
+    this.#move(candidate.target, next);
+    if (!wasFinal && isFinalCampaign(this.campaign)) await this.#stopTargets();
+    if (placeOf(next).phase !== "held") return;
+    if (!openWaves(this.campaign).includes(next.wave)) return;
+    this.#decideApply({ ...candidate, target: next });
+  }
+
+  /** Does what is due: devices are begun, told to apply, or, when the campaign was ended, stopped. */
+  async advance(): Promise<void> {
+    if (isFinalCampaign(this.campaign)) await this.#stopTargets();
+    else await this.#startTargets();
+  }
+
+  /** Puts devices that ended badly back; how many. */
+  async retry(endpoint: string | undefined): Promise<number> {
+    const { utcMs, batchSize } = this.#context;
+    let targets = endpoint === undefined ? await this.#transaction.retryable(batchSize) : [];
+    if (endpoint !== undefined) {
+      const candidate = await this.#transaction.candidate(endpoint);
+      if (!candidate) throw new UsageError("UNKNOWN_TARGET", `${endpoint} is not in the campaign`, { endpoint });
+      if (!canMove(candidate.target, "againByHand"))
+        throw new UsageError(
+          "TARGET_STATE",
+          `${endpoint} is ${candidate.target.state}: there is nothing to try again`,
+          { endpoint, state: candidate.target.state },
+        );
+      targets = [candidate.target];
+    }
+    for (const target of targets)
+      this.#move(
+        target,
+        moveTarget(target, "againByHand", {
+          sentence: "waiting: tried again by hand",
+          notBeforeMs: utcMs,
+          failures: {},
+          failure: null,
+        }),
+      );
+    return targets.length;
+  }
+
+  /** Takes a device in that came to match, unless it is there already; whether it joined. */
+  async join(device: DeviceFacts): Promise<boolean> {
+    const { campaign } = this;
+    const { endpoint } = device;
+    if (isFinalCampaign(campaign) || (await this.#transaction.candidate(endpoint))) return false;
+    const wave = lateWave(this.#policy, device, this.#context.utcMs);
+    const key = orderKey(campaign.id, endpoint);
+    const target = newTarget({ campaignId: campaign.id, endpoint, wave, orderKey: key });
+    this.#joined.push(target);
+    this.step({ kind: "moved", moves: [{ wave, from: null, to: placeOf(target), cell: null, begunBytes: null }] });
+    this.campaign = { ...this.campaign, wakeAtMs: this.#context.utcMs };
+    return true;
+  }
+
+  /** Writes everything. */
+  async save(): Promise<Campaign> {
+    const campaign = { ...this.campaign, wakeAtMs: this.#wakeAtMs() };
+    await this.#transaction.save({
+      campaign,
+      joined: this.#joined,
+      targets: [...this.#changed.values()],
+      outputs: this.#outputs,
+    });
+    return campaign;
+  }
+
+  #wakeAtMs(): number | null {
+    if (this.campaign.rollback === "due") return this.#context.utcMs;
+    const soaks = this.campaign.waves.flatMap((wave) => (wave.state === "soaking" ? [wave.soakUntilMs ?? 0] : []));
+    // What this turn has seen to the end replaces the wake-ups that its own steps asked for.
+    const next = this.#nextAtMs === undefined ? this.campaign.wakeAtMs : this.#nextAtMs;
+    if (this.campaign.state !== "running") return next;
+    let earliest = Math.min(next ?? Number.POSITIVE_INFINITY, ...soaks);
+    // The store did not know yet when these are due again.
+    for (const { after } of this.#changed.values()) {
+      const { phase } = placeOf(after);
+      if ((phase === "pending" || phase === "held") && after.notBeforeMs !== null)
+        earliest = Math.min(earliest, after.notBeforeMs);
+    }
+    return earliest === Number.POSITIVE_INFINITY ? null : earliest;
+  }
+
+  async #startTargets(): Promise<void> {
+    const { utcMs, batchSize } = this.#context;
+    const waves = openWaves(this.campaign);
+    if (waves.length === 0) {
+      this.#nextAtMs = null;
+      return;
+    }
+    const held =
+      this.#room().because === "inFlight"
+        ? []
+        : await this.#transaction.due({ waves, phase: "held", utcMs, limit: batchSize });
+    const heldLeft = this.#decideAll(held, (candidate) => this.#decideApply(candidate));
+    const room = this.#room();
+    // Only as many are looked at as there are places, and some for those that turn out to wait.
+    const limit = Math.min(batchSize, 2 * room.count + 8);
+    const pending = room.count === 0 ? [] : await this.#transaction.due({ waves, phase: "pending", utcMs, limit });
+    const pendingLeft = this.#decideAll(pending, (candidate) => this.#decideBegin(candidate));
+    const isMore = held.length === batchSize || pending.length === limit || heldLeft || pendingLeft;
+    this.#nextAtMs = await this.#nextLook(waves, isMore);
+  }
+
+  /** Decides about each while the campaign goes on and has room; whether some are left. */
+  #decideAll(candidates: readonly Candidate[], decide: (candidate: Candidate) => boolean): boolean {
+    for (const candidate of candidates) {
+      // A criterion, or the last device of a wave, may have changed what is open.
+      if (!openWaves(this.campaign).includes(candidate.target.wave)) return false;
+      if (!decide(candidate)) return true;
+    }
+    return false;
+  }
+
+  async #nextLook(waves: readonly number[], isMore: boolean): Promise<number | null> {
+    const { utcMs } = this.#context;
+    const next = await this.#transaction.nextDueAtMs(waves, utcMs);
+    const opened = openWaves(this.campaign).some((wave) => !waves.includes(wave));
+    if (opened) return utcMs;
+    const room = this.#room();
+    // Without room, whoever gives a place back wakes the campaign.
+    const more = room.count > 0 ? (isMore ? utcMs : null) : room.atMs;
+    if (more === null) return next;
+    return next === null ? more : Math.min(more, next);
+  }
+
+  #room(): Allowance {
+    const { caps } = this.#policy;
+    return allowance(caps, this.campaign.pace, { progress: progressOf(this.campaign), utcMs: this.#context.utcMs });
+  }
+
+  /** False when the caps have no room: the device was not decided about. */
+  #decideBegin(candidate: Candidate): boolean {
+    if (this.#room().count === 0) return false;
+    this.#carryOut(candidate, admit(candidate, this.#admission()));
+    return true;
+  }
+
+  /** Applying needs a place in flight, but is no start: the rates do not count it. */
+  #decideApply(candidate: Candidate): boolean {
+    if (progressOf(this.campaign).activeCount >= this.#policy.caps.inFlight) return false;
+    this.#carryOut(candidate, admitApply(candidate, this.#admission()));
+    return true;
+  }
+
+  #admission(): AdmissionContext {
+    return { campaign: this.campaign, policy: this.#policy, hours: this.#hours, utcMs: this.#context.utcMs };
+  }
+
+  #carryOut({ target, device }: Candidate, admission: Admission): void {
+    const { sentence } = admission;
+    if (admission.kind === "begin") {
+      const { image } = admission;
+      const begun = moveTarget(target, "begin", { sentence, imageId: image.id, cell: device.cell });
+      this.#move(target, begun, image.sizeBytes);
+    } else if (admission.kind === "wait") {
+      const event = target.isUnderWay ? "hold" : "defer";
+      this.#move(target, moveTarget(target, event, { sentence, notBeforeMs: admission.untilMs }));
+    } else this.#move(target, moveTarget(target, admission.kind, { sentence }));
+  }
+
+  async #stopTargets(): Promise<void> {
+    const { utcMs, batchSize } = this.#context;
+    const why = `cancelled: the campaign was ${this.campaign.state}`;
+    const targets = await this.#transaction.stoppable(batchSize);
+    // The store shows rows as they were: what this turn has changed already is left as it is.
+    for (const target of targets.filter(({ endpoint }) => !this.#changed.has(endpoint)))
+      this.#move(target, moveTarget(target, target.isUnderWay ? "stop" : "end", { sentence: why }));
+    this.#nextAtMs = targets.length === batchSize ? utcMs : null;
+  }
+
+  #move(before: Target, after: Target, begunBytes: number | null = null): void {
+    const first = this.#changed.get(before.endpoint)?.before ?? before;
+    this.#changed.set(before.endpoint, { before: first, after });
+    this.step({ kind: "moved", moves: [moveOf(before, after, begunBytes)] });
+  }
+}
