@@ -51,7 +51,7 @@ async function startApi(port: number): Promise<void> {
     cancel: async () => {},
     onFetched: () => {},
   };
-  const config = { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20 };
+  const config = { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20, noAuth: true };
   api = await createApi({ config, stores: scratch.stores, commands, log: pino({ level: "silent" }) });
   url = await listen(api, "127.0.0.1", port);
 }
@@ -158,6 +158,36 @@ test("a failed update is exit 1 with its reason; --no-apply is done when it wait
 test("a device that runs the image already is as it should be: exit 0", async () => {
   const skipped = await airlift("update", "current", "--image", await addedId("2.0.0"), "--json");
   assert.deepEqual([skipped.code, JSON.parse(skipped.out).state], [0, "skipped"]);
+});
+
+test("an update is shown with why it waits, and told to apply, cancel and retry", async () => {
+  const { updates, exchanges } = scratch.stores;
+  const id = await addedId("2.0.0");
+  const { id: updateId } = await updates.create({ endpoint: "sleeper", imageId: id, by: "auto", apply: true });
+  exchanges.queue(updateId, {
+    attempt: 1,
+    number: 1,
+    at: new Date().toISOString(),
+    request: "PUT /5/0/0",
+    answer: "no answer",
+    tookMs: 93_000,
+    retransmissionCount: 4,
+    transfer: { bytes: 2048, blockCount: 2, rateBps: 22 },
+  });
+  await updates.transition(updateId, {
+    state: "waiting",
+    sentence: "waiting: the device does not answer; asking again",
+  });
+  const shown = await airlift("update-show", updateId);
+  assert.equal(shown.code, 0, shown.err);
+  assert.match(shown.out, /^why +waiting \d+ s: the device does not answer since \d\d:\d\d UTC; asking again$/m);
+  assert.match(shown.out, / 1 +PUT \/5\/0\/0 +no answer +93000 ms +4 +2\.0 KiB in 2 blocks, 22 B\/s$/m);
+  const early = await airlift("update-retry", updateId);
+  assert.deepEqual([early.code, early.out], [1, ""]);
+  await updates.transition(updateId, { state: "failed", failure: "timedOut", sentence: "failed: no progress" });
+  const again = await airlift("update-retry", updateId, "--json");
+  assert.deepEqual([again.code, JSON.parse(again.out).attempt], [0, 2]);
+  for (const command of ["update-apply", "update-cancel"]) assert.equal((await airlift(command, updateId)).code, 0);
 });
 
 test("an interrupted command says that the update goes on, which it does", async () => {

@@ -17,8 +17,10 @@ export class MemoryCredentials implements DeviceCredentials {
   }
 
   withdraw(identity: string): void {
-    if (!this.psks.delete(identity)) throw new Error(`no credential ${identity}`);
-    for (const listener of this.#listeners) listener({ kind: "psk", name: identity });
+    const found = this.psks.get(identity);
+    if (found === undefined) throw new Error(`no credential ${identity}`);
+    this.psks.delete(identity);
+    for (const listener of this.#listeners) listener({ kind: "psk", name: identity }, found.endpoint);
   }
 
   trust(authoritiesPem: string): void {

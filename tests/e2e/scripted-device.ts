@@ -38,8 +38,8 @@ export class ScriptedDevice {
   }
 
   /** @param blockBytes Largest block it sends: 16 … 1024. */
-  static async open(endpoint: string, serverPort: number, blockBytes?: number): Promise<ScriptedDevice> {
-    return new ScriptedDevice(await openCoapUdp({ host: "127.0.0.1" }), endpoint, { serverPort, blockBytes });
+  static async open(endpoint: string, serverPort: number, blockBytes?: number, port = 0): Promise<ScriptedDevice> {
+    return new ScriptedDevice(await openCoapUdp({ host: "127.0.0.1", port }), endpoint, { serverPort, blockBytes });
   }
 
   async register(query = "lt=60&lwm2m=1.1&b=U", links = "</3/0>,</5/0>"): Promise<string> {

@@ -1,8 +1,11 @@
 /** The API as functions. Answers are checked against the schemas that the server answers by. */
 import { randomUUID } from "node:crypto";
 import {
+  AddedImage,
   Device,
   Event,
+  type Exchange,
+  Exchanges,
   Image,
   type NewUpdate,
   type Problem,
@@ -21,17 +24,17 @@ export interface Connection {
   readonly token?: string | undefined;
 }
 
-interface SchemaError {
+export interface SchemaError {
   readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
 }
 
 /** The little of a zod schema that is needed here. */
-interface Schema<Value> {
+export interface Schema<Value> {
   safeParse(value: unknown): { success: true; data: Value } | { success: false; error: SchemaError };
 }
 
-interface Call {
-  readonly method?: "GET" | "POST" | "PATCH";
+export interface Call {
+  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
   readonly body?: Blob | string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
@@ -46,6 +49,21 @@ export interface UploadName {
 }
 
 const LARGEST_PAGE = 1000;
+
+/** The schema of an answer without content. */
+export const NOTHING: Schema<null> = {
+  safeParse: (value) =>
+    value === null
+      ? { success: true, data: null }
+      : { success: false, error: { issues: [{ path: [], message: "there is something in it" }] } },
+};
+
+/** A call that sends `body` as JSON. */
+export const postOf = (body: unknown): Call => ({
+  method: "POST",
+  body: JSON.stringify(body),
+  headers: { "content-type": "application/json" },
+});
 
 /**
  * Every method throws {EnvironmentError} UNREACHABLE when nobody answers, {RefusedError} with the server's own code when
@@ -64,47 +82,57 @@ export class Client {
   /** Begins an upload in pieces; see `uploadImage`. */
   async beginUpload(name: UploadName, sizeBytes: number): Promise<Upload> {
     const headers = { "content-type": "application/json", "idempotency-key": randomUUID() };
-    return await this.#call("uploads", Upload, {
+    return await this.call("uploads", Upload, {
       method: "POST",
       body: JSON.stringify({ ...name, sizeBytes }),
       headers,
     });
   }
 
-  uploadState = (id: string): Promise<Upload> => this.#call(`uploads/${segment(id)}`, Upload);
+  uploadState = (id: string): Promise<Upload> => this.call(`uploads/${segment(id)}`, Upload);
 
   async uploadPiece(id: string, offset: number, piece: Blob): Promise<Upload> {
     const headers = { "content-type": "application/octet-stream", "upload-offset": `${offset}` };
-    return await this.#call(`uploads/${segment(id)}`, Upload, { method: "PATCH", body: piece, headers });
+    return await this.call(`uploads/${segment(id)}`, Upload, { method: "PATCH", body: piece, headers });
   }
 
-  async finishUpload(id: string): Promise<Image> {
+  async finishUpload(id: string): Promise<AddedImage> {
     const headers = { "idempotency-key": id };
-    return await this.#call(`uploads/${segment(id)}/finish`, Image, { method: "POST", headers });
+    return await this.call(`uploads/${segment(id)}/finish`, AddedImage, { method: "POST", headers });
   }
 
-  images = (): Promise<Image[]> => this.#all("images", Image);
+  images = (): Promise<Image[]> => this.all("images", Image);
 
-  image = (id: string): Promise<Image> => this.#call(`images/${segment(id)}`, Image);
+  image = (id: string): Promise<Image> => this.call(`images/${segment(id)}`, Image);
 
-  devices = (): Promise<Device[]> => this.#all("devices", Device);
+  devices = (): Promise<Device[]> => this.all("devices", Device);
 
-  device = (endpoint: string): Promise<Device> => this.#call(`devices/${segment(endpoint)}`, Device);
+  device = (endpoint: string): Promise<Device> => this.call(`devices/${segment(endpoint)}`, Device);
 
   /** The newest events of a device, oldest of them first. */
   async timeline(endpoint: string, limit: number): Promise<Event[]> {
     const path = `devices/${segment(endpoint)}/events?limit=${limit}`;
-    const { items } = await this.#call(path, pageOf(Event));
+    const { items } = await this.call(path, pageOf(Event));
     return items.reverse();
   }
 
   /** Starts an update; a lost answer can be asked for again, so it is started once. */
   async startUpdate(update: NewUpdate): Promise<Update> {
     const headers = { "content-type": "application/json", "idempotency-key": randomUUID() };
-    return await this.#call("updates", Update, { method: "POST", body: JSON.stringify(update), headers });
+    return await this.call("updates", Update, { method: "POST", body: JSON.stringify(update), headers });
   }
 
-  update = (id: string): Promise<Update> => this.#call(`updates/${segment(id)}`, Update);
+  update = (id: string): Promise<Update> => this.call(`updates/${segment(id)}`, Update);
+
+  /** Its last exchanges with the device, oldest first. */
+  async exchanges(updateId: string): Promise<Exchange[]> {
+    const { items } = await this.call(`updates/${segment(updateId)}/exchanges`, Exchanges);
+    return items;
+  }
+
+  /** @returns The update as it stands after the command. */
+  command = (updateId: string, command: "apply" | "cancel" | "retry"): Promise<Update> =>
+    this.call(`updates/${segment(updateId)}/${command}`, Update, { method: "POST" });
 
   /** The bytes of the event feed, from the event after `afterId` on. */
   async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {
@@ -114,21 +142,24 @@ export class Client {
     return answer.body;
   }
 
-  async #all<Item>(path: string, schema: Parameters<typeof pageOf>[0] & Schema<Item>): Promise<Item[]> {
+  /** Every page of a list. */
+  async all<Item>(path: string, schema: Parameters<typeof pageOf>[0] & Schema<Item>): Promise<Item[]> {
     const all: Item[] = [];
     let cursor = "";
     for (;;) {
       const query = new URLSearchParams({ limit: `${LARGEST_PAGE}`, ...(cursor !== "" && { cursor }) });
-      const page = await this.#call(`${path}?${query}`, pageOf(schema));
+      const page = await this.call(`${path}?${query}`, pageOf(schema));
       all.push(...(page.items as Item[]));
       if (page.next === null) return all;
       cursor = page.next;
     }
   }
 
-  async #call<Value>(path: string, schema: Schema<Value>, call: Call = {}): Promise<Value> {
+  /** What is at `path`, under `/api/v1/`; null when the answer has no content. */
+  async call<Value>(path: string, schema: Schema<Value>, call: Call = {}): Promise<Value> {
     const answer = await this.#send(path, call);
-    const parsed = schema.safeParse(await answer.json().catch(() => undefined));
+    const content = answer.status === 204 ? null : await answer.json().catch(() => undefined);
+    const parsed = schema.safeParse(content);
     if (!parsed.success) throw this.#notOurs(faultOf(parsed.error));
     return parsed.data;
   }
@@ -167,7 +198,7 @@ export class Client {
  *
  * @throws {UsageError} NAME
  */
-function segment(name: string): string {
+export function segment(name: string): string {
   if (["", ".", ".."].includes(name)) throw new UsageError("NAME", `"${name}" is no name that can be asked for`);
   return encodeURIComponent(name);
 }

@@ -2,7 +2,9 @@
 /** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { registerAuthority } from "./commands/authority.ts";
 import { registerDevice } from "./commands/device.ts";
+import { registerDeviceKey } from "./commands/device-key.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
 import { registerDevices } from "./commands/devices.ts";
 import { registerFleet } from "./commands/fleet.ts";
@@ -10,13 +12,17 @@ import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
+import { registerMasterKey } from "./commands/master-key.ts";
 import { registerMeshName } from "./commands/mesh-name.ts";
 import { registerMeshPack } from "./commands/mesh-pack.ts";
 import { registerMeshPlan } from "./commands/mesh-plan.ts";
 import { registerMeshSimulate } from "./commands/mesh-simulate.ts";
 import { registerMeshUnpack } from "./commands/mesh-unpack.ts";
 import { registerServe } from "./commands/serve.ts";
+import { registerToken } from "./commands/token.ts";
 import { registerUpdate } from "./commands/update.ts";
+import { registerUpdateCommands } from "./commands/update-command.ts";
+import { registerUpdateShow } from "./commands/update-show.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
@@ -65,6 +71,8 @@ function createProgram(): Command {
     register(mesh);
   const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
   for (const register of rest) register(program);
+  for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
+  for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
   return program;
 }
 

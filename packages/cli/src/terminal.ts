@@ -1,4 +1,8 @@
 /** Where a command's words go: its result to stdout, everything else to stderr. */
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Client } from "./client.ts";
 
@@ -6,6 +10,7 @@ import { Client } from "./client.ts";
 export interface GlobalOptions {
   readonly url: string;
   readonly token?: string;
+  readonly ca?: string;
   readonly json?: boolean;
 }
 
@@ -16,13 +21,30 @@ export function addGlobalOptions(program: Command): void {
   program
     .addOption(new Option("--url <url>", "base URL of the server").env("AIRLIFT_URL").default(DEFAULT_URL))
     .addOption(new Option("--token <token>", "token to show the server").env("AIRLIFT_TOKEN"))
+    .addOption(
+      new Option("--ca <file>", "authority (PEM) of the server's certificate, besides the usual ones").env(
+        "AIRLIFT_CA",
+      ),
+    )
     .option("--json", "print one JSON document on stdout");
 }
 
 export const clientOf = (command: Command): Client => {
-  const { url, token } = command.optsWithGlobals<GlobalOptions>();
+  const { url, token, ca } = command.optsWithGlobals<GlobalOptions>();
+  if (ca !== undefined) trustAuthority(ca);
   return new Client({ url, token });
 };
+
+/** @throws {UsageError} FILE when the file holds no certificate. */
+function trustAuthority(file: string): void {
+  try {
+    const pem = readFileSync(file, "utf8");
+    new X509Certificate(pem);
+    setDefaultCACertificates([...getCACertificates("default"), pem]);
+  } catch (error) {
+    throw new UsageError("FILE", `--ca ${file}: ${(error as Error).message}`, {}, { cause: error });
+  }
+}
 
 /** Prints a result: as JSON when that was asked for, else as `text`. */
 export function printResult(command: Command, result: unknown, text: () => string): void {
@@ -46,4 +68,15 @@ export function wholeNumber(minimum: number): (text: string) => number {
       throw new InvalidArgumentError(`It is a whole number from ${minimum} on.`);
     return value;
   };
+}
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** Reads a duration, "90d", "12h", "30m", "45s", "2w"; in seconds. */
+export function durationS(text: string): number {
+  const [, count = "", unit = ""] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  const seconds = Number(count) * (UNIT_SECONDS[unit] ?? Number.NaN);
+  if (count === "" || !Number.isSafeInteger(seconds))
+    throw new InvalidArgumentError("It is a number and a unit: 45s, 30m, 12h, 90d, 2w.");
+  return seconds;
 }

@@ -1,6 +1,6 @@
 /** Brings an image to the server in pieces, over as many connections as it takes. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Image } from "@airlift/protocol/api/schemas";
+import type { AddedImage } from "@airlift/protocol/api/schemas";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import type { Client, UploadName } from "./client.ts";
 import { RefusedError } from "./failure.ts";
@@ -25,7 +25,7 @@ const LONGEST_RETRY_MS = 60_000;
  *
  * @throws {UsageError} IMAGE_EMPTY. @throws {RefusedError} with the server's code. @throws {EnvironmentError} UNREACHABLE when it stays away.
  */
-export async function uploadImage(client: Client, content: Blob, options: UploadOptions): Promise<Image> {
+export async function uploadImage(client: Client, content: Blob, options: UploadOptions): Promise<AddedImage> {
   if (content.size === 0) throw new UsageError("IMAGE_EMPTY", "the image is empty");
   // Whoever cannot be reached at the first word is more likely a wrong URL than a broken line.
   const upload = await client.beginUpload(options.name, content.size);

@@ -14,7 +14,7 @@ import type {
   ObserveOptions,
   RequestOptions,
   ServeOptions,
-  TransferOptions,
+  UploadOptions,
   WholeOptions,
 } from "./coap.ts";
 import { OpenExchanges } from "./coap-exchanges.ts";
@@ -43,7 +43,7 @@ export abstract class CoapEndpoint<P extends Peer> implements CoapClient<P>, Coa
     return download(this.#transferPeer(peer), request, sink, options);
   }
 
-  upload(peer: P, request: CoapRequest, source: BlockSource, options: TransferOptions = {}): Promise<CoapResponse> {
+  upload(peer: P, request: CoapRequest, source: BlockSource, options: UploadOptions = {}): Promise<CoapResponse> {
     return upload(this.#transferPeer(peer), request, source, options);
   }
 

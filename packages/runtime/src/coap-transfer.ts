@@ -14,6 +14,7 @@ import type {
   DownloadStart,
   RequestOptions,
   TransferOptions,
+  UploadOptions,
   WholeOptions,
 } from "./coap.ts";
 
@@ -60,7 +61,7 @@ export async function upload(
   peer: TransferPeer,
   request: CoapRequest,
   source: BlockSource,
-  options: TransferOptions,
+  options: UploadOptions,
 ): Promise<CoapResponse> {
   const core = new BlockUpload(request, source.sizeBytes, { ...options, limits: peer.blocks });
   const transfer = new Transfer(options);

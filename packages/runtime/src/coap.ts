@@ -44,6 +44,11 @@ export interface TransferOptions extends Omit<RequestOptions, "token" | "onRetra
   readonly busy?: BusyLimits | undefined;
 }
 
+export interface UploadOptions extends TransferOptions {
+  /** Octets that the peer has of an earlier transfer which broke off: it goes on there, or starts over if the peer says so. */
+  readonly offset?: number | undefined;
+}
+
 export interface DownloadOptions extends TransferOptions {
   /** Octets already held; the sink gets what follows. */
   readonly offset?: number | undefined;
@@ -67,7 +72,7 @@ export interface DownloadResult {
   readonly etag: Uint8Array | undefined;
 }
 
-export interface WholeOptions extends Omit<TransferOptions, "onProgress"> {
+export interface WholeOptions extends TransferOptions {
   /** Longest body of a response; a longer one fails with `BODY_TOO_LARGE`. Default 64 KiB. */
   readonly maxBytes?: number | undefined;
 }
@@ -106,7 +111,7 @@ export interface CoapClient<P extends Peer> {
   /** A body of any size into `sink`. Also rejects with `CoapRefusal`, and `PeerError` `ETAG_CHANGED`, `BLOCK_MISMATCH`. */
   download(peer: P, request: CoapRequest, sink: BlockSink, options?: DownloadOptions): Promise<DownloadResult>;
   /** `source` as the body of `request`; the response to its last block. An error code rejects with `CoapRefusal`. */
-  upload(peer: P, request: CoapRequest, source: BlockSource, options?: TransferOptions): Promise<CoapResponse>;
+  upload(peer: P, request: CoapRequest, source: BlockSource, options?: UploadOptions): Promise<CoapResponse>;
 }
 
 /** A client that asked to observe what it requested. The handler may accept; if it does not, the request is an ordinary one. */

@@ -84,11 +84,32 @@ test("all mistakes of all sources are reported at once, each with its place", (t
   assert.ok(!problems.join().includes("secret"));
 });
 
-test("without tokens the operator has to say that none are wanted, and hears so beside all other mistakes", () => {
-  const problems = problemsOf(() => loadConfig({ flags: { httpPort: "x" }, environment: {} }));
-  assert.equal(problems.length, 2);
-  assert.match(problems[1] ?? "", /^start with --no-auth/);
+test("without tokens HTTP stays on this machine; with them it leaves it under TLS, or when the operator says so", () => {
+  const flagsOf = (flags: Record<string, unknown>) => ({ flags, environment: {} });
+  const refused = (flags: Record<string, unknown>) => problemsOf(() => loadConfig(flagsOf(flags)))[0] ?? "";
+  const everywhere = { httpHost: "0.0.0.0" };
+  assert.equal(loadConfig(flagsOf({})).noAuth, false);
+  assert.match(refused({ ...everywhere, noAuth: true }), /anybody there may do everything/);
+  assert.match(refused({ ...everywhere, noAuth: true, insecureHttp: true }), /anybody there may do everything/);
+  assert.match(refused(everywhere), /in the clear: give --tls-cert and --tls-key, or --insecure-http/);
+  const tls = { tlsCertFile: "cert.pem", tlsKeyFile: "key.pem" };
+  assert.equal(loadConfig(flagsOf({ ...everywhere, ...tls })).tlsCertFile, join(process.cwd(), "cert.pem"));
+  assert.ok(loadConfig(flagsOf({ ...everywhere, insecureHttp: true })).insecureHttp);
+  assert.match(refused({ tlsCertFile: "cert.pem" }), /belong together/);
   assert.ok(loadConfig({ flags: {}, environment: { AIRLIFT_NO_AUTH: "1" } }).noAuth);
+});
+
+test("proxies are addresses or networks; the master key is in no message", () => {
+  const environment = { AIRLIFT_TRUSTED_PROXY: "10.0.0.1,fd00::/8" };
+  assert.deepEqual(loadConfig({ flags: {}, environment }).trustedProxies, ["10.0.0.1", "fd00::/8"]);
+  for (const one of ["proxy.example", "10.0.0.1/"])
+    assert.match(problemsOf(() => loadConfig({ flags: { trustedProxies: [one] }, environment: {} }))[0] ?? "", /proxy/);
+  const mistaken = { AIRLIFT_MASTER_KEY: "5ec2e7", AIRLIFT_HTTP_PORT: "x" };
+  assert.ok(
+    !problemsOf(() => loadConfig({ flags: {}, environment: mistaken }))
+      .join()
+      .includes("5ec2e7"),
+  );
 });
 
 test("a configuration file that is missing or broken is one mistake, not a crash", () => {

@@ -1,5 +1,6 @@
 /** What `airlift serve` is told: flags before environment before file, read once, every mistake named in one error. */
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { UsageError } from "@airlift/protocol/lib/errors";
 
@@ -8,7 +9,7 @@ export interface ServeConfig {
   readonly dataDir: string;
   /** Addresses that CoAP listens on; `::` takes IPv4 as well. */
   readonly hosts: readonly string[];
-  /** Address that HTTP listens on: a loopback one, because requests carry no credentials. */
+  /** Address that HTTP listens on: a loopback one with `noAuth`, and unless there is TLS or `insecureHttp`. */
   readonly httpHost: string;
   /** UDP port of CoAP; 0 = any free one, null = none. */
   readonly coapPort: number | null;
@@ -18,7 +19,10 @@ export interface ServeConfig {
   readonly coapTcpPort: number | null;
   /** TCP port of CoAP over TLS; as above. Default: the one after `coapTcpPort`. */
   readonly coapsTcpPort: number | null;
-  /** PEM files of the server's certificate with its chain, and of its key (ECDSA on P-256); null = a raw public key only. */
+  /**
+   * PEM files of the server's certificate with its chain and of its key, both or neither. null = HTTP without TLS, and a
+   * raw public key for devices. DTLS needs a key for ECDSA on P-256.
+   */
   readonly tlsCertFile: string | null;
   readonly tlsKeyFile: string | null;
   /** Whether devices without any credential may register. */
@@ -29,6 +33,14 @@ export interface ServeConfig {
   readonly databaseUrl: string | null;
   /** Whether the operator said that requests need no token. */
   readonly noAuth: boolean;
+  /** Whether the operator said that HTTP without TLS may leave this machine: a proxy in front of it speaks https. */
+  readonly insecureHttp: boolean;
+  /** Addresses or networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  /** File of the key that device keys are encrypted under; null = `master.key` in `dataDir`. */
+  readonly masterKeyFile: string | null;
+  /** The key itself, from the environment, in place of a file. */
+  readonly masterKey: string | null;
   /** Host name or address put into Package URIs; null = the one that the device reached. */
   readonly publicHost: string | null;
   /** Files of public keys (PEM) whose signatures on images are believed. */
@@ -66,7 +78,7 @@ interface Setting {
 const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   dataDir: { flag: "--data", environment: ["AIRLIFT_DATA"], fallback: ".airlift", parse: text },
   hosts: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: ["0.0.0.0"], parse: list("addresses") },
-  httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: loopback },
+  httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: text },
   coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: COAP_PORT, parse: portOrOff },
   coapsPort: { flag: "--coaps-port", environment: ["AIRLIFT_COAPS_PORT"], fallback: undefined, parse: portOrOff },
   coapTcpPort: {
@@ -81,8 +93,6 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     fallback: undefined,
     parse: portOrOff,
   },
-  tlsCertFile: { flag: "--tls-cert", environment: ["AIRLIFT_TLS_CERT"], fallback: null, parse: text },
-  tlsKeyFile: { flag: "--tls-key", environment: ["AIRLIFT_TLS_KEY"], fallback: null, parse: text },
   plainDevices: {
     flag: "--plain-devices",
     environment: ["AIRLIFT_PLAIN_DEVICES"],
@@ -97,6 +107,17 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     parse: postgresUrl,
   },
   noAuth: { flag: "--no-auth", environment: ["AIRLIFT_NO_AUTH"], fallback: false, parse: yesOrNo },
+  insecureHttp: { flag: "--insecure-http", environment: ["AIRLIFT_INSECURE_HTTP"], fallback: false, parse: yesOrNo },
+  trustedProxies: {
+    flag: "--trusted-proxy",
+    environment: ["AIRLIFT_TRUSTED_PROXY"],
+    fallback: [],
+    parse: addressList,
+  },
+  tlsCertFile: { flag: "--tls-cert", environment: ["AIRLIFT_TLS_CERT"], fallback: null, parse: text },
+  tlsKeyFile: { flag: "--tls-key", environment: ["AIRLIFT_TLS_KEY"], fallback: null, parse: text },
+  masterKeyFile: { flag: "--master-key-file", environment: ["AIRLIFT_MASTER_KEY_FILE"], fallback: null, parse: text },
+  masterKey: { flag: "the master key", environment: ["AIRLIFT_MASTER_KEY"], fallback: null, parse: secret },
   publicHost: { flag: "--public-host", environment: ["AIRLIFT_PUBLIC_HOST"], fallback: null, parse: hostName },
   trustedKeyFiles: { flag: "--trust", environment: ["AIRLIFT_TRUST"], fallback: [], parse: list("file names") },
   maxImageBytes: {
@@ -126,11 +147,7 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
     if ("problem" in parsed) problems.push(`${found.source}: ${parsed.problem}`);
     else settings[key] = parsed.value;
   }
-  // There are no tokens yet: requests without any are served only where the operator says so, and only on this machine.
-  if (settings["noAuth"] === false)
-    problems.push("start with --no-auth: requests carry no token yet, so the API serves this machine only");
-  if ((settings["tlsCertFile"] === null) !== (settings["tlsKeyFile"] === null))
-    problems.push("--tls-cert and --tls-key go together: give both or none");
+  problems.push(...doorProblems(settings as Partial<ServeConfig>));
   if (problems.length > 0) throw new UsageError("CONFIG", problems.join("\n"), { problems });
   const config = settings as unknown as ServeConfig;
   return Object.freeze({
@@ -140,6 +157,8 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
     tlsCertFile: config.tlsCertFile && resolve(config.tlsCertFile),
     tlsKeyFile: config.tlsKeyFile && resolve(config.tlsKeyFile),
     dataDir: resolve(config.dataDir),
+    masterKeyFile: config.masterKeyFile && resolve(config.masterKeyFile),
+    trustedProxies: Object.freeze([...config.trustedProxies]),
     trustedKeyFiles: Object.freeze(config.trustedKeyFiles.map((name) => resolve(name))),
   });
 }
@@ -200,12 +219,31 @@ function text(value: unknown): Parsed {
   return typeof value === "string" && value !== "" ? { value } : { problem: `${shown(value)} is not a text` };
 }
 
-function loopback(value: unknown): Parsed {
-  if (typeof value !== "string" || value === "") return text(value);
-  if (isLoopbackHost(value)) return { value };
-  return {
-    problem: `${value} is reachable from other machines, and requests carry no credentials; use 127.0.0.1 or ::1`,
-  };
+/** What would let tokens travel in the clear, or strangers in; a setting that is wrong by itself is missing here. */
+function doorProblems({ httpHost, noAuth, insecureHttp, tlsCertFile, tlsKeyFile }: Partial<ServeConfig>): string[] {
+  const problems: string[] = [];
+  if ((tlsCertFile == null) !== (tlsKeyFile == null)) problems.push("--tls-cert and --tls-key belong together");
+  if (httpHost === undefined || isLoopbackHost(httpHost)) return problems;
+  const reach = `--http-host: ${httpHost} is reachable from other machines`;
+  if (noAuth === true)
+    problems.push(`${reach}, and with --no-auth anybody there may do everything; use 127.0.0.1 or ::1`);
+  else if (tlsCertFile == null && insecureHttp !== true)
+    problems.push(`${reach}, and tokens would travel in the clear: give --tls-cert and --tls-key, or --insecure-http`);
+  return problems;
+}
+
+/** The value stays out of every message. */
+function secret(value: unknown): Parsed {
+  return typeof value === "string" && value !== "" ? { value } : { problem: "not a text" };
+}
+
+/** Addresses or networks in CIDR, or in the environment some joined by commas. */
+function addressList(given: unknown): Parsed {
+  const list = typeof given === "string" ? given.split(",").filter((one) => one !== "") : given;
+  const isAddress = (one: unknown) =>
+    typeof one === "string" && isIP(one.replace(/\/\d{1,3}$/, "")) !== 0 && !one.endsWith("/");
+  if (Array.isArray(list) && list.every(isAddress)) return { value: list };
+  return { problem: `${shown(given)} is not a list of addresses or networks` };
 }
 
 function hostName(value: unknown): Parsed {

@@ -5,6 +5,7 @@ import type { PublicKey } from "@airlift/protocol/image/crypto-port";
 import { inspectImage } from "@airlift/protocol/image/inspect";
 import type { ImageFile } from "@airlift/protocol/image/reader";
 import { verifyImage } from "@airlift/protocol/image/verify";
+import { formatMcubootVersion } from "@airlift/protocol/image/version";
 import { toHex } from "@airlift/protocol/lib/bytes";
 import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto, loadPublicKey } from "@airlift/runtime/crypto";
@@ -47,7 +48,12 @@ export function inspectWith(trusted: readonly TrustedKey[]): InspectImage {
     const signature: ImageInspection["signature"] = first
       ? { algorithm: first.scheme, keyHash: first.keyHash ? toHex(first.keyHash) : null, verifiedBy }
       : null;
-    return { format: "mcuboot", signature, securityCounter: image.securityCounter ?? null };
+    return {
+      format: "mcuboot",
+      signature,
+      securityCounter: image.securityCounter ?? null,
+      headerVersion: formatMcubootVersion(image.version),
+    };
   };
 }
 

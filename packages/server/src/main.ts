@@ -4,8 +4,11 @@ import type { Logger } from "pino";
 import { Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
+import { TlsFiles } from "./api/tls-files.ts";
 import type { ServeConfig } from "./config.ts";
 import { describeDoors } from "./door-metrics.ts";
+import { keepFirstToken } from "./first-token.ts";
+import { bootstrapKeys } from "./fleet/bootstrap-keys.ts";
 import type { DeviceCredentials } from "./fleet/credentials.ts";
 import type { Transport } from "./fleet/sender.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
@@ -28,8 +31,8 @@ export interface RunningServer {
 /**
  * Starts everything `airlift serve` consists of.
  *
- * @throws {UsageError} TRUSTED_KEY, TLS_FILE, DTLS_CREDENTIAL, DATABASE_NEWER, DATA_IN_USE
- * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL
+ * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE, MASTER_KEY, TLS_FILES, TLS_FILE, DTLS_CREDENTIAL
+ * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL, MASTER_KEY_FILE, FIRST_TOKEN
  */
 export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
   const opened: (() => Promise<void>)[] = [];
@@ -46,23 +49,32 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       databaseUrl: config.databaseUrl,
       maxImageBytes: config.maxImageBytes,
       inspect: inspectWith(trusted),
+      masterKey: {
+        text: config.masterKey,
+        file: config.masterKeyFile ?? join(config.dataDir, "master.key"),
+        onCreated: (file) => log.warn({ file }, "made the key that device keys are encrypted under: keep a copy of it"),
+      },
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
     opened.push(() => stores.close());
+    if (!config.noAuth) await keepFirstToken(stores.tokens, config.dataDir, log);
+    const tls = await TlsFiles.open(config, log);
+    if (tls !== undefined) opened.push(async () => tls.close());
     let httpPort = config.httpPort;
     const lwm2m = await Lwm2mServer.open({
-      ...(await doorsOf(config, undefined)),
+      ...(await doorsOf(config, stores.credentials)),
       stores,
       log,
       publicHost: config.publicHost,
       httpPort: () => httpPort,
       plainDevices: config.plainDevices,
+      bootstrap: bootstrapKeys(stores.credentials),
     });
     opened.push(() => lwm2m.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
-    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics });
+    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics, tls });
     opened.push(async () => void (await app.close()));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
@@ -75,14 +87,13 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
   }
 }
 
-/** The doors that the settings ask for. The secured ones need somebody who keeps credentials. */
-async function doorsOf(config: ServeConfig, credentials: DeviceCredentials | undefined): Promise<DoorsOptions> {
+/** The doors that the settings ask for. */
+async function doorsOf(config: ServeConfig, credentials: DeviceCredentials): Promise<DoorsOptions> {
   const at = (port: number | null) => (port === null ? undefined : { host: config.hosts, port });
-  const plain = { udp: at(config.coapPort), tcp: at(config.coapTcpPort) };
-  if (credentials === undefined) return plain;
   const { dataDir, tlsCertFile, tlsKeyFile } = config;
   return {
-    ...plain,
+    udp: at(config.coapPort),
+    tcp: at(config.coapTcpPort),
     dtls: at(config.coapsPort),
     tls: at(config.coapsTcpPort),
     credentials,

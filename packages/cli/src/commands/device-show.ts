@@ -1,11 +1,15 @@
 /** `airlift device-show`: one device and what happened to it. */
-import type { Device } from "@airlift/protocol/api/schemas";
+import type { Device, Update } from "@airlift/protocol/api/schemas";
 import type { Command } from "commander";
+import { exchangeTable } from "../exchange-table.ts";
 import { clientOf, printResult, wholeNumber } from "../terminal.ts";
 import { agoText, clockText, pairs, table } from "../text.ts";
 
 /** What one page of the API holds at most. */
 const MOST_EVENTS = 1000;
+
+/** Exchanges of the last update that are shown beside the events; `update-show` has all that are kept. */
+const LAST_EXCHANGES = 10;
 
 export function registerDeviceShow(program: Command): void {
   program
@@ -18,14 +22,16 @@ export function registerDeviceShow(program: Command): void {
         client.device(endpoint),
         client.timeline(endpoint, Math.min(count, MOST_EVENTS)),
       ]);
-      printResult(command, { ...device, events }, () => {
+      const update = device.updateId === null ? null : await client.update(device.updateId);
+      const exchanges = update === null ? [] : await client.exchanges(update.id);
+      printResult(command, { ...device, update, events, exchanges }, () => {
         const lines = events.map((event) => [clockText(event.at, Date.now()), event.sentence]);
-        return `${describe(device, Date.now())}\n${lines.length === 0 ? "no event yet\n" : table(["TIME", "EVENT"], lines)}`;
+        return `${describe(device, update, Date.now())}\n${exchangeTable(exchanges.slice(-LAST_EXCHANGES))}${lines.length === 0 ? "no event yet\n" : table(["TIME", "EVENT"], lines)}`;
       });
     });
 }
 
-function describe(device: Device, nowMs: number): string {
+function describe(device: Device, update: Update | null, nowMs: number): string {
   const { firmware } = device;
   const report =
     firmware === null
@@ -39,6 +45,6 @@ function describe(device: Device, nowMs: number): string {
     ["version", device.version ?? "-"],
     ["firmware update", report],
     ["objects", device.objects.join(" ")],
-    ["update", device.updateId ?? "none"],
+    ["update", update === null ? "none" : `${update.id} ${update.sentence}`],
   ]);
 }

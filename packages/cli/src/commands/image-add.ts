@@ -10,7 +10,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { imageCrypto, loadSigningKey } from "@airlift/runtime/crypto";
 import type { Command } from "commander";
 import { uploadDisplay } from "../progress.ts";
-import { clientOf, collected, printResult } from "../terminal.ts";
+import { clientOf, collected, printResult, say } from "../terminal.ts";
 import { printable, sizeText } from "../text.ts";
 import { uploadImage } from "../upload.ts";
 
@@ -37,6 +37,7 @@ export function registerImageAdd(image: Command): void {
       const { manufacturer, model, version } = options;
       const name = { manufacturer, model, version, hardware };
       const added = await uploadImage(clientOf(command), content, { name, ...uploadDisplay() });
+      for (const warning of added.warnings) say(printable(`warning: ${warning}`));
       printResult(command, added, () => {
         const named = printable(`${added.manufacturer} ${added.model} ${added.version}`);
         return `${added.id}  ${named}, ${sizeText(added.sizeBytes)}\n`;

@@ -12,6 +12,7 @@ interface ServeFlags {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly trust?: string[];
+  readonly trustedProxy?: string[];
   readonly logLevel: string;
   readonly [flag: string]: unknown;
 }
@@ -30,8 +31,6 @@ export function registerServe(program: Command): void {
     .option("--coaps-port <port>", "UDP port of CoAP over DTLS, or off (default: --coap-port + 1)")
     .option("--coap-tcp-port <port>", "TCP port of CoAP, or off (default: as --coap-port)")
     .option("--coaps-tcp-port <port>", "TCP port of CoAP over TLS, or off (default: --coap-tcp-port + 1)")
-    .option("--tls-cert <file>", "the server's certificate with its chain, PEM (default: a raw public key)")
-    .option("--tls-key <file>", "the key of that certificate, PEM, ECDSA on P-256")
     .option("--plain-devices <policy>", "allow or refuse devices without any credential (default: allow)")
     .option("--http-port <port>", "TCP port of HTTP (default: 8080)")
     .option("--database-url <url>", "PostgreSQL to use instead of the embedded one")
@@ -39,6 +38,14 @@ export function registerServe(program: Command): void {
     .option("--trust <file...>", "public keys (PEM); images signed by them are shown as verified")
     .option("--max-image-bytes <bytes>", "largest image accepted")
     .option("--no-auth", "serve the API without tokens, to this machine only")
+    .option(
+      "--tls-cert <file>",
+      "certificate chain (PEM): serve https, and show it to devices; read again when it changes or on SIGHUP",
+    )
+    .option("--tls-key <file>", "private key of that certificate (PEM; DTLS needs ECDSA on P-256)")
+    .option("--insecure-http", "serve other machines without TLS, because a proxy in front speaks https")
+    .option("--trusted-proxy <address...>", "proxies whose X-Forwarded-For is believed")
+    .option("--master-key-file <file>", "key that device keys are encrypted under (default: master.key in --data)")
     .addOption(
       new Option("--log-level <level>", "what to log on stderr")
         .choices(LOG_LEVELS)
@@ -59,13 +66,14 @@ export function registerServe(program: Command): void {
 }
 
 /** The flags by the names of the settings. */
-function settingsOf(flags: ServeFlags): ConfigSources["flags"] {
-  const { auth, data, host, tlsCert, tlsKey, trust, logLevel: _, ...others } = flags;
+function settingsOf({ auth, data, host, trust, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
+  const { tlsCert, tlsKey, trustedProxy, ...same } = others;
   return {
-    ...others,
+    ...same,
     ...(host !== undefined && { hosts: host }),
     ...(tlsCert !== undefined && { tlsCertFile: tlsCert }),
     ...(tlsKey !== undefined && { tlsKeyFile: tlsKey }),
+    ...(trustedProxy !== undefined && { trustedProxies: trustedProxy }),
     ...(data !== undefined && { dataDir: data }),
     ...(trust !== undefined && { trustedKeyFiles: trust }),
     ...(!auth && { noAuth: true }),

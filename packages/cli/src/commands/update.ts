@@ -12,6 +12,8 @@ interface Options extends GlobalOptions {
   readonly image: string;
   readonly by: DeliveryMethod;
   readonly apply: boolean;
+  readonly target: string;
+  readonly force?: boolean;
 }
 
 export function registerUpdate(program: Command): void {
@@ -21,10 +23,16 @@ export function registerUpdate(program: Command): void {
     .requiredOption("--image <id>", "the image to install")
     .addOption(new Option("--by <method>", "how the bytes get there").choices(DELIVERY_METHODS).default("auto"))
     .option("--no-apply", "stop when the image is downloaded")
+    .option(
+      "--target <target>",
+      "what of the device: firmware, component:N (/33629/N) or software:N (/9/N)",
+      "firmware",
+    )
+    .option("--force", "also when the device says that it is of another make, model or hardware")
     .action(async (endpoint: string, _: unknown, command: Command) => {
-      const { image, by, apply, json } = command.optsWithGlobals<Options>();
+      const { image, by, apply, target, force = false, json } = command.optsWithGlobals<Options>();
       const client = clientOf(command);
-      const started = await client.startUpdate({ endpoint, imageId: image, by, apply });
+      const started = await client.startUpdate({ endpoint, imageId: image, by, apply, target, force });
       const progress = createProgress({ isBar: process.stderr.isTTY === true && json !== true });
       const interrupt = new AbortController();
       const onInterrupt = () => interrupt.abort();
@@ -52,8 +60,11 @@ async function waitFor(client: Client, started: Update, { progress, signal }: Wa
   for await (const event of followEvents(client, { updateId: started.id, afterId: 0, signal: both, onLost })) {
     progress.show(event);
     if (!isEnd(event, started.apply)) continue;
+    const ended = await client.update(started.id);
+    // What ended may have been an attempt before this one.
+    if (ended.finishedAt === null && ended.state !== "waitingToApply") continue;
     stop.abort();
-    break;
+    return ended;
   }
   return await client.update(started.id);
 }

@@ -1,6 +1,7 @@
 /** The REST API's nouns as schemas: what the server answers, what the command line and the console read. */
 import { z } from "zod";
 import { DELIVERY_METHODS, FAILURE_KINDS, UPDATE_STATES } from "../update/device-update.ts";
+import { UPDATE_TARGET_PATTERN } from "../update/update-target.ts";
 
 /** An instant on the wire: ISO 8601 in UTC with milliseconds, "2026-03-01T12:00:00.000Z". */
 const instant = z.iso.datetime({ precision: 3 });
@@ -41,6 +42,13 @@ export const Image = z.object({
   createdAt: instant,
 });
 export type Image = z.infer<typeof Image>;
+
+/** The answer to an image that was added. */
+export const AddedImage = Image.extend({
+  /** What an operator should look at before it is installed, one sentence each. */
+  warnings: z.array(z.string()),
+});
+export type AddedImage = z.infer<typeof AddedImage>;
 
 /** The query of `POST /api/v1/images`; the body is the image itself, application/octet-stream. */
 export const NewImage = z.object({
@@ -111,17 +119,25 @@ export const Device = z.object({
 });
 export type Device = z.infer<typeof Device>;
 
+/** What of the device is updated: "firmware" (object 5), "component:N" (object 33629) or "software:N" (object 9). */
+const target = z.string().regex(UPDATE_TARGET_PATTERN, "a target is firmware, component:N or software:N");
+
 export const Update = z.object({
   id: z.string(),
   endpoint: z.string(),
   imageId: z.string(),
+  target,
+  /** 1, and one more each time that the update was begun again after it had ended. */
+  attempt: z.int().positive(),
   by: z.enum(DELIVERY_METHODS),
   /** False = stop when downloaded and wait for `POST …/apply`. */
   apply: z.boolean(),
   state: z.enum(UPDATE_STATES),
   failure: z.enum(FAILURE_KINDS).nullable(),
-  /** What is going on, in one plain sentence: the newest event's. */
+  /** What is going on and since when, in one plain sentence that is true at the moment of the answer. */
   sentence: z.string(),
+  /** When what the sentence tells began. */
+  since: instant,
   /** Chosen once the device was asked what it supports. */
   method: z.enum(["push", "pull"]).nullable(),
   packageUri: z.string().nullable(),
@@ -139,8 +155,33 @@ export const NewUpdate = z.object({
   imageId: Image.shape.id,
   by: z.enum(DELIVERY_METHODS).default("auto"),
   apply: z.boolean().default(true),
+  target: target.default("firmware"),
+  /** True = also when the device says that it is of another make, model or hardware than the image is for. */
+  force: z.boolean().default(false),
 });
 export type NewUpdate = z.input<typeof NewUpdate>;
+
+/** One request of an update to its device and what came back. A transfer in blocks is one of them. */
+export const Exchange = z.object({
+  attempt: z.int().positive(),
+  /** 1, 2, … within the update. */
+  number: z.int().positive(),
+  at: instant,
+  /** "GET /5/0", "PUT /5/0/1". */
+  request: z.string(),
+  /** The response code, "2.05", or in words why there is none. */
+  answer: z.string(),
+  tookMs: z.int().nonnegative(),
+  retransmissionCount: z.int().nonnegative(),
+  /** Of a package that was pushed or fetched; null for any other request. */
+  transfer: z
+    .object({ bytes: z.int().nonnegative(), blockCount: z.int().nonnegative(), rateBps: z.int().nonnegative() })
+    .nullable(),
+});
+export type Exchange = z.infer<typeof Exchange>;
+
+/** The answer of `GET /api/v1/updates/{id}/exchanges`: the last ones of the last attempts, oldest first. */
+export const Exchanges = z.object({ items: z.array(Exchange) });
 
 export const EVENT_KINDS = [
   "device.registered",
@@ -154,6 +195,12 @@ export const EVENT_KINDS = [
   "update.transition",
   "update.note",
   "update.progress",
+  "credential.added",
+  "credential.ended",
+  "authority.added",
+  "authority.removed",
+  "token.created",
+  "token.revoked",
 ] as const;
 
 /** One line of a timeline. `update.progress` travels on the live feed only and is never stored: it has the id of the event before it. */

@@ -131,3 +131,14 @@ test("a body with more blocks than can be numbered is refused at once, or when t
   const tooLarge = () => new BlockUpload(createRequest("put", "/"), 2 ** 30 + 1);
   assert.throws(tooLarge, { name: "UsageError", code: "BODY_TOO_LARGE" });
 });
+
+test("§2.9.2: a transfer that broke off goes on behind what was taken; 4.08 makes it start over", () => {
+  const run = new Run({ offset: 2_048 });
+  assert.deepEqual(run.sent, { number: 2, more: false, sizeBytes: 1024 });
+  run.answer(CODE.requestEntityIncomplete, {});
+  assert.deepEqual(run.outputs[0], { kind: "acknowledged", bytes: 0 });
+  assert.deepEqual(run.sent, { number: 0, more: true, sizeBytes: 1024 });
+  const small = new Run({ offset: 640 });
+  assert.deepEqual(small.sent, { number: 5, more: true, sizeBytes: 128 });
+  for (const offset of [0, 7, 3_000, 9_000]) assert.equal(new Run({ offset }).sent?.number, 0);
+});

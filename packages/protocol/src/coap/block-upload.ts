@@ -15,6 +15,9 @@ import { CODE, isSuccessCode } from "./codes.ts";
 import { CoapRefusal, type CoapRequest, type CoapResponse } from "./exchange.ts";
 import { OPTION, uintOption } from "./options.ts";
 
+/** SZX 0 (RFC 7959 §2.2). */
+const MIN_BLOCK_BYTES = 16;
+
 export type UploadInput =
   | { readonly kind: "start" }
   /** What was asked for with `read`. */
@@ -38,6 +41,11 @@ export interface BlockUploadOptions {
   /** How often the transfer starts over when the peer has lost blocks (4.08). Default 2. */
   readonly maxRestarts?: number | undefined;
   readonly busy?: BusyLimits | undefined;
+  /**
+   * Octets that the peer has taken in an earlier transfer that broke off, with blocks that they are a multiple of. A peer
+   * that has forgotten them answers 4.08, and the transfer starts over (RFC 7959 §2.9.2). Default 0.
+   */
+  readonly offset?: number | undefined;
 }
 
 /**
@@ -68,6 +76,7 @@ export class BlockUpload implements Core<UploadInput, UploadOutput> {
     this.#blockBytes = allowsBert ? Math.min(this.#partBytes, MAX_BLOCK_BYTES) : this.#partBytes;
     this.#restartsLeft = options.maxRestarts ?? 2;
     this.#busy = new BusyRetry(options.busy ?? DEFAULT_BUSY_LIMITS);
+    if (options.offset !== undefined && options.offset < sizeBytes) this.#goOnAt(options.offset);
     if (sizeBytes > (MAX_BLOCK_NUMBER + 1) * this.#blockBytes)
       throw new UsageError("BODY_TOO_LARGE", "more blocks than can be numbered", { sizeBytes });
   }
@@ -146,6 +155,16 @@ export class BlockUpload implements Core<UploadInput, UploadOutput> {
     if (!sent?.more) return [progress, { kind: "finished", response }];
     if (acknowledged && this.#isSmaller(acknowledged)) this.#use(acknowledged);
     return [progress, this.#read()];
+  }
+
+  /** The peer's blocks divide what it has taken, so the largest that do so are the best guess. */
+  #goOnAt(offset: number): void {
+    let blockBytes = Math.min(this.#partBytes, MAX_BLOCK_BYTES);
+    while (blockBytes > MIN_BLOCK_BYTES && offset % blockBytes !== 0) blockBytes /= 2;
+    if (offset % blockBytes !== 0 || offset === 0) return;
+    this.#offset = offset;
+    this.#partBytes = blockBytes;
+    this.#blockBytes = blockBytes;
   }
 
   #isSmaller(block: Block): boolean {

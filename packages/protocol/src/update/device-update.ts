@@ -29,7 +29,7 @@ export function isFinalUpdateState(state: UpdateState): state is FinalUpdateStat
 }
 
 /**
- * Why an update failed. The first ten are what the device says with its Update Result (object 5, resource 5);
+ * Why an update failed. The first twelve are what the device says with its Update Result (objects 5 and 33629, resource 5);
  * the others are what the server saw.
  */
 export const FAILURE_KINDS = [
@@ -43,6 +43,8 @@ export const FAILURE_KINDS = [
   "unsupportedProtocol",
   "cancelledByDevice",
   "deferredTooLong",
+  "conflictingState",
+  "dependencyError",
   "rejected",
   "timedOut",
   "wrongVersion",

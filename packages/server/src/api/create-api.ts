@@ -1,4 +1,5 @@
 /** The HTTP server: every route, and what all of them share. */
+import type { Server as TlsServer } from "node:tls";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { fastifySwagger } from "@fastify/swagger";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
@@ -9,7 +10,9 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { ACCESS, requireRoles } from "./access.ts";
 import { serveConsole } from "./console.ts";
+import { credentialRoutes } from "./credentials.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
@@ -17,9 +20,12 @@ import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
 import { serveMetrics } from "./metrics.ts";
+import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
-
+import { sessionRoutes } from "./sessions.ts";
+import type { TlsFiles } from "./tls-files.ts";
+import { tokenRoutes } from "./tokens.ts";
 import { updateRoutes } from "./updates.ts";
 import { uploadRoutes } from "./uploads.ts";
 
@@ -28,6 +34,9 @@ export interface ApiOptions extends ApiParts {
   /** Where others have put their own figures; served at /metrics. */
   readonly metrics?: Registry;
   readonly feed?: EventFeedOptions;
+  readonly attempts?: PrincipalOptions["attempts"];
+  /** Certificate and key; absent = HTTP without TLS. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** JSON bodies are small; images are streamed and have a limit of their own. */
@@ -35,9 +44,15 @@ const LARGEST_JSON_BYTES = 64 * 1024;
 /** A connection on which nothing moves is given up. */
 const SILENT_CONNECTION_MS = 120_000;
 
-/** Not listening yet; `listen` in `./listen.ts` does that. Close it before the stores. */
+/**
+ * Not listening yet; `listen` in `./listen.ts` does that. Close it before the stores.
+ *
+ * @throws {BugError} ROUTE_WITHOUT_ROLE
+ */
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
-  const app: FastifyInstance = fastify({
+  const app = fastify({
+    ...tlsOptions(options.tls),
+    trustProxy: trustedProxies(options),
     loggerInstance: options.log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LARGEST_JSON_BYTES,
@@ -46,11 +61,15 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     exposeHeadRoutes: false,
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
-  });
+  }) as FastifyInstance;
+  options.tls?.serve(app.server as unknown as TlsServer);
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(sendProblem);
-  guardRequests(app, ownHosts(options));
+  const refuseMissingRoles = requireRoles(app);
+  const { noAuth } = options.config;
+  guardRequests(app, { ownHosts: ownHosts(options), noAuth, isTls: options.tls !== undefined });
+  const check = identifyRequests(app, { tokens: options.stores.tokens, noAuth, attempts: options.attempts });
   const answerPage = serveConsole(app);
   app.setNotFoundHandler((request, reply) => {
     if (answerPage(request, reply)) return reply;
@@ -61,11 +80,23 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     );
   });
   await describeApi(app);
-  await app.register(async (root) => addRoutes(root, options));
+  await app.register(async (root) => addRoutes(root, options, check));
+  refuseMissingRoles();
   return app;
 }
 
-async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<void> {
+/** Slow or silent clients hold no connection; nothing older than TLS 1.2 (RFC 8996). */
+const tlsOptions = (tls: TlsFiles | undefined) =>
+  tls === undefined ? {} : { https: { ...tls.current, minVersion: "TLSv1.2" as const } };
+
+const trustedProxies = ({ config: { trustedProxies = [] } }: ApiOptions): string[] | false =>
+  trustedProxies.length > 0 ? [...trustedProxies] : false;
+
+async function addRoutes(
+  root: FastifyInstance,
+  options: ApiOptions,
+  check: ReturnType<typeof identifyRequests>,
+): Promise<void> {
   const { stores } = options;
   let listenerCount = () => 0;
   serveMetrics(root, options.metrics ?? new Registry(), {
@@ -75,10 +106,13 @@ async function addRoutes(root: FastifyInstance, options: ApiOptions): Promise<vo
   await root.register(
     async (v1) => {
       const api: Api = v1.withTypeProvider<ZodTypeProvider>();
-      keepAnswers(v1, stores.idempotency);
+      keepAnswers(v1, stores.idempotency, stores.credentials);
       imageRoutes(api, options);
       uploadRoutes(api, options);
       deviceRoutes(api, options);
+      credentialRoutes(api, options);
+      tokenRoutes(api, options);
+      sessionRoutes(api, options, check);
       updateRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
@@ -102,10 +136,24 @@ async function describeApi(app: FastifyInstance): Promise<void> {
         version: "1",
         description: "Errors are RFC 9457 problem details with a stable `code`; lists page by `cursor`.",
       },
+      components: {
+        securitySchemes: {
+          token: { type: "http", scheme: "bearer", description: "A token of `airlift token create`: airlift_…" },
+          session: { type: "apiKey", in: "cookie", name: "__Host-airlift_session", description: "A signed-in browser" },
+        },
+      },
     },
-    transform: jsonSchemaTransform,
+    transform: withRole,
   });
 }
+
+/** Says of each route which role it wants. */
+const withRole: typeof jsonSchemaTransform = (route) => {
+  const described = jsonSchemaTransform(route);
+  const access = ACCESS[`${[route.route.method].flat()[0]} ${route.url}`] ?? "admin";
+  const security = access === "open" ? [] : [{ token: [] }, { session: [] }];
+  return { ...described, schema: { ...described.schema, security, "x-role": access } };
+};
 
 const ownHosts = ({ config }: ApiParts): string[] =>
   [config.httpHost, config.publicHost].flatMap((host) => (host === null ? [] : [host.toLowerCase()]));

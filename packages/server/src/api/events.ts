@@ -4,6 +4,7 @@ import type { Event } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
 import type { EventFilter, EventStore } from "../store/ports.ts";
+import type { Principal } from "./principal.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
 export interface EventFeedOptions {
@@ -23,6 +24,7 @@ const FeedQuery = z.object({
 });
 
 const LastEventId = z.object({ "last-event-id": z.coerce.number().int().nonnegative().optional().catch(undefined) });
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Stored events of one query while a client catches up. */
 const CATCH_UP_ROWS = 500;
 
@@ -58,10 +60,27 @@ export function eventRoutes(app: Api, { stores }: ApiParts, options: EventFeedOp
         "cache-control": "no-store",
         "x-accel-buffering": "no",
       });
+      endWithToken(client, stores.events, request.principal);
       await new Feed(client, { events: stores.events, filter, options }).run(afterId).catch(() => client.destroy());
     },
   );
   return () => clients.size;
+}
+
+/** Whoever may not ask any more does not listen any more; a browser that comes again is told so. */
+function endWithToken(client: ServerResponse, events: EventStore, principal: Principal | null): void {
+  if (principal === null || principal.tokenId === null) return;
+  const { tokenId, expiresAtMs } = principal;
+  const unsubscribe = events.subscribe(({ kind, facts }) => {
+    if (kind === "token.revoked" && facts["tokenId"] === tokenId) client.destroy();
+  });
+  // A timer cannot wait for longer, and no connection lives as long.
+  const leftMs = expiresAtMs === null ? LONGEST_TIMER_MS : Math.max(0, expiresAtMs - Date.now());
+  const expiry = setTimeout(() => client.destroy(), Math.min(leftMs, LONGEST_TIMER_MS));
+  client.once("close", () => {
+    unsubscribe();
+    clearTimeout(expiry);
+  });
 }
 
 interface FeedParts {

@@ -1,8 +1,9 @@
 /** /api/v1/images: the firmware that can be installed. */
 import type { Readable } from "node:stream";
-import { Image, NewImage, pageOf } from "@airlift/protocol/api/schemas";
+import { AddedImage, Image, NewImage, pageOf } from "@airlift/protocol/api/schemas";
 import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
+import { imageWarnings } from "../delivery/image-match.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
@@ -20,7 +21,7 @@ export function imageRoutes(app: Api, { stores, config }: ApiParts): void {
         summary: "Add an image; the body is its bytes",
         consumes: ["application/octet-stream"],
         querystring: NewImage,
-        response: { 200: Image, 201: Image },
+        response: { 200: AddedImage, 201: AddedImage },
       },
     },
     async (request, reply) => {
@@ -30,11 +31,15 @@ export function imageRoutes(app: Api, { stores, config }: ApiParts): void {
         throw new UsageError("IMAGE_TOO_LARGE", `the image is larger than ${config.maxImageBytes} bytes`, {
           maxBytes: config.maxImageBytes,
         });
-      const { image, isNew } = await images.add(request.body as Readable, request.query).catch(blameSender);
+      const {
+        image,
+        isNew,
+        headerVersion = null,
+      } = await images.add(request.body as Readable, request.query).catch(blameSender);
       return await reply
         .status(isNew ? 201 : 200)
         .header("location", `/api/v1/images/${image.id}`)
-        .send(image);
+        .send({ ...image, warnings: imageWarnings(image, headerVersion) });
     },
   );
 

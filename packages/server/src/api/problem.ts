@@ -12,13 +12,22 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   CURSOR: 400,
   UPLOAD_CUT: 400,
   VALIDATION: 400,
+  TOKEN_MISSING: 401,
+  TOKEN_REFUSED: 401,
   ORIGIN_REFUSED: 403,
+  ROLE_REFUSED: 403,
   NO_SUCH_ROUTE: 404,
   IMAGE_CONFLICT: 409,
+  IMAGE_MISMATCH: 409,
   UPDATE_RUNNING: 409,
   UPDATE_FINISHED: 409,
   UPDATE_STATE: 409,
   IDEMPOTENCY_RUNNING: 409,
+  IDEMPOTENCY_LOST: 409,
+  CREDENTIAL_EXISTS: 409,
+  CREDENTIALS_FULL: 409,
+  AUTHORITIES_FULL: 409,
+  MASTER_KEY_FIXED: 409,
   UPLOAD_OFFSET: 409,
   UPLOAD_BUSY: 409,
   UPLOAD_INCOMPLETE: 409,
@@ -26,6 +35,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   IMAGE_TOO_LARGE: 413,
   RANGE: 416,
   HOST_REFUSED: 421,
+  TOO_MANY_ATTEMPTS: 429,
   UPDATES_FULL: 503,
   DISK_FULL: 507,
 };
@@ -51,6 +61,8 @@ export function problemOf(error: AirliftError): Problem {
 export async function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const problem = toProblem(error);
   report(problem, error, request.log);
+  if (problem.status === 401) reply.header("www-authenticate", 'Bearer realm="airlift"');
+  if (problem.status === 429) reply.header("retry-after", `${problem.facts?.["retryAfterS"] ?? 60}`);
   if (problem.status === 503) reply.header("retry-after", "2");
   return await reply
     .status(problem.status)

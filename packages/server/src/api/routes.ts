@@ -8,7 +8,8 @@ import type { Stores } from "../store/ports.ts";
 import type { UpdateCommands } from "./ports.ts";
 
 export interface ApiParts {
-  readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes">;
+  readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
+    Partial<Pick<ServeConfig, "trustedProxies" | "tlsCertFile" | "tlsKeyFile">>;
   readonly stores: Stores;
   readonly commands: UpdateCommands;
 }

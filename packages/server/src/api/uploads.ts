@@ -1,8 +1,9 @@
 /** /api/v1/uploads: images in pieces, over as many connections as it takes. */
 import type { Readable } from "node:stream";
-import { Image, NewUpload, Upload } from "@airlift/protocol/api/schemas";
+import { AddedImage, NewUpload, Upload } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
+import { imageWarnings } from "../delivery/image-match.ts";
 import type * as store from "../store/ports.ts";
 import { blameSender } from "./images.ts";
 import type { Api, ApiParts } from "./routes.ts";
@@ -53,17 +54,19 @@ export function uploadRoutes(app: Api, { stores: { uploads, images } }: ApiParts
         tags: ["images"],
         summary: "Make the image of a complete upload",
         params: OneUpload,
-        response: { 200: Image, 201: Image },
+        response: { 200: AddedImage, 201: AddedImage },
       },
     },
     async (request, reply) => {
-      const { image, isNew } = await uploads
-        .take(request.params.id, (content, { name }) => images.add(content, name))
-        .catch(blameSender);
+      const {
+        image,
+        isNew,
+        headerVersion = null,
+      } = await uploads.take(request.params.id, (content, { name }) => images.add(content, name)).catch(blameSender);
       return await reply
         .status(isNew ? 201 : 200)
         .header("location", `/api/v1/images/${image.id}`)
-        .send(image);
+        .send({ ...image, warnings: imageWarnings(image, headerVersion) });
     },
   );
 

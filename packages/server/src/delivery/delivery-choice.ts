@@ -3,7 +3,9 @@ import type { DeliveryMethod } from "@airlift/protocol/update/device-update";
 import type { DeviceReport } from "./report.ts";
 
 /** A way to deliver: the server writes the package, or the device fetches it over one of the server's doors. */
-export type DeliveryChoice = { readonly kind: "push" } | { readonly kind: "pull"; readonly scheme: PullScheme };
+export type DeliveryChoice =
+  /** `base64`: as text, to a device that refuses octets. */
+  { readonly kind: "push"; readonly encoding?: "base64" } | { readonly kind: "pull"; readonly scheme: PullScheme };
 
 export type PullScheme = "coap" | "coaps" | "coap+tcp" | "coaps+tcp" | "http" | "https";
 

@@ -36,7 +36,7 @@ test("a running installation cannot be cancelled, an operator's cancel ends ever
 test("whatever a device reports in whatever situation, the table has an arrow for it", () => {
   const booleans = [false, true];
   for (const state of UPDATE_STATES)
-    for (let bits = 0; bits < 256; bits += 1)
+    for (let bits = 0; bits < 4096; bits += 1)
       for (const deviceState of [0, 1, 2, 3])
         for (let result = 0; result < 13; result += 1) {
           const flag = (bit: number): boolean => booleans[(bits >> bit) & 1] ?? false;
@@ -50,9 +50,15 @@ test("whatever a device reports in whatever situation, the table has an arrow fo
             pushRunning: flag(5),
             transfersLeft: flag(6),
             installsLeft: flag(6),
+            requestsLeft: flag(6),
             applyWanted: flag(7),
+            mayResume: flag(8),
+            staleResult: flag(9) ? result : 0,
           };
-          const event = interpretReport(reportOf(deviceState, result), situation);
+          const report = reportOf(deviceState, result);
+          const software = { needsActivation: flag(10), mustPrepare: flag(10), mayBeInstalling: flag(11) };
+          const firmware = report.firmware && { ...report.firmware, ...software };
+          const event = interpretReport({ ...report, firmware }, situation);
           const arrows: Partial<Record<UpdateEvent, unknown>> = DEVICE_UPDATE[state];
           assert.ok(event === undefined || arrows[event], `${state} has no arrow for ${event}`);
         }

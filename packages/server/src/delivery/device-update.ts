@@ -8,7 +8,15 @@ import type { Arrow, Table } from "@airlift/protocol/machine/table";
 import type { FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 
 /** What the operator or the server's own clock asks for. */
-export type CommandEvent = "start" | "startAbsent" | "apply" | "cancel" | "stalled" | "applyOverdue" | "silent";
+export type CommandEvent =
+  | "start"
+  | "startAbsent"
+  | "apply"
+  | "cancel"
+  | "stalled"
+  | "applyOverdue"
+  | "deferredTooLong"
+  | "silent";
 
 /** What was seen of the device. */
 export type DeviceEvent =
@@ -19,6 +27,12 @@ export type DeviceEvent =
   | "noCommonMethod"
   | "alreadyRuns"
   | "occupied"
+  | "mustPrepare"
+  | "installed"
+  | "resumable"
+  | "formatRefused"
+  | "asleep"
+  | "awake"
   | "resetSent"
   | "resetUseless"
   | "busyUpdating"
@@ -42,6 +56,9 @@ export type DeviceEvent =
   | "oldVersionBack"
   | "otherVersion";
 
+/** The last block is acknowledged by the image being there: nobody asks for one behind it. */
+export const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "imageHeld"]);
+
 export type UpdateEvent = CommandEvent | DeviceEvent;
 
 /** What the owner performs when an arrow is taken. */
@@ -49,10 +66,12 @@ export type UpdateAction =
   | "look"
   | "observe"
   | "startTransfer"
+  | "resumeTransfer"
   | "stopTransfer"
   | "scheduleTransfer"
   | "resetDevice"
   | "execute"
+  | "activate"
   | "endObservation";
 
 /** `failure` names the kind that a failed update gets; "reported" takes it from the device's Update Result. */
@@ -68,6 +87,9 @@ const fail = (failure: FailureKind | "reported", ...actions: UpdateAction[]): Up
   actions: [...actions, "endObservation"],
   extra: { failure },
 });
+
+/** A device that sleeps is not asked; once it is awake, it is. */
+const sleep = (state: UpdateState) => ({ asleep: to(state), awake: to(state, "look") });
 
 /** What holds wherever the device has, or may have, some of the image. */
 const interruptible = {
@@ -86,6 +108,7 @@ const transferEnds = {
 
 /** What may be found once the device was told to apply. */
 const outcomes = {
+  installed: to("applying", "activate"),
   stillUpdating: to("applying"),
   deferred: to("applying"),
   installLost: to("downloaded", "execute"),
@@ -96,6 +119,7 @@ const outcomes = {
   otherVersion: fail("wrongVersion"),
   deviceFailed: fail("reported"),
   applyOverdue: fail("timedOut"),
+  deferredTooLong: fail("deferredTooLong"),
   silent: interruptible.silent,
 } as const;
 
@@ -108,11 +132,14 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
   waiting: {
     appeared: to("waiting", "observe", "look"),
     vanished: to("waiting"),
+    ...sleep("waiting"),
     unanswered: to("waiting"),
     noFirmwareObject: fail("noFirmwareUpdateObject"),
     noCommonMethod: fail("noCommonMethod"),
     alreadyRuns: to("skipped", "endObservation"),
     occupied: to("waiting", "resetDevice"),
+    mustPrepare: to("waiting", "resetDevice"),
+    installed: outcomes.installed,
     resetSent: to("waiting", "look"),
     resetUseless: fail("rejected"),
     busyUpdating: to("waiting"),
@@ -126,9 +153,12 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
   transferring: {
     appeared: to("transferring", "observe", "look"),
     vanished: to("transferring"),
+    ...sleep("transferring"),
     unanswered: to("transferring"),
     transferAccepted: to("transferring"),
     transferRefused: fail("rejected", "stopTransfer"),
+    formatRefused: to("transferring", "startTransfer"),
+    resumable: to("transferring", "resumeTransfer"),
     stillDownloading: to("transferring"),
     stillUpdating: outcomes.stillUpdating,
     confirmed: outcomes.confirmed,
@@ -139,6 +169,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
   downloaded: {
     appeared: to("downloaded", "observe", "look"),
     vanished: to("downloaded"),
+    ...sleep("downloaded"),
     unanswered: to("downloaded"),
     executed: to("applying"),
     executeRefused: fail("rejected"),
@@ -150,6 +181,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     apply: to("downloaded", "execute"),
     appeared: to("waitingToApply", "observe", "look"),
     vanished: to("waitingToApply"),
+    ...sleep("waitingToApply"),
     unanswered: to("waitingToApply"),
     ...transferEnds,
     cancel: interruptible.cancel,
@@ -157,11 +189,14 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
   applying: {
     appeared: to("confirming", "observe", "look"),
     vanished: to("applying"),
+    executeRefused: fail("rejected"),
+    ...sleep("applying"),
     ...outcomes,
   },
   confirming: {
     appeared: to("confirming", "observe", "look"),
     vanished: to("confirming"),
+    ...sleep("confirming"),
     ...outcomes,
   },
   succeeded: {},

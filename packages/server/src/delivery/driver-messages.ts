@@ -1,8 +1,10 @@
 /** What goes into the driver of one device's update and what comes out of it. */
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
+import type { UpdateTarget } from "@airlift/protocol/update/update-target";
 import type { DeliveryChoice, PullScheme } from "./delivery-choice.ts";
 import type { UpdateEvent } from "./device-update.ts";
 import type { DeviceReport } from "./report.ts";
+import type { ApplyStep, ResetForm } from "./update-object.ts";
 
 /** What is to be done, for whom. */
 export interface UpdateOrder {
@@ -12,11 +14,14 @@ export interface UpdateOrder {
   readonly imageVersion: string;
   readonly totalBytes: number;
   readonly by: DeliveryMethod;
+  readonly target: UpdateTarget;
 }
 
 /** Everything about an update that must outlive the server: a plain value, saved with each transition. */
 export interface UpdateSnapshot {
   readonly state: UpdateState;
+  /** 1, and one more each time that the update was begun again after it had ended. */
+  readonly attempt: number;
   readonly failure: FailureKind | null;
   readonly apply: boolean;
   readonly choice: DeliveryChoice | null;
@@ -28,12 +33,17 @@ export interface UpdateSnapshot {
   readonly acknowledgedBytes: number;
   /** The most that any transfer of this update came to: who gets further is given all attempts anew. */
   readonly furthestBytes: number;
+  /** How often a push has gone on where it had broken off. */
+  readonly resumeCount: number;
+  /** Update Result as it was before the transfer. */
+  readonly resultBefore: number | null;
 }
 
 /** The snapshot of an update that nobody has begun. */
-export function newSnapshot(apply: boolean): UpdateSnapshot {
+export function newSnapshot(apply: boolean, attempt = 1): UpdateSnapshot {
   return {
     state: "queued",
+    attempt,
     failure: null,
     apply,
     choice: null,
@@ -43,6 +53,8 @@ export function newSnapshot(apply: boolean): UpdateSnapshot {
     versionBefore: null,
     acknowledgedBytes: 0,
     furthestBytes: 0,
+    resumeCount: 0,
+    resultBefore: null,
   };
 }
 
@@ -59,6 +71,9 @@ export type DriverInput =
   | { readonly kind: "registered" }
   /** The device's registration expired, or it de-registered. */
   | { readonly kind: "unregistered" }
+  /** A device in queue mode stopped listening; what it is asked now is lost. */
+  | { readonly kind: "asleep" }
+  | { readonly kind: "awake" }
   /** The device gave another sign of life. */
   | { readonly kind: "heard" }
   /** State or Update Result changed, as a notification says. */
@@ -94,7 +109,14 @@ export type DriverOutput =
   | { readonly kind: "look"; readonly look: number }
   | { readonly kind: "observe" }
   | { readonly kind: "endObservation" }
-  | { readonly kind: "startTransfer"; readonly choice: DeliveryChoice }
+  | {
+      readonly kind: "startTransfer";
+      readonly choice: DeliveryChoice;
+      /** Octets that the device has: a push goes on behind them. */
+      readonly offset: number;
+      /** The device would upgrade by itself (resource 14) though it shall wait for the word: it is told so first. */
+      readonly holdBack: boolean;
+    }
   | { readonly kind: "stopTransfer" }
-  | { readonly kind: "resetDevice"; readonly form: "emptyUri" | "zeroPackage" }
-  | { readonly kind: "execute" };
+  | { readonly kind: "resetDevice"; readonly form: ResetForm }
+  | { readonly kind: "execute"; readonly step: ApplyStep };

@@ -15,7 +15,11 @@ export class Patience {
   #unansweredCount = 0;
   /** Only a registered device can be asked; any other is waited for. */
   #registered = false;
+  /** A device in queue mode listens for a while after it was heard, and not again before it is. */
+  #awake = true;
+  #isDeferred = false;
   #isTransferring = false;
+  #isApplying = false;
 
   constructor(policy: UpdatePolicy) {
     this.#policy = policy;
@@ -25,8 +29,13 @@ export class Patience {
     return this.#dueAtMs.size === 0 ? undefined : Math.min(...this.#dueAtMs.values());
   }
 
-  get isRegistered(): boolean {
-    return this.#registered;
+  /** Whether a request would reach it. */
+  get isReachable(): boolean {
+    return this.#registered && this.#awake;
+  }
+
+  get isDeferred(): boolean {
+    return this.#isDeferred;
   }
 
   /** Requests since the last answer that had none. */
@@ -40,7 +49,30 @@ export class Patience {
 
   set registered(registered: boolean) {
     this.#registered = registered;
+    this.#awake = true;
     if (!registered) this.#dueAtMs.delete("poll");
+  }
+
+  get awake(): boolean {
+    return this.#awake;
+  }
+
+  slept(): void {
+    this.#awake = false;
+    this.#dueAtMs.delete("poll");
+  }
+
+  /** It listens again. What it had to do has not gone on without it, so its limits begin anew where they ran out. */
+  woke(): void {
+    this.#awake = true;
+    this.#unansweredCount = 0;
+  }
+
+  /** The user of the device may put the installation off for so long; only the first of many such reports counts. */
+  deferred(periodMs: number, nowMs: number): void {
+    if (this.#isDeferred) return;
+    this.#isDeferred = true;
+    this.#dueAtMs.set("applyOverdue", nowMs + periodMs + this.#policy.applyTimeoutMs);
   }
 
   /** The device answered or came by itself; a mere sign of life does not mean that it answers. */
@@ -48,6 +80,8 @@ export class Patience {
     this.#dueAtMs.set("silent", nowMs + this.#policy.silentAfterMs);
     if (didAnswer) this.#unansweredCount = 0;
     if (this.#isTransferring && !this.#dueAtMs.has("stalled")) this.progressed(nowMs);
+    if (this.#isApplying && !this.#dueAtMs.has("applyOverdue"))
+      this.#dueAtMs.set("applyOverdue", nowMs + this.#policy.applyTimeoutMs);
   }
 
   unanswered(): void {
@@ -64,8 +98,8 @@ export class Patience {
     this.#isTransferring = state === "transferring";
     if (this.#isTransferring) this.progressed(nowMs);
     else this.#dueAtMs.delete("stalled");
-    const isApplying = state === "applying" || state === "confirming";
-    if (!isApplying) this.#dueAtMs.delete("applyOverdue");
+    this.#isApplying = state === "applying" || state === "confirming";
+    if (!this.#isApplying) this.#dueAtMs.delete("applyOverdue");
     else if (!this.#dueAtMs.has("applyOverdue")) {
       this.#dueAtMs.set("applyOverdue", nowMs + this.#policy.applyTimeoutMs);
     }
@@ -75,7 +109,7 @@ export class Patience {
   }
 
   schedulePoll(nowMs: number): void {
-    if (!this.#registered) return;
+    if (!this.isReachable) return;
     const { pollIntervalMs } = this.#policy;
     const pauseMs = pollIntervalMs * 2 ** Math.min(this.#unansweredCount, MOST_DOUBLINGS);
     this.#dueAtMs.set("poll", nowMs + Math.min(pauseMs, Math.max(pollIntervalMs, LONGEST_POLL_MS)));
@@ -96,7 +130,10 @@ export class Patience {
       if ((this.#dueAtMs.get(due) ?? Number.POSITIVE_INFINITY) > nowMs) continue;
       this.#dueAtMs.delete(due);
       // A device without power or link is waited for until it counts as silent: it may still go on where it stopped.
-      if (due !== "stalled" || (this.#registered && !this.isUnanswered)) return due;
+      if (due === "stalled" && !(this.isReachable && !this.isUnanswered)) continue;
+      // Nobody can know what a device that sleeps has come to.
+      if (due === "applyOverdue" && !this.#awake) continue;
+      return due;
     }
     return undefined;
   }

@@ -13,6 +13,10 @@ export interface UpdatePolicy {
   readonly transferAttemptCount: number;
   /** Wait before the second transfer; doubles with each further one. */
   readonly retryDelayMs: number;
+  /** How often a push of one attempt goes on where it broke off; then it restarts. */
+  readonly pushResumeCount: number;
+  /** How long an installation may be deferred when the device names no Maximum Defer Period. */
+  readonly deferTimeoutMs: number;
 }
 
 export const DEFAULT_UPDATE_POLICY: UpdatePolicy = {
@@ -22,4 +26,6 @@ export const DEFAULT_UPDATE_POLICY: UpdatePolicy = {
   pollIntervalMs: 15_000,
   transferAttemptCount: 3,
   retryDelayMs: 5_000,
+  pushResumeCount: 3,
+  deferTimeoutMs: 7 * 24 * 3_600_000,
 };

@@ -17,12 +17,32 @@ export interface DeviceReport {
     readonly protocols: readonly number[] | null;
     /** /5/0/9: 0 pull, 1 push, 2 both. */
     readonly deliveryMethod: number | null;
+    /** Resource 13, seconds. */
+    readonly maximumDeferPeriodS?: number | null;
+    /** Resource 14: the device upgrades by itself once it has the image. */
+    readonly automaticUpgrade?: boolean | null;
+    /** State and Update Result as they came, where the object has other numbers than object 5. */
+    readonly wireState?: number;
+    readonly wireResult?: number;
+    /** What runs, where the object tells it itself; absent = /3/0/3 does. */
+    readonly currentVersion?: string | null;
+    /** An installed package has to be made ready before it can be replaced. */
+    readonly mustPrepare?: boolean;
+    /** Installed, but not active. */
+    readonly needsActivation?: boolean;
+    /** State 2 may also mean that the installation runs. */
+    readonly mayBeInstalling?: boolean;
   } | null;
   /** /3/0/3. */
   readonly version: string | null;
   readonly manufacturer: string | null;
   readonly model: string | null;
   readonly hardware: string | null;
+}
+
+/** The version that runs of what an update replaces. */
+export function runningVersion({ firmware, version }: DeviceReport): string | null {
+  return firmware?.currentVersion === undefined ? version : firmware.currentVersion;
 }
 
 /** What is known when a report is read. */
@@ -42,6 +62,12 @@ export interface Situation {
   readonly pushRunning: boolean;
   readonly transfersLeft: boolean;
   readonly installsLeft: boolean;
+  /** A device that is always busy when it shall install may be asked once more. */
+  readonly requestsLeft: boolean;
+  /** The push broke off without an answer, at an octet from which it may go on. */
+  readonly mayResume: boolean;
+  /** The Update Result that the device told before the transfer: as long as it is the same, it may be of an older one. */
+  readonly staleResult: number | null;
   /** The operator, or a policy, wants the image applied as soon as it is there. */
   readonly applyWanted: boolean;
 }
@@ -58,6 +84,8 @@ export const FAILURE_OF_RESULT: Readonly<Record<number, FailureKind>> = {
   9: "unsupportedProtocol",
   10: "cancelledByDevice",
   11: "deferredTooLong",
+  12: "conflictingState",
+  13: "dependencyError",
 };
 
 const CONNECTION_LOST = 4;
@@ -85,7 +113,9 @@ type Firmware = NonNullable<DeviceReport["firmware"]>;
 
 function beforeTransfer(firmware: Firmware, situation: Situation): DeviceEvent {
   const { transferStarted } = situation;
-  if (situation.isTargetVersion && firmware.state === 0) return "alreadyRuns";
+  if (situation.isTargetVersion && firmware.state === 0)
+    return firmware.needsActivation && situation.applyWanted ? "installed" : "alreadyRuns";
+  if (firmware.mustPrepare) return "mustPrepare";
   if (firmware.state === 3) return "busyUpdating";
   if (transferStarted && firmware.state === 2) return situation.applyWanted ? "imageDownloaded" : "imageHeld";
   if (transferStarted && firmware.state === 1 && situation.pulling) return "stillDownloading";
@@ -96,11 +126,12 @@ function beforeTransfer(firmware: Firmware, situation: Situation): DeviceEvent {
 
 function duringTransfer(firmware: Firmware, situation: Situation): DeviceEvent | undefined {
   if (situation.pushRunning || !situation.transferStarted) return undefined;
+  if (situation.mayResume && firmware.state < 2 && firmware.result !== CONNECTION_LOST) return "resumable";
   if (firmware.state === 2) return situation.applyWanted ? "imageDownloaded" : "imageHeld";
   if (firmware.state === 1) return situation.pulling ? "stillDownloading" : "transferLost";
   if (firmware.state === 3) return "stillUpdating";
   // A device that upgrades by itself once the image is there (resource 14) may be through before it is asked.
-  if (firmware.result === SUCCESS && situation.isTargetVersion) return "confirmed";
+  if (firmware.result === SUCCESS && situation.isTargetVersion && !firmware.needsActivation) return "confirmed";
   return afterLoss(firmware, situation);
 }
 
@@ -110,7 +141,10 @@ function whileHeld(firmware: Firmware, situation: Situation): DeviceEvent | unde
 }
 
 function afterLoss(firmware: Firmware, situation: Situation): DeviceEvent {
-  if (firmware.state === 0 && firmware.result > SUCCESS && firmware.result !== CONNECTION_LOST) return "deviceFailed";
+  // Update Result has to be 0 once a download begins. What still shows an older one has not begun, or never clears it.
+  const isNew = firmware.result !== situation.staleResult;
+  const isFailure = firmware.result > SUCCESS && firmware.result !== CONNECTION_LOST;
+  if (firmware.state === 0 && isFailure && isNew) return "deviceFailed";
   return situation.transfersLeft ? "transferLost" : "attemptsUsedUp";
 }
 
@@ -120,8 +154,14 @@ function afterExecute(firmware: Firmware, situation: Situation): DeviceEvent {
   if (state === 1) return situation.state === "downloaded" ? "transferLost" : "outcomeUnclear";
   if (result === DEFERRED) return "deferred";
   if (result > SUCCESS) return "deviceFailed";
+  if (firmware.needsActivation && situation.isTargetVersion)
+    return situation.installsLeft ? "installed" : "installsUsedUp";
   if (state === 2) {
-    if (situation.state === "downloaded") return situation.applyWanted ? "imageDownloaded" : "imageHeld";
+    if (situation.state === "downloaded") {
+      if (!situation.requestsLeft) return "installsUsedUp";
+      return situation.applyWanted ? "imageDownloaded" : "imageHeld";
+    }
+    if (firmware.mayBeInstalling) return "stillUpdating";
     return situation.installsLeft ? "installLost" : "installsUsedUp";
   }
   if (situation.isVersionBefore) return "oldVersionBack";

@@ -2,7 +2,7 @@
 import type { FailureKind } from "@airlift/protocol/update/device-update";
 import type { DeliveryChoice } from "./delivery-choice.ts";
 import type { UpdateEvent } from "./device-update.ts";
-import { type DeviceReport, FAILURE_OF_RESULT } from "./report.ts";
+import { type DeviceReport, FAILURE_OF_RESULT, runningVersion } from "./report.ts";
 
 /** The facts that a sentence may name. */
 export interface SentenceFacts {
@@ -19,6 +19,8 @@ export interface SentenceFacts {
   readonly attemptCount: number;
   readonly delayMs: number;
   readonly limitMs: number;
+  /** The object that the update goes through. */
+  readonly objectName: string;
 }
 
 /** Why a device says that it failed, in words. */
@@ -34,6 +36,8 @@ const WHY: Readonly<Record<string, string>> = {
   unsupportedProtocol: "it does not support the protocol of the Package URI",
   cancelledByDevice: "it cancelled the update",
   deferredTooLong: "it deferred the update",
+  conflictingState: "a component that the package is for as well is not idle",
+  dependencyError: "another component has to be updated first, or together with this one",
 };
 
 /** `undefined` where the event leaves nothing to tell unless the state changes. */
@@ -43,10 +47,14 @@ export function sentenceFor(event: UpdateEvent, facts: SentenceFacts): string | 
 
 type Phrase = (facts: SentenceFacts) => string;
 
-const versionOf = (facts: SentenceFacts): string => facts.report?.version ?? "an unknown version";
-const reportedFailure = ({ report }: SentenceFacts): string => {
-  const result = report?.firmware?.result ?? 0;
-  const kind: FailureKind | undefined = FAILURE_OF_RESULT[result];
+const versionOf = ({ report }: SentenceFacts): string => (report && runningVersion(report)) ?? "an unknown version";
+const stateOf = ({ report }: SentenceFacts): number | string =>
+  report?.firmware?.wireState ?? report?.firmware?.state ?? "?";
+const resultOf = ({ report }: SentenceFacts): number | string =>
+  report?.firmware?.wireResult ?? report?.firmware?.result ?? "?";
+const reportedFailure = (facts: SentenceFacts): string => {
+  const kind: FailureKind | undefined = FAILURE_OF_RESULT[facts.report?.firmware?.result ?? 0];
+  const result = resultOf(facts);
   return kind === undefined ? `it reports Update Result ${result}` : `${WHY[kind]} (Update Result ${result})`;
 };
 const refusal = (facts: SentenceFacts): string => facts.responseCode ?? "an error";
@@ -57,19 +65,25 @@ const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
   appeared: () => "the device is registered; asking it what it runs",
   vanished: () => "waiting: the device's registration ended; going on when it registers again",
   unanswered: ({ why }) => `waiting: ${why ?? "the device does not answer"}; asking again`,
-  noFirmwareObject: () => "failed: the device has no Firmware Update object (/5), so it cannot be updated over LwM2M",
+  asleep: () => "waiting: the device sleeps; going on when it is awake",
+  awake: () => "the device is awake; asking it how it stands",
+  noFirmwareObject: ({ objectName }) => `failed: the device has no ${objectName}, so it cannot be updated over LwM2M`,
   noCommonMethod: ({ report }) =>
     `failed: no way to deliver that both sides support (the device names delivery method ${report?.firmware?.deliveryMethod ?? "none"}, protocols ${report?.firmware?.protocols?.join(", ") ?? "none"})`,
   alreadyRuns: ({ imageVersion }) => `skipped: the device already runs ${imageVersion}`,
-  occupied: ({ report }) =>
-    `the device holds another download (State ${report?.firmware?.state ?? "?"}); resetting its firmware update`,
-  resetUseless: ({ report }) =>
-    `failed: the device stays in State ${report?.firmware?.state ?? "?"} though its firmware update was reset in both ways`,
+  occupied: (facts) => `the device holds another download (State ${stateOf(facts)}); resetting its update`,
+  mustPrepare: (facts) => `making ${versionOf(facts)}, which is installed, ready to be replaced`,
+  installed: ({ imageVersion }) => `${imageVersion} is installed; activating it`,
+  resetUseless: (facts) =>
+    `failed: the device stays in State ${stateOf(facts)} though its update was reset in every way`,
   busyUpdating: () => "waiting: the device is installing another image (State 3)",
   ready: ({ choice, totalBytes }) =>
     choice?.kind === "pull"
       ? `told the device to fetch ${totalBytes} bytes over ${choice.scheme}`
       : `pushing ${totalBytes} bytes to the device`,
+  formatRefused: () => "the device refuses the package as octets (4.15); pushing it as base64 text",
+  resumable: ({ acknowledgedBytes, totalBytes }) =>
+    `the push broke off at ${acknowledgedBytes} of ${totalBytes} bytes; going on from there`,
   transferRefused: (facts) => `failed: the device refused the transfer with ${refusal(facts)}`,
   stillDownloading: () => "the device goes on with its download",
   transferLost: ({ report, attempt, attemptCount, delayMs }) =>
@@ -87,10 +101,10 @@ const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
   stillUpdating: () => "the device is installing the image",
   deferred: () => "the device defers the installation (Update Result 11)",
   outcomeUnclear: (facts) =>
-    `waiting for the device to report the outcome: it runs ${versionOf(facts)} with State ${facts.report?.firmware?.state ?? "?"}, Update Result ${facts.report?.firmware?.result ?? "?"}`,
+    `waiting for the device to report the outcome: it runs ${versionOf(facts)} with State ${stateOf(facts)}, Update Result ${resultOf(facts)}`,
   confirmed: ({ imageVersion }) => `succeeded: the device runs ${imageVersion} and reports success (Update Result 1)`,
   oldVersionBack: (facts) =>
-    `fell back: the device runs its old version ${versionOf(facts)} again (Update Result ${facts.report?.firmware?.result ?? "?"})`,
+    `fell back: the device runs its old version ${versionOf(facts)} again (Update Result ${resultOf(facts)})`,
   otherVersion: (facts) =>
     `failed: the device reports success but runs ${versionOf(facts)} instead of ${facts.imageVersion}`,
   cancel: () => "cancelled by the operator",
@@ -98,5 +112,6 @@ const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
     `failed: no progress for ${Math.round(limitMs / 60_000)} min at ${acknowledgedBytes} of ${totalBytes} bytes`,
   applyOverdue: ({ limitMs }) =>
     `failed: the device did not report an outcome within ${Math.round(limitMs / 60_000)} min of applying`,
+  deferredTooLong: () => "failed: the device deferred the installation for longer than it may",
   silent: ({ limitMs }) => `silent: nothing was heard of the device for ${Math.round(limitMs / 3_600_000)} h`,
 };

@@ -19,6 +19,7 @@ const ORDER: UpdateOrder = {
   imageVersion: "1.1.0",
   totalBytes: 1000,
   by: "auto",
+  target: { kind: "firmware" },
 };
 
 /** A driver under test: feeds inputs at a virtual time and keeps what came out. */

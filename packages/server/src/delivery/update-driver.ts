@@ -4,18 +4,29 @@ import type { Core } from "@airlift/protocol/lib/core";
 import { BugError } from "@airlift/protocol/lib/errors";
 import { type FailureKind, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
 import { chooseDelivery, type DeliveryChoice } from "./delivery-choice.ts";
-import { DEVICE_UPDATE, type UpdateAction, type UpdateEvent } from "./device-update.ts";
-import type { DriverInput, DriverOutput, RequestOutcome, UpdateOrder, UpdateSnapshot } from "./driver-messages.ts";
+import { DEVICE_UPDATE, HAS_IMAGE, type UpdateAction, type UpdateEvent } from "./device-update.ts";
+import {
+  type DriverInput,
+  type DriverOutput,
+  newSnapshot,
+  type RequestOutcome,
+  type UpdateOrder,
+  type UpdateSnapshot,
+} from "./driver-messages.ts";
 import { Patience } from "./patience.ts";
 import type { UpdatePolicy } from "./policy.ts";
-import { type DeviceReport, FAILURE_OF_RESULT, interpretReport, type Situation } from "./report.ts";
+import { type DeviceReport, FAILURE_OF_RESULT, interpretReport, runningVersion, type Situation } from "./report.ts";
 import { sentenceFor } from "./sentences.ts";
+import { resetFormFor, updateObjectOf } from "./update-object.ts";
 
 /** Resets, in the two forms by turns, before a device counts as impossible to reset. */
 const RESET_COUNT = 4;
 
-/** The last block is acknowledged by the image being there: nobody asks for one behind it. */
-const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "imageHeld"]);
+/** Requests to install, before a device that is busy each time counts as unable to. */
+const EXECUTE_COUNT = 40;
+
+/** Looks in one poll interval: a device that notifies without end is asked no more often. */
+const LOOKS_AT_ONCE = 20;
 
 /** Refusals that are about the moment: blocks got lost, or the device is busy (RFC 7959 §2.9.2, RFC 7252 §5.9.3.4). */
 const isPassing = (answer: RequestOutcome): boolean =>
@@ -39,12 +50,17 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #staleLook = 0;
   #pushRunning = false;
   #resetCount = 0;
+  /** The last push broke off without an answer. */
+  #pushBroke = false;
+  /** Looks since this moment. */
+  #busyLooks = { sinceMs: 0, count: 0 };
 
   constructor(order: UpdateOrder, policy: UpdatePolicy, snapshot: UpdateSnapshot) {
     this.#order = order;
     this.#policy = policy;
     this.#patience = new Patience(policy);
-    this.#snapshot = snapshot;
+    // A snapshot of an older program lacks what was added since.
+    this.#snapshot = { ...newSnapshot(snapshot.apply), ...snapshot };
   }
 
   get snapshot(): UpdateSnapshot {
@@ -73,11 +89,16 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         this.#patience.registered = true;
         // What was asked before went to where the device was, and tells of the time before at best.
         this.#staleLook = this.#lookCount;
+        this.#pushBroke = false;
         return [...this.#dropPush(), ...this.#take("appeared", nowMs)];
+      case "asleep":
+        return this.#sleep(nowMs);
+      case "awake":
+        return this.#wakeUp(nowMs);
       case "heard":
         return this.#patience.isUnanswered ? this.#look(nowMs) : [];
       case "notified":
-        return this.#patience.isWaitingToRetry ? [] : this.#look(nowMs);
+        return this.#patience.isWaitingToRetry || this.#isFlooded(nowMs) ? [] : this.#look(nowMs);
       case "report":
         return this.#onReport(input, nowMs);
       case "transferAnswered":
@@ -101,7 +122,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #noteLife(input: DriverInput, nowMs: number): void {
-    if (["wake", "apply", "cancel", "unregistered"].includes(input.kind)) return;
+    if (["wake", "apply", "cancel", "unregistered", "asleep"].includes(input.kind)) return;
     const isUnanswered =
       ("outcome" in input && input.outcome === "noAnswer") || (input.kind === "report" && input.report === undefined);
     if (isUnanswered) this.#patience.unanswered();
@@ -121,12 +142,32 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
 
   /** Asks for a report unless one is on its way that was asked for late enough. */
   #look(nowMs: number): DriverOutput[] {
-    if (!this.#patience.isRegistered) return [];
+    if (!this.#patience.isReachable) return [];
     if (this.#lookPending && this.#lookCount > this.#staleLook) return [];
     this.#lookCount += 1;
     this.#lookPending = true;
     this.#patience.schedulePoll(nowMs);
     return [{ kind: "look", look: this.#lookCount }];
+  }
+
+  /** What it is asked now would be lost, so nothing is; a push that is on its way keeps it awake. */
+  #sleep(nowMs: number): DriverOutput[] {
+    if (this.#pushRunning || !this.#patience.awake) return [];
+    this.#patience.slept();
+    return this.#take("asleep", nowMs);
+  }
+
+  #wakeUp(nowMs: number): DriverOutput[] {
+    if (this.#patience.awake) return [];
+    this.#patience.woke();
+    this.#staleLook = this.#lookCount;
+    return this.#take("awake", nowMs);
+  }
+
+  #isFlooded(nowMs: number): boolean {
+    if (nowMs - this.#busyLooks.sinceMs >= this.#policy.pollIntervalMs) this.#busyLooks = { sinceMs: nowMs, count: 0 };
+    this.#busyLooks.count += 1;
+    return this.#busyLooks.count > LOOKS_AT_ONCE;
   }
 
   #onReport({ look, report, schemes, why }: ReportInput, nowMs: number): DriverOutput[] {
@@ -140,16 +181,50 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#patience.isWaitingToRetry) return [];
     const event = interpretReport(report, this.#situation(report, choice));
     if (event === undefined) return [];
-    if (event === "ready" && choice !== undefined) this.#snapshot = { ...this.#snapshot, choice };
-    if (event === "occupied" && this.#resetCount >= RESET_COUNT) return this.#take("resetUseless", nowMs);
+    if (event === "ready" && choice !== undefined)
+      this.#snapshot = { ...this.#snapshot, choice: this.#encoded(choice) };
+    if (event === "mustPrepare") this.#noteBefore(report);
+    if (event === "deferred") this.#patience.deferred(this.#deferPeriodMs(report), nowMs);
+    if ((event === "occupied" || event === "mustPrepare") && this.#resetCount >= RESET_COUNT)
+      return this.#take("resetUseless", nowMs);
     return this.#take(event, nowMs);
+  }
+
+  /** Octets of text are not those of the image, so a push of text starts over. */
+  #canGoOn(): boolean {
+    const { choice, acknowledgedBytes } = this.#snapshot;
+    return acknowledgedBytes > 0 && choice?.kind === "push" && choice.encoding === undefined;
+  }
+
+  /** A device that refused octets once would refuse them again. */
+  #encoded(choice: DeliveryChoice): DeliveryChoice {
+    const before = this.#snapshot.choice;
+    return choice.kind === "push" && before?.kind === "push" ? before : choice;
+  }
+
+  #noteBefore(report: DeviceReport | undefined): void {
+    const { versionBefore } = this.#snapshot;
+    const version = report && runningVersion(report);
+    this.#snapshot = {
+      ...this.#snapshot,
+      versionBefore: version ?? versionBefore,
+      resultBefore: report?.firmware?.result ?? null,
+    };
+  }
+
+  #deferPeriodMs({ firmware }: DeviceReport): number {
+    const periodS = firmware?.maximumDeferPeriodS;
+    return typeof periodS === "number" && periodS > 0 ? periodS * 1000 : this.#policy.deferTimeoutMs;
   }
 
   #situation(report: DeviceReport, choice: DeliveryChoice | undefined): Situation {
     const { state, transferStarted, transferCount, executeCount, versionBefore, apply } = this.#snapshot;
-    const { transferAttemptCount } = this.#policy;
+    const { transferAttemptCount, pushResumeCount } = this.#policy;
+    const { acknowledgedBytes, resumeCount, resultBefore } = this.#snapshot;
+    const running = runningVersion(report);
     const isVersion = (version: string | null): boolean =>
-      report.version !== null && version !== null && compareVersions(report.version, version) === 0;
+      running !== null && version !== null && compareVersions(running, version) === 0;
+    const isWhole = acknowledgedBytes >= this.#order.totalBytes;
     return {
       state,
       isTargetVersion: isVersion(this.#order.imageVersion),
@@ -160,6 +235,9 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       pushRunning: this.#pushRunning,
       transfersLeft: transferCount < transferAttemptCount,
       installsLeft: executeCount < transferAttemptCount,
+      requestsLeft: executeCount < EXECUTE_COUNT,
+      mayResume: this.#pushBroke && this.#canGoOn() && resumeCount < pushResumeCount,
+      staleResult: isWhole ? null : resultBefore,
       applyWanted: apply,
     };
   }
@@ -182,6 +260,9 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     this.#staleLook = this.#lookCount;
     if (this.#snapshot.state !== "transferring") return [];
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
+    this.#pushBroke = answer.outcome === "noAnswer";
+    if (answer.outcome === "refused" && answer.code === "4.15" && this.#takeAsText())
+      return this.#take("formatRefused", nowMs);
     // 4.xx is the answer to the Write itself; a 5.xx leaves its reason in Update Result, and so does a broken transfer.
     if (answer.outcome === "refused" && answer.code.startsWith("4.") && !isPassing(answer)) {
       this.#responseCode = answer.code;
@@ -190,13 +271,32 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     return this.#look(nowMs);
   }
 
+  /** @returns Whether the package can be sent in another form than the one that was refused. */
+  #takeAsText(): boolean {
+    const { choice, transferCount } = this.#snapshot;
+    if (choice?.kind !== "push" || choice.encoding !== undefined) return false;
+    this.#snapshot = {
+      ...this.#snapshot,
+      choice: { kind: "push", encoding: "base64" },
+      transferCount: transferCount - 1,
+    };
+    return true;
+  }
+
   #onExecuteAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
     this.#staleLook = this.#lookCount;
+    if (this.#snapshot.state === "applying") return this.#onActivateAnswered(answer, nowMs);
     if (this.#snapshot.state !== "downloaded") return [];
     if (answer.outcome === "accepted") return this.#take("executed", nowMs);
     if (answer.outcome === "noAnswer") return this.#look(nowMs);
     // At once it would be as busy; the next look is soon enough.
     if (isPassing(answer)) return [];
+    this.#responseCode = answer.code;
+    return this.#take("executeRefused", nowMs);
+  }
+
+  #onActivateAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
+    if (answer.outcome !== "refused" || isPassing(answer)) return this.#look(nowMs);
     this.#responseCode = answer.code;
     return this.#take("executeRefused", nowMs);
   }
@@ -224,6 +324,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #onWake(nowMs: number): DriverOutput[] {
     const due = this.#patience.takeDue(nowMs);
     if (due === undefined) return [];
+    if (due === "applyOverdue" && this.#patience.isDeferred) return this.#take("deferredTooLong", nowMs);
     if (due !== "retry" && due !== "poll") return this.#take(due, nowMs);
     return this.#pushRunning ? [] : this.#look(nowMs);
   }
@@ -265,6 +366,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       attemptCount: this.#policy.transferAttemptCount,
       delayMs: this.#patience.retryDelayMs(transferCount),
       limitMs: this.#limitMs(event),
+      objectName: updateObjectOf(this.#order.target).name,
     });
     if (sentence === undefined && state !== from) {
       throw new BugError("NO_SENTENCE", `a transition without a sentence: ${from} to ${state} by ${event}`);
@@ -285,6 +387,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         return this.#look(nowMs);
       case "startTransfer":
         return this.#startTransfer();
+      case "resumeTransfer":
+        return this.#resumeTransfer();
       case "scheduleTransfer":
         this.#patience.scheduleRetry(this.#snapshot.transferCount, nowMs);
         this.#snapshot = { ...this.#snapshot, transferStarted: false };
@@ -294,7 +398,11 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       case "execute":
         this.#snapshot = { ...this.#snapshot, executeCount: this.#snapshot.executeCount + 1 };
         this.#staleLook = this.#lookCount;
-        return [{ kind: "execute" }];
+        return [{ kind: "execute", step: "install" }];
+      case "activate":
+        this.#snapshot = { ...this.#snapshot, executeCount: this.#snapshot.executeCount + 1 };
+        this.#staleLook = this.#lookCount;
+        return [{ kind: "execute", step: "activate" }];
       case "stopTransfer":
         this.#pushRunning = false;
         return [{ kind: "stopTransfer" }];
@@ -315,16 +423,30 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #startTransfer(): DriverOutput[] {
     const { choice, transferCount } = this.#snapshot;
     if (choice === null) throw new BugError("NO_CHOICE", "a transfer starts only after its way was chosen");
+    this.#noteBefore(this.#report);
     this.#snapshot = {
       ...this.#snapshot,
       transferCount: transferCount + 1,
       transferStarted: false,
       acknowledgedBytes: 0,
-      versionBefore: this.#report?.version ?? null,
+      resumeCount: 0,
     };
     this.#pushRunning = choice.kind === "push";
+    this.#pushBroke = false;
     this.#staleLook = this.#lookCount;
-    return [{ kind: "startTransfer", choice }];
+    const holdBack = !this.#snapshot.apply && this.#report?.firmware?.automaticUpgrade === true;
+    return [{ kind: "startTransfer", choice, offset: 0, holdBack }];
+  }
+
+  /** The device may still have what was acknowledged; if it has not, it asks for the beginning (4.08). */
+  #resumeTransfer(): DriverOutput[] {
+    const { choice, acknowledgedBytes, resumeCount } = this.#snapshot;
+    if (choice === null) throw new BugError("NO_CHOICE", "a transfer goes on only after its way was chosen");
+    this.#snapshot = { ...this.#snapshot, resumeCount: resumeCount + 1, transferStarted: false };
+    this.#pushRunning = true;
+    this.#pushBroke = false;
+    this.#staleLook = this.#lookCount;
+    return [{ kind: "startTransfer", choice, offset: acknowledgedBytes, holdBack: false }];
   }
 
   #resetDevice(): DriverOutput[] {
@@ -332,6 +454,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#snapshot.state !== "waiting" && !this.#snapshot.transferStarted && !this.#snapshot.transferCount)
       return [];
     this.#resetCount += 1;
-    return [{ kind: "resetDevice", form: this.#resetCount % 2 === 1 ? "emptyUri" : "zeroPackage" }];
+    const form = resetFormFor(this.#order.target, this.#report?.firmware ?? undefined, this.#resetCount);
+    return [{ kind: "resetDevice", form }];
   }
 }

@@ -25,10 +25,13 @@ export interface DeviceCredentials {
    * what a peer has proved: the first answer for a new credential ends those that it replaces.
    */
   endpointOf(identity: ProvenIdentity, place?: SpeakingPlace): Promise<string | undefined>;
-  /** Whether an endpoint has a credential for the Registration interface: then it may not come without one. */
+  /** Whether any credential speaks for this endpoint name: then nobody registers under it without one. */
   hasCredentials(endpoint: string): Promise<boolean>;
-  /** Calls `onChange` with every identity that was withdrawn, so that its sessions end; until the returned function is called. */
-  onWithdrawn(onChange: (identity: ProvenIdentity) => void): () => void;
+  /**
+   * Calls `onChange` with every identity that was withdrawn and the endpoint name that it spoke for, so that its sessions
+   * and its registration end; until the returned function is called.
+   */
+  onWithdrawn(onChange: (identity: ProvenIdentity, endpoint: string) => void): () => void;
   /** Calls `onChange` when `authoritiesPem` has another answer: ask it again, and end certificate sessions it does not bear out. */
   onAuthorities(onChange: () => void): () => void;
 }

@@ -47,7 +47,9 @@ class World {
           this.done.push(`${id} ${change.state}`);
         },
         queueProgress: () => {},
+        setPackageUri: async () => {},
       },
+      exchanges: { newestNumber: async () => 0, queue: () => {} },
     } as unknown as Stores;
     const did = (what: string) => async (): Promise<RequestOutcome> => {
       this.done.push(what);
@@ -55,15 +57,17 @@ class World {
     };
     const link = {
       readReport: async () => IDLE,
-      observeFirmware: async () => undefined,
+      observe: async () => [],
       pushPackage: did("push"),
-      writePackageUri: async (_: unknown, uri: string) => await did(uri === "" ? "reset" : `write ${uri}`)(),
+      reset: did("reset"),
+      writePackageUri: async (_: unknown, uri: string) => await did(`write ${uri}`)(),
     } as unknown as DeviceLink;
     this.engine = new DeliveryEngine({
       stores,
-      link,
+      linkFor: () => link,
       log: pino({ level: "silent" }),
       updateLimit,
+      cancelWaitMs: 1,
       registrationOf: (endpoint) => exampleRegistration(endpoint),
       packageUri: async () => "coap://127.0.0.1/fw/i1",
       onReport: () => {},
@@ -127,4 +131,15 @@ test("an update for which there is no room is on record as cancelled, and one of
   await world.engine.restore([{ update: updateOf("third"), snapshot: newSnapshot(true) }]);
   assert.equal(world.engine.runningCount, 1);
   await assert.rejects(world.engine.cancel("u-second"), { code: "UPDATE_FINISHED" });
+});
+
+test("a cancel does not wait for ever for a database that is away: the update is cancelled, its caller told to ask again", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  const back = Promise.withResolvers<void>();
+  await world.engine.start(updateOf("pump", "pull"));
+  world.transition = () => back.promise;
+  await assert.rejects(world.engine.cancel("u-pump"), { code: "DATABASE_AWAY" });
+  await assert.rejects(world.engine.cancel("u-pump"), { code: "UPDATE_FINISHED" });
+  back.resolve();
 });

@@ -1,10 +1,12 @@
 /** The shell around the updates' core: performs what it asks for, keeps what it decides, tells it what came back. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Update } from "@airlift/protocol/api/schemas";
+import type { Exchange, Update } from "@airlift/protocol/api/schemas";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
+import { parseUpdateTarget } from "@airlift/protocol/update/update-target";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import { Deliveries, type DeliveriesInput, type DeliveriesOutput } from "../delivery/deliveries.ts";
+import { HAS_IMAGE } from "../delivery/device-update.ts";
 import {
   type DriverInput,
   type DriverOutput,
@@ -15,12 +17,15 @@ import {
 import { DEFAULT_UPDATE_POLICY, type UpdatePolicy } from "../delivery/policy.ts";
 import type { Stores, UnfinishedUpdate } from "../store/ports.ts";
 import { type ErrandOptions, Errands } from "./errands.ts";
+import { ExchangeLog } from "./exchange-log.ts";
 
 export interface DeliveryEngineOptions extends ErrandOptions {
   readonly stores: Stores;
   readonly policy?: UpdatePolicy | undefined;
   /** Default `DEFAULT_UPDATE_LIMIT`. */
   readonly updateLimit?: number | undefined;
+  /** How long a cancel waits until it is on record. Default `CANCEL_WAIT_MS`. */
+  readonly cancelWaitMs?: number | undefined;
 }
 
 /** What runs for one update beside its core. */
@@ -30,10 +35,14 @@ interface Running {
   /** False while a transition could not be stored: then nothing may follow from it. */
   isOnRecord: boolean;
   readonly errands: Errands;
+  readonly exchanges: ExchangeLog;
 }
 
 /** A transition that the database cannot take now is tried again this often; meanwhile the update stands still. */
 const STORE_RETRY_MS = 1_000;
+
+/** Whoever cancels waits so long for it to be on record; it is done all the same. */
+const CANCEL_WAIT_MS = 5_000;
 
 export class DeliveryEngine {
   readonly #options: DeliveryEngineOptions;
@@ -56,7 +65,7 @@ export class DeliveryEngine {
   async restore(unfinished: readonly UnfinishedUpdate[]): Promise<void> {
     for (const { update, snapshot } of unfinished) {
       try {
-        await this.#begin(update, snapshot ?? newSnapshot(update.apply));
+        await this.#begin(update, snapshot ?? newSnapshot(update.apply, update.attempt));
       } catch (error) {
         if (!(error instanceof UsageError)) throw error;
         this.#options.log.error({ err: error, updateId: update.id }, "an update of the last run is left as it is");
@@ -71,7 +80,7 @@ export class DeliveryEngine {
    * @throws {UsageError} UPDATES_FULL
    */
   async start(update: Update): Promise<void> {
-    const begin = () => this.#begin(update, newSnapshot(update.apply));
+    const begin = () => this.#begin(update, newSnapshot(update.apply, update.attempt));
     try {
       await begin();
     } catch (error) {
@@ -90,15 +99,38 @@ export class DeliveryEngine {
     this.#command(updateId, "apply");
   }
 
-  /** @throws {UsageError} UPDATE_STATE when it is too late; UPDATE_FINISHED */
+  /**
+   * @throws {UsageError} UPDATE_STATE when it is too late; UPDATE_FINISHED
+   * @throws {EnvironmentError} DATABASE_AWAY when it is cancelled but could not be recorded within 5 s
+   */
   async cancel(updateId: string): Promise<void> {
     this.#command(updateId, "cancel");
     // Whoever cancels is told so when it is on record.
-    await this.#running.get(updateId)?.tail;
+    const tail = this.#running.get(updateId)?.tail;
+    if (tail === undefined) return;
+    const patience = new AbortController();
+    const late = sleep(this.#options.cancelWaitMs ?? CANCEL_WAIT_MS, "late" as const, {
+      signal: patience.signal,
+    }).catch(() => "late" as const);
+    const ended = await Promise.race([tail, late]);
+    patience.abort();
+    if (ended === "late")
+      throw new EnvironmentError("DATABASE_AWAY", "the update is being cancelled, but that is not on record yet", {
+        updateId,
+      });
   }
 
   onRegistered(endpoint: string): void {
     this.#feedDevice(endpoint, { kind: "registered" });
+  }
+
+  /** A device in queue mode listens no more: it is not asked until it is awake. */
+  onAsleep(endpoint: string): void {
+    this.#feedDevice(endpoint, { kind: "asleep" });
+  }
+
+  onAwake(endpoint: string): void {
+    this.#feedDevice(endpoint, { kind: "awake" });
   }
 
   onHeard(endpoint: string): void {
@@ -124,6 +156,7 @@ export class DeliveryEngine {
 
   /** The device has, or has been sent, so many octets. */
   onFetched(updateId: string, acknowledgedBytes: number): void {
+    this.#running.get(updateId)?.exchanges.fetched(acknowledgedBytes);
     this.#feed(updateId, { kind: "progress", acknowledgedBytes });
   }
 
@@ -146,16 +179,33 @@ export class DeliveryEngine {
       imageVersion: image.version,
       totalBytes: image.sizeBytes,
       by: update.by,
+      target: parseUpdateTarget(update.target ?? "firmware"),
     };
     const registered = registrationOf(update.endpoint) !== undefined;
-    const errands = new Errands(order, this.#options, (input) => this.#feed(update.id, input));
-    this.#running.set(update.id, { tail: Promise.resolve(), isOnRecord: true, errands });
+    const newestNumber = await stores.exchanges.newestNumber(update.id);
+    const keep = (exchange: Exchange): void => stores.exchanges.queue(update.id, exchange);
+    const exchanges = new ExchangeLog(keep, snapshot.attempt ?? 1, newestNumber);
+    const errands = new Errands(order, this.#options, {
+      exchanges,
+      feed: (input) => this.#feed(update.id, input),
+      onPackageUri: (uri) => this.#keepPackageUri(update.id, uri),
+    });
+    this.#running.set(update.id, { tail: Promise.resolve(), isOnRecord: true, errands, exchanges });
     try {
       this.#driven.feed({ kind: "begin", order, snapshot, registered });
     } catch (error) {
       this.#running.delete(update.id);
       throw error;
     }
+  }
+
+  /** For people: nothing depends on it, so nothing waits for it. */
+  #keepPackageUri(updateId: string, uri: string): void {
+    this.#options.stores.updates.setPackageUri(updateId, uri).catch((error) => {
+      if (error instanceof EnvironmentError)
+        this.#options.log.warn({ code: error.code, updateId }, "a Package URI could not be stored");
+      else this.#report(error, { id: updateId });
+    });
   }
 
   #command(updateId: string, command: "apply" | "cancel"): void {
@@ -192,6 +242,7 @@ export class DeliveryEngine {
   /** Commands to the device are started here and answered by inputs; only what must be on the disk is waited for. */
   async #perform(order: UpdateOrder, output: DriverOutput, running: Running): Promise<void> {
     if (output.kind === "transition") {
+      if (HAS_IMAGE.has(output.event)) running.exchanges.endFetch(order.totalBytes);
       running.isOnRecord = false;
       await this.#store(order, output);
       running.isOnRecord = true;

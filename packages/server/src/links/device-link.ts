@@ -3,13 +3,14 @@ import type { BlockSource } from "@airlift/protocol/coap/body";
 import { CODE, formatCode } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint } from "@airlift/protocol/coap/options";
+import { EMPTY, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import { DEVICE_RESOURCES } from "@airlift/protocol/lwm2m/objects/device";
-import { FIRMWARE_UPDATE_ID, FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
+import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
-import { executeRequest, readRequest, writeRequest } from "@airlift/protocol/lwm2m/operations";
+import { readRequest, writeRequest } from "@airlift/protocol/lwm2m/operations";
 import { type Path, pathOf } from "@airlift/protocol/lwm2m/path";
 import { decodePayload } from "@airlift/protocol/lwm2m/payload";
 import { registeredObject } from "@airlift/protocol/lwm2m/registered-objects";
@@ -17,29 +18,33 @@ import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { TransferProgress } from "@airlift/runtime/coap";
 import type { RequestOutcome } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
+import { type ApplyStep, FIRMWARE_OBJECT, type ResetForm, type UpdateObject } from "../delivery/update-object.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { DeviceRequests } from "./device-requests.ts";
 
-const FIRMWARE: Path = pathOf(FIRMWARE_UPDATE_ID, 0);
 const DEVICE: Path = pathOf(3, 0);
-const PACKAGE: Path = pathOf(FIRMWARE_UPDATE_ID, 0, FIRMWARE_UPDATE_RESOURCES.package);
-const PACKAGE_URI: Path = pathOf(FIRMWARE_UPDATE_ID, 0, FIRMWARE_UPDATE_RESOURCES.packageUri);
-const UPDATE: Path = pathOf(FIRMWARE_UPDATE_ID, 0, FIRMWARE_UPDATE_RESOURCES.update);
 
 export interface PushOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: TransferProgress) => void;
+  /** Octets that the device has already. Default 0. */
+  readonly offset?: number | undefined;
+  /** How the package is written. Default octets. */
+  readonly contentFormat?: number | undefined;
 }
 
 export class DeviceLink {
   readonly #requests: DeviceRequests;
+  readonly #object: UpdateObject;
 
-  constructor(requests: DeviceRequests) {
+  /** @param object What of the device is looked at and updated. */
+  constructor(requests: DeviceRequests, object: UpdateObject = FIRMWARE_OBJECT) {
     this.#requests = requests;
+    this.#object = object;
   }
 
   /**
-   * What the device runs and how its Firmware Update object stands.
+   * What the device runs and how its update object stands.
    *
    * @throws {EnvironmentError} when it does not answer. @throws {PeerError} when its answer cannot be read.
    */
@@ -58,35 +63,53 @@ export class DeviceLink {
     };
   }
 
-  /** Writes the Package URI; an empty one resets the device's update. */
   writePackageUri(registration: Registration, uri: string): Promise<RequestOutcome> {
-    const content = { contentFormat: CONTENT_FORMATS.text, payload: new TextEncoder().encode(uri) };
-    return this.#command(registration, writeRequest(PACKAGE_URI, "replace", content));
+    const content = { contentFormat: CONTENT_FORMATS.text, payload: encodeUtf8(uri) };
+    return this.#command(registration, writeRequest(this.#at(this.#object.resources.packageUri), "replace", content));
   }
 
-  /** Writes a package of one zero octet: the other way to reset the device's update. */
-  writeZeroPackage(registration: Registration): Promise<RequestOutcome> {
-    const content = { contentFormat: CONTENT_FORMATS.opaque, payload: Uint8Array.of(0) };
-    return this.#command(registration, writeRequest(PACKAGE, "replace", content));
+  /** Makes the device forget what it was sent. */
+  reset(registration: Registration, form: ResetForm): Promise<RequestOutcome> {
+    return this.#command(registration, this.#object.reset(form));
   }
 
-  executeUpdate(registration: Registration): Promise<RequestOutcome> {
-    return this.#command(registration, executeRequest(UPDATE));
+  /** Has the device install, or activate, what it holds. */
+  apply(registration: Registration, step: ApplyStep): Promise<RequestOutcome> {
+    return this.#command(registration, this.#object.apply(step));
+  }
+
+  /** Has the device wait for the word once it holds the image (object 5, resource 14). */
+  holdBack(registration: Registration): Promise<RequestOutcome> {
+    const content = { contentFormat: CONTENT_FORMATS.text, payload: encodeUtf8("0") };
+    return this.#command(
+      registration,
+      writeRequest(this.#at(FIRMWARE_UPDATE_RESOURCES.automaticUpgrade), "replace", content),
+    );
   }
 
   /** Writes the package itself, block by block. Resolves when the device has answered the last one. */
   pushPackage(registration: Registration, source: BlockSource, options: PushOptions): Promise<RequestOutcome> {
-    const content = { contentFormat: CONTENT_FORMATS.opaque, payload: new Uint8Array(0) };
-    return outcomeOf(this.#requests.upload(registration, writeRequest(PACKAGE, "replace", content), source, options));
+    const { contentFormat = CONTENT_FORMATS.opaque, ...transfer } = options;
+    const content = { contentFormat, payload: EMPTY };
+    const request = writeRequest(this.#at(this.#object.resources.package), "replace", content);
+    return outcomeOf(this.#requests.upload(registration, request, source, transfer));
   }
 
   /**
-   * Asks to be told when a resource of /5/0 changes. Best effort: a device that cannot observe is read instead.
+   * Asks to be told when State or Update Result changes. Best effort: a device that cannot observe is read instead.
    *
-   * @returns A function that ends it, or `undefined` when the device does not notify.
+   * @returns Functions that end it; none when the device does not notify.
    */
-  async observeFirmware(registration: Registration, resource: number, onChange: () => void) {
-    const path = pathOf(FIRMWARE_UPDATE_ID, 0, resource);
+  async observe(registration: Registration, onChange: () => void): Promise<(() => void)[]> {
+    const ends: (() => void)[] = [];
+    for (const resource of this.#object.observed) {
+      const end = await this.#observeOne(registration, this.#at(resource), onChange);
+      if (end !== undefined) ends.push(end);
+    }
+    return ends;
+  }
+
+  async #observeOne(registration: Registration, path: Path, onChange: () => void): Promise<(() => void) | undefined> {
     try {
       const observation = await this.#requests.observe(registration, readRequest(path), onChange);
       return observation.isActive ? () => observation.cancel().catch(() => {}) : undefined;
@@ -97,40 +120,26 @@ export class DeviceLink {
   }
 
   async #readFirmware(registration: Registration): Promise<DeviceReport["firmware"]> {
-    if (registeredObject(registration.objects, FIRMWARE_UPDATE_ID) === undefined) return null;
-    const firmware = await this.#readAll(registration, FIRMWARE, FIRMWARE_REPORT);
-    const first = (id: number) => firmware.get(id)?.[0];
-    const whole = (id: number): number | null => {
-      const value = first(id);
-      return isWhole(value) ? value : null;
-    };
-    const text = (id: number): string | null => {
-      const value = first(id);
-      return typeof value === "string" ? value : null;
-    };
-    const state = whole(FIRMWARE_UPDATE_RESOURCES.state);
-    const result = whole(FIRMWARE_UPDATE_RESOURCES.updateResult);
-    // A State that object 5 does not have says nothing that an update could go by, and none of our readers expects it.
-    if (state === null || result === null || state < 0 || state > 3 || result < 0 || result > 255) {
-      throw new PeerError("NO_STATE", "the device does not tell its State and Update Result", { state, result });
-    }
-    const protocols = firmware.get(FIRMWARE_UPDATE_RESOURCES.protocolSupport);
-    return {
-      state,
-      result,
-      packageUri: text(FIRMWARE_UPDATE_RESOURCES.packageUri),
-      packageName: text(FIRMWARE_UPDATE_RESOURCES.packageName),
-      packageVersion: text(FIRMWARE_UPDATE_RESOURCES.packageVersion),
-      protocols: protocols?.filter(isWhole) ?? null,
-      deliveryMethod: whole(FIRMWARE_UPDATE_RESOURCES.deliveryMethod),
-    };
+    const { objectId, instance, wanted } = this.#object;
+    const registered = registeredObject(registration.objects, objectId);
+    if (registered === undefined) return null;
+    // A device may register an object alone; then only a read tells which instances it has.
+    if (registered.instances.length > 0 && !registered.instances.includes(instance)) return null;
+    const standing = this.#object.read(await this.#readAll(registration, pathOf(objectId, instance), wanted));
+    if (standing === undefined)
+      throw new PeerError("NO_STATE", "the device does not tell its State and Update Result", { objectId, instance });
+    return standing;
+  }
+
+  #at(resource: number): Path {
+    return pathOf(this.#object.objectId, this.#object.instance, resource);
   }
 
   /** The values of an instance by resource: all in one read, or one by one where the device refuses that. */
-  async #readAll(registration: Registration, path: Path, wanted: readonly number[]): Promise<ReadValues> {
+  async #readAll(registration: Registration, path: Path, wanted: readonly number[]): Promise<FoundValues> {
     const whole = await this.#read(registration, path);
     if (whole !== undefined) return whole;
-    const values: ReadValues = new Map();
+    const values: FoundValues = new Map();
     for (const id of wanted) {
       const one = await this.#read(registration, [...path, id]);
       for (const [resource, found] of one ?? []) values.set(resource, found);
@@ -139,7 +148,7 @@ export class DeviceLink {
   }
 
   /** `undefined` when the device refuses this read; other requests may still do. */
-  async #read(registration: Registration, path: Path): Promise<ReadValues | undefined> {
+  async #read(registration: Registration, path: Path): Promise<FoundValues | undefined> {
     const response = await this.#request(registration, readRequest(path));
     if (response.code === CODE.serviceUnavailable) {
       throw new EnvironmentError("DEVICE_BUSY", "the device is busy and answered 5.03");
@@ -159,9 +168,7 @@ export class DeviceLink {
   }
 }
 
-type ReadValues = Map<number, Entry["value"][]>;
-
-const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
+type FoundValues = Map<number, Entry["value"][]>;
 
 const DEVICE_REPORT: readonly number[] = [
   DEVICE_RESOURCES.firmwareVersion,
@@ -170,17 +177,8 @@ const DEVICE_REPORT: readonly number[] = [
   DEVICE_RESOURCES.hardwareVersion,
 ];
 
-const FIRMWARE_REPORT: readonly number[] = [
-  FIRMWARE_UPDATE_RESOURCES.state,
-  FIRMWARE_UPDATE_RESOURCES.updateResult,
-  FIRMWARE_UPDATE_RESOURCES.deliveryMethod,
-  FIRMWARE_UPDATE_RESOURCES.protocolSupport,
-  FIRMWARE_UPDATE_RESOURCES.packageName,
-  FIRMWARE_UPDATE_RESOURCES.packageVersion,
-];
-
-function valuesByResource(entries: readonly Entry[]): ReadValues {
-  const values: ReadValues = new Map();
+function valuesByResource(entries: readonly Entry[]): FoundValues {
+  const values: FoundValues = new Map();
   for (const { path, value } of entries) {
     const [, , resource] = path;
     if (resource === undefined) continue;

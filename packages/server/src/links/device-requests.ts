@@ -4,7 +4,7 @@ import type { CoapResponse } from "@airlift/protocol/coap/exchange";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import { type Lwm2mRequest, withRoot } from "@airlift/protocol/lwm2m/request";
-import type { Observation, ObserveOptions, TransferOptions, WholeOptions } from "@airlift/runtime/coap";
+import type { Observation, ObserveOptions, UploadOptions, WholeOptions } from "@airlift/runtime/coap";
 import type { Registration } from "../fleet/registration.ts";
 import type { DevicePeer } from "./door.ts";
 
@@ -20,7 +20,7 @@ export interface DeviceRequests {
     device: Registration,
     request: Lwm2mRequest,
     source: BlockSource,
-    options?: TransferOptions,
+    options?: UploadOptions,
   ): Promise<CoapResponse>;
   /** As `CoapClient.observe`. */
   observe(
@@ -52,7 +52,7 @@ export class DoorRequests implements DeviceRequests {
     device: Registration,
     request: Lwm2mRequest,
     source: BlockSource,
-    options?: TransferOptions,
+    options?: UploadOptions,
   ): Promise<CoapResponse> {
     return await this.#peerOf(device).upload(located(device, request), source, options);
   }

@@ -1,22 +1,31 @@
 /** What one update asks of its device: each errand is started here, and what came of it goes back as an input. */
 import { AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
-import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
+import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import type { Logger } from "pino";
-import type { DeliveryChoice, PullScheme } from "../delivery/delivery-choice.ts";
+import { base64Source } from "../delivery/base64-source.ts";
+import type { PullScheme } from "../delivery/delivery-choice.ts";
 import type { DriverInput, DriverOutput, UpdateOrder } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
+import type { ApplyStep, ResetForm } from "../delivery/update-object.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { Stores } from "../store/ports.ts";
 import type { DeviceLink } from "./device-link.ts";
+import type { ExchangeLog } from "./exchange-log.ts";
 
 export type Errand = Extract<
   DriverOutput,
   { kind: "look" | "observe" | "startTransfer" | "execute" | "resetDevice" | "stopTransfer" | "endObservation" }
 >;
 
+/** What a device told of itself; without `firmware` when something else of it was looked at. */
+export type KnownOfDevice = Omit<DeviceReport, "firmware"> & {
+  readonly firmware: DeviceReport["firmware"] | undefined;
+};
+
 export interface ErrandOptions {
   readonly stores: Pick<Stores, "images">;
-  readonly link: DeviceLink;
+  /** A link to devices that looks at the update's target and notes every exchange. */
+  readonly linkFor: (order: UpdateOrder, exchanges: ExchangeLog) => DeviceLink;
   readonly log: Logger;
   /** The registration of an endpoint that is here. */
   readonly registrationOf: (endpoint: string) => Registration | undefined;
@@ -25,24 +34,36 @@ export interface ErrandOptions {
   /** The schemes under which this device can reach our images. */
   readonly schemesFor: (registration: Registration) => readonly PullScheme[];
   /** A device told what it runs. */
-  readonly onReport: (endpoint: string, report: DeviceReport) => void;
+  readonly onReport: (endpoint: string, report: KnownOfDevice) => void;
 }
 
-/** Takes what came of an errand. */
-export type FeedDriver = (input: DriverInput) => void;
+/** What one update's errands are given beside the options of all. */
+export interface ErrandPorts {
+  readonly exchanges: ExchangeLog;
+  /** Takes what came of an errand. */
+  feed(input: DriverInput): void;
+  /** The device is told to fetch this. */
+  onPackageUri(uri: string): void;
+}
+
+type Transfer = Extract<Errand, { kind: "startTransfer" }>;
 
 export class Errands {
   readonly #options: ErrandOptions;
   readonly #order: UpdateOrder;
-  readonly #feed: FeedDriver;
+  readonly #feed: (input: DriverInput) => void;
+  readonly #link: DeviceLink;
+  readonly #ports: ErrandPorts;
   #transfer: AbortController | undefined;
   #endObservations: (() => void)[] = [];
   #isOver = false;
 
-  constructor(order: UpdateOrder, options: ErrandOptions, feed: FeedDriver) {
+  constructor(order: UpdateOrder, options: ErrandOptions, ports: ErrandPorts) {
     this.#order = order;
     this.#options = options;
-    this.#feed = feed;
+    this.#ports = ports;
+    this.#feed = (input) => ports.feed(input);
+    this.#link = options.linkFor(order, ports.exchanges);
   }
 
   /** Begins an errand and returns at once. */
@@ -67,6 +88,7 @@ export class Errands {
   }
 
   stopTransfer(): void {
+    this.#ports.exchanges.endFetch();
     this.#transfer?.abort();
     this.#transfer = undefined;
   }
@@ -89,13 +111,13 @@ export class Errands {
         break;
       case "startTransfer":
         this.#withDevice(
-          (registration) => this.#startTransfer(registration, errand.choice),
+          (registration) => this.#startTransfer(registration, errand),
           () => this.#feed({ kind: "transferAnswered", outcome: "noAnswer" }),
         );
         break;
       case "execute":
         this.#withDevice(
-          (registration) => this.#execute(registration),
+          (registration) => this.#execute(registration, errand.step),
           () => this.#feed({ kind: "executeAnswered", outcome: "noAnswer" }),
         );
     }
@@ -120,13 +142,13 @@ export class Errands {
   }
 
   async #look(registration: Registration, look: number): Promise<void> {
-    const { link, log, onReport } = this.#options;
+    const { log, onReport } = this.#options;
     const { endpoint } = this.#order;
     let report: DeviceReport | undefined;
     let why: string | undefined;
     try {
-      report = await link.readReport(registration);
-      onReport(endpoint, report);
+      report = await this.#link.readReport(registration);
+      onReport(endpoint, this.#order.target.kind === "firmware" ? report : { ...report, firmware: undefined });
     } catch (error) {
       if (!(error instanceof AirliftError)) throw error;
       why = whyUnread(error);
@@ -137,52 +159,56 @@ export class Errands {
   }
 
   async #observe(registration: Registration): Promise<void> {
-    for (const resource of [FIRMWARE_UPDATE_RESOURCES.state, FIRMWARE_UPDATE_RESOURCES.updateResult]) {
-      const end = await this.#options.link.observeFirmware(registration, resource, () =>
-        this.#feed({ kind: "notified" }),
-      );
-      if (end === undefined) continue;
-      if (this.#isOver) end();
-      else this.#endObservations.push(end);
-    }
+    const ends = await this.#link.observe(registration, () => this.#feed({ kind: "notified" }));
+    if (this.#isOver) for (const end of ends) end();
+    else this.#endObservations.push(...ends);
   }
 
-  async #startTransfer(registration: Registration, choice: DeliveryChoice): Promise<void> {
+  async #startTransfer(registration: Registration, errand: Transfer): Promise<void> {
+    const { choice, holdBack } = errand;
     const transfer = new AbortController();
     this.#transfer = transfer;
-    if (choice.kind === "push") return this.#push(registration, transfer.signal);
+    if (holdBack) {
+      const told = await this.#link.holdBack(registration);
+      if (transfer.signal.aborted) return;
+      if (told.outcome !== "accepted") return this.#feed({ kind: "transferAnswered", ...told });
+    }
+    if (choice.kind === "push") return this.#push(registration, errand, transfer.signal);
     const uri = await this.#options.packageUri(this.#order, choice.scheme, registration);
     if (transfer.signal.aborted) return;
-    const outcome = await this.#options.link.writePackageUri(registration, uri);
+    this.#ports.onPackageUri(uri);
+    const outcome = await this.#link.writePackageUri(registration, uri);
     this.#feed({ kind: "transferAnswered", ...outcome });
   }
 
-  async #push(registration: Registration, signal: AbortSignal): Promise<void> {
-    const { stores, link } = this.#options;
+  async #push(registration: Registration, { choice, offset }: Transfer, signal: AbortSignal): Promise<void> {
     try {
-      const source = await stores.images.openSource(this.#order.imageId);
-      if (source === undefined)
-        throw new EnvironmentError("IMAGE_READ", "the image's file is gone", { ...this.#order });
+      const image = await this.#options.stores.images.openSource(this.#order.imageId);
+      if (image === undefined)
+        throw new EnvironmentError("IMAGE_READ", "the image's file is gone", { imageId: this.#order.imageId });
       signal.throwIfAborted();
+      const isText = choice.kind === "push" && choice.encoding === "base64";
+      const source = isText ? base64Source(image) : image;
       const onProgress = ({ bytes }: { readonly bytes: number }): void =>
-        this.#feed({ kind: "progress", acknowledgedBytes: bytes });
-      const outcome = await link.pushPackage(registration, source, { signal, onProgress });
+        this.#feed({
+          kind: "progress",
+          acknowledgedBytes: Math.floor((bytes * image.sizeBytes) / Math.max(1, source.sizeBytes)),
+        });
+      const contentFormat = isText ? CONTENT_FORMATS.text : CONTENT_FORMATS.opaque;
+      const outcome = await this.#link.pushPackage(registration, source, { signal, onProgress, offset, contentFormat });
       if (!signal.aborted) this.#feed({ kind: "pushEnded", ...outcome });
     } catch (error) {
       if (!signal.aborted) throw error;
     }
   }
 
-  async #execute(registration: Registration): Promise<void> {
-    const outcome = await this.#options.link.executeUpdate(registration);
+  async #execute(registration: Registration, step: ApplyStep): Promise<void> {
+    const outcome = await this.#link.apply(registration, step);
     this.#feed({ kind: "executeAnswered", ...outcome });
   }
 
-  async #reset(registration: Registration, form: "emptyUri" | "zeroPackage"): Promise<void> {
-    const { link } = this.#options;
-    const outcome = await (form === "emptyUri"
-      ? link.writePackageUri(registration, "")
-      : link.writeZeroPackage(registration));
+  async #reset(registration: Registration, form: ResetForm): Promise<void> {
+    const outcome = await this.#link.reset(registration, form);
     this.#feed({ kind: "resetAnswered", ...outcome });
   }
 }

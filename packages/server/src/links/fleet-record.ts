@@ -1,9 +1,9 @@
 /** What becomes of devices, as it is kept: their registrations, their reports and the remarks on their timelines. */
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
-import type { DeviceReport } from "../delivery/report.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
+import type { KnownOfDevice } from "./errands.ts";
 
 export type RegistrationEnd = "deregistered" | "withdrawn" | "expired";
 
@@ -36,7 +36,7 @@ export class FleetRecord {
     });
   }
 
-  keepReport(endpoint: string, report: DeviceReport): void {
+  keepReport(endpoint: string, report: KnownOfDevice): void {
     const { firmware } = report;
     this.#stores.devices.queueReport({
       endpoint,

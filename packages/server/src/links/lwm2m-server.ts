@@ -10,6 +10,7 @@ import type { SocketAddress } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
 import type { PlainDevices } from "../config.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
+import { updateObjectOf } from "../delivery/update-object.ts";
 import type { BootstrapCredentials } from "../fleet/bootstrap.ts";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
 import type { Registration } from "../fleet/registration.ts";
@@ -66,7 +67,8 @@ export class Lwm2mServer {
 
   private constructor(options: Lwm2mServerOptions) {
     const { stores, log, publicHost, httpPort, httpScheme = "http" } = options;
-    const link = new DeviceLink(new DoorRequests({ find: (device) => this.#doors?.find(device) }));
+    const requests = new DoorRequests({ find: (device) => this.#doors?.find(device) });
+    const link = new DeviceLink(requests);
     const uris = new PackageUris(() => ({
       publicHost,
       http: { scheme: httpScheme, port: httpPort() },
@@ -88,7 +90,7 @@ export class Lwm2mServer {
     });
     this.engine = new DeliveryEngine({
       stores,
-      link,
+      linkFor: (order, exchanges) => new DeviceLink(exchanges.over(requests), updateObjectOf(order.target)),
       log,
       policy: options.policy,
       registrationOf: (endpoint) => this.#registry.get(endpoint),

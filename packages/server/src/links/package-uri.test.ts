@@ -10,6 +10,7 @@ const order = {
   endpoint: "pump",
   imageId: "i1",
   imageVersion: "1",
+  target: { kind: "firmware" },
   totalBytes: 1,
   by: "auto",
 } as const;

@@ -68,6 +68,12 @@ export class PostgresDeviceStore implements DeviceStore {
     return row && toDevice(row);
   }
 
+  async getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, Device>> {
+    if (endpoints.length === 0) return new Map();
+    const rows = await this.#withUpdate().where("endpoint", "in", endpoints.map(storableText)).execute();
+    return new Map(rows.map((row) => [row.endpoint, toDevice(row)]));
+  }
+
   async list(page: PageRequest): Promise<Page<Device>> {
     let query = this.#withUpdate();
     if (page.cursor !== undefined) query = query.where("endpoint", ">", decodeCursor(page.cursor));

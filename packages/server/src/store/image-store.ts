@@ -42,14 +42,15 @@ export class PostgresImageStore implements ImageStore {
     this.#parts = parts;
   }
 
-  async add(content: Readable, name: ImageName): Promise<{ image: Image; isNew: boolean }> {
+  async add(content: Readable, name: ImageName): ReturnType<ImageStore["add"]> {
     const { files, inspect, maxImageBytes } = this.#parts;
     const received = await files.receive(content, maxImageBytes);
     try {
       const same = await this.get(imageIdOf(name, received.sha256));
-      if (same !== undefined) return { image: same, isNew: false };
       const inspection = await withReader(received.path, (read) => inspect(read, received.sizeBytes));
-      return await this.#insert(name, received, inspection);
+      const told = inspection.headerVersion ? { headerVersion: inspection.headerVersion } : {};
+      if (same !== undefined) return { image: same, isNew: false, ...told };
+      return { ...(await this.#insert(name, received, inspection)), ...told };
     } finally {
       await files.discard(received);
     }

@@ -2,6 +2,8 @@
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, sql } from "kysely";
 import { FIRST } from "./migrations/0001-first.ts";
+import { CREDENTIALS } from "./migrations/0002-credentials.ts";
+import { EXCHANGES } from "./migrations/0003-exchanges.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -11,7 +13,11 @@ export interface Migration {
 }
 
 /** Every migration in order; its number is its place, from 1. A published one never changes. */
-export const MIGRATIONS: readonly Migration[] = [{ name: "first", sql: FIRST }];
+export const MIGRATIONS: readonly Migration[] = [
+  { name: "first", sql: FIRST },
+  { name: "credentials", sql: CREDENTIALS },
+  { name: "exchanges", sql: EXCHANGES },
+];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */
 const MIGRATION_LOCK = 7_104_531_881;

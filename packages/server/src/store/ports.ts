@@ -4,6 +4,8 @@ import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/prot
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
+import type { CredentialStore, TokenStore } from "./credential-ports.ts";
+import type { ExchangeStore } from "./exchange-store.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
 export interface Page<Item> {
@@ -25,6 +27,8 @@ export interface ImageInspection {
   readonly format: Image["format"];
   readonly signature: Image["signature"];
   readonly securityCounter: number | null;
+  /** The version in the image's own header; null or absent when it has none. */
+  readonly headerVersion?: string | null;
 }
 
 /** Looks into an image before it is accepted. Throws a UsageError or PeerError to refuse it. */
@@ -56,7 +60,7 @@ export interface ImageStore {
    * @throws {PeerError} UPLOAD_CUT when `content` ends before it is complete
    * @throws {EnvironmentError} DISK_FULL, IMAGE_WRITE, DATABASE_AWAY; nothing half-written is left behind.
    */
-  add(content: Readable, name: ImageName): Promise<{ image: Image; isNew: boolean }>;
+  add(content: Readable, name: ImageName): Promise<{ image: Image; isNew: boolean; headerVersion?: string }>;
   get(id: string): Promise<Image | undefined>;
   /** Newest first. */
   list(page: PageRequest): Promise<Page<Image>>;
@@ -135,6 +139,8 @@ export interface DeviceStore {
   /** Resolves when everything queued so far is in the database. */
   flush(): Promise<void>;
   get(endpoint: string): Promise<Device | undefined>;
+  /** Those of these that are known, by endpoint. */
+  getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, Device>>;
   /** By endpoint. */
   list(page: PageRequest): Promise<Page<Device>>;
 }
@@ -168,6 +174,8 @@ export interface UpdateOrder {
   readonly by: DeliveryMethod;
   /** False = stop when downloaded and wait for the word to apply. */
   readonly apply: boolean;
+  /** As `UpdateTarget` in words; default "firmware". */
+  readonly target?: string | undefined;
 }
 
 export interface UpdateFilter {
@@ -189,6 +197,15 @@ export interface UpdateStore {
    * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_FINISHED (409) when it has ended already
    */
   transition(updateId: string, change: UpdateChange): Promise<Update>;
+  /**
+   * Opens an update that has ended once more, in state `queued` and with the next attempt's number.
+   *
+   * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_STATE (409) when it runs or needs no other attempt; UPDATE_RUNNING
+   *   (409) when the device has another unfinished one
+   */
+  reopen(updateId: string): Promise<Update>;
+  /** The URI that the device was told to fetch. */
+  setPackageUri(updateId: string, packageUri: string): Promise<void>;
   /** Saves soon, in a batch, and tells the live feed. Ignored unless the update is transferring. */
   queueProgress(updateId: string, acknowledgedBytes: number): void;
   /** Resolves when all progress queued so far is in the database. */
@@ -254,7 +271,10 @@ export interface Stores {
   readonly devices: DeviceStore;
   readonly updates: UpdateStore;
   readonly events: EventStore;
+  readonly exchanges: ExchangeStore;
   readonly idempotency: IdempotencyStore;
+  readonly credentials: CredentialStore;
+  readonly tokens: TokenStore;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

@@ -4,17 +4,21 @@ import { join } from "node:path";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
 import type { BatchWriterOptions } from "./batch-writer.ts";
+import { type CredentialStoreOptions, checkMasterKeys, PostgresCredentialStore } from "./credential-store.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
 import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
 import { PostgresEventStore } from "./event-store.ts";
+import { PostgresExchangeStore } from "./exchange-store.ts";
 import { PostgresIdempotencyStore } from "./idempotency-store.ts";
 import { ImageFiles } from "./image-files.ts";
 import { PageCache, type PageCacheOptions } from "./image-source.ts";
 import { PostgresImageStore } from "./image-store.ts";
 import { Journal } from "./journal.ts";
+import { type MasterKeySource, MasterKeys } from "./master-keys.ts";
 import { migrate } from "./migrate.ts";
 import type { InspectImage, Stores } from "./ports.ts";
+import { PostgresTokenStore } from "./token-store.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
 import { UploadFiles } from "./upload-files.ts";
 
@@ -27,6 +31,9 @@ export interface StoreOptions {
   readonly inspect: InspectImage;
   readonly pages?: PageCacheOptions;
   readonly batches?: Omit<BatchWriterOptions, "onFailure">;
+  /** Absent: `master.key` in the data folder. */
+  readonly masterKey?: MasterKeySource | undefined;
+  readonly credentials?: CredentialStoreOptions | undefined;
   /** Called when a batch could not be written (it is tried again) and when the embedded database ended by itself. */
   readonly onTrouble?: (what: "batchFailed" | "databaseCrashed", facts: Readonly<Record<string, unknown>>) => void;
 }
@@ -34,8 +41,8 @@ export interface StoreOptions {
 /**
  * Opens the store: starts the embedded database if need be, and brings its tables up to date.
  *
- * @throws {EnvironmentError} DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL, NO_EMBEDDED_DATABASE, NO_DATABASE_USER, MIGRATION
- * @throws {UsageError} DATABASE_NEWER, DATA_IN_USE
+ * @throws {EnvironmentError} DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL, NO_EMBEDDED_DATABASE, NO_DATABASE_USER, MIGRATION, MASTER_KEY_FILE
+ * @throws {UsageError} DATABASE_NEWER, DATA_IN_USE, MASTER_KEY
  */
 export async function openStores(options: StoreOptions): Promise<Stores> {
   await prepareFolder(options.dataDir);
@@ -81,24 +88,63 @@ async function assemble(
   const journal = new Journal(tables);
   const devices = new PostgresDeviceStore(tables, batches);
   const updates = new PostgresUpdateStore(tables, journal, batches);
+  const exchanges = new PostgresExchangeStore(tables, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
   const uploads = await UploadFiles.open(join(options.dataDir, "uploads"), options);
   const pages = new PageCache(options.pages);
   const { inspect, maxImageBytes } = options;
+  const keys = await MasterKeys.open(options.masterKey ?? { text: null, file: join(options.dataDir, "master.key") });
+  await checkMasterKeys(tables, keys);
+  const credentials = new PostgresCredentialStore({ tables, journal, keys, options: options.credentials });
+  const tokens = new PostgresTokenStore(tables, journal);
+  const stopTidying = tidyEvery(TIDY_EVERY_MS, async () => {
+    await credentials.tidy();
+    await tokens.flush();
+  });
   return {
     images: new PostgresImageStore({ tables, journal, files, pages, inspect, maxImageBytes }),
     uploads,
     devices,
     updates,
     events: new PostgresEventStore(tables, journal),
+    exchanges,
     idempotency: new PostgresIdempotencyStore(tables),
+    credentials,
+    tokens,
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
+      await stopTidying();
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
-      await Promise.allSettled([devices.close(), updates.close()]);
+      await Promise.allSettled([
+        devices.close(),
+        updates.close(),
+        exchanges.close(),
+        credentials.tidy(),
+        tokens.flush(),
+      ]);
       await journal.settle();
       await close();
       await embedded?.stop();
     },
+  };
+}
+
+/** How late a credential may end after its time. */
+const TIDY_EVERY_MS = 5000;
+
+/** Runs `tidy` again and again, never twice at a time; what fails is tried again. The result ends it. */
+function tidyEvery(pauseMs: number, tidy: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    running ??= tidy()
+      .catch(() => {})
+      .finally(() => {
+        running = undefined;
+      });
+  }, pauseMs);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
   };
 }

@@ -1,5 +1,6 @@
 /** The tables as kysely sees them. Their SQL is in migrations/. */
-import type { Device, Event, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
+import type { CredentialKind, CredentialPurpose, Role } from "@airlift/protocol/api/credentials";
+import type { Device, Event, Exchange, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
 import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
@@ -52,11 +53,14 @@ export interface UpdateTable {
   seq: Generated<number>;
   endpoint: string;
   image_id: string;
+  target: Generated<string>;
+  attempt: Generated<number>;
   by: DeliveryMethod;
   apply: boolean;
   state: UpdateState;
   failure: FailureKind | null;
   sentence: string;
+  said_at: Instant;
   method: "push" | "pull" | null;
   package_uri: string | null;
   acknowledged_bytes: number;
@@ -65,6 +69,20 @@ export interface UpdateTable {
   created_at: Instant;
   updated_at: Instant;
   finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+}
+
+export interface ExchangeTable {
+  update_id: string;
+  /** The place that an exchange shares with the older ones that it replaces. */
+  slot: number;
+  attempt: number;
+  number: number;
+  at: Instant;
+  request: string;
+  answer: string;
+  took_ms: number;
+  retransmission_count: number;
+  transfer: Json<NonNullable<Exchange["transfer"]>> | null;
 }
 
 export interface EventTable {
@@ -87,6 +105,57 @@ export interface KeptAnswerTable {
   created_at: Instant;
 }
 
+/** An instant that may be missing. */
+type OptionalInstant = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+
+export interface DeviceCredentialTable {
+  id: string;
+  endpoint: string;
+  kind: CredentialKind;
+  purpose: CredentialPurpose;
+  identity: string;
+  /** A sealed pre-shared key. */
+  secret: Buffer | null;
+  /** The master key that it is sealed under. */
+  key_version: string | null;
+  public_pem: string | null;
+  /** The credential that takes its place. */
+  successor: string | null;
+  created_at: Instant;
+  last_used_at: OptionalInstant;
+  ends_at: OptionalInstant;
+  withdrawn_at: OptionalInstant;
+}
+
+export interface CertificateAuthorityTable {
+  fingerprint: string;
+  subject: string;
+  pem: string;
+  valid_until: Instant;
+  created_at: Instant;
+}
+
+export interface ApiTokenTable {
+  id: string;
+  seq: Generated<number>;
+  /** SHA-256 of the token's text, hex. */
+  hash: string;
+  name: string;
+  role: Role;
+  created_at: Instant;
+  expires_at: OptionalInstant;
+  last_used_at: OptionalInstant;
+  revoked_at: OptionalInstant;
+}
+
+export interface ApiSessionTable {
+  /** SHA-256 of the cookie, hex. */
+  hash: string;
+  token_id: string;
+  created_at: Instant;
+  expires_at: Instant;
+}
+
 export interface MigrationTable {
   number: number;
   name: string;
@@ -98,6 +167,11 @@ export interface Tables {
   devices: DeviceTable;
   updates: UpdateTable;
   events: EventTable;
+  exchanges: ExchangeTable;
   kept_answers: KeptAnswerTable;
+  device_credentials: DeviceCredentialTable;
+  certificate_authorities: CertificateAuthorityTable;
+  api_tokens: ApiTokenTable;
+  api_sessions: ApiSessionTable;
   applied_migrations: MigrationTable;
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
+import { isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
 import { type Kysely, type Selectable, sql, type Updateable } from "kysely";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
@@ -50,6 +50,20 @@ export class PostgresUpdateStore implements UpdateStore {
     this.#progress.drop(updateId);
     const { result } = await this.#journal.write((transaction) => changeUpdate(transaction, updateId, change));
     return result;
+  }
+
+  async reopen(updateId: string): Promise<Update> {
+    this.#progress.drop(updateId);
+    const { result } = await this.#journal.write((transaction) => reopenUpdate(transaction, updateId));
+    return result;
+  }
+
+  async setPackageUri(updateId: string, packageUri: string): Promise<void> {
+    await this.#tables
+      .updateTable("updates")
+      .set({ package_uri: storableText(packageUri) })
+      .where("id", "=", updateId)
+      .execute();
   }
 
   queueProgress(updateId: string, acknowledgedBytes: number): void {
@@ -131,6 +145,7 @@ async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder): Pr
       id: randomBytes(8).toString("hex"),
       endpoint: order.endpoint,
       image_id: order.imageId,
+      target: order.target ?? "firmware",
       by: order.by,
       apply: order.apply,
       state: "queued",
@@ -158,6 +173,53 @@ async function alreadyRunning(transaction: Kysely<Tables>, endpoint: string): Pr
   });
 }
 
+/** What an attempt that ended so may be followed by another one. */
+const MAY_BE_REOPENED: ReadonlySet<UpdateState> = new Set(["failed", "silent", "fellBack", "cancelled"]);
+
+async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Promise<Written<Update>> {
+  const old = await transaction
+    .selectFrom("updates")
+    .select(["state", "attempt", "endpoint"])
+    .where("id", "=", storableText(updateId))
+    .forUpdate()
+    .executeTakeFirst();
+  if (old === undefined) throw new UsageError("UNKNOWN_UPDATE", `there is no update ${updateId}`, { updateId });
+  if (!MAY_BE_REOPENED.has(old.state))
+    throw new UsageError("UPDATE_STATE", `an update that is ${old.state} needs no other attempt`, {
+      updateId,
+      state: old.state,
+    });
+  const other = await transaction
+    .selectFrom("updates")
+    .select("id")
+    .where("endpoint", "=", old.endpoint)
+    .where("finished_at", "is", null)
+    .executeTakeFirst();
+  if (other !== undefined) throw await alreadyRunning(transaction, old.endpoint);
+  const attempt = old.attempt + 1;
+  const sentence = `queued: attempt ${attempt}`;
+  const now = new Date();
+  const row = await transaction
+    .updateTable("updates")
+    .set({
+      state: "queued",
+      failure: null,
+      sentence,
+      said_at: now,
+      attempt,
+      method: null,
+      package_uri: null,
+      acknowledged_bytes: 0,
+      snapshot: null,
+      updated_at: now,
+      finished_at: null,
+    })
+    .where("id", "=", updateId)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { attempt } })] };
+}
+
 async function changeUpdate(
   transaction: Kysely<Tables>,
   updateId: string,
@@ -165,7 +227,7 @@ async function changeUpdate(
 ): Promise<Written<Update>> {
   const old = await transaction
     .selectFrom("updates")
-    .select(["state", "finished_at"])
+    .select(["state", "finished_at", "sentence"])
     .where("id", "=", updateId)
     .forUpdate()
     .executeTakeFirst();
@@ -177,7 +239,7 @@ async function changeUpdate(
     });
   const row = await transaction
     .updateTable("updates")
-    .set(columnsOf(change))
+    .set({ ...columnsOf(change), ...(change.sentence !== old.sentence && { said_at: new Date() }) })
     .where("id", "=", updateId)
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -222,11 +284,14 @@ function toUpdate(row: UpdateRow): Update {
     id: row.id,
     endpoint: row.endpoint,
     imageId: row.image_id,
+    target: row.target,
+    attempt: row.attempt,
     by: row.by,
     apply: row.apply,
     state: row.state,
     failure: row.failure,
     sentence: row.sentence,
+    since: row.said_at.toISOString(),
     method: row.method,
     packageUri: row.package_uri,
     acknowledgedBytes: row.acknowledged_bytes,

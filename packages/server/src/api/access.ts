@@ -1,0 +1,100 @@
+/** Who may ask for what: the least role of every route, in one table. A route that is not here keeps the server from starting. */
+import { ROLES, type Role } from "@airlift/protocol/api/credentials";
+import { BugError, UsageError } from "@airlift/protocol/lib/errors";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+
+/** `open` = without a token. */
+export type Access = Role | "open";
+
+/** By method and pattern, as the route is registered. */
+export const ACCESS: Readonly<Record<string, Access>> = {
+  // Nothing of the fleet is in these.
+  "GET /": "open",
+  "GET /assets/*": "open",
+  "GET /healthz": "open",
+  "GET /readyz": "open",
+  "GET /api/v1/openapi.json": "open",
+  // Devices download without a token; who knows an image's id may have the image. See docs/threat-model.md.
+  "GET /firmware/:image": "open",
+  "HEAD /firmware/:image": "open",
+  // They look at what they are given themselves.
+  "POST /api/v1/session": "open",
+  "DELETE /api/v1/session": "open",
+
+  "GET /metrics": "viewer",
+  "GET /api/v1/session": "viewer",
+  "GET /api/v1/images": "viewer",
+  "GET /api/v1/images/:id": "viewer",
+  "GET /api/v1/devices": "viewer",
+  "GET /api/v1/devices/:endpoint": "viewer",
+  "GET /api/v1/devices/:endpoint/events": "viewer",
+  "GET /api/v1/updates": "viewer",
+  "GET /api/v1/updates/:id": "viewer",
+  "GET /api/v1/events": "viewer",
+  "GET /api/v1/devices/:endpoint/credentials": "viewer",
+  "GET /api/v1/authorities": "viewer",
+
+  "POST /api/v1/images": "operator",
+  "POST /api/v1/uploads": "operator",
+  "GET /api/v1/uploads/:id": "operator",
+  "PATCH /api/v1/uploads/:id": "operator",
+  "POST /api/v1/uploads/:id/finish": "operator",
+  "DELETE /api/v1/uploads/:id": "operator",
+  "POST /api/v1/updates": "operator",
+  "POST /api/v1/updates/:id/apply": "operator",
+  "POST /api/v1/updates/:id/cancel": "operator",
+
+  // Whoever hands out credentials decides who is a device.
+  "POST /api/v1/devices/:endpoint/credentials": "admin",
+  "POST /api/v1/devices/:endpoint/credentials/rotate": "admin",
+  "DELETE /api/v1/devices/:endpoint/credentials/:id": "admin",
+  "POST /api/v1/credentials": "admin",
+  "POST /api/v1/authorities": "admin",
+  "DELETE /api/v1/authorities/:fingerprint": "admin",
+  "POST /api/v1/master-key/rotate": "admin",
+  "GET /api/v1/tokens": "admin",
+  "POST /api/v1/tokens": "admin",
+  "DELETE /api/v1/tokens/:id": "admin",
+};
+
+export const isAllowed = (role: Role, least: Access): boolean =>
+  least === "open" || ROLES.indexOf(role) >= ROLES.indexOf(least);
+
+/**
+ * The least role of the route that a request met; what met none may be told so without a token.
+ *
+ * @throws {BugError} ROUTE_WITHOUT_ROLE, which `requireRoles` has made impossible.
+ */
+export function accessOf({ routeOptions: { url }, method }: FastifyRequest): Access {
+  return url === undefined ? "open" : lookUp(`${method} ${url}`);
+}
+
+/**
+ * Watches for routes that the table does not know; to be called before the first route is added.
+ *
+ * @returns To be called after the last one: throws {BugError} ROUTE_WITHOUT_ROLE with all of them.
+ */
+export function requireRoles(app: FastifyInstance): () => void {
+  const missing: string[] = [];
+  app.addHook("onRoute", ({ method, url }) => {
+    for (const one of [method].flat()) if (!(`${one} ${url}` in ACCESS)) missing.push(`${one} ${url}`);
+  });
+  return () => {
+    if (missing.length > 0) throw withoutRole(missing);
+  };
+}
+
+/** @throws {UsageError} ROLE_REFUSED */
+export function refuseLesserRole(role: Role, least: Access): void {
+  if (isAllowed(role, least)) return;
+  throw new UsageError("ROLE_REFUSED", `this wants the role ${least}, and the token has ${role}`, { least, role });
+}
+
+function lookUp(route: string): Access {
+  const access = ACCESS[route];
+  if (access === undefined) throw withoutRole([route]);
+  return access;
+}
+
+const withoutRole = (routes: readonly string[]): BugError =>
+  new BugError("ROUTE_WITHOUT_ROLE", `no role is stated in api/access.ts for ${routes.join(", ")}`, { routes });

@@ -1,0 +1,32 @@
+/** Seals device keys under the current master key, some at a time: what is done stays done when it is interrupted. */
+import { type Kysely, sql } from "kysely";
+import { keyOf, placeOf } from "./credential-changes.ts";
+import type { MasterKeys } from "./master-keys.ts";
+import type { Tables } from "./tables.ts";
+
+const BATCH_ROWS = 500;
+
+/** @returns How many were sealed anew. */
+export async function resealAll(tables: Kysely<Tables>, keys: MasterKeys): Promise<number> {
+  for (let total = 0; ; ) {
+    const count = await tables.transaction().execute((transaction) => resealSome(transaction, keys));
+    if (count === 0) return total;
+    total += count;
+  }
+}
+
+async function resealSome(transaction: Kysely<Tables>, keys: MasterKeys): Promise<number> {
+  const rows = await transaction
+    .selectFrom("device_credentials")
+    .selectAll()
+    .where("key_version", "!=", keys.currentVersion)
+    .limit(BATCH_ROWS)
+    .forUpdate()
+    .execute();
+  if (rows.length === 0) return 0;
+  const sealed = rows.map((row) => keys.seal(keyOf(row, keys) as Buffer, placeOf(row)));
+  await sql`update device_credentials set secret = fresh.secret, key_version = ${keys.currentVersion}
+    from unnest(${rows.map(({ id }) => id)}::text[], ${sealed.map(({ bytes }) => bytes)}::bytea[]) as fresh(id, secret)
+    where device_credentials.id = fresh.id`.execute(transaction);
+  return rows.length;
+}
