@@ -14,6 +14,7 @@ import { verifyImage } from "@airlift/protocol/image/verify";
 import { imageCrypto, loadPublicKey } from "@airlift/runtime/crypto";
 import { createApi } from "@airlift/server/api/create-api";
 import { listen } from "@airlift/server/api/listen";
+import type { FleetCommands } from "@airlift/server/api/ports";
 import { exampleRegistration, openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
@@ -44,6 +45,19 @@ async function play(update: Update): Promise<void> {
   await step("succeeded", "succeeded: 2.0.0 runs\u001b[31m");
 }
 
+const waitingRequest = (endpoint: string) => ({
+  id: "q1",
+  endpoint,
+  content: { operation: "execute" as const, path: "/3/0/4" },
+  state: "waiting" as const,
+  attempts: 0,
+  submittedAtMs: 0,
+  expiresAtMs: 1,
+  finishedAtMs: null,
+  outcome: null,
+  answer: null,
+});
+
 async function startApi(port: number): Promise<void> {
   const commands = {
     start: async (update: Update) => void play(update),
@@ -51,8 +65,22 @@ async function startApi(port: number): Promise<void> {
     cancel: async () => {},
     onFetched: () => {},
   };
+  const waiting: string[] = [];
+  const fleet: FleetCommands = {
+    reachabilityOf: () => ({
+      awake: "asleep",
+      awakeUntil: null,
+      nextExpectedAt: null,
+      reachability: "asleep since 14:02",
+    }),
+    queue: {
+      submit: async (_, { path }) => path,
+      cancel: async (_, id) => void waiting.push(id),
+      list: async (endpoint) => (waiting.length > 0 ? [] : [waitingRequest(endpoint)]),
+    },
+  };
   const config = { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20, noAuth: true };
-  api = await createApi({ config, stores: scratch.stores, commands, log: pino({ level: "silent" }) });
+  api = await createApi({ config, stores: scratch.stores, commands, fleet, log: pino({ level: "silent" }) });
   url = await listen(api, "127.0.0.1", port);
 }
 
@@ -138,7 +166,10 @@ test("an update is followed to its confirmed end; the device's timeline tells it
   assert.equal(done.out, "works: succeeded: 2.0.0 runs\u{fffd}[31m\n");
   for (const line of ["transferring: the device pulls", "downloaded and verified", "applying"])
     assert.ok(done.err.includes(line), line);
-  assert.match((await airlift("devices")).out, /^works +registered +Example +Sensor +1\.0\.0 +127\.0\.0\.1:40000 /m);
+  assert.match(
+    (await airlift("devices")).out,
+    /^works +registered +asleep +Example +Sensor +1\.0\.0 +127\.0\.0\.1:40000 /m,
+  );
   const shown = JSON.parse((await airlift("device-show", "works", "--json")).out);
   assert.deepEqual(
     shown.events.map(({ facts }: { facts: { state: string } }) => facts.state),
@@ -252,4 +283,12 @@ test("of several options that are missing each is named, and help tells of those
   assert.equal(code, 2);
   assert.equal(err.match(/^airlift: required option '--(\w+) .+' not specified$/gm)?.length, 3, err);
   assert.match((await airlift("devices", "--help")).out, /--url.*--token.*--json/s);
+});
+
+test("device-queue shows the requests that wait, and takes one back", async () => {
+  const shown = await airlift("device-queue", "works");
+  assert.match(shown.out, /q1 +waiting +execute +\/3\/0\/4/);
+  assert.equal((await airlift("device-queue", "works", "--cancel", "q1")).code, 0);
+  assert.equal((await airlift("device-queue", "works", "--json")).out.trim(), "[]");
+  assert.match((await airlift("device-show", "works")).out, /asleep since 14:02/);
 });

@@ -87,11 +87,13 @@ async function known(endpoint: string) {
 async function tells(endpoint: string, line: RegExp): Promise<void> {
   const { events } = scratch.stores;
   const hasIt = async () => (await events.after({ endpoint }, 100)).some(({ sentence }) => line.test(sentence));
+  let stop = () => {};
   await new Promise<void>((resolve) => {
     const look = () => void hasIt().then((has) => has && resolve());
-    events.subscribe(look);
+    stop = events.subscribe(look);
     look();
   });
+  stop();
 }
 
 for (const transport of ["udp", "dtls", "tcp", "tls"] as const) {
@@ -309,6 +311,9 @@ test("a restart keeps every session: its file is the owner's alone, is read once
   await first.close();
   await scratch.stores.devices.flush();
   assert.equal(statSync(sessionFile).mode & 0o777, 0o600);
+  const taken = { host: HOST, port: door("dtls").port };
+  await assert.rejects(openServer({ udp, sessionFile, dtls: taken }), { code: "PORT_IN_USE" });
+  assert.ok(existsSync(sessionFile), "a start that fails costs no session");
   const second = await openServer({ udp, sessionFile, dtls: { host: HOST, port } });
   assert.ok(!existsSync(sessionFile));
   await isAsked(device, "kept", second);

@@ -82,6 +82,29 @@ async function startPeer(): Promise<Peer> {
   };
 }
 
+for (const format of ["cbor", "json"] as const) {
+  test(`Leshan reads, writes and observes several places at once, SenML ${format}`, {
+    skip,
+    timeout: 120_000,
+  }, async (context) => {
+    const peer = await startPeer();
+    context.after(() => peer.stop());
+    const { handlers, store } = createMemoryDevice();
+    const identity = IDENTITY;
+    const agent = createUpdateAgent({ endpoint: "leshan-2", server: peer.uri, handlers, store, identity });
+    context.after(() => agent.close());
+    await agent.start();
+    await peer.told("registered");
+    assert.equal(await peer.ask(`compose ${format} /3/0/0 /1/0/1`), "2.05 {/1/0/1=300, /3/0/0=Example}");
+    assert.equal(await peer.ask(`settle ${format} /3/0/14=+01:00 /3/0/15=Asia/Tokyo`), "2.04");
+    assert.equal(await peer.ask(`settle ${format} /3/0/14=+09:00 /3/0/0=Other`), "4.05");
+    assert.match(await peer.ask(`attend ${format} /3/0/14 /1/0/1`), /^2\.05 /);
+    assert.equal(await peer.ask("write /3/0/14 +02:00"), "2.04");
+    assert.equal(await peer.told("notified"), "notified {/1/0/1=300, /3/0/14=+02:00}");
+    assert.equal(await peer.ask("discover /3/0"), "2.05");
+  });
+}
+
 for (const lwm2mVersion of ["1.0", "1.1"] as const) {
   test(`Leshan sees and drives the device, LwM2M ${lwm2mVersion}`, { skip, timeout: 120_000 }, async (context) => {
     const peer = await startPeer();

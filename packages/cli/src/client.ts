@@ -11,6 +11,7 @@ import {
   type Problem,
   Problem as ProblemSchema,
   pageOf,
+  QueuedRequest,
   Update,
   Upload,
 } from "@airlift/protocol/api/schemas";
@@ -34,7 +35,7 @@ export interface Schema<Value> {
 }
 
 export interface Call {
-  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly body?: Blob | string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
@@ -109,6 +110,17 @@ export class Client {
 
   device = (endpoint: string): Promise<Device> => this.call(`devices/${segment(endpoint)}`, Device);
 
+  /** The requests that wait for a device in their order, then those that have finished. */
+  async queue(endpoint: string): Promise<QueuedRequest[]> {
+    const { items } = await this.call(`devices/${segment(endpoint)}/queue`, pageOf(QueuedRequest));
+    return items;
+  }
+
+  /** Takes back a request that has not been sent. */
+  async cancelQueued(endpoint: string, id: string): Promise<void> {
+    await this.#send(`devices/${segment(endpoint)}/queue/${segment(id)}`, { method: "DELETE" });
+  }
+
   /** The newest events of a device, oldest of them first. */
   async timeline(endpoint: string, limit: number): Promise<Event[]> {
     const path = `devices/${segment(endpoint)}/events?limit=${limit}`;
@@ -134,12 +146,20 @@ export class Client {
   command = (updateId: string, command: "apply" | "cancel" | "retry"): Promise<Update> =>
     this.call(`updates/${segment(updateId)}/${command}`, Update, { method: "POST" });
 
-  /** The bytes of the event feed, from the event after `afterId` on. */
-  async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {
-    const headers = { accept: "text/event-stream", "last-event-id": `${afterId}` };
+  /** The bytes of the event feed, from the event after `afterId` on, or from now on. */
+  async openFeed(query: Readonly<Record<string, string>>, afterId: number | undefined, signal?: AbortSignal) {
+    const headers = {
+      accept: "text/event-stream",
+      ...(afterId !== undefined && { "last-event-id": `${afterId}` }),
+    };
     const answer = await this.#send(`events?${new URLSearchParams(query)}`, { headers, signal });
     if (answer.body === null) throw this.#notOurs("an empty event feed");
     return answer.body;
+  }
+
+  /** A question whose answer has no content. */
+  async tell(path: string, call: Call): Promise<void> {
+    await this.#send(path, call);
   }
 
   /** Every page of a list. */

@@ -4,8 +4,17 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { registerAuthority } from "./commands/authority.ts";
 import { registerDevice } from "./commands/device.ts";
+import { registerDeviceAttributes } from "./commands/device-attributes.ts";
+import { registerDeviceCreate } from "./commands/device-create.ts";
+import { registerDeviceDelete } from "./commands/device-delete.ts";
+import { registerDeviceDiscover } from "./commands/device-discover.ts";
+import { registerDeviceExecute } from "./commands/device-execute.ts";
 import { registerDeviceKey } from "./commands/device-key.ts";
+import { registerDeviceObserve } from "./commands/device-observe.ts";
+import { registerDeviceQueue } from "./commands/device-queue.ts";
+import { registerDeviceRead } from "./commands/device-read.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
+import { registerDeviceWrite } from "./commands/device-write.ts";
 import { registerDevices } from "./commands/devices.ts";
 import { registerFleet } from "./commands/fleet.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
@@ -69,8 +78,27 @@ function createProgram(): Command {
     registerMeshSimulate,
   ])
     register(mesh);
-  const rest = [registerServe, registerDevices, registerDeviceShow, registerUpdate, registerDevice, registerFleet];
+  const rest = [
+    registerServe,
+    registerDevices,
+    registerDeviceShow,
+    registerDeviceQueue,
+    registerUpdate,
+    registerDevice,
+    registerFleet,
+  ];
   for (const register of rest) register(program);
+  const operations = [
+    registerDeviceAttributes,
+    registerDeviceCreate,
+    registerDeviceDelete,
+    registerDeviceDiscover,
+    registerDeviceExecute,
+    registerDeviceObserve,
+    registerDeviceRead,
+    registerDeviceWrite,
+  ];
+  for (const register of operations) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
   for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
   return program;

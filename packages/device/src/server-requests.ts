@@ -4,6 +4,7 @@ import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import type { CoapRequest, Peer } from "@airlift/protocol/coap/exchange";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { fromCoapRequest, toCoapAnswer } from "@airlift/protocol/lwm2m/coap-mapping";
+import { decodePaths } from "@airlift/protocol/lwm2m/composite";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { FIRMWARE_UPDATE_ID } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import { isWithin, type Path, pathOfSegments } from "@airlift/protocol/lwm2m/path";
@@ -62,7 +63,7 @@ export class ServerRequests {
     const asked = fromCoapRequest(request);
     const answer = await requests.answer(asked);
     if (answer.code === CODE.content) this.#hasRead(asked, offer);
-    else if (asked.code !== METHOD.get) {
+    else if (asked.code !== METHOD.get && asked.code !== METHOD.fetch) {
       observers.attributesChanged();
       observers.changed([[1], [3]]);
     }
@@ -71,10 +72,13 @@ export class ServerRequests {
 
   #hasRead(asked: Lwm2mRequest, offer: ObservationOffer | undefined): void {
     const { runner, observers, units } = this.#options;
-    if (asked.accept === CONTENT_FORMATS.linkFormat) return;
-    const path = pathOfSegments(asked.uriPath);
-    if (isWithin(path, UPDATE_RESULT)) runner.feed({ kind: "resultTold" });
-    for (const unit of units) unit.hasRead(path);
-    if (offer !== undefined) observers.accept(path, asked.accept, offer);
+    const isComposite = asked.code === METHOD.fetch;
+    if (asked.accept === CONTENT_FORMATS.linkFormat && !isComposite) return;
+    const paths = isComposite
+      ? decodePaths(asked.contentFormat ?? CONTENT_FORMATS.text, asked.payload)
+      : [pathOfSegments(asked.uriPath)];
+    if (paths.some((path) => isWithin(path, UPDATE_RESULT))) runner.feed({ kind: "resultTold" });
+    for (const unit of units) for (const path of paths) unit.hasRead(path);
+    if (offer !== undefined) observers.accept({ paths, isComposite, accept: asked.accept }, offer);
   }
 }

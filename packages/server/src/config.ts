@@ -47,6 +47,8 @@ export interface ServeConfig {
   readonly trustedKeyFiles: readonly string[];
   /** Largest image that is accepted, in octets. */
   readonly maxImageBytes: number;
+  /** Absolute path of a folder of object models (OMA's XML); null = those this project knows by itself. */
+  readonly modelsDir: string | null;
 }
 
 /** allow: devices without any credential may register without a proof · refuse: nobody may. */
@@ -126,6 +128,7 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     fallback: DEFAULT_MAX_IMAGE_BYTES,
     parse: wholeNumber(Number.MAX_SAFE_INTEGER, 1),
   },
+  modelsDir: { flag: "--models", environment: ["AIRLIFT_MODELS"], fallback: null, parse: text },
 };
 
 /**
@@ -157,6 +160,7 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
     tlsCertFile: config.tlsCertFile && resolve(config.tlsCertFile),
     tlsKeyFile: config.tlsKeyFile && resolve(config.tlsKeyFile),
     dataDir: resolve(config.dataDir),
+    modelsDir: config.modelsDir === null ? null : resolve(config.modelsDir),
     masterKeyFile: config.masterKeyFile && resolve(config.masterKeyFile),
     trustedProxies: Object.freeze([...config.trustedProxies]),
     trustedKeyFiles: Object.freeze(config.trustedKeyFiles.map((name) => resolve(name))),

@@ -1,7 +1,11 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+
 import { join } from "node:path";
+import { createModels, type Models } from "@airlift/protocol/lwm2m/model";
+import { STANDARD_MODELS, STANDARD_OBJECTS } from "@airlift/protocol/lwm2m/objects/standard";
+import { loadObjectModels } from "@airlift/runtime/object-models";
 import type { Logger } from "pino";
-import { Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
 import { TlsFiles } from "./api/tls-files.ts";
@@ -15,6 +19,7 @@ import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
 import { formatAddress, SCHEMES } from "./links/door.ts";
 import type { DoorsOptions } from "./links/doors.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
+import type { ObservationTable } from "./links/observation-table.ts";
 import { loadServerIdentity } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
 import { openStores } from "./store/stores.ts";
@@ -57,6 +62,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
     opened.push(() => stores.close());
+    const models = await loadModels(config.modelsDir, log);
     if (!config.noAuth) await keepFirstToken(stores.tokens, config.dataDir, log);
     const tls = await TlsFiles.open(config, log);
     if (tls !== undefined) opened.push(async () => tls.close());
@@ -66,6 +72,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       stores,
       log,
       publicHost: config.publicHost,
+      models,
       httpPort: () => httpPort,
       plainDevices: config.plainDevices,
       bootstrap: bootstrapKeys(stores.credentials),
@@ -74,7 +81,16 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
-    const app = await createApi({ config, stores, commands: lwm2m.engine, log, metrics, tls });
+    const app = await createApi({
+      config,
+      stores,
+      commands: lwm2m.engine,
+      operations: lwm2m.operations,
+      fleet: lwm2m,
+      log,
+      metrics,
+      tls,
+    });
     opened.push(async () => void (await app.close()));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
@@ -85,6 +101,16 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     await close().catch((failure) => log.error({ err: failure }, "what was opened could not all be closed"));
     throw error;
   }
+}
+
+/** The objects that this project knows, and those of the operator's folder, which go before them. */
+async function loadModels(folder: string | null, log: Logger): Promise<Models> {
+  if (folder === null) return STANDARD_MODELS;
+  const { objects, failures } = await loadObjectModels(folder);
+  for (const { file, error } of failures)
+    log.warn({ file, code: error.code, reason: error.message }, "an object model cannot be read");
+  log.info({ folder, count: objects.length }, "object models are loaded");
+  return createModels([...STANDARD_OBJECTS, ...objects]);
 }
 
 /** The doors that the settings ask for. */
@@ -119,6 +145,24 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
       this.set(lwm2m.registrationCount);
     },
   });
+  new Counter({
+    name: "airlift_refused_registrations_total",
+    help: "Requests at the registration interface that were refused since the start, by response code",
+    labelNames: ["code"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [code, count] of lwm2m.registrationRefusals.counts) this.inc({ code }, count);
+    },
+  });
+  new Gauge({
+    name: "airlift_waiting_requests",
+    help: "Requests that wait until their device is awake",
+    registers,
+    collect() {
+      this.set(lwm2m.queue.size);
+    },
+  });
   new Gauge({
     name: "airlift_running_updates",
     help: "Updates that are under way",
@@ -127,4 +171,33 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
       this.set(lwm2m.engine.runningCount);
     },
   });
+  describeOperations(metrics, lwm2m.operations.observations);
+}
+
+function describeOperations(metrics: Registry, table: ObservationTable): void {
+  const registers = [metrics];
+  new Gauge({
+    name: "airlift_observations",
+    help: "Observations of devices that are kept",
+    registers,
+    collect() {
+      this.set(table.size);
+    },
+  });
+  const counters = [
+    ["airlift_notifications_total", "Notifications taken", () => table.notificationCount],
+    ["airlift_notifications_dropped_total", "Notifications and reports that came too fast", () => table.droppedCount],
+    ["airlift_notification_floods_total", "Observations ended because a device flooded", () => table.floodCount],
+  ] as const;
+  for (const [name, help, count] of counters) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(count());
+      },
+    });
+  }
 }

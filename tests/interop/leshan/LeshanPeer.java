@@ -6,6 +6,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
+import java.util.Map;
 import java.util.TreeMap;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.model.ObjectLoader;
@@ -21,13 +22,17 @@ import org.eclipse.leshan.core.observation.SingleObservation;
 import org.eclipse.leshan.core.request.ContentFormat;
 import org.eclipse.leshan.core.request.DiscoverRequest;
 import org.eclipse.leshan.core.request.ExecuteRequest;
+import org.eclipse.leshan.core.request.ObserveCompositeRequest;
 import org.eclipse.leshan.core.request.ObserveRequest;
+import org.eclipse.leshan.core.request.ReadCompositeRequest;
 import org.eclipse.leshan.core.request.ReadRequest;
 import org.eclipse.leshan.core.request.SendRequest;
+import org.eclipse.leshan.core.request.WriteCompositeRequest;
 import org.eclipse.leshan.core.request.WriteRequest;
 import org.eclipse.leshan.core.response.LwM2mResponse;
 import org.eclipse.leshan.core.response.ObserveCompositeResponse;
 import org.eclipse.leshan.core.response.ObserveResponse;
+import org.eclipse.leshan.core.response.ReadCompositeResponse;
 import org.eclipse.leshan.core.response.ReadResponse;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
@@ -63,22 +68,43 @@ public class LeshanPeer {
 
     static String perform(LeshanServer server, String[] words) {
         try {
-            LwM2mPath path = new LwM2mPath(words[1]);
+            LwM2mPath path = words[1].startsWith("/") ? new LwM2mPath(words[1]) : LwM2mPath.ROOTPATH;
             LwM2mResponse response = switch (words[0]) {
                 case "read" -> server.send(device, new ReadRequest(words[1]), 20_000);
                 case "observe" -> server.send(device, new ObserveRequest(words[1]), 20_000);
                 case "discover" -> server.send(device, new DiscoverRequest(words[1]), 20_000);
                 case "execute" -> server.send(device, new ExecuteRequest(words[1]), 20_000);
                 case "write" -> server.send(device, write(path, words[2]), 20_000);
+                case "compose" -> server.send(device, new ReadCompositeRequest(format(words[1]), format(words[1]), words[2].split(" ")), 20_000);
+                case "attend" -> server.send(device, new ObserveCompositeRequest(format(words[1]), format(words[1]), words[2].split(" ")), 20_000);
+                case "settle" -> server.send(device, new WriteCompositeRequest(format(words[1]), values(words[2])), 20_000);
                 case "push" -> server.send(device, push(path, words[2]), 60_000);
                 default -> throw new IllegalArgumentException(words[0]);
             };
             if (response == null) return "timeout";
             String code = response.getCode().getCode() / 100 + "." + String.format("%02d", response.getCode().getCode() % 100);
+            if (response instanceof ReadCompositeResponse several && several.isSuccess()) return code + " " + texts(several.getContent());
             return response instanceof ReadResponse read && read.isSuccess() ? code + " " + text(read.getContent()) : code;
         } catch (Exception error) {
             return "error " + error;
         }
+    }
+
+    static ContentFormat format(String name) {
+        return name.equals("json") ? ContentFormat.SENML_JSON : ContentFormat.SENML_CBOR;
+    }
+
+    /** "/3/0/14=+01:00 /3/0/15=UTC" */
+    static Map<String, Object> values(String words) {
+        var values = new TreeMap<String, Object>();
+        for (String word : words.split(" ")) values.put(word.split("=")[0], word.split("=")[1]);
+        return values;
+    }
+
+    static String texts(Map<LwM2mPath, LwM2mNode> nodes) {
+        var values = new TreeMap<String, String>();
+        nodes.forEach((path, node) -> values.put(path.toString(), node == null ? "nothing" : text(node)));
+        return values.toString();
     }
 
     static WriteRequest write(LwM2mPath path, String text) {
@@ -135,7 +161,9 @@ public class LeshanPeer {
             say("notified " + observation.getPath() + " " + text(response.getContent()));
         }
 
-        public void onResponse(CompositeObservation observation, Registration registration, ObserveCompositeResponse response) {}
+        public void onResponse(CompositeObservation observation, Registration registration, ObserveCompositeResponse response) {
+            say("notified " + texts(response.getContent()));
+        }
 
         public void onError(Observation observation, Registration registration, Exception error) {
             say("failed " + error);

@@ -40,6 +40,7 @@ function describe(device: Device, update: Update | null, nowMs: number): string 
   return pairs([
     ["endpoint", device.endpoint],
     ["presence", `${device.presence}, last seen ${agoText(device.lastSeenAt, nowMs)}`],
+    ["reachable", device.reachability],
     ["address", `${device.address} (${device.transport}), LwM2M ${device.lwm2mVersion}, binding ${device.binding}`],
     ["model", [device.manufacturer, device.model, device.hardware].filter((text) => text !== null).join(" ") || "-"],
     ["version", device.version ?? "-"],

@@ -11,10 +11,11 @@ export function registerDevices(program: Command): void {
       const devices = await clientOf(command).devices();
       printResult(command, devices, () =>
         table(
-          ["ENDPOINT", "PRESENCE", "MANUFACTURER", "MODEL", "VERSION", "ADDRESS", "LAST SEEN"],
+          ["ENDPOINT", "PRESENCE", "AWAKE", "MANUFACTURER", "MODEL", "VERSION", "ADDRESS", "LAST SEEN"],
           devices.map((one) => [
             one.endpoint,
             one.presence,
+            one.awake,
             one.manufacturer ?? "-",
             one.model ?? "-",
             one.version ?? "-",

@@ -12,6 +12,7 @@ interface ServeFlags {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly trust?: string[];
+  readonly models?: string;
   readonly trustedProxy?: string[];
   readonly logLevel: string;
   readonly [flag: string]: unknown;
@@ -36,6 +37,7 @@ export function registerServe(program: Command): void {
     .option("--database-url <url>", "PostgreSQL to use instead of the embedded one")
     .option("--public-host <name>", "host that devices fetch images from (default: the address they reach)")
     .option("--trust <file...>", "public keys (PEM); images signed by them are shown as verified")
+    .option("--models <dir>", "folder of object models (OMA's XML files), for devices with objects of their own")
     .option("--max-image-bytes <bytes>", "largest image accepted")
     .option("--no-auth", "serve the API without tokens, to this machine only")
     .option(
@@ -66,7 +68,7 @@ export function registerServe(program: Command): void {
 }
 
 /** The flags by the names of the settings. */
-function settingsOf({ auth, data, host, trust, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
+function settingsOf({ auth, data, host, trust, models, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
   const { tlsCert, tlsKey, trustedProxy, ...same } = others;
   return {
     ...same,
@@ -75,6 +77,7 @@ function settingsOf({ auth, data, host, trust, logLevel: _, ...others }: ServeFl
     ...(tlsKey !== undefined && { tlsKeyFile: tlsKey }),
     ...(trustedProxy !== undefined && { trustedProxies: trustedProxy }),
     ...(data !== undefined && { dataDir: data }),
+    ...(models !== undefined && { modelsDir: models }),
     ...(trust !== undefined && { trustedKeyFiles: trust }),
     ...(!auth && { noAuth: true }),
   };

@@ -94,9 +94,23 @@ export const FirmwareReport = z.object({
 });
 export type FirmwareReport = z.infer<typeof FirmwareReport>;
 
+/** Whether a device can be reached: by what it last said, and when it is bound to be heard again. */
+export const Reachability = z.object({
+  /** Whether a request could be heard now; unknown also for a device that is not registered. */
+  awake: z.enum(["awake", "asleep", "unknown"]),
+  /** End of the awake window of a device in queue mode; null while it sleeps and for one that always listens. */
+  awakeUntil: instant.nullable(),
+  /** When it is heard again at the latest; null when it is not registered. */
+  nextExpectedAt: instant.nullable(),
+  /** The same in words: "asleep since 14:02, next expected by 15:02 (lifetime 3600 s)". */
+  reachability: z.string(),
+});
+export type Reachability = z.infer<typeof Reachability>;
+
 export const Device = z.object({
   endpoint: z.string(),
   presence: z.enum(["registered", "expired", "deregistered"]),
+  ...Reachability.shape,
   /** "udp", or the transport's name as links are added. */
   transport: z.string(),
   address: z.string(),
@@ -121,6 +135,43 @@ export type Device = z.infer<typeof Device>;
 
 /** What of the device is updated: "firmware" (object 5), "component:N" (object 33629) or "software:N" (object 9). */
 const target = z.string().regex(UPDATE_TARGET_PATTERN, "a target is firmware, component:N or software:N");
+/** What a request that waits asks of its device. */
+const requestContent = {
+  operation: z.enum(["read", "discover", "write", "update", "writeAttributes", "execute", "create", "delete"]),
+  /** "/3/0/13". */
+  path: z.string().regex(/^(\/[0-9]{1,5}){1,4}$/, "is not a path such as /3/0/13"),
+  contentFormat: z.int().min(0).max(65_535).optional(),
+  /** Content format wanted in the answer. */
+  accept: z.int().min(0).max(65_535).optional(),
+  /** Attributes of Write-Attributes: "pmin=10". */
+  query: z.array(z.string().min(1).max(255)).max(16).optional(),
+  /** Base64. */
+  payload: z.base64().max(32_768).optional(),
+};
+
+/** The body of `POST /api/v1/devices/{endpoint}/queue`. */
+export const NewQueuedRequest = z.object({
+  ...requestContent,
+  /** How long it may wait: 1 s … 30 days, a day when absent. */
+  ttlS: z.int().min(1).max(2_592_000).optional(),
+});
+export type NewQueuedRequest = z.input<typeof NewQueuedRequest>;
+
+/** A request that waits until its device is awake, or what became of it. */
+export const QueuedRequest = z.object({
+  id: z.string(),
+  endpoint: z.string(),
+  ...requestContent,
+  state: z.enum(["waiting", "sending", "finished"]),
+  attempts: z.int().nonnegative(),
+  submittedAt: instant,
+  expiresAt: instant,
+  finishedAt: instant.nullable(),
+  /** `unknown`: it went out, no answer came, and doing it twice is not the same as doing it once. */
+  outcome: z.enum(["answered", "failed", "expired", "cancelled", "replaced", "unknown"]).nullable(),
+  answer: z.object({ code: z.string(), contentFormat: z.int().nullable(), payload: z.string() }).nullable(),
+});
+export type QueuedRequest = z.infer<typeof QueuedRequest>;
 
 export const Update = z.object({
   id: z.string(),
@@ -191,6 +242,10 @@ export const EVENT_KINDS = [
   "device.refused",
   "device.bootstrapped",
   "device.reported",
+  "device.request",
+  "device.refused",
+  "device.value",
+  "device.flood",
   "image.added",
   "update.transition",
   "update.note",
@@ -203,7 +258,10 @@ export const EVENT_KINDS = [
   "token.revoked",
 ] as const;
 
-/** One line of a timeline. `update.progress` travels on the live feed only and is never stored: it has the id of the event before it. */
+/** Kinds that travel on the live feed only and are never stored: such an event has the id of the one before it. */
+export const LIVE_KINDS: ReadonlySet<string> = new Set(["update.progress", "device.value"]);
+
+/** One line of a timeline. */
 export const Event = z.object({
   id: z.int().nonnegative(),
   at: instant,

@@ -21,6 +21,10 @@ export class Deadlines<Key> {
     return this.#heap[0]?.atMs;
   }
 
+  has(key: Key): boolean {
+    return this.#places.has(key);
+  }
+
   /** Adds a deadline for `key`, or moves the one it has. */
   set(key: Key, atMs: number): void {
     const place = this.#places.get(key);

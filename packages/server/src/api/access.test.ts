@@ -11,6 +11,7 @@ import { exampleRegistration, openScratchStores, type ScratchStores } from "../s
 import { ACCESS, isAllowed, requireRoles } from "./access.ts";
 import { createApi } from "./create-api.ts";
 import { listen } from "./listen.ts";
+import type { FleetCommands } from "./ports.ts";
 
 let scratch: ScratchStores;
 let api: FastifyInstance;
@@ -18,6 +19,10 @@ const logged: string[] = [];
 const log = pino({ level: "trace" }, { write: (line: string) => void logged.push(line) });
 const tokens = new Map<Role, string>();
 
+const fleet: FleetCommands = {
+  reachabilityOf: () => ({ awake: "unknown", awakeUntil: null, nextExpectedAt: null, reachability: "" }),
+  queue: { submit: async () => "1", cancel: async () => {}, list: async () => [] },
+};
 const commands = { start: async () => {}, apply: async () => {}, cancel: async () => {}, onFetched: () => {} };
 const config = { httpHost: "0.0.0.0", publicHost: null, maxImageBytes: 1000, noAuth: false };
 
@@ -28,7 +33,7 @@ before(async () => {
   await scratch.stores.devices.flush();
 });
 beforeEach(async () => {
-  api = await createApi({ config, stores: scratch.stores, commands, log });
+  api = await createApi({ config, stores: scratch.stores, commands, fleet, log });
 });
 afterEach(async () => await api.close());
 after(async () => {
@@ -223,6 +228,7 @@ describe("a flood of bad tokens", () => {
       config: { ...config, trustedProxies: ["10.0.0.1"] },
       stores: scratch.stores,
       commands,
+      fleet,
       log,
       attempts: { freeCount: 0 },
     });

@@ -8,7 +8,7 @@ import { pino } from "pino";
 import { exampleRegistration, openScratchStores, type ScratchStores } from "../store/scratch-stores.ts";
 import { createApi } from "./create-api.ts";
 import { listen } from "./listen.ts";
-import type { UpdateCommands } from "./ports.ts";
+import type { FleetCommands, UpdateCommands } from "./ports.ts";
 
 let scratch: ScratchStores;
 let api: FastifyInstance;
@@ -26,6 +26,22 @@ const commands: UpdateCommands = {
   onFetched: () => {},
 };
 
+const fleet: FleetCommands = {
+  reachabilityOf: () => ({
+    awake: "asleep",
+    awakeUntil: null,
+    nextExpectedAt: "2026-03-01T12:05:00.000Z",
+    reachability: "asleep",
+  }),
+  queue: {
+    submit: async (endpoint, { path }, { ttlS } = {}) => `${endpoint} ${path} ${ttlS}`,
+    cancel: async (_, id) => {
+      throw new UsageError("REQUEST_SENT", `${id} is on its way`);
+    },
+    list: (endpoint) => scratch.stores.requests.list(endpoint),
+  },
+};
+
 before(async () => {
   scratch = await openScratchStores();
   const config = { httpHost: "127.0.0.1", publicHost: "fw.example", maxImageBytes: 2 ** 20, noAuth: true };
@@ -34,6 +50,7 @@ before(async () => {
     config,
     stores: scratch.stores,
     commands,
+    fleet,
     log,
     feed: { heartbeatMs: 20, bufferBytes: 4096 },
   });
@@ -465,7 +482,7 @@ test("an event that comes while the server ends its listeners harms nobody", asy
     config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1, noAuth: true },
     log: pino({ level: "silent" }),
   };
-  const second = await createApi({ ...parts, stores: scratch.stores, commands });
+  const second = await createApi({ ...parts, stores: scratch.stores, commands, fleet });
   const place = await listen(second, "127.0.0.1", 0);
   const subscribing = t.mock.method(scratch.stores.events, "subscribe");
   const [answer] = await once(get(`${place}/api/v1/events`, { agent: false }), "response");
@@ -497,6 +514,7 @@ test("a port that is taken is one clear error", async () => {
     config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 1, noAuth: true },
     stores: scratch.stores,
     commands,
+    fleet,
     log: pino({ level: "silent" }),
   });
   await assert.rejects(listen(second, "127.0.0.1", Number(new URL(url).port)), { code: "PORT_IN_USE" });
@@ -529,4 +547,33 @@ test("while the database is away every route that needs it is 503 with a code, t
   assert.equal((await ask({ url: "/readyz" })).status, 200);
   // Beta's update of before the outage is the very same, so it is joined.
   assert.equal((await ask(order)).status, 200);
+});
+
+describe("requests that wait", () => {
+  const url = "/api/v1/devices/alpha/queue";
+
+  test("a request to a device is 202 with its id, one that is on its way cannot be taken back", async () => {
+    const payload = { operation: "execute", path: "/3/0/4", ttlS: 60 };
+    const given = await ask({ method: "POST", url, payload });
+    assert.deepEqual([given.status, given.body], [202, { id: "alpha /3/0/4 60" }]);
+    assert.equal((await ask({ method: "DELETE", url: `${url}/q1` })).status, 409);
+    assert.deepEqual((await ask({ url })).body, { items: [], next: null });
+  });
+
+  test("what is no request, or for no device, is refused", async () => {
+    for (const payload of [
+      { operation: "boot", path: "/3/0/4" },
+      { operation: "read", path: "3" },
+      { operation: "read", path: "/3", ttlS: 0 },
+      { operation: "write", path: "/3/0/14", payload: "%" },
+    ])
+      assert.equal((await ask({ method: "POST", url, payload })).status, 400);
+    const payload = { operation: "read", path: "/3" };
+    assert.equal((await ask({ method: "POST", url: "/api/v1/devices/nobody/queue", payload })).status, 404);
+  });
+
+  test("a device says whether it can be reached", async () => {
+    const { body } = await ask({ url: "/api/v1/devices/alpha" });
+    assert.deepEqual([body.awake, body.awakeUntil, body.nextExpectedAt], ["asleep", null, "2026-03-01T12:05:00.000Z"]);
+  });
 });

@@ -13,6 +13,7 @@ import { Registry } from "prom-client";
 import { ACCESS, requireRoles } from "./access.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
+import { deviceQueueRoutes } from "./device-queue.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
@@ -20,6 +21,8 @@ import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
 import { serveMetrics } from "./metrics.ts";
+import { observationRoutes } from "./observations.ts";
+import { operationRoutes } from "./operations.ts";
 import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
@@ -110,9 +113,15 @@ async function addRoutes(
       imageRoutes(api, options);
       uploadRoutes(api, options);
       deviceRoutes(api, options);
+      if (options.operations) {
+        const parts = { ...options, operations: options.operations };
+        operationRoutes(api, parts);
+        observationRoutes(api, parts);
+      }
       credentialRoutes(api, options);
       tokenRoutes(api, options);
       sessionRoutes(api, options, check);
+      deviceQueueRoutes(api, options);
       updateRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());

@@ -2,18 +2,30 @@
 import { Device, Event, pageOf } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
+import type { StoredDevice } from "../store/ports.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
-const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
+export const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
+export type OneDeviceParams = z.infer<typeof OneDevice>;
 
-export function deviceRoutes(app: Api, { stores }: ApiParts): void {
-  const find = async (endpoint: string): Promise<Device> => {
-    const device = await stores.devices.get(endpoint);
-    if (device === undefined)
-      throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
-    return device;
-  };
+/** @throws {UsageError} UNKNOWN_DEVICE */
+export async function requireDevice(
+  { stores: { devices } }: Pick<ApiParts, "stores">,
+  endpoint: string,
+): Promise<StoredDevice> {
+  const found = await devices.get(endpoint);
+  if (found !== undefined) return found;
+  // One that registered a moment ago may wait in the batch.
+  await devices.flush();
+  const device = await devices.get(endpoint);
+  if (device !== undefined) return device;
+  throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
+}
+
+export function deviceRoutes(app: Api, { stores, fleet }: ApiParts): void {
+  const withReachability = (device: StoredDevice): Device => ({ ...device, ...fleet.reachabilityOf(device.endpoint) });
+  const find = async (endpoint: string) => withReachability(await requireDevice({ stores }, endpoint));
 
   app.get(
     "/devices",
@@ -25,7 +37,10 @@ export function deviceRoutes(app: Api, { stores }: ApiParts): void {
         response: { 200: pageOf(Device) },
       },
     },
-    async (request) => await stores.devices.list(request.query),
+    async (request) => {
+      const { items, next } = await stores.devices.list(request.query);
+      return { items: items.map(withReachability), next };
+    },
   );
 
   app.get(

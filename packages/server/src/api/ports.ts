@@ -1,5 +1,21 @@
 /** What the API asks of the engine that drives updates. */
-import type { Update } from "@airlift/protocol/api/schemas";
+import type {
+  DeviceObject,
+  DiscoverAnswer,
+  DoneAnswer,
+  LastValue,
+  NewExecution,
+  NewInstance,
+  NewObservation,
+  NewValue,
+  NewValues,
+  NotificationAttributes,
+  Observation,
+  ReadAnswer,
+} from "@airlift/protocol/api/operations";
+import type { Reachability, Update } from "@airlift/protocol/api/schemas";
+import type { RequestContent } from "../fleet/queued-request.ts";
+import type { RequestRecord } from "../store/request-queue-store.ts";
 
 export interface UpdateCommands {
   /** Takes up an update that was just created; returns when it is accepted, not when it ends. */
@@ -18,4 +34,60 @@ export interface UpdateCommands {
   cancel(updateId: string): Promise<void>;
   /** The device of an update has fetched everything before `offset` over HTTP. */
   onFetched(updateId: string, offset: number): void;
+}
+
+/** What the API asks of whoever talks to the devices. */
+export interface FleetCommands {
+  /** Whether the device can be reached now. */
+  reachabilityOf(endpoint: string): Reachability;
+  readonly queue: QueueCommands;
+}
+
+/** The requests that wait until their device is awake. */
+export interface QueueCommands {
+  /**
+   * Records a request and returns the id under which it waits.
+   *
+   * @throws {UsageError} QUEUE_FULL (429), REQUEST
+   */
+  submit(endpoint: string, content: RequestContent, options?: { readonly ttlS?: number }): Promise<string>;
+  /** @throws {UsageError} UNKNOWN_REQUEST (404), REQUEST_SENT (409) */
+  cancel(endpoint: string, id: string): Promise<void>;
+  /** Those that wait, then those that have finished. */
+  list(endpoint: string): Promise<RequestRecord[]>;
+}
+
+/** Which device an operation goes to, and how long it may take. */
+export interface OperationTarget {
+  readonly endpoint: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * What is asked of registered devices. Paths may have names of the object models in them.
+ *
+ * All reject with {UsageError} DEVICE_GONE (409), DEVICE_BUSY (429) or what is wrong with the question (422), {PeerError}
+ * DEVICE_REFUSED (409, the device's code in the facts), DEVICE_ANSWER (502), {EnvironmentError} DEVICE_SILENT (504).
+ */
+export interface OperationCommands {
+  /** One path, or several as one composite operation. @param format Content format instead of the one that suits. */
+  read(target: OperationTarget, paths: readonly string[], format?: number): Promise<ReadAnswer>;
+  write(
+    target: OperationTarget,
+    path: string,
+    write: { given: NewValue; mode: "replace" | "update"; format?: number | undefined },
+  ): Promise<DoneAnswer>;
+  writeComposite(target: OperationTarget, values: NewValues, format?: number): Promise<DoneAnswer>;
+  execute(target: OperationTarget, execution: NewExecution): Promise<DoneAnswer>;
+  create(target: OperationTarget, instance: NewInstance): Promise<DoneAnswer>;
+  delete(target: OperationTarget, path: string): Promise<DoneAnswer>;
+  writeAttributes(target: OperationTarget, path: string, given: NotificationAttributes): Promise<DoneAnswer>;
+  discover(target: OperationTarget, path: string): Promise<DiscoverAnswer>;
+  observe(target: OperationTarget, paths: readonly string[], format?: number): Promise<NewObservation>;
+  /** @throws {UsageError} UNKNOWN_OBSERVATION */
+  cancel(endpoint: string, id: string): void;
+  observationsOf(endpoint: string): Observation[];
+  lastValues(endpoint: string): LastValue[];
+  /** @throws {UsageError} DEVICE_GONE */
+  objects(endpoint: string): DeviceObject[];
 }

@@ -5,14 +5,20 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fasti
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ServeConfig } from "../config.ts";
 import type { Stores } from "../store/ports.ts";
-import type { UpdateCommands } from "./ports.ts";
+import type { FleetCommands, OperationCommands, UpdateCommands } from "./ports.ts";
 
 export interface ApiParts {
   readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
     Partial<Pick<ServeConfig, "trustedProxies" | "tlsCertFile" | "tlsKeyFile">>;
   readonly stores: Stores;
   readonly commands: UpdateCommands;
+  readonly fleet: FleetCommands;
+  /** Absent: nothing is asked of devices, and the routes for that are not there. */
+  readonly operations?: OperationCommands | undefined;
 }
+
+/** What the routes are given that ask devices. */
+export type OperationParts = ApiParts & { readonly operations: OperationCommands };
 
 /** Fastify with our schemas as its types. */
 export type Api = FastifyInstance<

@@ -1,10 +1,11 @@
 /** /api/v1/updates: bringing one image to one device. */
-import { type Device, Exchanges, NewUpdate, pageOf, Update } from "@airlift/protocol/api/schemas";
+import { Exchanges, NewUpdate, pageOf, Update } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { UPDATE_STATES } from "@airlift/protocol/update/device-update";
 import { z } from "zod";
 import { explain } from "../delivery/explain.ts";
 import { findMismatch } from "../delivery/image-match.ts";
+import type { StoredDevice } from "../store/ports.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
@@ -164,15 +165,19 @@ async function showUpdate(parts: ApiParts, id: string): Promise<Update> {
   return (await explained(parts, [update]))[0] ?? update;
 }
 
-async function explained({ stores }: ApiParts, updates: readonly Update[]): Promise<Update[]> {
+async function explained({ stores, fleet }: ApiParts, updates: readonly Update[]): Promise<Update[]> {
   const unfinished = updates.filter(({ finishedAt }) => finishedAt === null).map(({ endpoint }) => endpoint);
   const devices = await stores.devices.getMany(unfinished);
   const nowMs = Date.now();
-  return updates.map((update) => ({ ...update, sentence: explain(update, devices.get(update.endpoint), nowMs) }));
+  return updates.map((update) => {
+    const device = devices.get(update.endpoint);
+    const known = device && { ...device, ...fleet.reachabilityOf(update.endpoint) };
+    return { ...update, sentence: explain(update, known, nowMs) };
+  });
 }
 
 /** A device that registered a moment ago may wait in the batch. */
-async function findDevice({ devices }: ApiParts["stores"], endpoint: string): Promise<Device | undefined> {
+async function findDevice({ devices }: ApiParts["stores"], endpoint: string): Promise<StoredDevice | undefined> {
   const known = await devices.get(endpoint);
   if (known !== undefined) return known;
   await devices.flush();

@@ -9,7 +9,7 @@ import { stepCampaign } from "./campaign-step.ts";
 import { CAMPAIGN, FINAL_CAMPAIGN_STATES, WAVE } from "./campaign-table.ts";
 import { CampaignEngine } from "./engine.ts";
 import { MemoryCampaignStore } from "./memory-store.ts";
-import { allowance, NEW_PACE, type Pace, rebase, spend } from "./pace.ts";
+import { allowance, NEW_PACE, type Pace, ratePerMinute, rebase, spend } from "./pace.ts";
 import { CampaignPlanner } from "./plan.ts";
 import { type CampaignPolicy, compilePolicy, rollbackSpec } from "./policy.ts";
 import { chainFrom, stoneProblems } from "./stepping-stones.ts";
@@ -113,7 +113,7 @@ test("shares add up to all devices, and the same devices are dealt the same way"
   assert.deepEqual(dealWaves(waves, devices).sizes, [333, 5, 662]);
 });
 
-test("no more than the rate starts in any 60 s, also over a clock that goes back; bytes are paid off before the next start", () => {
+test("no more than the rate starts in any 60 s, also over a clock that goes back", () => {
   for (const rate of [1, 7, 60, 250, 2000]) {
     const { caps } = policyOf({ caps: { startsPerMinute: rate } });
     const starts: number[] = [];
@@ -136,6 +136,24 @@ test("no more than the rate starts in any 60 s, also over a clock that goes back
     });
     assert.ok(starts.length >= rate * 3, `rate ${rate}: ${starts.length}`);
   }
+});
+
+test("bytes per second: an image is paid off before the next is given", () => {
+  const { caps } = policyOf({ caps: { bytesPerSecond: 100 } });
+  const now = { progress: { activeCount: 0, startedCount: 0, succeededCount: 0 }, utcMs: NOW, sizeBytes: 1000 };
+  assert.equal(allowance(caps, NEW_PACE, now).count, 1);
+  const pace = spend(caps, NEW_PACE, now);
+  assert.deepEqual(allowance(caps, pace, now), { count: 0, atMs: NOW + 10_000, because: "bytes" });
+  assert.equal(allowance(caps, pace, { ...now, utcMs: NOW + 10_000 }).count, 1);
+});
+
+test("a rate grows by its factor with each so many that succeeded, up to its maximum", () => {
+  const rate = policyOf({ caps: { startsPerMinute: { base: 10, factor: 2, max: 50, per: { succeeded: 20 } } } }).caps
+    .startRate;
+  assert.ok(rate);
+  const at = (succeededCount: number): number =>
+    ratePerMinute(rate, { activeCount: 0, startedCount: 999, succeededCount });
+  assert.deepEqual([0, 19, 20, 40, 60, 1e9].map(at), [10, 10, 20, 40, 50, 50]);
 });
 
 test("the shortest chain of stepping stones is taken; stones that lead round in a circle are found", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RegistrationRequest } from "./registration.ts";
+import type { Registration, RegistrationRequest } from "./registration.ts";
 import { Registry } from "./registry.ts";
 import { type Sender, udpPeerKey } from "./sender.ts";
 
@@ -166,3 +166,28 @@ test("a withdrawn credential ends the registration", () => {
   assert.deepEqual(registry.step({ kind: "withdraw", endpoint: "pump" }, 2), []);
   assert.equal(registry.size, 0);
 });
+
+test("a fleet whose registrations all end at once is let go in parts, so that others are answered in between", () => {
+  const registry = new Registry({ graceMs: 0 });
+  const before = exampleFleet(2_500);
+  registry.step({ kind: "restore", registrations: before, utcMs: 0 }, 0);
+  const parts: number[] = [];
+  while (registry.wakeAtMs !== undefined) parts.push(registry.step({ kind: "wake" }, 60_000).length);
+  assert.deepEqual(parts, [1_000, 1_000, 500]);
+});
+
+function exampleFleet(count: number): Registration[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `r${i}`,
+    endpoint: `d${i}`,
+    address: `192.0.2.1:${i}`,
+    transport: "udp",
+    lifetimeS: 60,
+    lwm2mVersion: "1.1",
+    binding: "U",
+    queueMode: false,
+    objects: { rootSegments: [], contentFormats: [], objects: [] },
+    registeredAtMs: 0,
+    lastSeenAtMs: 0,
+  }));
+}

@@ -52,6 +52,9 @@ export interface RegistryOptions {
 export const DEFAULT_REGISTRATION_LIMIT = 1_000_000;
 export const DEFAULT_GRACE_MS = 93_000;
 
+/** Registrations that end in one wake; the next wake is due at once, and those who ask meanwhile are answered in between. */
+const EXPIRED_AT_ONCE = 1_000;
+
 export class Registry implements Core<RegistryInput, RegistryOutput> {
   readonly #limit: number;
   readonly #graceMs: number;
@@ -161,7 +164,9 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
 
   #expireDue(nowMs: number): RegistryOutput[] {
     const outputs: RegistryOutput[] = [];
-    for (let id = this.#deadlines.popDue(nowMs); id !== undefined; id = this.#deadlines.popDue(nowMs)) {
+    while (outputs.length < EXPIRED_AT_ONCE) {
+      const id = this.#deadlines.popDue(nowMs);
+      if (id === undefined) break;
       outputs.push(...this.#end(id, "expired"));
     }
     return outputs;

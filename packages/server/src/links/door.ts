@@ -6,7 +6,7 @@ import type {
   CoapServer,
   Observation,
   ObserveOptions,
-  TransferOptions,
+  UploadOptions,
   WholeOptions,
 } from "@airlift/runtime/coap";
 import type { SocketAddress } from "@airlift/runtime/udp";
@@ -30,7 +30,7 @@ export interface Visitor {
 /** A device that can be asked now. The promises reject as those of `CoapClient`. */
 export interface DevicePeer {
   request(request: CoapRequest, options?: WholeOptions): Promise<CoapResponse>;
-  upload(request: CoapRequest, source: BlockSource, options?: TransferOptions): Promise<CoapResponse>;
+  upload(request: CoapRequest, source: BlockSource, options?: UploadOptions): Promise<CoapResponse>;
   observe(
     request: CoapRequest,
     onNotification: (response: CoapResponse) => void,

@@ -2,15 +2,20 @@
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
 import type { Registration } from "../fleet/registration.ts";
-import type { KeptRegistration, Stores } from "../store/ports.ts";
+import type { KeptRegistration, NewEvent, Stores } from "../store/ports.ts";
 import type { KnownOfDevice } from "./errands.ts";
 
 export type RegistrationEnd = "deregistered" | "withdrawn" | "expired";
+
+/** Events of one statement. */
+const EVENTS_AT_ONCE = 1_000;
 
 /** Nothing here waits: the store takes what it is given when it can, and says in the log when it could not. */
 export class FleetRecord {
   readonly #stores: Pick<Stores, "devices" | "events">;
   readonly #log: Logger;
+  /** What happened in this turn and is not stored yet. */
+  readonly #events: NewEvent[] = [];
 
   constructor(stores: Pick<Stores, "devices" | "events">, log: Logger) {
     this.#stores = stores;
@@ -27,13 +32,21 @@ export class FleetRecord {
     this.append({ kind, endpoint, sentence, facts: { address, transport } });
   }
 
-  append(event: Parameters<Stores["events"]["append"]>[0]): void {
-    const { kind, endpoint } = event;
-    this.#stores.events.append(event).catch((error) => {
-      if (error instanceof AirliftError)
-        this.#log.warn({ code: error.code, endpoint, kind }, "an event could not be stored");
-      else this.#log.error({ error, endpoint, kind }, "storing an event failed");
-    });
+  /** Soon, in one statement with whatever else happens in this turn: a fleet that expires at once is no flood. */
+  append(event: NewEvent): void {
+    this.#events.push(event);
+    if (this.#events.length === 1) setImmediate(() => this.#storeEvents());
+  }
+
+  #storeEvents(): void {
+    while (this.#events.length > 0) {
+      const events = this.#events.splice(0, EVENTS_AT_ONCE);
+      const count = events.length;
+      this.#stores.events.appendAll(events).catch((error) => {
+        if (error instanceof AirliftError) this.#log.warn({ code: error.code, count }, "events could not be stored");
+        else this.#log.error({ err: error, count }, "storing events failed");
+      });
+    }
   }
 
   keepReport(endpoint: string, report: KnownOfDevice): void {

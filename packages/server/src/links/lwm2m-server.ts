@@ -1,10 +1,14 @@
 /** The LwM2M server at all its doors: who registers, what they fetch, and the updates that are driven. */
+
+import type { Reachability } from "@airlift/protocol/api/schemas";
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { BugError, EnvironmentError } from "@airlift/protocol/lib/errors";
+import type { Models } from "@airlift/protocol/lwm2m/model";
+import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { SocketAddress } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
@@ -13,6 +17,8 @@ import type { UpdatePolicy } from "../delivery/policy.ts";
 import { updateObjectOf } from "../delivery/update-object.ts";
 import type { BootstrapCredentials } from "../fleet/bootstrap.ts";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { FloodGateOptions } from "../fleet/flood-gate.ts";
+import type { PresenceOptions } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Sender, type Transport } from "../fleet/sender.ts";
@@ -20,16 +26,22 @@ import type { Stores } from "../store/ports.ts";
 import { BootstrapDoor } from "./bootstrap-door.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
-import { DoorRequests } from "./device-requests.ts";
+import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
 import type { Door, DoorLoad, Visitor } from "./door.ts";
 import { Doors, type DoorsOptions } from "./doors.ts";
 import { FleetRecord, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
+import { DeviceOperations } from "./operations.ts";
 import { PackageUris } from "./package-uri.ts";
+import { PresenceWatch } from "./presence-watch.ts";
+import { PresentRequests } from "./present-requests.ts";
 import { Reception } from "./reception.ts";
 import { Refusals } from "./refusals.ts";
+import { RegistrationRefusals } from "./registration-refusals.ts";
 import { ReportReader } from "./report-reader.ts";
+import { RequestDrain } from "./request-drain.ts";
+import { readSleepTimers } from "./sleep-timers.ts";
 
 export interface Lwm2mServerOptions extends DoorsOptions {
   readonly stores: Stores;
@@ -45,6 +57,11 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   readonly policy?: UpdatePolicy | undefined;
   /** Absent: no device is bootstrapped here. */
   readonly bootstrap?: BootstrapCredentials | undefined;
+  readonly presence?: PresenceOptions | undefined;
+  /** The objects that operations name and type; default those this project knows by itself. */
+  readonly models?: Models | undefined;
+  /** How many notifications of one device are taken. */
+  readonly flood?: FloodGateOptions | undefined;
 }
 
 /** When a device may ask again that came while the registrations of the last run were being read. */
@@ -64,11 +81,28 @@ export class Lwm2mServer {
   #doors: Doors | undefined;
   #stopHearing: (() => void) | undefined;
   readonly engine: DeliveryEngine;
+  readonly registrationRefusals = new RegistrationRefusals();
+  readonly presence: PresenceWatch;
+  /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
+  readonly requests: DeviceRequests;
+  /** Requests that wait until their device is awake. */
+  readonly queue: RequestDrain;
+  readonly operations: DeviceOperations;
 
   private constructor(options: Lwm2mServerOptions) {
-    const { stores, log, publicHost, httpPort, httpScheme = "http" } = options;
-    const requests = new DoorRequests({ find: (device) => this.#doors?.find(device) });
+    const { stores, log, publicHost, httpPort, httpScheme = "http", models = STANDARD_MODELS, flood } = options;
+    this.presence = new PresenceWatch(options.presence);
+    const requests = new PresentRequests(
+      new DoorRequests({ find: (device) => this.#doors?.find(device) }),
+      this.presence,
+    );
+    this.requests = requests;
     const link = new DeviceLink(requests);
+    const registrationOf = (endpoint: string) => this.registrationOf(endpoint);
+    const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
+    this.operations = new DeviceOperations({ requests, models, events: stores.events, log, flood, registrationOf });
+    this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable });
+    this.presence.subscribe(({ endpoint }) => this.queue.onReachable(endpoint, isReachable(endpoint)));
     const uris = new PackageUris(() => ({
       publicHost,
       http: { scheme: httpScheme, port: httpPort() },
@@ -85,7 +119,14 @@ export class Lwm2mServer {
       gatekeeper: this.#gatekeeper,
       feed: (input) => this.#driven.feed(input)[0],
       registrationOf: (sender) => this.#registry.of(sender),
+      models,
+      onValues: (registration, entries) => this.operations.onSent(registration, entries),
       onNews: (registration) => this.#onNews(registration),
+      onHeard: (endpoint) => setImmediate(() => this.#onHeard(endpoint)),
+      onRefused: (refusal) => {
+        const event = this.registrationRefusals.note(refusal, performance.now());
+        if (event !== undefined) this.#record.append(event);
+      },
       onForbidden: (endpoint, sender, why) => this.#onForbidden(endpoint, sender, why),
     });
     this.engine = new DeliveryEngine({
@@ -93,12 +134,20 @@ export class Lwm2mServer {
       linkFor: (order, exchanges) => new DeviceLink(exchanges.over(requests), updateObjectOf(order.target)),
       log,
       policy: options.policy,
-      registrationOf: (endpoint) => this.#registry.get(endpoint),
+      registrationOf,
       packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
       onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
     });
-    this.#reports = new ReportReader(link, log, (endpoint, report) => this.#record.keepReport(endpoint, report));
+    this.#reports = new ReportReader({
+      link,
+      log,
+      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      readMore: async (registration) => {
+        const timers = await readSleepTimers(requests, registration);
+        if (timers !== undefined) this.presence.feed({ kind: "timers", endpoint: registration.endpoint, timers });
+      },
+    });
     this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset));
   }
 
@@ -141,6 +190,15 @@ export class Lwm2mServer {
     return this.#doors?.addressOf(transport);
   }
 
+  /** The registration of an endpoint that is here. */
+  registrationOf(endpoint: string): Registration | undefined {
+    return this.#registry.get(endpoint);
+  }
+
+  reachabilityOf(endpoint: string): Reachability {
+    return this.presence.reachabilityOf(endpoint, this.#registry.get(endpoint));
+  }
+
   get registrationCount(): number {
     return this.#registry.size;
   }
@@ -159,7 +217,10 @@ export class Lwm2mServer {
     this.#stopHearing?.();
     this.#bootstrap?.close();
     this.#driven.stop();
+    this.presence.stop();
+    await this.queue.close();
     this.#reports.close();
+    this.operations.close();
     await this.engine.close();
     await this.#doors?.close();
     this.#refusals.close();
@@ -170,6 +231,10 @@ export class Lwm2mServer {
     const kept = await stores.devices.loadRegistrations();
     const registrations = kept.filter(({ presence }) => presence === "registered");
     this.#driven.feed({ kind: "restore", registrations, utcMs: Date.now() });
+    for (const registration of registrations) this.presence.registered(registration);
+    // Whose window ended meanwhile sleeps from here on.
+    this.presence.feed({ kind: "wake" });
+    await this.queue.restore();
     await this.engine.restore(await stores.updates.unfinished());
   }
 
@@ -186,6 +251,13 @@ export class Lwm2mServer {
     if (this.#bootstrap === undefined) return createResponse(CODE.notFound);
     const { identity, address } = visitor;
     return this.#bootstrap.answer(request, { identity, address, request: (ask) => door.backTo(visitor).request(ask) });
+  }
+
+  /** It sent something beside its registration: an update that waited for it to wake up goes on. */
+  #onHeard(endpoint: string): void {
+    const wasAsleep = this.presence.of(endpoint).state === "asleep";
+    this.presence.feed({ kind: "heard", endpoint });
+    if (wasAsleep) this.engine.onHeard(endpoint);
   }
 
   #onNews(registration: Registration): void {
@@ -249,14 +321,22 @@ export class Lwm2mServer {
         this.#record.save(output.registration, "registered");
         this.#record.remark("device.registered", output.registration, sentenceOfStart(output.registration));
         // The device reads our answer first: what we ask of it may not overtake the 2.01.
-        setImmediate(() => this.#onRegistered(output.registration));
+        setImmediate(() => {
+          this.presence.registered(output.registration);
+          this.#onRegistered(output.registration);
+        });
         return;
       case "updated":
         this.#record.save(output.registration, "registered");
         // At a new address it has to be observed anew, and what was sent to the old one is lost.
         setImmediate(() => {
-          if (output.moved) this.engine.onRegistered(output.registration.endpoint);
-          else this.engine.onHeard(output.registration.endpoint);
+          this.presence.registered(output.registration);
+          // It has just been heard, whatever became of the last request.
+          this.queue.onReachable(output.registration.endpoint, true);
+          if (output.moved) {
+            this.engine.onRegistered(output.registration.endpoint);
+            this.operations.onRegistered(output.registration);
+          } else this.engine.onHeard(output.registration.endpoint);
         });
         return;
       case "deregistered":
@@ -266,7 +346,9 @@ export class Lwm2mServer {
         this.#doors?.forget(output.registration.endpoint);
         this.#record.save(output.registration, presence);
         this.#record.remark(`device.${presence}`, output.registration, sentenceOfEnd(output.kind));
+        this.presence.feed({ kind: "left", endpoint: output.registration.endpoint });
         this.engine.onUnregistered(output.registration.endpoint);
+        this.operations.onUnregistered(output.registration.endpoint);
         return;
       }
       case "full":
@@ -286,5 +368,6 @@ export class Lwm2mServer {
     // An update that is under way reads the device itself.
     if (this.engine.isDriving(endpoint)) this.engine.onRegistered(endpoint);
     else this.#reports.read(registration);
+    this.operations.onRegistered(registration);
   }
 }

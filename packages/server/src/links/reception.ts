@@ -1,4 +1,5 @@
 /** Answers what devices send about themselves, `/rd` and `/dp`, at every door, once it is known who they are. */
+
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
@@ -6,6 +7,8 @@ import { OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
+import type { Entry } from "@airlift/protocol/lwm2m/entry";
+import type { Models } from "@airlift/protocol/lwm2m/model";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { Registration } from "../fleet/registration.ts";
 import type { RegistryInput, RegistryOutput } from "../fleet/registry.ts";
@@ -13,6 +16,7 @@ import { isSecure, type Sender } from "../fleet/sender.ts";
 import type { Door, Visitor } from "./door.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
+import { endpointIn, type RegistrationRefusal } from "./registration-refusals.ts";
 import { answerReport } from "./report-door.ts";
 
 export interface ReceptionOptions {
@@ -21,7 +25,13 @@ export interface ReceptionOptions {
   feed(input: RegistryInput): RegistryOutput | undefined;
   /** The registration that a sender speaks for. */
   registrationOf(sender: Sender): Registration | undefined;
+  readonly models: Models;
+  /** As `ReportDoorOptions.onValues`. */
+  onValues(registration: Registration, entries: readonly Entry[]): boolean;
   onNews(registration: Registration): void;
+  /** A registered device sent something beside its registration. */
+  onHeard(endpoint: string): void;
+  onRefused(refusal: RegistrationRefusal): void;
   /** Somebody wanted to speak for an endpoint and may not. */
   onForbidden(endpoint: string, sender: Sender, why: string): void;
 }
@@ -40,8 +50,13 @@ export class Reception {
 
   registration(request: CoapRequest, visitor: Visitor, door: Door): Answer {
     return this.#asSender(visitor, (sender) => {
-      const input = readRegistrationRequest(fromCoapRequest(request), { sender, utcMs: Date.now() });
-      if ("code" in input) return input;
+      const asked = fromCoapRequest(request);
+      const input = readRegistrationRequest(asked, { sender, utcMs: Date.now() });
+      if ("code" in input) {
+        const endpoint = sender.provenEndpoint ?? endpointIn(asked.uriQuery);
+        this.#options.onRefused({ address: sender.address, endpoint, code: input.code, reason: input.payload });
+        return input;
+      }
       if (input.kind !== "register" || isSecure(sender.transport)) return this.#feed(input, visitor, door);
       const { endpoint } = input.request;
       const why = this.#options.gatekeeper.whyNotPlain(endpoint);
@@ -56,10 +71,11 @@ export class Reception {
   }
 
   #report(request: Lwm2mRequest, sender: Sender, { visitor, door }: { visitor: Visitor; door: Door }): CoapAnswer {
-    const { registrationOf, onNews } = this.#options;
+    const { registrationOf, models, onValues, onNews, onHeard } = this.#options;
     const registration = registrationOf(sender);
+    if (registration !== undefined) onHeard(registration.endpoint);
     if (registration && registration.transport === sender.transport) door.welcome(registration.endpoint, visitor);
-    return answerReport(request, { sender: registration, onNews });
+    return answerReport(request, { sender: registration, models, onValues, onNews });
   }
 
   #feed(input: RegistryInput, visitor: Visitor, door: Door): CoapAnswer {

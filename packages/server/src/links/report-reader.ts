@@ -11,18 +11,28 @@ const AT_ONCE = 200;
 /** Devices that may wait for their turn; one beyond is asked when it registers next. */
 const WAITING_LIMIT = 100_000;
 
+export interface ReportReaderOptions {
+  readonly link: DeviceLink;
+  readonly log: Logger;
+  readonly onReport: (endpoint: string, report: DeviceReport) => void;
+  /** Asks the device what else is to be known of it, in the same turn. */
+  readonly readMore: (registration: Registration) => Promise<void>;
+}
+
 export class ReportReader {
   readonly #link: DeviceLink;
   readonly #log: Logger;
   readonly #onReport: (endpoint: string, report: DeviceReport) => void;
+  readonly #readMore: (registration: Registration) => Promise<void>;
   /** By endpoint, so that a device that registers again while it waits is asked once, at its new address. */
   readonly #waiting = new Map<string, Registration>();
   #runningCount = 0;
 
-  constructor(link: DeviceLink, log: Logger, onReport: (endpoint: string, report: DeviceReport) => void) {
+  constructor({ link, log, onReport, readMore }: ReportReaderOptions) {
     this.#link = link;
     this.#log = log;
     this.#onReport = onReport;
+    this.#readMore = readMore;
   }
 
   read(registration: Registration): void {
@@ -51,6 +61,7 @@ export class ReportReader {
     const { endpoint } = registration;
     try {
       this.#onReport(endpoint, await this.#link.readReport(registration));
+      await this.#readMore(registration);
     } catch (error) {
       if (error instanceof AirliftError) this.#log.debug({ endpoint, code: error.code }, "a device did not report");
       else this.#log.error({ err: error, endpoint }, "reading a device failed");

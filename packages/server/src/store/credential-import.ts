@@ -1,10 +1,5 @@
 /** Many credentials at once: each line stands for itself, and the same lines again change nothing. */
-import {
-  type CredentialKind,
-  ImportedCredential,
-  type ImportOutcome,
-  type NewCredential,
-} from "@airlift/protocol/api/credentials";
+import { ImportedCredential, type ImportOutcome, type NewCredential } from "@airlift/protocol/api/credentials";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CredentialRow } from "./credential-changes.ts";
 import { type CredentialMaterial, isSameKey, materialOf } from "./credential-material.ts";
@@ -14,32 +9,51 @@ type Outcome = ImportOutcome["items"][number];
 /** What the store does for an import. */
 export interface ImportTarget {
   add(endpoint: string, asked: NewCredential): Promise<unknown>;
-  find(kind: CredentialKind, identity: string): Promise<CredentialRow | undefined>;
+  /** Whatever has one of these identities, of any kind. */
+  find(identities: readonly string[]): Promise<readonly CredentialRow[]>;
   keyOf(row: CredentialRow): Buffer | null;
 }
 
+/** A line that can be read, or what is wrong with it. */
+type Line =
+  | { readonly endpoint: string; readonly credential: NewCredential; readonly material: CredentialMaterial }
+  | { readonly refusal: Outcome };
+
 /** Rejects only for what concerns all of them, such as a database that is away. */
 export async function importCredentials(items: readonly unknown[], target: ImportTarget): Promise<ImportOutcome> {
+  const lines = items.map(readLine);
+  const rows = await target.find(lines.flatMap((line) => ("material" in line ? [line.material.identity] : [])));
+  const found = new Map(rows.map((row) => [`${row.kind} ${row.identity}`, row]));
   // All at once: they share transactions.
-  return { items: await Promise.all(items.map((item) => importOne(item, target))) };
+  return { items: await Promise.all(lines.map((line) => importLine(line, found, target))) };
 }
 
-async function importOne(item: unknown, target: ImportTarget): Promise<Outcome> {
+function readLine(item: unknown): Line {
   try {
     const { endpoint, credential } = parse(item);
-    const material = materialOf(endpoint, credential);
-    const found = await target.find(material.kind, material.identity);
-    if (found === undefined) {
-      await target.add(endpoint, credential);
-      return { outcome: "added", code: null, detail: null };
-    }
-    if (isSame(found, endpoint, material, target.keyOf(found)))
-      return { outcome: "unchanged", code: null, detail: null };
-    throw new UsageError("CREDENTIAL_EXISTS", `${material.identity} belongs to another credential`);
+    return { endpoint, credential, material: materialOf(endpoint, credential) };
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    return { outcome: "refused", code: error.code, detail: error.message };
+    return { refusal: refusalOf(error) };
   }
+}
+
+async function importLine(line: Line, found: ReadonlyMap<string, CredentialRow>, target: ImportTarget) {
+  if ("refusal" in line) return line.refusal;
+  const { endpoint, credential, material } = line;
+  const row = found.get(`${material.kind} ${material.identity}`);
+  try {
+    if (row === undefined) await target.add(endpoint, credential);
+    else if (!isSame(row, endpoint, material, target.keyOf(row)))
+      throw new UsageError("CREDENTIAL_EXISTS", `${material.identity} belongs to another credential`);
+    return { outcome: row === undefined ? "added" : "unchanged", code: null, detail: null } as const;
+  } catch (error) {
+    return refusalOf(error);
+  }
+}
+
+function refusalOf(error: unknown): Outcome {
+  if (!(error instanceof UsageError)) throw error;
+  return { outcome: "refused", code: error.code, detail: error.message };
 }
 
 function parse(item: unknown): { endpoint: string; credential: NewCredential } {

@@ -132,13 +132,10 @@ export class PostgresCredentialStore implements CredentialStore {
     const { tables, keys } = this.#parts;
     return await importCredentials(items, {
       add: (endpoint, asked) => this.add(endpoint, asked),
-      find: async (kind, identity) =>
-        await tables
-          .selectFrom("device_credentials")
-          .selectAll()
-          .where("kind", "=", kind)
-          .where("identity", "=", identity)
-          .executeTakeFirst(),
+      find: async (identities) =>
+        await sql<CredentialRow>`select * from device_credentials where identity = any(${identities})`
+          .execute(tables)
+          .then(({ rows }) => rows),
       keyOf: (row) => keyOf(row, keys),
     });
   }

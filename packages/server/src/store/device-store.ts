@@ -1,11 +1,10 @@
 /** The devices: how each is registered and what it last said of itself. Written in batches, read at once. */
-import type { Device } from "@airlift/protocol/api/schemas";
 import { type Kysely, type Selectable, sql } from "kysely";
 import { expiresAtMs } from "../fleet/registration.ts";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { isRowFault, storableJson, storableText } from "./database.ts";
-import type { DeviceReport, DeviceStore, KeptRegistration, Page, PageRequest } from "./ports.ts";
+import type { DeviceReport, DeviceStore, KeptRegistration, Page, PageRequest, StoredDevice } from "./ports.ts";
 import type { DeviceTable, Tables } from "./tables.ts";
 
 /** What waits for one endpoint. */
@@ -63,18 +62,18 @@ export class PostgresDeviceStore implements DeviceStore {
     return this.#writer.close();
   }
 
-  async get(endpoint: string): Promise<Device | undefined> {
+  async get(endpoint: string): Promise<StoredDevice | undefined> {
     const row = await this.#withUpdate().where("endpoint", "=", storableText(endpoint)).executeTakeFirst();
     return row && toDevice(row);
   }
 
-  async getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, Device>> {
+  async getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, StoredDevice>> {
     if (endpoints.length === 0) return new Map();
     const rows = await this.#withUpdate().where("endpoint", "in", endpoints.map(storableText)).execute();
     return new Map(rows.map((row) => [row.endpoint, toDevice(row)]));
   }
 
-  async list(page: PageRequest): Promise<Page<Device>> {
+  async list(page: PageRequest): Promise<Page<StoredDevice>> {
     let query = this.#withUpdate();
     if (page.cursor !== undefined) query = query.where("endpoint", ">", decodeCursor(page.cursor));
     const rows = await query
@@ -174,7 +173,7 @@ function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
   };
 }
 
-function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): Device {
+function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): StoredDevice {
   return {
     endpoint: row.endpoint,
     presence: row.presence,

@@ -17,8 +17,16 @@ export class PostgresEventStore implements EventStore {
   }
 
   async append(event: NewEvent): Promise<Event> {
-    const { events } = await this.#journal.write(async () => ({ result: undefined, events: [event] }));
-    return events[0] as Event;
+    return (await this.appendAll([event]))[0] as Event;
+  }
+
+  async appendAll(added: readonly NewEvent[]): Promise<Event[]> {
+    const { events } = await this.#journal.write(async () => ({ result: undefined, events: added }));
+    return events;
+  }
+
+  publish(event: Omit<Event, "id" | "at">): void {
+    this.#journal.publishLive(event);
   }
 
   subscribe(onEvent: (event: Event) => void): () => void {

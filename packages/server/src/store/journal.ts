@@ -70,10 +70,10 @@ export class Journal {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Tells the listeners of bytes that arrived; nothing is stored. */
-  publishProgress(event: Omit<Event, "id" | "at" | "kind">): void {
+  /** Tells the listeners of something that only matters now; nothing is stored. */
+  publishLive(event: Omit<Event, "id" | "at">): void {
     if (this.#listeners.size === 0) return;
-    this.#publish([{ ...event, id: this.#newestId, at: new Date().toISOString(), kind: "update.progress" }]);
+    this.#publish([{ ...event, id: this.#newestId, at: new Date().toISOString() }]);
   }
 
   async #writeWaiting(): Promise<void> {

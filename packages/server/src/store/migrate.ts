@@ -4,6 +4,7 @@ import { type Kysely, sql } from "kysely";
 import { FIRST } from "./migrations/0001-first.ts";
 import { CREDENTIALS } from "./migrations/0002-credentials.ts";
 import { EXCHANGES } from "./migrations/0003-exchanges.ts";
+import { DEVICE_REQUESTS } from "./migrations/0004-device-requests.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -17,6 +18,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "first", sql: FIRST },
   { name: "credentials", sql: CREDENTIALS },
   { name: "exchanges", sql: EXCHANGES },
+  { name: "device requests", sql: DEVICE_REQUESTS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

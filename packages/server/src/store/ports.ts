@@ -1,11 +1,12 @@
 /** What the rest of the server may ask of the store. The instants here are UTC milliseconds, the API's are ISO texts. */
 import type { Readable } from "node:stream";
-import type { Device, Event, FirmwareReport, Image, Update } from "@airlift/protocol/api/schemas";
+import type { Device, Event, FirmwareReport, Image, Reachability, Update } from "@airlift/protocol/api/schemas";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { CredentialStore, TokenStore } from "./credential-ports.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
+import type { RequestQueueStore } from "./request-queue-store.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
 export interface Page<Item> {
@@ -125,6 +126,9 @@ export interface DeviceReport {
   readonly firmware?: FirmwareReport | null | undefined;
 }
 
+/** What is on record of a device; whether it can be reached now only the running server knows. */
+export type StoredDevice = Omit<Device, keyof Reachability>;
+
 export interface DeviceStore {
   /** Every registration, for a restart. */
   loadRegistrations(): Promise<KeptRegistration[]>;
@@ -138,11 +142,11 @@ export interface DeviceStore {
   queueReport(report: DeviceReport): boolean;
   /** Resolves when everything queued so far is in the database. */
   flush(): Promise<void>;
-  get(endpoint: string): Promise<Device | undefined>;
+  get(endpoint: string): Promise<StoredDevice | undefined>;
   /** Those of these that are known, by endpoint. */
-  getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, Device>>;
+  getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, StoredDevice>>;
   /** By endpoint. */
-  list(page: PageRequest): Promise<Page<Device>>;
+  list(page: PageRequest): Promise<Page<StoredDevice>>;
 }
 
 /** One step of an update; what is undefined stays as it is. */
@@ -233,6 +237,10 @@ export interface EventFilter {
 export interface EventStore {
   /** Appends one event; many at once share one statement. Resolves when it is in the database. */
   append(event: NewEvent): Promise<Event>;
+  /** Appends all of these or none. */
+  appendAll(events: readonly NewEvent[]): Promise<Event[]>;
+  /** Tells those who listen now, and stores nothing: for the kinds of `LIVE_KINDS`. */
+  publish(event: Omit<Event, "id" | "at">): void;
   /** Oldest first, from `afterId` on. */
   after(filter: EventFilter, limit: number): Promise<Event[]>;
   /** Newest first. */
@@ -266,6 +274,7 @@ export interface IdempotencyStore {
 }
 
 export interface Stores {
+  readonly requests: RequestQueueStore;
   readonly images: ImageStore;
   readonly uploads: UploadStore;
   readonly devices: DeviceStore;

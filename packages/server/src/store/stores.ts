@@ -18,6 +18,7 @@ import { Journal } from "./journal.ts";
 import { type MasterKeySource, MasterKeys } from "./master-keys.ts";
 import { migrate } from "./migrate.ts";
 import type { InspectImage, Stores } from "./ports.ts";
+import { PostgresRequestQueueStore } from "./request-queue-store.ts";
 import { PostgresTokenStore } from "./token-store.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
 import { UploadFiles } from "./upload-files.ts";
@@ -111,6 +112,7 @@ async function assemble(
     idempotency: new PostgresIdempotencyStore(tables),
     credentials,
     tokens,
+    requests: new PostgresRequestQueueStore(tables, journal),
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       await stopTidying();

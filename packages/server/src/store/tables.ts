@@ -5,7 +5,9 @@ import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objec
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
+import type { QueueOutcome, QueueState, RequestContent } from "../fleet/queued-request.ts";
 import type { Transport } from "../fleet/sender.ts";
+import type { QueueAnswer } from "./request-queue-store.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
 type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
@@ -156,6 +158,20 @@ export interface ApiSessionTable {
   expires_at: Instant;
 }
 
+export interface DeviceRequestTable {
+  id: string;
+  seq: Generated<number>;
+  endpoint: string;
+  content: Json<RequestContent>;
+  state: QueueState;
+  attempts: number;
+  submitted_at: Instant;
+  expires_at: Instant;
+  finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+  outcome: QueueOutcome | null;
+  answer: Json<QueueAnswer> | null;
+}
+
 export interface MigrationTable {
   number: number;
   name: string;
@@ -173,5 +189,6 @@ export interface Tables {
   certificate_authorities: CertificateAuthorityTable;
   api_tokens: ApiTokenTable;
   api_sessions: ApiSessionTable;
+  device_requests: DeviceRequestTable;
   applied_migrations: MigrationTable;
 }

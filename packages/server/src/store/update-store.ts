@@ -121,7 +121,8 @@ export class PostgresUpdateStore implements UpdateStore {
       return { result: changed.rows, events: [] };
     });
     for (const row of result)
-      this.#journal.publishProgress({
+      this.#journal.publishLive({
+        kind: "update.progress",
         endpoint: row.endpoint,
         updateId: row.id,
         sentence: row.sentence,

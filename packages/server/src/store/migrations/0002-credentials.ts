@@ -14,7 +14,7 @@ export const CREDENTIALS = `
     last_used_at timestamptz(3),
     ends_at timestamptz(3),
     withdrawn_at timestamptz(3),
-    unique (kind, identity),
+    unique (identity, kind),
     check ((kind = 'psk') = (secret is not null)),
     check ((secret is null) = (key_version is null))
   );

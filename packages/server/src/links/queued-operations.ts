@@ -1,0 +1,65 @@
+/** Requests that wait, as LwM2M asks them. */
+
+import { METHOD } from "@airlift/protocol/coap/codes";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import {
+  createRequest,
+  deleteRequest,
+  discoverRequest,
+  readRequest,
+  writeRequest,
+} from "@airlift/protocol/lwm2m/operations";
+import { type Path, parsePath, segmentsOf } from "@airlift/protocol/lwm2m/path";
+import { type Lwm2mRequest, requestOf } from "@airlift/protocol/lwm2m/request";
+import type { QueuedOperation, RequestContent } from "../fleet/queued-request.ts";
+
+/** How deep the path of an operation may be: object, instance, resource, resource instance. */
+const LEVELS: Readonly<Record<QueuedOperation, readonly [number, number]>> = {
+  read: [1, 4],
+  discover: [1, 4],
+  write: [2, 4],
+  update: [2, 3],
+  writeAttributes: [1, 4],
+  execute: [3, 3],
+  create: [1, 1],
+  delete: [2, 4],
+};
+
+/** @throws {UsageError} REQUEST when the path does not fit the operation. */
+export function toLwm2mRequest(request: RequestContent): Lwm2mRequest {
+  const { operation, accept } = request;
+  const path = pathFor(request);
+  const payload = new Uint8Array(Buffer.from(request.payload ?? "", "base64"));
+  const content = { contentFormat: request.contentFormat ?? CONTENT_FORMATS.text, payload };
+  switch (operation) {
+    case "read":
+      return readRequest(path, accept);
+    case "discover":
+      return discoverRequest(path);
+    case "write":
+      return writeRequest(path, "replace", content);
+    case "update":
+      return writeRequest(path, "update", content);
+    case "writeAttributes":
+      return requestOf({ code: METHOD.put, uriPath: segmentsOf(path), uriQuery: request.query ?? [] });
+    case "execute":
+      return requestOf({ code: METHOD.post, uriPath: segmentsOf(path), ...(payload.length > 0 && content) });
+    case "create":
+      return createRequest(path, content);
+    case "delete":
+      return deleteRequest(path);
+  }
+}
+
+function pathFor({ operation, path: text }: RequestContent): Path {
+  const [least, most] = LEVELS[operation];
+  let path: Path;
+  try {
+    path = parsePath(text);
+  } catch (cause) {
+    throw new UsageError("REQUEST", `${text} is no path of LwM2M`, { path: text }, { cause });
+  }
+  if (path.length >= least && path.length <= most) return path;
+  throw new UsageError("REQUEST", `${operation} does not go with the path ${text}`, { operation, path: text });
+}
