@@ -1,7 +1,7 @@
 /** Answers what the server asks of this device; a stranger is told nothing. */
 import type { CoapAnswer, UploadSink } from "@airlift/protocol/coap/body";
 import { CODE, METHOD } from "@airlift/protocol/coap/codes";
-import type { CoapRequest } from "@airlift/protocol/coap/exchange";
+import type { CoapRequest, Peer } from "@airlift/protocol/coap/exchange";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { fromCoapRequest, toCoapAnswer } from "@airlift/protocol/lwm2m/coap-mapping";
 import { decodePaths } from "@airlift/protocol/lwm2m/composite";
@@ -10,19 +10,18 @@ import { FIRMWARE_UPDATE_ID } from "@airlift/protocol/lwm2m/objects/firmware-upd
 import { isWithin, type Path, pathOfSegments } from "@airlift/protocol/lwm2m/path";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { ObservationOffer } from "@airlift/runtime/coap";
-import type { UdpPeer } from "@airlift/runtime/udp";
 import type { AgentUnit } from "./agent-unit.ts";
 import type { ObjectRequests } from "./objects/requests.ts";
 import type { ObserverList } from "./observer-list.ts";
 import type { PackagePushes } from "./package-pushes.ts";
-import type { Registrar } from "./registrar.ts";
+import type { ServerChannel } from "./server-channel.ts";
 import type { UpdateRunner } from "./update-runner.ts";
 
 const UPDATE_RESULT: Path = [FIRMWARE_UPDATE_ID, 0, 5];
 const UNAUTHORIZED = { code: CODE.unauthorized, payload: EMPTY };
 
 export interface ServerRequestsOptions {
-  readonly registrar: Registrar;
+  readonly channel: ServerChannel;
   readonly runner: UpdateRunner;
   readonly requests: ObjectRequests;
   readonly observers: ObserverList;
@@ -41,9 +40,9 @@ export class ServerRequests {
   }
 
   /** For `ServeOptions.receive`: a package is not gathered but streamed. */
-  receive(request: CoapRequest, peer: UdpPeer): UploadSink | CoapAnswer | undefined {
-    const { registrar, pushes } = this.#options;
-    if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
+  receive(request: CoapRequest, peer: Peer): UploadSink | CoapAnswer | undefined {
+    const { channel, pushes } = this.#options;
+    if (!channel.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
     for (const door of pushes) {
       const encoding = door.encodingOf(request);
       if (encoding !== undefined) return door.sink(encoding);
@@ -51,9 +50,9 @@ export class ServerRequests {
     return undefined;
   }
 
-  async answer(request: CoapRequest, peer: UdpPeer, offer: ObservationOffer | undefined): Promise<CoapAnswer> {
-    const { registrar, pushes, requests, observers, units, isReady } = this.#options;
-    if (!registrar.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
+  async answer(request: CoapRequest, peer: Peer, offer: ObservationOffer | undefined): Promise<CoapAnswer> {
+    const { channel, pushes, requests, observers, units, isReady } = this.#options;
+    if (!channel.isServer(peer)) return toCoapAnswer(UNAUTHORIZED);
     await isReady();
     for (const unit of units) await unit.decided();
     for (const door of pushes) {

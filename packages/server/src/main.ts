@@ -12,6 +12,7 @@ import { TlsFiles } from "./api/tls-files.ts";
 import type { ServeConfig } from "./config.ts";
 import { describeDoors } from "./door-metrics.ts";
 import { keepFirstToken } from "./first-token.ts";
+import { bootstrapKeys } from "./fleet/bootstrap-keys.ts";
 import type { DeviceCredentials } from "./fleet/credentials.ts";
 import type { Transport } from "./fleet/sender.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
@@ -75,6 +76,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       models,
       httpPort: () => httpPort,
       plainDevices: config.plainDevices,
+      bootstrap: bootstrapKeys(stores.credentials),
     });
     opened.push(() => lwm2m.close());
     const metrics = new Registry();

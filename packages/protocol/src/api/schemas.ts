@@ -284,6 +284,7 @@ export const EVENT_KINDS = [
   "device.deregistered",
   "device.expired",
   "device.refused",
+  "device.bootstrapped",
   "device.reported",
   "device.request",
   "device.refused",

@@ -65,6 +65,8 @@ export interface Door {
   forget(endpoint: string): void;
   /** The way to a device that registered here; `undefined` when its session or connection is gone. */
   find(device: Registration): DevicePeer | undefined;
+  /** The way back to a visitor of this door that has just asked, whether or not it is a registered device. */
+  backTo(visitor: Visitor): DevicePeer;
   /** Believes these authorities of device certificates (PEM, "" = none) from the next handshake on. */
   setAuthorities(pem: string): void;
   /** Ends the sessions of an identity whose credential was withdrawn; the endpoints that were reached through them. */

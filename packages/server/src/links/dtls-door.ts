@@ -102,6 +102,10 @@ class SessionDoor implements DtlsDoor {
     return session && towards(this.#coap, session);
   }
 
+  backTo({ peer }: Visitor): DevicePeer {
+    return towards(this.#coap, peer as DtlsPeer);
+  }
+
   lost(session: DtlsPeer): void {
     const endpoint = this.#endpoints.get(session);
     if (endpoint !== undefined) this.forget(endpoint);

@@ -6,7 +6,7 @@ import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
-import { BugError } from "@airlift/protocol/lib/errors";
+import { BugError, EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import { type Driven, drive } from "@airlift/runtime/drive";
@@ -15,6 +15,7 @@ import type { Logger } from "pino";
 import type { PlainDevices } from "../config.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import { updateObjectOf } from "../delivery/update-object.ts";
+import type { BootstrapCredentials } from "../fleet/bootstrap.ts";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
 import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { PresenceOptions } from "../fleet/presence.ts";
@@ -22,6 +23,7 @@ import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Sender, type Transport } from "../fleet/sender.ts";
 import type { Stores } from "../store/ports.ts";
+import { BootstrapDoor } from "./bootstrap-door.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
@@ -53,6 +55,8 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   /** Default allow. */
   readonly plainDevices?: PlainDevices | undefined;
   readonly policy?: UpdatePolicy | undefined;
+  /** Absent: no device is bootstrapped here. */
+  readonly bootstrap?: BootstrapCredentials | undefined;
   readonly presence?: PresenceOptions | undefined;
   /** The objects that operations name and type; default those this project knows by itself. */
   readonly models?: Models | undefined;
@@ -73,6 +77,7 @@ export class Lwm2mServer {
   readonly #reports: ReportReader;
   readonly #refusals: Refusals;
   readonly #record: FleetRecord;
+  readonly #bootstrap: BootstrapDoor | undefined;
   #doors: Doors | undefined;
   #stopHearing: (() => void) | undefined;
   readonly engine: DeliveryEngine;
@@ -103,6 +108,7 @@ export class Lwm2mServer {
       http: { scheme: httpScheme, port: httpPort() },
       portOf: (transport) => this.addressOf(transport)?.port,
     }));
+    this.#bootstrap = options.bootstrap && this.#createBootstrap(options.bootstrap, uris, log);
     this.#options = options;
     this.#record = new FleetRecord(stores, log);
     this.#refusals = new Refusals(log);
@@ -209,6 +215,7 @@ export class Lwm2mServer {
 
   async close(): Promise<void> {
     this.#stopHearing?.();
+    this.#bootstrap?.close();
     this.#driven.stop();
     this.presence.stop();
     await this.queue.close();
@@ -238,7 +245,14 @@ export class Lwm2mServer {
     if (path === "fw") return this.#images.answer(request);
     if (path === "rd") return this.#reception.registration(request, visitor, door);
     if (path === "dp") return this.#reception.report(request, visitor, door);
+    if (path === "bs" || path === "bspack") return this.#answerBootstrap(request, visitor, door);
     return createResponse(CODE.notFound);
+  }
+
+  #answerBootstrap(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
+    if (this.#bootstrap === undefined) return createResponse(CODE.notFound);
+    const { identity, address } = visitor;
+    return this.#bootstrap.answer(request, { identity, address, request: (ask) => door.backTo(visitor).request(ask) });
   }
 
   /** It sent something beside its registration: an update that waited for it to wake up goes on. */
@@ -252,6 +266,22 @@ export class Lwm2mServer {
     // As with a registration: the device reads our answer first.
     setImmediate(() => {
       if (!this.engine.onNotified(registration.endpoint)) this.#reports.read(registration);
+    });
+  }
+
+  #createBootstrap(credentials: BootstrapCredentials, uris: PackageUris, log: Logger): BootstrapDoor {
+    return new BootstrapDoor({
+      credentials,
+      log,
+      serverUri: async (from) => {
+        const uri = await uris.serverUriFor(from);
+        if (uri === undefined) throw new EnvironmentError("NO_DOOR", "this server has no secured door");
+        return uri;
+      },
+      onNews: ({ outcome, endpoint, address, sentence }) => {
+        if (outcome !== "refused")
+          this.#record.append({ kind: "device.bootstrapped", endpoint, sentence, facts: { address, outcome } });
+      },
     });
   }
 

@@ -58,6 +58,10 @@ class TcpDoor implements Door {
     return peer && towards(this.#coap, peer);
   }
 
+  backTo({ peer }: Visitor): DevicePeer {
+    return towards(this.#coap, peer as TcpPeer);
+  }
+
   lost(peer: TcpPeer): void {
     for (const endpoint of [...(this.#endpoints.get(peer) ?? [])]) this.forget(endpoint);
   }
