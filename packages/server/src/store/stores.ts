@@ -103,7 +103,6 @@ async function assemble(
   await journal.start();
   const nodes = new NodeStore(tables, options.node);
   const follower = new EventFollower({ url, onNews: () => void journal.catchUp() });
-  follower.start();
   const devices = new PostgresDeviceStore(tables, nodes.id, batches);
   const updates = new PostgresUpdateStore({ tables, journal, nodeId: nodes.id }, batches);
   const audit = new AuditStore(tables, batches);
@@ -116,6 +115,8 @@ async function assemble(
   await checkMasterKeys(tables, keys);
   const credentials = new PostgresCredentialStore({ tables, journal, keys, options: options.credentials });
   const tokens = new PostgresTokenStore(tables, journal);
+  // The first thing that would go on by itself: nothing above may fail once it runs.
+  follower.start();
   const stopTidying = tidyEvery(TIDY_EVERY_MS, async () => {
     await credentials.tidy();
     await tokens.flush();
