@@ -5,13 +5,15 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fasti
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ServeConfig } from "../config.ts";
 import type { Stores } from "../store/ports.ts";
-import type { FleetCommands, OperationCommands, UpdateCommands } from "./ports.ts";
+import type { CampaignCommands, FleetCommands, OperationCommands, UpdateCommands } from "./ports.ts";
 
 export interface ApiParts {
   readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
     Partial<Pick<ServeConfig, "trustedProxies" | "tlsCertFile" | "tlsKeyFile">>;
   readonly stores: Stores;
   readonly commands: UpdateCommands;
+  /** Absent: campaigns are shown, and nothing drives them. */
+  readonly campaigns?: CampaignCommands | undefined;
   readonly fleet: FleetCommands;
   /** Absent: nothing is asked of devices, and the routes for that are not there. */
   readonly operations?: OperationCommands | undefined;

@@ -24,11 +24,13 @@ import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/regi
 import { isSecure, type Sender, type Transport } from "../fleet/sender.ts";
 import type { Stores } from "../store/ports.ts";
 import { BootstrapDoor } from "./bootstrap-door.ts";
+import { CampaignRunner } from "./campaign-runner.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
 import type { Door, DoorLoad, Visitor } from "./door.ts";
 import { Doors, type DoorsOptions } from "./doors.ts";
+import type { KnownOfDevice } from "./errands.ts";
 import { FleetRecord, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
@@ -81,6 +83,7 @@ export class Lwm2mServer {
   #doors: Doors | undefined;
   #stopHearing: (() => void) | undefined;
   readonly engine: DeliveryEngine;
+  readonly campaigns: CampaignRunner;
   readonly registrationRefusals = new RegistrationRefusals();
   readonly presence: PresenceWatch;
   /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
@@ -137,12 +140,15 @@ export class Lwm2mServer {
       registrationOf,
       packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
-      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      onReport: (endpoint, report) => this.#onReport(endpoint, report),
+      holdsLease: () => stores.nodes.holdsLease,
+      onTransition: (update) => this.campaigns.onTransition(update),
     });
+    this.campaigns = new CampaignRunner({ stores, delivery: this.engine, log });
     this.#reports = new ReportReader({
       link,
       log,
-      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      onReport: (endpoint, report) => this.#onReport(endpoint, report),
       readMore: async (registration) => {
         const timers = await readSleepTimers(requests, registration);
         if (timers !== undefined) this.presence.feed({ kind: "timers", endpoint: registration.endpoint, timers });
@@ -221,6 +227,7 @@ export class Lwm2mServer {
     await this.queue.close();
     this.#reports.close();
     this.operations.close();
+    await this.campaigns.close();
     await this.engine.close();
     await this.#doors?.close();
     this.#refusals.close();
@@ -238,6 +245,7 @@ export class Lwm2mServer {
     this.presence.feed({ kind: "wake" });
     await this.queue.restore();
     await this.engine.restore(await stores.updates.unfinished());
+    this.campaigns.start();
   }
 
   #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
@@ -365,8 +373,14 @@ export class Lwm2mServer {
     }
   }
 
+  #onReport(endpoint: string, report: KnownOfDevice): void {
+    this.#record.keepReport(endpoint, report);
+    this.campaigns.onDevice(endpoint);
+  }
+
   #onRegistered(registration: Registration): void {
     const { endpoint } = registration;
+    this.campaigns.onDevice(endpoint);
     // An update that is under way reads the device itself.
     if (this.engine.isDriving(endpoint)) this.engine.onRegistered(endpoint);
     else this.#reports.read(registration);
