@@ -140,7 +140,7 @@ async function measureCampaign({ stores: { campaigns } }: ScratchStores, deviceC
 /** Reports of many devices of one campaign at once: each its own transaction on the campaign's row. */
 async function measureReports(campaigns: ScratchStores["stores"]["campaigns"], campaignId: string) {
   const reports = 500;
-  const { items } = await campaigns.targets(campaignId, "waiting", { limit: reports });
+  const { items } = await campaigns.targets(campaignId, { state: "waiting" }, { limit: reports });
   const timesMs: number[] = [];
   const startMs = performance.now();
   for (const { endpoint } of items) {
