@@ -330,6 +330,13 @@ class TurnTransaction implements CampaignTransaction {
     return candidate;
   }
 
+  candidates(endpoints: readonly string[]) {
+    return readCandidates(
+      this.#transaction,
+      sql`where t.campaign_id = ${this.campaign.id} and t.endpoint = any(${endpoints.map(storableText)}::text[])`,
+    );
+  }
+
   async save({ campaign, targets, joined, outputs }: CampaignChange): Promise<void> {
     const { wakeAtMs } = campaign;
     await this.#transaction
