@@ -97,6 +97,8 @@ test("a device's own certificate keeps out another of its name, whoever signed i
   const other = createAuthority(scratch.folder, "again");
   await store().add("meter", { kind: "x509", certificatePem: own.certificate });
   await store().addAuthority(other.certificate);
+  // The doors have heard of all that.
+  await restart();
   const forged = other.issue("meter");
   const over = {
     dtls: (shown: typeof own) =>
