@@ -23,7 +23,9 @@ export interface UpdateStage extends ScratchStores {
 const POLICY = { ...DEFAULT_UPDATE_POLICY, pollIntervalMs: 100, retryDelayMs: 100 };
 
 /** @param doors Others than plain CoAP over UDP, and what they need. */
-export async function openUpdateStage(doors: Partial<Lwm2mServerOptions> = {}): Promise<UpdateStage> {
+export async function openUpdateStage(
+  doors: (scratch: ScratchStores) => Partial<Lwm2mServerOptions> = () => ({}),
+): Promise<UpdateStage> {
   const scratch = await openScratchStores();
   const { stores } = scratch;
   const server = await Lwm2mServer.open({
@@ -33,7 +35,7 @@ export async function openUpdateStage(doors: Partial<Lwm2mServerOptions> = {}): 
     publicHost: null,
     httpPort: () => 0,
     policy: POLICY,
-    ...doors,
+    ...doors(scratch),
   });
   const image = randomBytes(100_000);
   const name = { manufacturer: "Example", model: "Pump", version: "1.1.0", hardware: [] };

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { freePort } from "./dtls-peers.ts";
 
 const LIBRARIES = process.env["AIRLIFT_LESHAN"] ?? "";
 
@@ -70,3 +71,31 @@ export const hexOfPem = (pem: string): string =>
 
 /** The first certificate of a text, as hex. */
 export const hexOfCertificate = (pem: string): string => new X509Certificate(pem).raw.toString("hex");
+
+/** A LwM2M server on Leshan. */
+export interface LeshanServer {
+  readonly port: number;
+  /** Over plain CoAP. */
+  readonly uri: string;
+  told(beginning: string): Promise<string>;
+  /** The code of a request, with the value of a Read. */
+  ask(request: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** @param parts What LeshanPeer.java wants to know of DTLS; none = plain CoAP. */
+export async function startLeshanServer(...parts: readonly string[]): Promise<LeshanServer> {
+  const port = await freePort();
+  const { told, say, stop } = runLeshan("LeshanPeer", [String(port), ...parts]);
+  await told("ready");
+  return {
+    port,
+    uri: `coap://127.0.0.1:${port}`,
+    told,
+    ask: async (request) => {
+      say(request);
+      return (await told("answer ")).slice("answer ".length);
+    },
+    stop,
+  };
+}

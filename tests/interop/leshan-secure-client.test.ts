@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { bootstrapKeys } from "@airlift/server/fleet/bootstrap-keys";
 import { fingerprintOf, loadServerIdentity, type ServerIdentity } from "@airlift/server/links/server-identity";
 import { createAuthority } from "../certificates.ts";
 import { Gateway } from "../e2e/gateway.ts";
@@ -49,7 +50,7 @@ async function secured(mode: "psk" | "rpk" | "x509", endpoint: string): Promise<
     };
     parts.push(hexOfCertificate(device.certificate), hexOfPem(device.privateKey), hexOfCertificate(server.certificate));
   }
-  const stage = await openUpdateStage({ udp: undefined, dtls: { host: HOST }, credentials, identity });
+  const stage = await openUpdateStage(() => ({ udp: undefined, dtls: { host: HOST }, credentials, identity }));
   return { stage, port: stage.server.addressOf("dtls")?.port ?? assert.fail(), parts };
 }
 
@@ -119,4 +120,31 @@ test("Leshan's client behind a gateway that gives it another port: its Connectio
   const done = await stage.reaches(await stage.update(endpoint));
   assert.deepEqual([done.state, done.method], ["succeeded", "push"], done.sentence);
   assert.equal(stage.server.doorLoads().find(({ transport }) => transport === "dtls")?.sessions, 1);
+});
+
+test("Leshan's client begins with a factory credential, is bootstrapped by our server, and is updated under its own key", {
+  skip,
+  timeout: 120_000,
+}, async (t) => {
+  const endpoint = "leshan-fresh";
+  const identity = await loadServerIdentity({ dataDir: folder, certificateFile: null, keyFile: null });
+  const stage = await openUpdateStage(({ stores: { credentials } }) => ({
+    ...{ udp: undefined, dtls: { host: HOST }, credentials, identity },
+    bootstrap: bootstrapKeys(credentials),
+  }));
+  t.after(() => stage.close());
+  const { credentials } = stage.stores;
+  const factory = await credentials.add(endpoint, { kind: "psk", purpose: "bootstrap", identity: "leshan-factory" });
+  const uri = `coaps://${HOST}:${stage.server.addressOf("dtls")?.port}`;
+  const parts = ["bootstrap-psk", factory.identity, factory.key ?? ""];
+  const device = runLeshan("LeshanDevice", [uri, endpoint, "1.1.0", "pull", "6", ...parts]);
+  t.after(() => device.stop());
+  const done = await stage.reaches(await stage.update(endpoint));
+  assert.deepEqual([done.state, done.method], ["succeeded", "pull"], done.sentence);
+  await credentials.tidy();
+  const own = (await credentials.list(endpoint)).filter(({ purpose }) => purpose === "device");
+  assert.deepEqual(
+    own.map(({ state, lastUsedAt }) => [state, lastUsedAt !== null]),
+    [["active", true]],
+  );
 });

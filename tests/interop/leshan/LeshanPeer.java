@@ -103,7 +103,7 @@ public class LeshanPeer {
             return;
         }
         store.add(SecurityInfo.newX509CertInfo(args[2]));
-        builder.setTrustedCertificates(certificate(args[4]));
+        builder.setTrustedCertificates(new X509Certificate[] {certificate(args[4])});
         builder.setCertificateChain(new X509Certificate[] {certificate(args[5])});
     }
 
