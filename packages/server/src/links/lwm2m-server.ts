@@ -79,7 +79,7 @@ export class Lwm2mServer {
   readonly #record: FleetRecord;
   readonly #bootstrap: BootstrapDoor | undefined;
   #doors: Doors | undefined;
-  #stopHearing: (() => void) | undefined;
+  readonly #stopHearing: (() => void)[] = [];
   readonly engine: DeliveryEngine;
   readonly registrationRefusals = new RegistrationRefusals();
   readonly presence: PresenceWatch;
@@ -167,6 +167,7 @@ export class Lwm2mServer {
     server.#doors = doors;
     // A 4.04 to a device that is known, only not remembered yet, would make it register anew.
     doors.serve(() => createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]));
+    server.#hearOfCredentials();
     try {
       await server.#restore();
     } catch (error) {
@@ -174,7 +175,6 @@ export class Lwm2mServer {
       throw error;
     }
     doors.serve((request, visitor, door) => server.#answer(request, visitor, door));
-    server.#stopHearing = options.credentials?.onWithdrawn((identity) => server.#onWithdrawn(identity));
     return server;
   }
 
@@ -214,7 +214,7 @@ export class Lwm2mServer {
   }
 
   async close(): Promise<void> {
-    this.#stopHearing?.();
+    for (const stop of this.#stopHearing.splice(0)) stop();
     this.#bootstrap?.close();
     this.#driven.stop();
     this.presence.stop();
@@ -238,6 +238,22 @@ export class Lwm2mServer {
     this.presence.feed({ kind: "wake" });
     await this.queue.restore();
     await this.engine.restore(await stores.updates.unfinished());
+    const plain = registrations.filter(({ transport }) => !isSecure(transport)).map(({ endpoint }) => endpoint);
+    for (const endpoint of await this.#gatekeeper.keptFromPlain(plain)) this.#driven.feed({ kind: "bar", endpoint });
+  }
+
+  #hearOfCredentials(): void {
+    const { credentials, log } = this.#options;
+    if (credentials === undefined) return;
+    this.#stopHearing.push(
+      credentials.onWithdrawn((identity, endpoint) => {
+        const done = this.#onWithdrawn(identity, endpoint);
+        done.catch((error) =>
+          log.warn({ err: error, endpoint }, "what a withdrawn credential leaves cannot be looked up"),
+        );
+      }),
+      credentials.onGiven((endpoint) => void this.#driven.feed({ kind: "bar", endpoint })),
+    );
   }
 
   #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
@@ -299,12 +315,16 @@ export class Lwm2mServer {
   }
 
   /** Whoever was reached through a session that is gone has to register anew, with another credential if it has one. */
-  #onWithdrawn(identity: ProvenIdentity): void {
-    for (const endpoint of this.#doors?.revoke(identity) ?? []) {
-      const registration = this.#registry.get(endpoint);
-      if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
-        this.#driven.feed({ kind: "withdraw", endpoint });
-    }
+  async #onWithdrawn(identity: ProvenIdentity, endpoint: string | undefined): Promise<void> {
+    for (const reached of this.#doors?.revoke(identity) ?? []) this.#withdraw(reached);
+    // One that has no session now cannot make another one either.
+    if (endpoint !== undefined && (await this.#gatekeeper.isBare(endpoint))) this.#withdraw(endpoint);
+  }
+
+  #withdraw(endpoint: string): void {
+    const registration = this.#registry.get(endpoint);
+    if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
+      this.#driven.feed({ kind: "withdraw", endpoint });
   }
 
   #onForbidden(endpoint: string, { transport, address, provenEndpoint }: Sender, why: string): void {
@@ -343,6 +363,7 @@ export class Lwm2mServer {
         return;
       case "deregistered":
       case "withdrawn":
+      case "barred":
       case "expired": {
         const presence = output.kind === "expired" ? "expired" : "deregistered";
         this.#doors?.forget(output.registration.endpoint);
