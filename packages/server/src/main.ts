@@ -76,6 +76,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       models,
       httpPort: () => httpPort,
       plainDevices: config.plainDevices,
+      presence: { awakeMs: config.awakeWindowS * 1000 },
       bootstrap: bootstrapKeys(stores.credentials),
     });
     opened.push(() => lwm2m.close());
