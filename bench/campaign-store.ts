@@ -169,7 +169,7 @@ const WAY = ["transferring", "downloaded", "waitingToApply", "applying", "confir
 /** A hundred devices of one campaign that tell at the same time, each what follows as soon as the last was taken in. */
 async function measureCrowd(campaigns: ScratchStores["stores"]["campaigns"], campaignId: string) {
   const engine = new CampaignEngine(campaigns, () => undefined);
-  const { items } = await campaigns.targets(campaignId, "waiting", { limit: 600 });
+  const { items } = await campaigns.targets(campaignId, { state: "waiting" }, { limit: 600 });
   const timesMs: number[] = [];
   const startMs = performance.now();
   const tellAll = async (): Promise<void> => {

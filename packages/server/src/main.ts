@@ -77,6 +77,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       httpPort: () => httpPort,
       httpScheme: tls === undefined ? "http" : "https",
       plainDevices: config.plainDevices,
+      presence: { awakeMs: config.awakeWindowS * 1000 },
       bootstrap: bootstrapKeys(stores.credentials),
     });
     opened.push(() => lwm2m.close());

@@ -118,6 +118,8 @@ export interface UploadStore {
 /** A device's registration as the fleet holds it, or held it before it ended. */
 export interface KeptRegistration extends Registration {
   readonly presence: Device["presence"];
+  /** What was reported of other resources, by path; only where a registration was loaded. */
+  readonly resources?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What a device said of itself when it was asked; undefined = not asked, keep what is known. */
