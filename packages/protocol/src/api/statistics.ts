@@ -38,5 +38,7 @@ export const ServerFacts = z.object({
   /** Whether signatures on images are checked here. */
   trustedKeyCount: z.int().nonnegative(),
   publicHost: z.string().nullable(),
+  /** Which of the API's nouns this server has beside those that every server has: "campaigns", "audit". */
+  nouns: z.array(z.string()),
 });
 export type ServerFacts = z.infer<typeof ServerFacts>;

@@ -626,13 +626,11 @@ describe("the server and the fleet in numbers", () => {
   });
 
   test("updates are listed by several states at once, and by image", async () => {
+    const idsOf = ({ body }: { body: { items: { id: string; state: string }[] } }) => body.items.map(({ id }) => id);
     const all = await ask({ url: "/api/v1/updates" });
     const two = await ask({ url: "/api/v1/updates?state=queued&state=cancelled" });
-    const states = new Set(["queued", "cancelled"]);
-    assert.deepEqual(
-      two.body.items,
-      all.body.items.filter(({ state }: { state: string }) => states.has(state)),
-    );
+    const wanted = all.body.items.filter(({ state }: { state: string }) => /queued|cancelled/.test(state));
+    assert.deepEqual(idsOf(two), idsOf({ body: { items: wanted } }));
     const none = await ask({ url: "/api/v1/updates?imageId=0000000000000000" });
     assert.deepEqual(none.body.items, []);
   });

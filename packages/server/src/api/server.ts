@@ -11,6 +11,8 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   version: string;
 };
 
+const NOUNS = ["campaigns", "audit", "webhooks", "gateways", "cells"];
+
 export function serverRoutes(app: Api, parts: ApiParts): void {
   const { nodes, statistics } = parts.stores;
   app.get(
@@ -18,6 +20,7 @@ export function serverRoutes(app: Api, parts: ApiParts): void {
     { schema: { tags: ["server"], summary: "How this server was started", response: { 200: ServerFacts } } },
     async () => ({
       ...factsOf(parts),
+      nouns: NOUNS.filter((noun) => app.hasRoute({ method: "GET", url: `/api/v1/${noun}` })),
       node: nodes.id,
       nodes: (await nodes.list()).map(({ id, startedAtMs, isAlive }) => ({
         id,
@@ -40,7 +43,7 @@ export function serverRoutes(app: Api, parts: ApiParts): void {
   );
 }
 
-const factsOf = ({ config, coapUrls }: ApiParts): Omit<ServerFacts, "node" | "nodes"> => ({
+const factsOf = ({ config, coapUrls }: ApiParts): Omit<ServerFacts, "node" | "nodes" | "nouns"> => ({
   version,
   coapUrls: [...(coapUrls ?? [])],
   database: config.databaseUrl == null ? "embedded" : "external",
