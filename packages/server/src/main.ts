@@ -84,6 +84,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
+    const coapUrls = urlsOf(lwm2m);
     const app = await createApi({
       config,
       stores,
@@ -93,11 +94,11 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       log,
       metrics,
       tls,
+      coapUrls,
     });
     opened.push(async () => void (await app.close()));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
-    const coapUrls = urlsOf(lwm2m);
     log.info({ httpUrl, coapUrls }, "serving");
     return { httpUrl, coapUrls, close };
   } catch (error) {

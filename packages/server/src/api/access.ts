@@ -23,6 +23,8 @@ export const ACCESS: Readonly<Record<string, Access>> = {
 
   "GET /metrics": "viewer",
   "GET /api/v1/session": "viewer",
+  "GET /api/v1/server": "viewer",
+  "GET /api/v1/statistics/versions": "viewer",
   "GET /api/v1/images": "viewer",
   "GET /api/v1/images/:id": "viewer",
   "GET /api/v1/devices": "viewer",

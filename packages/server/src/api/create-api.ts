@@ -30,6 +30,7 @@ import { operationRoutes } from "./operations.ts";
 import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
+import { serverRoutes } from "./server.ts";
 import { sessionRoutes } from "./sessions.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { tokenRoutes } from "./tokens.ts";
@@ -130,6 +131,7 @@ async function addRoutes(
       campaignRoutes(api, options);
       const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
       campaignCommandRoutes(api, { ...options, campaigns });
+      serverRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
     },

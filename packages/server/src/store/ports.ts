@@ -9,6 +9,7 @@ import type { PostgresCampaignStore } from "./campaign-store.ts";
 import type { CredentialStore, TokenStore } from "./credential-ports.ts";
 import type { DeviceInventory } from "./device-inventory.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
+import type { FleetStatistics } from "./fleet-statistics.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
 
@@ -206,7 +207,9 @@ export interface UpdateOrder {
 
 export interface UpdateFilter {
   readonly endpoint?: string | undefined;
-  readonly state?: UpdateState | undefined;
+  /** Absent = in any; else in one of these. */
+  readonly states?: readonly UpdateState[] | undefined;
+  readonly imageId?: string | undefined;
 }
 
 export interface UpdateStore {
@@ -319,6 +322,7 @@ export interface Stores {
   readonly audit: AuditStore;
   readonly campaigns: PostgresCampaignStore;
   readonly inventory: DeviceInventory;
+  readonly statistics: FleetStatistics;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

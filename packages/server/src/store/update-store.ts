@@ -105,7 +105,8 @@ export class PostgresUpdateStore implements UpdateStore {
   async list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>> {
     let query = this.#tables.selectFrom("updates").selectAll();
     if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
-    if (filter.state !== undefined) query = query.where("state", "=", filter.state);
+    if (filter.states !== undefined) query = query.where("state", "in", filter.states);
+    if (filter.imageId !== undefined) query = query.where("image_id", "=", filter.imageId);
     if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
     const rows = await query
       .orderBy("seq", "desc")
