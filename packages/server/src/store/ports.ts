@@ -10,6 +10,7 @@ import type { CredentialStore, TokenStore } from "./credential-ports.ts";
 import type { DeviceInventory } from "./device-inventory.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
 import type { FleetStatistics } from "./fleet-statistics.ts";
+import type { MeshStore } from "./mesh-store.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
 
@@ -177,7 +178,7 @@ export interface UpdateChange {
   /** The event's sentence, and the update's from now on. */
   readonly sentence: string;
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
-  readonly method?: "push" | "pull" | null | undefined;
+  readonly method?: "push" | "pull" | "broadcast" | null | undefined;
   readonly packageUri?: string | null | undefined;
   readonly acknowledgedBytes?: number | undefined;
   readonly totalBytes?: number | undefined;
@@ -321,6 +322,7 @@ export interface Stores {
   readonly nodes: NodeStore;
   readonly audit: AuditStore;
   readonly campaigns: PostgresCampaignStore;
+  readonly mesh: MeshStore;
   readonly inventory: DeviceInventory;
   readonly statistics: FleetStatistics;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */

@@ -143,6 +143,7 @@ export class PostgresUpdateStore implements UpdateStore {
     const { rows } = await sql<UpdateRow>`
       with mine as (
         select id from updates where finished_at is null and (${condition})
+          and not exists (select from mesh_devices where mesh_devices.endpoint = updates.endpoint)
         order by seq ${limit === undefined ? sql`` : sql`limit ${limit}`} for update of updates skip locked)
       update updates set node_id = ${this.#nodeId} from mine where updates.id = mine.id
       returning updates.*`.execute(this.#tables);
