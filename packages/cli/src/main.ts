@@ -9,11 +9,13 @@ import { registerDeviceQueue } from "./commands/device-queue.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
 import { registerDevices } from "./commands/devices.ts";
 import { registerFleet } from "./commands/fleet.ts";
+import { registerGateway } from "./commands/gateway.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
 import { registerMasterKey } from "./commands/master-key.ts";
+import { registerMeshDevice } from "./commands/mesh-device.ts";
 import { registerMeshName } from "./commands/mesh-name.ts";
 import { registerMeshPack } from "./commands/mesh-pack.ts";
 import { registerMeshPlan } from "./commands/mesh-plan.ts";
@@ -68,6 +70,7 @@ function createProgram(): Command {
     registerMeshUnpack,
     registerMeshPlan,
     registerMeshSimulate,
+    registerMeshDevice,
   ])
     register(mesh);
   const rest = [
@@ -78,6 +81,7 @@ function createProgram(): Command {
     registerUpdate,
     registerDevice,
     registerFleet,
+    registerGateway,
   ];
   for (const register of rest) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
