@@ -80,7 +80,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
   "sim/campaign": ["protocol/", "server/campaign", "sim"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
-  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino"],
+  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino", "zod", "eventsource-parser"],
   console: [
     "protocol/api",
     "react/",
@@ -96,6 +96,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "runtime/",
     "device/",
     "server/",
+    "gateway/",
     "sim/",
     "sim",
     "cli/",
