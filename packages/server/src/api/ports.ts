@@ -14,8 +14,6 @@ import type {
   ReadAnswer,
 } from "@airlift/protocol/api/operations";
 import type { Reachability, Update } from "@airlift/protocol/api/schemas";
-import type { CampaignCommand } from "@airlift/protocol/update/campaign";
-import type { Campaign } from "../campaign/campaign.ts";
 import type { RequestContent } from "../fleet/queued-request.ts";
 import type { RequestRecord } from "../store/request-queue-store.ts";
 
@@ -38,25 +36,12 @@ export interface UpdateCommands {
   onFetched(updateId: string, offset: number): void;
 }
 
-/** What the API asks of whoever runs the campaigns. */
-export interface CampaignCommands {
-  /** @throws {UsageError} UNKNOWN_CAMPAIGN (404), CAMPAIGN_STATE (409), NO_ROLLBACK (409), SAME_PERSON (409) */
-  command(campaignId: string, command: { readonly command: CampaignCommand; readonly by: string }): Promise<Campaign>;
-  /**
-   * Tries devices again that ended badly; how many.
-   *
-   * @param endpoint One device; absent = up to a batch of them, to be called until it returns 0.
-   * @throws {UsageError} CAMPAIGN_STATE (409), UNKNOWN_TARGET (404), TARGET_STATE (409)
-   */
-  retry(campaignId: string, endpoint?: string): Promise<number>;
-  /** A campaign was changed: looks at once what is due. */
-  wake(): void;
-}
-
 /** What the API asks of whoever talks to the devices. */
 export interface FleetCommands {
   /** Whether the device can be reached now. */
   reachabilityOf(endpoint: string): Reachability;
+  /** UTC milliseconds at which a device in queue mode stopped listening; `undefined` while it listens. */
+  asleepSinceMs(endpoint: string): number | undefined;
   readonly queue: QueueCommands;
 }
 

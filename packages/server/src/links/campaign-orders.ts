@@ -129,7 +129,7 @@ export class CampaignOrders {
     if (update.finishedAt !== null) reports.add(update);
     else if (!delivery.isRunning(update.id)) {
       // The order came here because the device is at no other server that lives.
-      await delivery.restore(await stores.updates.claimOf(target.endpoint));
+      await delivery.restore(await stores.updates.claimOf([target.endpoint]));
       if (!delivery.isRunning(update.id)) await this.takeUpOrdered();
     }
     return update;

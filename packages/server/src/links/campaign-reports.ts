@@ -8,7 +8,7 @@ import type { CampaignEngine } from "../campaign/engine.ts";
 import type { UpdateNews } from "../campaign/follow-update.ts";
 
 export interface CampaignReportsOptions {
-  readonly engine: Pick<CampaignEngine, "reportAll">;
+  readonly engine: Pick<CampaignEngine, "report">;
   readonly utcMs: () => number;
   /** A campaign has heard news: orders may wait. */
   readonly onReported: () => void;
@@ -16,8 +16,8 @@ export interface CampaignReportsOptions {
   readonly onFailure: (error: unknown, campaignId: string) => void;
 }
 
-/** News that one transaction takes: a few tens of milliseconds' worth, so that a threshold acts at once. */
-const NEWS_AT_ONCE = 50;
+/** News that are on their way at once; the engine writes them together. */
+const NEWS_AT_ONCE = 200;
 /** Pause before news are told again that the database could not take. */
 const RETRY_MS = 1_000;
 
@@ -55,22 +55,37 @@ export class CampaignReports {
   }
 
   async #tell(campaignId: string, waiting: Map<string, UpdateNews>): Promise<void> {
-    const { engine, utcMs, onReported, onFailure } = this.#options;
     while (waiting.size > 0) {
-      const batch = [...waiting].slice(0, NEWS_AT_ONCE).map(([endpoint, news]) => ({ endpoint, ...news }));
-      for (const { endpoint } of batch) waiting.delete(endpoint);
-      try {
-        await engine.reportAll(campaignId, batch, utcMs());
-        onReported();
-      } catch (error) {
-        onFailure(error, campaignId);
-        if (!(error instanceof EnvironmentError) || this.#isClosed) continue;
-        for (const { endpoint, ...news } of batch) if (!waiting.has(endpoint)) waiting.set(endpoint, news);
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
+      const batch = [...waiting].slice(0, NEWS_AT_ONCE);
+      for (const [endpoint] of batch) waiting.delete(endpoint);
+      const isAway = await this.#tellBatch(campaignId, batch, waiting);
+      if (isAway) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
     this.#telling.delete(campaignId);
     this.#waiting.delete(campaignId);
+  }
+
+  /** Whether the database could not take them: then they wait again. */
+  async #tellBatch(
+    campaignId: string,
+    batch: readonly (readonly [string, UpdateNews])[],
+    waiting: Map<string, UpdateNews>,
+  ): Promise<boolean> {
+    const { engine, utcMs, onReported, onFailure } = this.#options;
+    let failure: unknown;
+    await Promise.all(
+      batch.map(async ([endpoint, news]) => {
+        try {
+          await engine.report({ campaignId, endpoint }, news, utcMs());
+        } catch (error) {
+          failure = error;
+          if (error instanceof EnvironmentError && !this.#isClosed && !waiting.has(endpoint)) waiting.set(endpoint, news);
+        }
+      }),
+    );
+    if (failure === undefined) onReported();
+    else onFailure(failure, campaignId);
+    return failure instanceof EnvironmentError && !this.#isClosed;
   }
 }
 

@@ -64,7 +64,7 @@ export class CampaignRunner {
       onFailure: (error, campaignId) =>
         this.#complain(error, "a campaign could not be told of its updates", campaignId),
     });
-    this.#news = new DeviceNews({ stores, engine, utcMs, onWoken, log });
+    this.#news = new DeviceNews({ stores, delivery, engine, utcMs, onWoken, log });
     this.#orders = new CampaignOrders({ stores, delivery, reports: this.#reports, log });
   }
 
@@ -113,9 +113,14 @@ export class CampaignRunner {
     this.#reports.add(update);
   }
 
-  /** A device registered, or what is known of it changed. */
+  /** A device registered here: it takes its update along. */
+  onRegistered(endpoint: string): void {
+    this.#news.add(endpoint, true);
+  }
+
+  /** What is known of a device may have changed. */
   onDevice(endpoint: string): void {
-    this.#news.add(endpoint);
+    this.#news.add(endpoint, false);
   }
 
   /** Resolves when nothing is left to do that is known of. For tests. */

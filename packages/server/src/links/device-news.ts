@@ -4,9 +4,11 @@ import type { Logger } from "pino";
 import type { Candidate } from "../campaign/device.ts";
 import type { CampaignEngine } from "../campaign/engine.ts";
 import type { StoredDevice, Stores } from "../store/ports.ts";
+import type { DeliveryEngine } from "./delivery-engine.ts";
 
 export interface DeviceNewsOptions {
-  readonly stores: Pick<Stores, "campaigns" | "devices">;
+  readonly stores: Pick<Stores, "campaigns" | "devices" | "updates">;
+  readonly delivery: Pick<DeliveryEngine, "restore">;
   readonly engine: Pick<CampaignEngine, "deviceChanged">;
   readonly utcMs: () => number;
   /** Some campaigns may have something to do now. */
@@ -23,7 +25,8 @@ const WAITING_LIMIT = 100_000;
 
 export class DeviceNews {
   readonly #options: DeviceNewsOptions;
-  readonly #waiting = new Set<string>();
+  /** Endpoints, and whether they have registered. */
+  readonly #waiting = new Map<string, boolean>();
   #timer: NodeJS.Timeout | undefined;
   #telling: Promise<void> | undefined;
 
@@ -31,9 +34,9 @@ export class DeviceNews {
     this.#options = options;
   }
 
-  add(endpoint: string): void {
+  add(endpoint: string, hasRegistered: boolean): void {
     if (this.#waiting.size >= WAITING_LIMIT) return;
-    this.#waiting.add(endpoint);
+    this.#waiting.set(endpoint, hasRegistered || this.#waiting.get(endpoint) === true);
     this.#timer ??= setTimeout(() => void this.flush(), GATHER_MS).unref();
   }
 
@@ -55,24 +58,27 @@ export class DeviceNews {
   async #tellAll(): Promise<void> {
     const { log } = this.#options;
     while (this.#waiting.size > 0) {
-      const endpoints = [...this.#waiting].slice(0, DEVICES_AT_ONCE);
-      for (const endpoint of endpoints) this.#waiting.delete(endpoint);
+      const batch = [...this.#waiting].slice(0, DEVICES_AT_ONCE);
+      for (const [endpoint] of batch) this.#waiting.delete(endpoint);
       try {
-        await this.#tell(endpoints);
+        await this.#tell(batch);
       } catch (error) {
         if (error instanceof EnvironmentError) {
-          for (const endpoint of endpoints) this.add(endpoint);
+          for (const [endpoint, hasRegistered] of batch) this.add(endpoint, hasRegistered);
           return;
         }
-        log.error({ err: error, count: endpoints.length }, "campaigns could not be told of devices");
+        log.error({ err: error, count: batch.length }, "campaigns could not be told of devices");
       }
     }
   }
 
-  async #tell(endpoints: readonly string[]): Promise<void> {
-    const { stores, engine, utcMs, onWoken } = this.#options;
+  async #tell(batch: readonly (readonly [string, boolean])[]): Promise<void> {
+    const { stores, delivery, engine, utcMs, onWoken } = this.#options;
     // The campaigns look at what is on record.
     await stores.devices.flush();
+    const registered = batch.flatMap(([endpoint, hasRegistered]) => (hasRegistered ? [endpoint] : []));
+    if (registered.length > 0) await delivery.restore(await stores.updates.claimOf(registered));
+    const endpoints = batch.map(([endpoint]) => endpoint);
     if ((await stores.campaigns.continuous()).length > 0) {
       const devices = await stores.devices.getMany(endpoints);
       for (const device of devices.values()) await engine.deviceChanged(factsOf(device), utcMs());

@@ -9,6 +9,8 @@ import type { PostgresCampaignStore } from "./campaign-store.ts";
 import type { CredentialStore, TokenStore } from "./credential-ports.ts";
 import type { DeviceInventory } from "./device-inventory.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
+import type { FleetStatistics } from "./fleet-statistics.ts";
+import type { MeshStore } from "./mesh-store.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
 
@@ -118,6 +120,8 @@ export interface UploadStore {
 /** A device's registration as the fleet holds it, or held it before it ended. */
 export interface KeptRegistration extends Registration {
   readonly presence: Device["presence"];
+  /** What was reported of other resources, by path; only where a registration was loaded. */
+  readonly resources?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What a device said of itself when it was asked; undefined = not asked, keep what is known. */
@@ -174,7 +178,7 @@ export interface UpdateChange {
   /** The event's sentence, and the update's from now on. */
   readonly sentence: string;
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
-  readonly method?: "push" | "pull" | null | undefined;
+  readonly method?: "push" | "pull" | "broadcast" | null | undefined;
   readonly packageUri?: string | null | undefined;
   readonly acknowledgedBytes?: number | undefined;
   readonly totalBytes?: number | undefined;
@@ -216,7 +220,9 @@ export type CampaignUpdateOrder = Pick<UpdateOrder, "endpoint" | "imageId" | "by
 
 export interface UpdateFilter {
   readonly endpoint?: string | undefined;
-  readonly state?: UpdateState | undefined;
+  /** Absent = in any; else in one of these. */
+  readonly states?: readonly UpdateState[] | undefined;
+  readonly imageId?: string | undefined;
 }
 
 export interface UpdateStore {
@@ -262,8 +268,8 @@ export interface UpdateStore {
   unfinished(): Promise<UnfinishedUpdate[]>;
   /** Takes over up to `limit` unfinished updates of servers that are gone, unless their device is at another that lives. */
   claimFree(limit: number): Promise<UnfinishedUpdate[]>;
-  /** Takes over the unfinished update of a device that has registered here; none when it is this server's already. */
-  claimOf(endpoint: string): Promise<UnfinishedUpdate[]>;
+  /** Takes over the unfinished updates of devices that have registered here; none when they are this server's already. */
+  claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]>;
   /** Updates that other servers, or a campaign, have created for this server and that nobody has begun. */
   ordered(): Promise<UnfinishedUpdate[]>;
 }
@@ -336,7 +342,9 @@ export interface Stores {
   readonly nodes: NodeStore;
   readonly audit: AuditStore;
   readonly campaigns: PostgresCampaignStore;
+  readonly mesh: MeshStore;
   readonly inventory: DeviceInventory;
+  readonly statistics: FleetStatistics;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

@@ -119,7 +119,8 @@ export class PostgresUpdateStore implements UpdateStore {
   async list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>> {
     let query = this.#tables.selectFrom("updates").selectAll();
     if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
-    if (filter.state !== undefined) query = query.where("state", "=", filter.state);
+    if (filter.states !== undefined) query = query.where("state", "in", filter.states);
+    if (filter.imageId !== undefined) query = query.where("image_id", "=", filter.imageId);
     if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
     const rows = await query
       .orderBy("seq", "desc")
@@ -136,8 +137,8 @@ export class PostgresUpdateStore implements UpdateStore {
     return this.#claim(sql`${isFree("updates.node_id")} and ${this.#mayReach}`, limit);
   }
 
-  claimOf(endpoint: string): Promise<UnfinishedUpdate[]> {
-    return this.#claim(sql`endpoint = ${storableText(endpoint)} and node_id is distinct from ${this.#nodeId}`);
+  claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`endpoint = any(${endpoints.map(storableText)}::text[]) and node_id is distinct from ${this.#nodeId}`);
   }
 
   ordered(): Promise<UnfinishedUpdate[]> {
@@ -156,6 +157,7 @@ export class PostgresUpdateStore implements UpdateStore {
     const { rows } = await sql<UpdateRow>`
       with mine as (
         select id from updates where finished_at is null and (${condition})
+          and not exists (select from mesh_devices where mesh_devices.endpoint = updates.endpoint)
         order by seq ${limit === undefined ? sql`` : sql`limit ${limit}`} for update of updates skip locked)
       update updates set node_id = ${this.#nodeId} from mine where updates.id = mine.id
       returning updates.*`.execute(this.#tables);
