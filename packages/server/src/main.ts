@@ -51,6 +51,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const trusted = await loadTrustedKeys(config.trustedKeyFiles);
     const stores = await openStores({
       dataDir: config.dataDir,
+      imageDir: config.imageDir,
       databaseUrl: config.databaseUrl,
       maxImageBytes: config.maxImageBytes,
       inspect: inspectWith(trusted),

@@ -26,6 +26,7 @@ export function registerServe(program: Command): void {
     .description("run the server: LwM2M over CoAP, the REST API and the console")
     .option("--config <file>", "settings as JSON; flags and AIRLIFT_… variables go before it")
     .option("--data <dir>", "folder of the images and the embedded database (default: .airlift)")
+    .option("--image-dir <dir>", "folder of the images; servers on one database share one (default: images in --data)")
     .option("--host <address...>", "addresses for CoAP; :: takes IPv4 as well (default: 0.0.0.0)")
     .option("--http-host <address>", "address for HTTP (default: 127.0.0.1)")
     .option("--coap-port <port>", "UDP port of CoAP, or off (default: 5683)")
