@@ -57,6 +57,9 @@ export class FleetRecord {
       manufacturer: report.manufacturer,
       model: report.model,
       hardware: report.hardware,
+      battery: report.battery,
+      utcOffset: report.utcOffset,
+      timezone: report.timezone,
       firmware: firmware && {
         state: firmware.state,
         result: firmware.result,

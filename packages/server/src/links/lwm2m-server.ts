@@ -156,10 +156,14 @@ export class Lwm2mServer {
       log,
       onReport: (endpoint, report) => this.#onReport(endpoint, report),
       readMore: async (registration) => {
+        const { endpoint } = registration;
+        const radio = await link.readRadio(registration);
+        if (radio !== undefined && stores.devices.queueReport({ endpoint, ...radio }))
+          this.campaigns.onDevice(endpoint);
         const timers = await readSleepTimers(requests, registration);
         if (timers === undefined) return;
-        this.presence.feed({ kind: "timers", endpoint: registration.endpoint, timers: sleepTimersOf(timers) });
-        stores.devices.queueReport({ endpoint: registration.endpoint, resources: timers });
+        this.presence.feed({ kind: "timers", endpoint, timers: sleepTimersOf(timers) });
+        stores.devices.queueReport({ endpoint, resources: timers });
       },
     });
     this.#follower = new RegistrationFollower({
