@@ -56,6 +56,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "node:",
     "pino",
   ],
+  "server/webhooks": ["protocol/", "server/store", "node:", "pino"],
   "server/api": [
     "protocol/",
     "runtime/",
@@ -63,6 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/campaign",
     "server/delivery",
     "server/store",
+    "server/webhooks",
     "server/config",
     "node:",
     "fastify",

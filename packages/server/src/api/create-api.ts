@@ -11,6 +11,8 @@ import {
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
 import { ACCESS, requireRoles } from "./access.ts";
+import { auditRoutes } from "./audit.ts";
+import { keepAuditTrail } from "./audit-trail.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceQueueRoutes } from "./device-queue.ts";
@@ -31,6 +33,7 @@ import type { TlsFiles } from "./tls-files.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { updateRoutes } from "./updates.ts";
 import { uploadRoutes } from "./uploads.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 export interface ApiOptions extends ApiParts {
   readonly log: FastifyBaseLogger;
@@ -72,6 +75,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const refuseMissingRoles = requireRoles(app);
   const { noAuth } = options.config;
   guardRequests(app, { ownHosts: ownHosts(options), noAuth, isTls: options.tls !== undefined });
+  keepAuditTrail(app, options.stores.audit);
   const check = identifyRequests(app, { tokens: options.stores.tokens, noAuth, attempts: options.attempts });
   const answerPage = serveConsole(app);
   app.setNotFoundHandler((request, reply) => {
@@ -103,7 +107,7 @@ async function addRoutes(
   const { stores } = options;
   let listenerCount = () => 0;
   serveMetrics(root, options.metrics ?? new Registry(), {
-    events: stores.events,
+    stores,
     listenerCount: () => listenerCount(),
   });
   await root.register(
@@ -123,6 +127,8 @@ async function addRoutes(
       sessionRoutes(api, options, check);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
+      auditRoutes(api, options);
+      webhookRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
     },

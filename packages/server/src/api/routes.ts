@@ -9,7 +9,9 @@ import type { FleetCommands, OperationCommands, UpdateCommands } from "./ports.t
 
 export interface ApiParts {
   readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
-    Partial<Pick<ServeConfig, "trustedProxies" | "tlsCertFile" | "tlsKeyFile">>;
+    Partial<
+      Pick<ServeConfig, "trustedProxies" | "tlsCertFile" | "tlsKeyFile" | "allowHttpWebhooks" | "allowPrivateWebhooks">
+    >;
   readonly stores: Stores;
   readonly commands: UpdateCommands;
   readonly fleet: FleetCommands;

@@ -11,6 +11,9 @@ import type { DeviceInventory } from "./device-inventory.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
+import type { Retention } from "./retention.ts";
+import type { WebhookOutbox } from "./webhook-outbox.ts";
+import type { WebhookStore } from "./webhook-store.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
 export interface Page<Item> {
@@ -226,7 +229,7 @@ export interface UpdateStore {
    * Opens an update that has ended once more, in state `queued` and with the next attempt's number.
    *
    * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_STATE (409) when it runs or needs no other attempt; UPDATE_RUNNING
-   *   (409) when the device has another unfinished one
+   *   (409) when the device has another unfinished one; UPDATE_OF_CAMPAIGN (409) when the campaign is to try it again
    */
   reopen(updateId: string): Promise<Update>;
   /** The URI that the device was told to fetch. */
@@ -317,6 +320,9 @@ export interface Stores {
   readonly audit: AuditStore;
   readonly campaigns: PostgresCampaignStore;
   readonly inventory: DeviceInventory;
+  readonly webhooks: WebhookStore;
+  readonly outbox: WebhookOutbox;
+  readonly retention: Retention;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

@@ -251,11 +251,17 @@ const MAY_BE_REOPENED: ReadonlySet<UpdateState> = new Set(["failed", "silent", "
 async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Promise<Written<Update>> {
   const old = await transaction
     .selectFrom("updates")
-    .select(["state", "attempt", "endpoint"])
+    .select(["state", "attempt", "endpoint", "campaign_id"])
     .where("id", "=", storableText(updateId))
     .forUpdate()
     .executeTakeFirst();
   if (old === undefined) throw new UsageError("UNKNOWN_UPDATE", `there is no update ${updateId}`, { updateId });
+  // The campaign counts its attempts, and would not know of this one.
+  if (old.campaign_id !== null)
+    throw new UsageError("UPDATE_OF_CAMPAIGN", "the update belongs to a campaign: let the campaign try it again", {
+      updateId,
+      campaignId: old.campaign_id,
+    });
   if (!MAY_BE_REOPENED.has(old.state))
     throw new UsageError("UPDATE_STATE", `an update that is ${old.state} needs no other attempt`, {
       updateId,
@@ -283,6 +289,7 @@ async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Prom
       package_uri: null,
       acknowledged_bytes: 0,
       snapshot: null,
+      has_exchanges: true,
       updated_at: now,
       finished_at: null,
     })
