@@ -109,6 +109,12 @@ export class WebhookOutbox {
       where id = ${id}`.execute(this.#tables);
   }
 
+  /** Gives an attempt back that was broken off from this side: it does not count, and anybody may begin it at once. */
+  async release(id: string): Promise<void> {
+    await sql`update webhook_deliveries set lease_until = null, attempts = greatest(0, attempts - 1)
+      where id = ${id} and state = 'waiting'`.execute(this.#tables);
+  }
+
   /** One server at a time: whoever finds the row locked leaves it to the other. */
   async #fillOne(id: string): Promise<number> {
     return await this.#tables.transaction().execute(async (transaction) => {

@@ -71,7 +71,7 @@ export class WebhookSender {
     return this.#looking;
   }
 
-  /** Breaks off what is under way: it is sent again after its lease, under the same id. */
+  /** Breaks off what is under way: another server, or the next start, sends it again under the same id. */
   async close(): Promise<void> {
     this.#unsubscribe?.();
     clearInterval(this.#sweep);
@@ -134,8 +134,8 @@ export class WebhookSender {
       ...signatureHeaders(secret, { id, timestampS, body }),
     };
     const answer = await this.#poster.post({ url, headers, body }, this.#stopped.signal);
-    // The lease runs out by itself: what was broken off by our own end says nothing of the receiver.
-    if (answer.status === null && this.#stopped.signal.aborted) return;
+    // What was broken off by our own end says nothing of the receiver.
+    if (answer.status === null && this.#stopped.signal.aborted) return await outbox.release(id).catch(() => {});
     const outcome = planNext(answer, { kind, attempts, ageMs, chance: Math.random() }, this.#options.retry);
     if (outcome.kind === "dead") log.warn({ delivery: id, problem: outcome.problem }, "a webhook was given up");
     await outbox.settle(id, outcome).catch((error) => {
