@@ -89,7 +89,12 @@ class Delivery {
   async #go(update: Update, state: UpdateState): Promise<Update> {
     const snapshot = { ...newSnapshot(state === "downloaded"), state };
     const apply = update.apply || state === "downloaded";
-    const after = await this.#stores.updates.transition(update.id, { state, sentence: `it is ${state}`, snapshot, apply });
+    const after = await this.#stores.updates.transition(update.id, {
+      state,
+      sentence: `it is ${state}`,
+      snapshot,
+      apply,
+    });
     this.#done.push(`${update.endpoint} ${state}`);
     if (isFinalUpdateState(state)) this.#running.delete(update.id);
     else this.#running.set(update.id, after);

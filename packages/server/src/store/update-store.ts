@@ -350,6 +350,7 @@ async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Prom
       package_uri: null,
       acknowledged_bytes: 0,
       snapshot: null,
+      has_exchanges: true,
       updated_at: now,
       finished_at: null,
     })
