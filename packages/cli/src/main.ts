@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { registerAuthority } from "./commands/authority.ts";
+import { registerCampaign } from "./commands/campaign.ts";
 import { registerDevice } from "./commands/device.ts";
 import { registerDeviceAttributes } from "./commands/device-attributes.ts";
 import { registerDeviceCreate } from "./commands/device-create.ts";
@@ -104,7 +105,7 @@ function createProgram(): Command {
   ];
   for (const register of operations) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
-  for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
+  for (const register of [registerUpdateShow, registerUpdateCommands, registerCampaign]) register(program);
   return program;
 }
 
