@@ -14,6 +14,7 @@ import { Registry } from "prom-client";
 import { CampaignEngine } from "../campaign/engine.ts";
 import { ACCESS, requireRoles } from "./access.ts";
 import { campaignCommandRoutes } from "./campaign-commands.ts";
+import { describeCampaigns } from "./campaign-metrics.ts";
 import { campaignRoutes } from "./campaigns.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
@@ -106,7 +107,9 @@ async function addRoutes(
 ): Promise<void> {
   const { stores } = options;
   let listenerCount = () => 0;
-  serveMetrics(root, options.metrics ?? new Registry(), {
+  const metrics = options.metrics ?? new Registry();
+  describeCampaigns(metrics, stores);
+  serveMetrics(root, metrics, {
     events: stores.events,
     listenerCount: () => listenerCount(),
   });
