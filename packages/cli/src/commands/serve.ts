@@ -48,6 +48,11 @@ export function registerServe(program: Command): void {
     .option("--insecure-http", "serve other machines without TLS, because a proxy in front speaks https")
     .option("--trusted-proxy <address...>", "proxies whose X-Forwarded-For is believed")
     .option("--master-key-file <file>", "key that device keys are encrypted under (default: master.key in --data)")
+    .option("--oidc-issuer <url>", "let people sign in at this OpenID Connect provider, besides tokens")
+    .option("--oidc-client-id <id>", "what this server is called there")
+    .option("--oidc-client-secret-file <file>", "file with the secret that proves it")
+    .option("--oidc-role-claim <claim>", "claim with a person's roles, viewer … admin (default: roles)")
+    .option("--oidc-name-claim <claim>", "claim that people are told apart by (default: preferred_username)")
     .addOption(
       new Option("--log-level <level>", "what to log on stderr")
         .choices(LOG_LEVELS)

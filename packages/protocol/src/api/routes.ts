@@ -25,6 +25,7 @@ import {
   NewSession,
   NewToken,
   Session,
+  SignInMethods,
   Token,
 } from "./credentials.ts";
 import {
@@ -204,6 +205,7 @@ export const ROUTES = {
   createToken: { method: "POST", path: "/tokens", body: NewToken, answer: CreatedToken },
   revokeToken: { method: "DELETE", path: "/tokens/{id}", answer: Token },
   signIn: { method: "POST", path: "/session", body: NewSession, answer: Session },
+  getSignInMethods: { method: "GET", path: "/session/methods", answer: SignInMethods },
   getSession: { method: "GET", path: "/session", answer: Session },
   signOut: { method: "DELETE", path: "/session", answer: null },
 

@@ -27,6 +27,8 @@ import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
 import { serveMetrics } from "./metrics.ts";
 import { observationRoutes } from "./observations.ts";
+import type { OidcOptions } from "./oidc.ts";
+import { oidcRoutes } from "./oidc-routes.ts";
 import { operationRoutes } from "./operations.ts";
 import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
@@ -43,6 +45,8 @@ export interface ApiOptions extends ApiParts {
   readonly metrics?: Registry;
   readonly feed?: EventFeedOptions;
   readonly attempts?: PrincipalOptions["attempts"];
+  /** A provider to sign in with, besides tokens. */
+  readonly oidc?: OidcOptions | undefined;
   /** Certificate and key; absent = HTTP without TLS. */
   readonly tls?: TlsFiles | undefined;
 }
@@ -128,6 +132,7 @@ async function addRoutes(
       credentialRoutes(api, options);
       tokenRoutes(api, options);
       sessionRoutes(api, options, check);
+      oidcRoutes(api, options, options.oidc);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
       campaignRoutes(api, options);
