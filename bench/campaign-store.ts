@@ -141,7 +141,7 @@ async function measureCampaign({ stores: { campaigns } }: ScratchStores, deviceC
 /** Reports of one campaign, one after the other: each its own transaction on the campaign's row. */
 async function measureReports(campaigns: ScratchStores["stores"]["campaigns"], campaignId: string) {
   const reports = 300;
-  const { items } = await campaigns.targets(campaignId, "waiting", { limit: reports });
+  const { items } = await campaigns.targets(campaignId, { state: "waiting" }, { limit: reports });
   const timesMs: number[] = [];
   const startMs = performance.now();
   for (const { endpoint } of items) {
@@ -169,7 +169,7 @@ const WAY = ["transferring", "downloaded", "waitingToApply", "applying", "confir
 /** A hundred devices of one campaign that tell at the same time, each what follows as soon as the last was taken in. */
 async function measureCrowd(campaigns: ScratchStores["stores"]["campaigns"], campaignId: string) {
   const engine = new CampaignEngine(campaigns, () => undefined);
-  const { items } = await campaigns.targets(campaignId, "waiting", { limit: 600 });
+  const { items } = await campaigns.targets(campaignId, { state: "waiting" }, { limit: 600 });
   const timesMs: number[] = [];
   const startMs = performance.now();
   const tellAll = async (): Promise<void> => {

@@ -32,6 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server/fleet": ["protocol/"],
   "server/campaign": ["protocol/", "server/fleet"],
   "server/delivery": ["protocol/", "server/fleet"],
+  "server/mesh": ["protocol/"],
   "server/config": ["protocol/", "node:"],
   "server/store": [
     "protocol/",
@@ -39,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/fleet",
     "server/campaign",
     "server/delivery",
+    "server/mesh",
     "server/config",
     "node:",
     "kysely",
@@ -51,6 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/fleet",
     "server/campaign",
     "server/delivery",
+    "server/mesh",
     "server/config",
     "server/store",
     "node:",
@@ -63,6 +66,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/fleet",
     "server/campaign",
     "server/delivery",
+    "server/mesh",
     "server/store",
     "server/webhooks",
     "server/config",
@@ -78,7 +82,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
   "sim/campaign": ["protocol/", "server/campaign", "sim"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
-  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino"],
+  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino", "zod", "eventsource-parser"],
   console: [
     "protocol/api",
     "react/",
@@ -94,6 +98,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "runtime/",
     "device/",
     "server/",
+    "gateway/",
     "sim/",
     "sim",
     "cli/",
@@ -109,7 +114,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Layers that may not know the time, the date or a dice. */
 const PURE =
-  /^(protocol\/|sim(\/campaign)?$|device\/(update|transfer|session|objects|ports)$|server\/(fleet|campaign|delivery)$)/;
+  /^(protocol\/|sim(\/campaign)?$|device\/(update|transfer|session|objects|ports)$|server\/(fleet|campaign|delivery|mesh)$)/;
 const AMBIENT = /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|crypto\.getRandomValues)\b/;
 
 const root = resolve(import.meta.dirname, "../packages");

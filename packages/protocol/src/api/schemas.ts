@@ -234,7 +234,7 @@ export const Update = z.object({
   /** When what the sentence tells began. */
   since: instant,
   /** Chosen once the device was asked what it supports. */
-  method: z.enum(["push", "pull"]).nullable(),
+  method: z.enum(["push", "pull", "broadcast"]).nullable(),
   packageUri: z.string().nullable(),
   acknowledgedBytes: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
@@ -304,6 +304,11 @@ export const EVENT_KINDS = [
   "campaign.note",
   "wave.transition",
   "device.edited",
+  "device.onboarded",
+  "mesh.session",
+  "mesh.key",
+  "gateway.added",
+  "gateway.removed",
 ] as const;
 
 /** Kinds that travel on the live feed only and are never stored: such an event has the id of the one before it. */

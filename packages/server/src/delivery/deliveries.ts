@@ -13,6 +13,7 @@ export type DeliveriesInput =
       readonly order: UpdateOrder;
       readonly snapshot: UpdateSnapshot;
       readonly registered: boolean;
+      readonly asleep?: boolean;
     }
   /** For the update of this device, if it has one. */
   | { readonly kind: "device"; readonly endpoint: string; readonly input: DriverInput }
@@ -85,7 +86,7 @@ export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
   }
 
   #begin(input: Extract<DeliveriesInput, { kind: "begin" }>, nowMs: number): DeliveriesOutput[] {
-    const { order, snapshot, registered } = input;
+    const { order, snapshot, registered, asleep = false } = input;
     if (this.#updateOfEndpoint.has(order.endpoint)) {
       throw new UsageError("UPDATE_RUNNING", `${order.endpoint} has an update under way`, { endpoint: order.endpoint });
     }
@@ -94,7 +95,7 @@ export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
     }
     this.#running.set(order.updateId, { order, driver: new UpdateDriver(order, this.#policy, snapshot) });
     this.#updateOfEndpoint.set(order.endpoint, order.updateId);
-    return this.#feed(order.updateId, { kind: "start", registered }, nowMs);
+    return this.#feed(order.updateId, { kind: "start", registered, asleep }, nowMs);
   }
 
   #feed(updateId: string | undefined, input: DriverInput, nowMs: number): DeliveriesOutput[] {

@@ -22,6 +22,8 @@ import { ExchangeLog } from "./exchange-log.ts";
 export interface DeliveryEngineOptions extends ErrandOptions {
   readonly stores: Stores;
   readonly policy?: UpdatePolicy | undefined;
+  /** Whether a registered device sleeps now. Default: none does. */
+  readonly isAsleep?: ((endpoint: string) => boolean) | undefined;
   /** Default `DEFAULT_UPDATE_LIMIT`. */
   readonly updateLimit?: number | undefined;
   /** How long a cancel waits until it is on record. Default `CANCEL_WAIT_MS`. */
@@ -169,7 +171,7 @@ export class DeliveryEngine {
   }
 
   async #begin(update: Update, snapshot: UpdateSnapshot): Promise<void> {
-    const { stores, registrationOf } = this.#options;
+    const { stores, registrationOf, isAsleep } = this.#options;
     const image = await stores.images.get(update.imageId);
     if (image === undefined) throw new UsageError("UNKNOWN_IMAGE", `there is no image ${update.imageId}`);
     const order: UpdateOrder = {
@@ -192,7 +194,8 @@ export class DeliveryEngine {
     });
     this.#running.set(update.id, { tail: Promise.resolve(), isOnRecord: true, errands, exchanges });
     try {
-      this.#driven.feed({ kind: "begin", order, snapshot, registered });
+      const asleep = isAsleep?.(update.endpoint) ?? false;
+      this.#driven.feed({ kind: "begin", order, snapshot, registered, asleep });
     } catch (error) {
       this.#running.delete(update.id);
       throw error;

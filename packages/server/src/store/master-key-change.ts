@@ -2,6 +2,7 @@
 import { type Kysely, sql } from "kysely";
 import { keyOf, placeOf } from "./credential-changes.ts";
 import type { MasterKeys } from "./master-keys.ts";
+import { resealMeshSecrets } from "./mesh-secrets.ts";
 import type { Tables } from "./tables.ts";
 import { webhookPlace } from "./webhook-store.ts";
 
@@ -10,7 +11,11 @@ const BATCH_ROWS = 500;
 /** @returns How many were sealed anew. */
 export async function resealAll(tables: Kysely<Tables>, keys: MasterKeys): Promise<number> {
   for (let total = 0; ; ) {
-    const count = await tables.transaction().execute((transaction) => resealSome(transaction, keys));
+    const count = await tables
+      .transaction()
+      .execute(
+        async (transaction) => (await resealSome(transaction, keys)) + (await resealMeshSecrets(transaction, keys)),
+      );
     if (count === 0) return total + (await tables.transaction().execute((last) => resealWebhooks(last, keys)));
     total += count;
   }

@@ -9,6 +9,8 @@ import type { PostgresCampaignStore } from "./campaign-store.ts";
 import type { CredentialStore, TokenStore } from "./credential-ports.ts";
 import type { DeviceInventory } from "./device-inventory.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
+import type { FleetStatistics } from "./fleet-statistics.ts";
+import type { MeshStore } from "./mesh-store.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
 import type { Retention } from "./retention.ts";
@@ -121,6 +123,8 @@ export interface UploadStore {
 /** A device's registration as the fleet holds it, or held it before it ended. */
 export interface KeptRegistration extends Registration {
   readonly presence: Device["presence"];
+  /** What was reported of other resources, by path; only where a registration was loaded. */
+  readonly resources?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What a device said of itself when it was asked; undefined = not asked, keep what is known. */
@@ -177,7 +181,7 @@ export interface UpdateChange {
   /** The event's sentence, and the update's from now on. */
   readonly sentence: string;
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
-  readonly method?: "push" | "pull" | null | undefined;
+  readonly method?: "push" | "pull" | "broadcast" | null | undefined;
   readonly packageUri?: string | null | undefined;
   readonly acknowledgedBytes?: number | undefined;
   readonly totalBytes?: number | undefined;
@@ -207,7 +211,9 @@ export interface UpdateOrder {
 
 export interface UpdateFilter {
   readonly endpoint?: string | undefined;
-  readonly state?: UpdateState | undefined;
+  /** Absent = in any; else in one of these. */
+  readonly states?: readonly UpdateState[] | undefined;
+  readonly imageId?: string | undefined;
 }
 
 export interface UpdateStore {
@@ -229,7 +235,7 @@ export interface UpdateStore {
    * Opens an update that has ended once more, in state `queued` and with the next attempt's number.
    *
    * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_STATE (409) when it runs or needs no other attempt; UPDATE_RUNNING
-   *   (409) when the device has another unfinished one; UPDATE_OF_CAMPAIGN (409) when the campaign is to try it again
+   *   (409) when the device has another unfinished one; CAMPAIGN_UPDATE (409) for a campaign's
    */
   reopen(updateId: string): Promise<Update>;
   /** The URI that the device was told to fetch. */
@@ -319,10 +325,12 @@ export interface Stores {
   readonly nodes: NodeStore;
   readonly audit: AuditStore;
   readonly campaigns: PostgresCampaignStore;
+  readonly mesh: MeshStore;
   readonly inventory: DeviceInventory;
   readonly webhooks: WebhookStore;
   readonly outbox: WebhookOutbox;
   readonly retention: Retention;
+  readonly statistics: FleetStatistics;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

@@ -105,7 +105,8 @@ export class PostgresUpdateStore implements UpdateStore {
   async list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>> {
     let query = this.#tables.selectFrom("updates").selectAll();
     if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
-    if (filter.state !== undefined) query = query.where("state", "=", filter.state);
+    if (filter.states !== undefined) query = query.where("state", "in", filter.states);
+    if (filter.imageId !== undefined) query = query.where("image_id", "=", filter.imageId);
     if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
     const rows = await query
       .orderBy("seq", "desc")
@@ -142,6 +143,7 @@ export class PostgresUpdateStore implements UpdateStore {
     const { rows } = await sql<UpdateRow>`
       with mine as (
         select id from updates where finished_at is null and (${condition})
+          and not exists (select from mesh_devices where mesh_devices.endpoint = updates.endpoint)
         order by seq ${limit === undefined ? sql`` : sql`limit ${limit}`} for update of updates skip locked)
       update updates set node_id = ${this.#nodeId} from mine where updates.id = mine.id
       returning updates.*`.execute(this.#tables);
@@ -256,9 +258,8 @@ async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Prom
     .forUpdate()
     .executeTakeFirst();
   if (old === undefined) throw new UsageError("UNKNOWN_UPDATE", `there is no update ${updateId}`, { updateId });
-  // The campaign counts its attempts, and would not know of this one.
   if (old.campaign_id !== null)
-    throw new UsageError("UPDATE_OF_CAMPAIGN", "the update belongs to a campaign: let the campaign try it again", {
+    throw new UsageError("CAMPAIGN_UPDATE", "an update of a campaign is tried again by its campaign", {
       updateId,
       campaignId: old.campaign_id,
     });
