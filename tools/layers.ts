@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server/campaign": ["protocol/", "server/fleet"],
   "server/delivery": ["protocol/", "server/fleet"],
   "server/mesh": ["protocol/"],
-  "server/config": ["protocol/", "node:"],
+  "server/config": ["protocol/", "server/fleet", "node:"],
   "server/store": [
     "protocol/",
     "runtime/",

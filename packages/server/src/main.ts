@@ -93,6 +93,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       config,
       stores,
       commands: lwm2m.engine,
+      campaigns: lwm2m.campaigns,
       operations: lwm2m.operations,
       fleet: lwm2m,
       log,

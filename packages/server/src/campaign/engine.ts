@@ -64,14 +64,21 @@ export class CampaignEngine {
     return this.#reports.put(at.campaignId, { endpoint: at.endpoint, news, utcMs });
   }
 
-  /** Turns to the campaigns that are due; how many. To be called every second, and again at once while it returns the sweep's size. */
+  /**
+   * Turns to the campaigns that are due; how many. To be called every second, and again at once while there are some. One whose turn
+   * fails keeps no other from its own.
+   *
+   * @throws What the first turn that failed threw, when all have had their turn.
+   */
   async sweep(utcMs: number): Promise<number> {
     const due = await this.#store.takeDue(utcMs, this.#sweepSize);
+    const failures: unknown[] = [];
     for (const campaignId of due)
       await this.#turn(campaignId, utcMs, (turn) => {
         turn.step({ kind: "wake" });
         return turn.advance();
-      });
+      }).catch((error) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
     return due.length;
   }
 

@@ -24,11 +24,13 @@ import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/regi
 import { isSecure, type Transport } from "../fleet/sender.ts";
 import type { Stores } from "../store/ports.ts";
 import type { BootstrapDoor } from "./bootstrap-door.ts";
+import { CampaignRunner } from "./campaign-runner.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
 import type { Door, DoorLoad, Visitor } from "./door.ts";
 import { Doors, type DoorsOptions } from "./doors.ts";
+import type { KnownOfDevice } from "./errands.ts";
 import { FleetRecord } from "./fleet-record.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
@@ -84,6 +86,7 @@ export class Lwm2mServer {
   #doors: Doors | undefined;
   readonly #stopHearing: (() => void)[] = [];
   readonly engine: DeliveryEngine;
+  readonly campaigns: CampaignRunner;
   readonly registrationRefusals = new RegistrationRefusals();
   readonly presence: PresenceWatch;
   /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
@@ -143,12 +146,15 @@ export class Lwm2mServer {
       isAsleep: (endpoint) => this.presence.of(endpoint).state === "asleep",
       packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
-      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      onReport: (endpoint, report) => this.#onReport(endpoint, report),
+      holdsLease: () => stores.nodes.holdsLease,
+      onTransition: (update) => this.campaigns.onTransition(update),
     });
+    this.campaigns = new CampaignRunner({ stores, delivery: this.engine, log });
     this.#reports = new ReportReader({
       link,
       log,
-      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      onReport: (endpoint, report) => this.#onReport(endpoint, report),
       readMore: async (registration) => {
         const timers = await readSleepTimers(requests, registration);
         if (timers === undefined) return;
@@ -163,6 +169,7 @@ export class Lwm2mServer {
       engine: this.engine,
       operations: this.operations,
       reports: this.#reports,
+      campaigns: this.campaigns,
       log,
       forget: (endpoint) => this.#doors?.forget(endpoint),
     });
@@ -244,6 +251,7 @@ export class Lwm2mServer {
     await this.queue.close();
     this.#reports.close();
     this.operations.close();
+    await this.campaigns.close();
     await this.engine.close();
     await this.#doors?.close();
     this.#refusals.close();
@@ -266,6 +274,7 @@ export class Lwm2mServer {
     this.presence.feed({ kind: "wake" });
     await this.queue.restore();
     await this.engine.restore(await stores.updates.unfinished());
+    this.campaigns.start();
     const plain = registrations.filter(({ transport }) => !isSecure(transport)).map(({ endpoint }) => endpoint);
     for (const endpoint of await this.#gatekeeper.keptFromPlain(plain)) this.#driven.feed({ kind: "bar", endpoint });
   }
@@ -317,6 +326,11 @@ export class Lwm2mServer {
     for (const reached of this.#doors?.revoke(identity) ?? []) this.#withdraw(reached);
     // One that has no session now cannot make another one either.
     if (endpoint !== undefined && (await this.#gatekeeper.isBare(endpoint))) this.#withdraw(endpoint);
+  }
+
+  #onReport(endpoint: string, report: KnownOfDevice): void {
+    this.#record.keepReport(endpoint, report);
+    this.campaigns.onDevice(endpoint);
   }
 
   #withdraw(endpoint: string): void {

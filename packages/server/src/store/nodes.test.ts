@@ -94,12 +94,12 @@ describe("two servers on one database", () => {
   test("a device that comes to another server takes its update along, and the first may write nothing more", async () => {
     const update = await a.updates.create(await order("moves"));
     await a.updates.transition(update.id, { state: "waiting", sentence: "waiting" });
-    const taken = await b.updates.claimOf("moves");
+    const taken = await b.updates.claimOf(["moves"]);
     assert.deepEqual(
       taken.map((one) => [one.update.id, one.update.state]),
       [[update.id, "waiting"]],
     );
-    assert.deepEqual(await b.updates.claimOf("moves"), []);
+    assert.deepEqual(await b.updates.claimOf(["moves"]), []);
     await assert.rejects(a.updates.transition(update.id, { state: "transferring", sentence: "go" }), {
       code: "UPDATE_TAKEN",
     });

@@ -209,6 +209,18 @@ export interface UpdateOrder {
   readonly campaign?: { readonly id: string; readonly wave: number; readonly attempt: number } | undefined;
 }
 
+/** Which attempt of which campaign. */
+export interface CampaignAttempt {
+  readonly campaignId: string;
+  readonly endpoint: string;
+  readonly attempt: number;
+}
+
+/** What a campaign asks for. */
+export type CampaignUpdateOrder = Pick<UpdateOrder, "endpoint" | "imageId" | "by"> & {
+  readonly campaign: NonNullable<UpdateOrder["campaign"]>;
+};
+
 export interface UpdateFilter {
   readonly endpoint?: string | undefined;
   /** Absent = in any; else in one of these. */
@@ -238,6 +250,14 @@ export interface UpdateStore {
    *   (409) when the device has another unfinished one; CAMPAIGN_UPDATE (409) for a campaign's
    */
   reopen(updateId: string): Promise<Update>;
+  /** The update that a campaign's attempt is; undefined when it was never begun. */
+  ofAttempt(attempt: CampaignAttempt): Promise<Update | undefined>;
+  /**
+   * Makes sure that an attempt is never begun: an attempt without an update gets one that is cancelled.
+   *
+   * @returns The update of the attempt, which is another's and unchanged when it was begun after all.
+   */
+  createCancelled(order: CampaignUpdateOrder, sentence: string): Promise<Update>;
   /** The URI that the device was told to fetch. */
   setPackageUri(updateId: string, packageUri: string): Promise<void>;
   /** Saves soon, in a batch, and tells the live feed. Ignored unless the update is transferring. */
@@ -251,8 +271,8 @@ export interface UpdateStore {
   unfinished(): Promise<UnfinishedUpdate[]>;
   /** Takes over up to `limit` unfinished updates of servers that are gone, unless their device is at another that lives. */
   claimFree(limit: number): Promise<UnfinishedUpdate[]>;
-  /** Takes over the unfinished update of a device that has registered here; none when it is this server's already. */
-  claimOf(endpoint: string): Promise<UnfinishedUpdate[]>;
+  /** Takes over the unfinished updates of devices that have registered here; none when they are this server's already. */
+  claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]>;
   /** Updates that other servers, or a campaign, have created for this server and that nobody has begun. */
   ordered(): Promise<UnfinishedUpdate[]>;
 }
