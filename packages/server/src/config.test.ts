@@ -123,3 +123,14 @@ test("loopback is told from the rest", () => {
   for (const host of ["127.0.0.1", "127.8.8.8", "::1", "localhost"]) assert.ok(isLoopbackHost(host), host);
   for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example.com"]) assert.ok(!isLoopbackHost(host), host);
 });
+
+test("records are kept for a time with its unit, or for ever", () => {
+  const load = (flags: Record<string, unknown>) => loadConfig({ flags, environment: {} });
+  const kept = load({ keepEvents: "90d", keepUpdates: "forever", keepExchanges: "12h", keepRequests: "2w" });
+  const { keepEvents, keepUpdates, keepExchanges, keepRequests, keepCampaignTargets } = kept;
+  const hours = [keepEvents, keepExchanges, keepRequests, keepCampaignTargets].map((ms) => Number(ms) / 3_600_000);
+  assert.deepEqual(hours, [2160, 12, 336, 8760]);
+  assert.equal(keepUpdates, null);
+  for (const wrong of ["90", "0d", "1y", "-1d", 90])
+    assert.throws(() => load({ keepEvents: wrong }), /--keep-events.*neither a time/);
+});

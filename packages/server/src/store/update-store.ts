@@ -138,7 +138,9 @@ export class PostgresUpdateStore implements UpdateStore {
   }
 
   claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]> {
-    return this.#claim(sql`endpoint = any(${endpoints.map(storableText)}::text[]) and node_id is distinct from ${this.#nodeId}`);
+    return this.#claim(
+      sql`endpoint = any(${endpoints.map(storableText)}::text[]) and node_id is distinct from ${this.#nodeId}`,
+    );
   }
 
   ordered(): Promise<UnfinishedUpdate[]> {
