@@ -132,12 +132,12 @@ async function addRoutes(
       sessionRoutes(api, options, check);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
-      auditRoutes(api, options);
-      webhookRoutes(api, options);
       campaignRoutes(api, options);
       const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
       campaignCommandRoutes(api, { ...options, campaigns });
       serverRoutes(api, options);
+      auditRoutes(api, options);
+      webhookRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
     },

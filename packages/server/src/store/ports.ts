@@ -347,10 +347,10 @@ export interface Stores {
   readonly campaigns: PostgresCampaignStore;
   readonly mesh: MeshStore;
   readonly inventory: DeviceInventory;
+  readonly statistics: FleetStatistics;
   readonly webhooks: WebhookStore;
   readonly outbox: WebhookOutbox;
   readonly retention: Retention;
-  readonly statistics: FleetStatistics;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

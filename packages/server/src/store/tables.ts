@@ -115,10 +115,10 @@ export interface UpdateTable {
   node_id: string | null;
   campaign_id: string | null;
   wave: number | null;
-  /** False when its exchanges were deleted for their age. */
-  has_exchanges: Generated<boolean>;
   /** The broadcast by which a mesh device gets it. */
   mesh_session_id: string | null;
+  /** False when its exchanges were deleted for their age. */
+  has_exchanges: Generated<boolean>;
 }
 
 export interface CampaignTable {
