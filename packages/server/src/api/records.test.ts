@@ -69,7 +69,7 @@ test("every change that was asked for is a line, and what was refused for its ro
   );
 });
 
-test("signing in is a line with the token's name, and one without when the token is not good", async () => {
+test("signing in is a line with the name of the token; a token that is no good is one without", async () => {
   await newLines();
   const signIn = (token?: string) => ask({ method: "POST", url: "/api/v1/session", payload: { token } });
   assert.equal((await signIn(tokens.get("operator"))).status, 201);
@@ -78,6 +78,9 @@ test("signing in is a line with the token's name, and one without when the token
     [201, "a operator", "POST /api/v1/session"],
     [401, "-", "POST /api/v1/session"],
   ]);
+  await api.inject({ url: "/api/v1/devices", headers: { authorization: `Bearer airlift_${"y".repeat(43)}` } });
+  await ask({ url: "/api/v1/devices" });
+  assert.deepEqual(await newLines(), [[401, "-", "GET /api/v1/devices"]], "a guess is a line, forgetting is none");
 });
 
 test("what waits is written when the server closes", async () => {
