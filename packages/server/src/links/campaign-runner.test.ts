@@ -233,7 +233,7 @@ describe("the campaign runner", () => {
       assert.equal(update.state, "cancelled");
       assert.equal(update.sentence, "cancelled: before it was begun");
     }
-    const { items } = await campaigns.targets(id, undefined, { limit: 10 });
+    const { items } = await campaigns.targets(id, {}, { limit: 10 });
     assert.deepEqual(new Set(items.map(({ state }) => state)), new Set(["cancelled"]));
     await life.runner.close();
   });
