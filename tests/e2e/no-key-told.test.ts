@@ -37,7 +37,7 @@ before(async () => {
     stream?.setEncoding("utf8").on("data", (text: string) => {
       said += text;
     });
-  while (!/"coapUrls".*\n/.test(said)) {
+  while (!/^\{"httpUrl".*\n/m.test(said)) {
     await Promise.race([once(server.stdout as NodeJS.ReadableStream, "data"), once(server, "close")]);
     assert.equal(server.exitCode, null, said);
   }
