@@ -18,7 +18,7 @@ interface ServeFlags {
   readonly [flag: string]: unknown;
 }
 
-const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"];
 
 export function registerServe(program: Command): void {
   program
