@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import type { Update } from "@airlift/protocol/api/schemas";
+import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { DEFAULT_UPDATE_POLICY } from "@airlift/server/delivery/policy";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
@@ -22,13 +23,14 @@ export interface UpdateStage extends ScratchStores {
 /** Devices are asked so often that no test waits for a notification that was lost. */
 const POLICY = { ...DEFAULT_UPDATE_POLICY, pollIntervalMs: 100, retryDelayMs: 100 };
 
-export async function openUpdateStage(): Promise<UpdateStage> {
+/** @param transmission How soon a device that does not answer is given up. */
+export async function openUpdateStage(transmission?: TransmissionParameters): Promise<UpdateStage> {
   const scratch = await openScratchStores();
   const { stores } = scratch;
   const server = await Lwm2mServer.open({
     stores,
     log: pino({ level: "silent" }),
-    udp: { host: "127.0.0.1", port: 0 },
+    udp: { host: "127.0.0.1", port: 0, ...(transmission && { endpoint: { transmission } }) },
     publicHost: null,
     httpPort: () => 0,
     policy: POLICY,
