@@ -6,7 +6,8 @@ import { openUpdateStage, type UpdateStage } from "./update-stage.ts";
 
 let stage: UpdateStage;
 before(async () => {
-  stage = await openUpdateStage({ ackTimeoutMs: 40, ackRandomFactor: 1, maxRetransmit: 1 });
+  const transmission = { ackTimeoutMs: 40, ackRandomFactor: 1, maxRetransmit: 1 };
+  stage = await openUpdateStage(() => ({ udp: { host: "127.0.0.1", endpoint: { transmission } } }));
 });
 after(() => stage.close());
 

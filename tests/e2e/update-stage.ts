@@ -2,10 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import type { Update } from "@airlift/protocol/api/schemas";
-import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { DEFAULT_UPDATE_POLICY } from "@airlift/server/delivery/policy";
-import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
+import { Lwm2mServer, type Lwm2mServerOptions } from "@airlift/server/links/lwm2m-server";
 import type { UpdateOrder } from "@airlift/server/store/ports";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import { pino } from "pino";
@@ -23,17 +22,20 @@ export interface UpdateStage extends ScratchStores {
 /** Devices are asked so often that no test waits for a notification that was lost. */
 const POLICY = { ...DEFAULT_UPDATE_POLICY, pollIntervalMs: 100, retryDelayMs: 100 };
 
-/** @param transmission How soon a device that does not answer is given up. */
-export async function openUpdateStage(transmission?: TransmissionParameters): Promise<UpdateStage> {
+/** @param doors Others than plain CoAP over UDP, and what they need. */
+export async function openUpdateStage(
+  doors: (scratch: ScratchStores) => Partial<Lwm2mServerOptions> = () => ({}),
+): Promise<UpdateStage> {
   const scratch = await openScratchStores();
   const { stores } = scratch;
   const server = await Lwm2mServer.open({
     stores,
     log: pino({ level: "silent" }),
-    udp: { host: "127.0.0.1", port: 0, ...(transmission && { endpoint: { transmission } }) },
+    udp: { host: "127.0.0.1", port: 0 },
     publicHost: null,
     httpPort: () => 0,
     policy: POLICY,
+    ...doors(scratch),
   });
   const image = randomBytes(100_000);
   const name = { manufacturer: "Example", model: "Pump", version: "1.1.0", hardware: [] };

@@ -17,6 +17,8 @@ export type DeliveriesInput =
     }
   /** For the update of this device, if it has one. */
   | { readonly kind: "device"; readonly endpoint: string; readonly input: DriverInput }
+  /** Another server drives it from here on. */
+  | { readonly kind: "letGo"; readonly updateId: string }
   /** For this update, if it is still under way. */
   | { readonly kind: "update"; readonly updateId: string; readonly input: DriverInput }
   | { readonly kind: "wake" };
@@ -80,9 +82,17 @@ export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
         return this.#feed(this.#updateOfEndpoint.get(input.endpoint), input.input, nowMs);
       case "update":
         return this.#feed(input.updateId, input.input, nowMs);
+      case "letGo":
+        return this.#letGo(input.updateId);
       case "wake":
         return this.#wakeDue(nowMs);
     }
+  }
+
+  #letGo(updateId: string): DeliveriesOutput[] {
+    const running = this.#running.get(updateId);
+    if (running) this.#forget(running.order);
+    return [];
   }
 
   #begin(input: Extract<DeliveriesInput, { kind: "begin" }>, nowMs: number): DeliveriesOutput[] {

@@ -24,11 +24,13 @@ import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/regi
 import { isSecure, type Transport } from "../fleet/sender.ts";
 import type { Stores } from "../store/ports.ts";
 import type { BootstrapDoor } from "./bootstrap-door.ts";
+import { CampaignRunner } from "./campaign-runner.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
 import type { Door, DoorLoad, Visitor } from "./door.ts";
 import { Doors, type DoorsOptions } from "./doors.ts";
+import type { KnownOfDevice } from "./errands.ts";
 import { FleetRecord } from "./fleet-record.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
@@ -82,8 +84,9 @@ export class Lwm2mServer {
   readonly #record: FleetRecord;
   readonly #bootstrap: BootstrapDoor | undefined;
   #doors: Doors | undefined;
-  #stopHearing: (() => void) | undefined;
+  readonly #stopHearing: (() => void)[] = [];
   readonly engine: DeliveryEngine;
+  readonly campaigns: CampaignRunner;
   readonly registrationRefusals = new RegistrationRefusals();
   readonly presence: PresenceWatch;
   /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
@@ -143,12 +146,15 @@ export class Lwm2mServer {
       isAsleep: (endpoint) => this.presence.of(endpoint).state === "asleep",
       packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
-      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      onReport: (endpoint, report) => this.#onReport(endpoint, report),
+      holdsLease: () => stores.nodes.holdsLease,
+      onTransition: (update) => this.campaigns.onTransition(update),
     });
+    this.campaigns = new CampaignRunner({ stores, delivery: this.engine, log });
     this.#reports = new ReportReader({
       link,
       log,
-      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      onReport: (endpoint, report) => this.#onReport(endpoint, report),
       readMore: async (registration) => {
         const timers = await readSleepTimers(requests, registration);
         if (timers === undefined) return;
@@ -163,6 +169,7 @@ export class Lwm2mServer {
       engine: this.engine,
       operations: this.operations,
       reports: this.#reports,
+      campaigns: this.campaigns,
       log,
       forget: (endpoint) => this.#doors?.forget(endpoint),
     });
@@ -185,6 +192,7 @@ export class Lwm2mServer {
     server.#doors = doors;
     // A 4.04 to a device that is known, only not remembered yet, would make it register anew.
     doors.serve(() => createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]));
+    server.#hearOfCredentials();
     try {
       await server.#restore();
     } catch (error) {
@@ -192,7 +200,6 @@ export class Lwm2mServer {
       throw error;
     }
     doors.serve((request, visitor, door) => server.#answer(request, visitor, door));
-    server.#stopHearing = options.credentials?.onWithdrawn((identity) => server.#onWithdrawn(identity));
     return server;
   }
 
@@ -237,13 +244,14 @@ export class Lwm2mServer {
   }
 
   async close(): Promise<void> {
-    this.#stopHearing?.();
+    for (const stop of this.#stopHearing.splice(0)) stop();
     this.#bootstrap?.close();
     this.#driven.stop();
     this.presence.stop();
     await this.queue.close();
     this.#reports.close();
     this.operations.close();
+    await this.campaigns.close();
     await this.engine.close();
     await this.#doors?.close();
     this.#refusals.close();
@@ -266,6 +274,23 @@ export class Lwm2mServer {
     this.presence.feed({ kind: "wake" });
     await this.queue.restore();
     await this.engine.restore(await stores.updates.unfinished());
+    this.campaigns.start();
+    const plain = registrations.filter(({ transport }) => !isSecure(transport)).map(({ endpoint }) => endpoint);
+    for (const endpoint of await this.#gatekeeper.keptFromPlain(plain)) this.#driven.feed({ kind: "bar", endpoint });
+  }
+
+  #hearOfCredentials(): void {
+    const { credentials, log } = this.#options;
+    if (credentials === undefined) return;
+    this.#stopHearing.push(
+      credentials.onWithdrawn((identity, endpoint) => {
+        const done = this.#onWithdrawn(identity, endpoint);
+        done.catch((error) =>
+          log.warn({ err: error, endpoint }, "what a withdrawn credential leaves cannot be looked up"),
+        );
+      }),
+      credentials.onGiven((endpoint) => void this.#driven.feed({ kind: "bar", endpoint })),
+    );
   }
 
   #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
@@ -297,11 +322,20 @@ export class Lwm2mServer {
   }
 
   /** Whoever was reached through a session that is gone has to register anew, with another credential if it has one. */
-  #onWithdrawn(identity: ProvenIdentity): void {
-    for (const endpoint of this.#doors?.revoke(identity) ?? []) {
-      const registration = this.#registry.get(endpoint);
-      if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
-        this.#driven.feed({ kind: "withdraw", endpoint });
-    }
+  async #onWithdrawn(identity: ProvenIdentity, endpoint: string | undefined): Promise<void> {
+    for (const reached of this.#doors?.revoke(identity) ?? []) this.#withdraw(reached);
+    // One that has no session now cannot make another one either.
+    if (endpoint !== undefined && (await this.#gatekeeper.isBare(endpoint))) this.#withdraw(endpoint);
+  }
+
+  #onReport(endpoint: string, report: KnownOfDevice): void {
+    this.#record.keepReport(endpoint, report);
+    this.campaigns.onDevice(endpoint);
+  }
+
+  #withdraw(endpoint: string): void {
+    const registration = this.#registry.get(endpoint);
+    if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
+      this.#driven.feed({ kind: "withdraw", endpoint });
   }
 }

@@ -3,8 +3,9 @@ import type { Logger } from "pino";
 import type { PresenceChange } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { RegistryOutput } from "../fleet/registry.ts";
+import type { CampaignRunner } from "./campaign-runner.ts";
 import type { DeliveryEngine } from "./delivery-engine.ts";
-import { type FleetRecord, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
+import { type FleetRecord, type RegistrationEnd, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
 import type { DeviceOperations } from "./operations.ts";
 import type { PresenceWatch } from "./presence-watch.ts";
 import type { ReportReader } from "./report-reader.ts";
@@ -18,6 +19,7 @@ export interface RegistrationFollowerParts {
   readonly engine: DeliveryEngine;
   readonly operations: DeviceOperations;
   readonly reports: ReportReader;
+  readonly campaigns: CampaignRunner;
   readonly log: Logger;
   /** The device's session, if it has one, is of no use any more. */
   readonly forget: (endpoint: string) => void;
@@ -41,6 +43,7 @@ export class RegistrationFollower {
         return;
       case "deregistered":
       case "withdrawn":
+      case "barred":
       case "expired":
         this.#onEnd(output.registration, output.kind);
         return;
@@ -63,9 +66,10 @@ export class RegistrationFollower {
   }
 
   #onStart(registration: Registration): void {
-    const { record, presence, engine, reports, operations } = this.#parts;
+    const { record, presence, engine, reports, operations, campaigns } = this.#parts;
     const { endpoint } = registration;
     record.save(registration, "registered");
+    campaigns.onRegistered(endpoint);
     record.remark("device.registered", registration, sentenceOfStart(registration));
     // The device reads our answer first: what we ask of it may not overtake the 2.01.
     setImmediate(() => {
@@ -93,7 +97,7 @@ export class RegistrationFollower {
     });
   }
 
-  #onEnd(registration: Registration, how: "deregistered" | "withdrawn" | "expired"): void {
+  #onEnd(registration: Registration, how: RegistrationEnd): void {
     const { record, presence, engine, operations, forget } = this.#parts;
     const { endpoint } = registration;
     const ended = how === "expired" ? "expired" : "deregistered";
