@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { DEFAULT_AWAKE_MS } from "./fleet/presence.ts";
 
 export interface ServeConfig {
   /** Absolute path of the folder that holds the images and the embedded database. */
@@ -88,6 +87,9 @@ export interface ConfigSources {
 /** One GiB: the largest firmware of a Linux device, far above any microcontroller's. */
 export const DEFAULT_MAX_IMAGE_BYTES = 2 ** 30;
 
+/** MAX_TRANSMIT_WAIT: what a device sends may be retransmitted for so long, so it has to listen for so long (RFC 7252 §4.8.2). */
+const AWAKE_WINDOW_S = 93;
+
 /** The port of `coap:` and `coap+tcp:`; those of `coaps:` and `coaps+tcp:` are the next ones. @see RFC 7252 §6, RFC 8323 §8 */
 const COAP_PORT = 5683;
 
@@ -130,7 +132,7 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   awakeWindowS: {
     flag: "--awake-window",
     environment: ["AIRLIFT_AWAKE_WINDOW"],
-    fallback: DEFAULT_AWAKE_MS / 1000,
+    fallback: AWAKE_WINDOW_S,
     parse: wholeNumber(86_400, 1),
   },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
