@@ -80,6 +80,7 @@ export class MeshDevice {
   readonly #receivers: Readonly<Record<Part, Receiver>>;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #known: { readonly schedule: Schedule; readonly expected: ExpectedContent | undefined } | undefined;
 
   /** Opens its files; it listens from `start` on. The errors are those of node:fs. */
   constructor(options: MeshDeviceOptions) {
@@ -116,7 +117,7 @@ export class MeshDevice {
           slotFlash: this.#flashes.image.slot,
           scratchFlash: this.#flashes.image.scratch,
           allowsUnsigned: options.trust === "allow-unsigned",
-          expectedContent: (name) => this.#expected(name),
+          expectedContent: () => this.#expected(),
         },
         image,
         nowMs,
@@ -323,9 +324,15 @@ export class MeshDevice {
       : undefined;
   }
 
-  #expected(_name: Uint8Array): ExpectedContent | undefined {
-    const manifest = this.#verifiedManifest();
-    return manifest && expectedContentOf(manifest);
+  /** Asked for at every message: a signature is checked once for each schedule. */
+  #expected(): ExpectedContent | undefined {
+    const { schedule } = this.#memory.memory.image;
+    if (schedule === undefined) return undefined;
+    if (this.#known?.schedule !== schedule || this.#known.expected === undefined) {
+      const manifest = this.#verifiedManifest();
+      this.#known = { schedule, expected: manifest && expectedContentOf(manifest) };
+    }
+    return this.#known.expected;
   }
 
   async #install(): Promise<void> {
