@@ -113,8 +113,8 @@ test("fifty receivers with sockets of their own at 5 % loss: all complete, with 
 }, async () => {
   await onStage({ deviceCount: 50, loss: 0.05, seed: 7 }, async ({ server, devices, gateway }) => {
     await gateway();
-    const release = releaseOf("2.0.0", 48_000);
-    server.transmit("s1", release, { deviceCount: 50, gapMs: 3, leadMs: 12_000 });
+    const release = releaseOf("2.0.0", 24_000);
+    server.transmit("s1", release, { deviceCount: 50, gapMs: 3, leadMs: 8_000 });
     const end = await server.until(() => endOf(server, "s1"));
     assert.equal(end.outcome, "finished");
     const { controlCount, dataCount, repairCount } = end.progress.tallies[1] ?? assert.fail();
@@ -241,7 +241,7 @@ test("a gateway that is killed again and again goes on, and no window of the law
       }
     };
     const supervised = supervise();
-    server.transmit("s1", releaseOf("1.1.0", 20_000), { deviceCount: 5, band: "test" });
+    server.transmit("s1", releaseOf("1.1.0", 20_000), { deviceCount: 5, band: "test", leadMs: 10_000 });
     const end = await server.until(() => endOf(server, "s1"));
     await server.until(
       () =>
