@@ -78,9 +78,14 @@ async function sessions(): Promise<Figures> {
   return child.next<Figures>();
 }
 
+async function rebinding(): Promise<Figures> {
+  return startChild("dtls-rebinding.ts", []).next<Figures>();
+}
+
 const HANDSHAKES = "DTLS handshakes with a pre-shared key";
 const GET = "CoAP confirmable GET over DTLS";
 const IDLE = "DTLS sessions at rest";
+const ROAMING = "A download over DTLS through a gateway that changes the device's port";
 
 export const DTLS_ROWS: readonly BenchRow[] = [
   {
@@ -125,5 +130,11 @@ export const DTLS_ROWS: readonly BenchRow[] = [
     group: IDLE,
     compare: "heapBytesPerSession",
     measure: sessions,
+  },
+  {
+    name: "airlift: 2 MiB, another port every 50 blocks",
+    group: ROAMING,
+    compare: "handshakes",
+    measure: rebinding,
   },
 ];

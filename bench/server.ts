@@ -1,4 +1,5 @@
 /** The server as a whole: registrations renewed over CoAP with the store on, and the store by itself. */
+import { measureCampaignStore } from "./campaign-store.ts";
 import { startChild } from "./children.ts";
 import type { BenchRow, Figures } from "./report.ts";
 import { measureStore } from "./store.ts";
@@ -134,4 +135,10 @@ export const SERVER_ROWS: readonly BenchRow[] = [
     compare: "registrationRenewalsPerSecond",
     measure: async () => ({ ...(await measureStore()) }),
   },
+  ...[100_000, 1_000_000].map((deviceCount) => ({
+    name: `airlift: campaigns over ${deviceCount} devices`,
+    group: "campaigns",
+    compare: "startsPerSecond",
+    measure: () => measureCampaignStore(deviceCount),
+  })),
 ];

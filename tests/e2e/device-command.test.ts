@@ -9,8 +9,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, test } from "node:test";
 import { makeMcubootImage } from "@airlift/protocol/image/make-mcuboot";
+import { CoapNode } from "@airlift/runtime/coap-node";
 import { generateSigningKey, imageCrypto, type KeyPairPem, loadSigningKey } from "@airlift/runtime/crypto";
-import { openScriptedServer, type ScriptedServer } from "./scripted-server.ts";
+import { openDtlsServer } from "@airlift/runtime/dtls";
+import { BootstrapDoor } from "@airlift/server/links/bootstrap-door";
+import pino from "pino";
+import { openScriptedServer, type ScriptedServer, scriptServer } from "./scripted-server.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../packages/cli/src/main.ts");
 
@@ -38,7 +42,11 @@ afterEach(async () => {
 function start(...more: string[]): ChildProcess {
   const options = ["--endpoint", "node-1", "--server", server.uri, "--slots", join(folder, "slots"), "--json"];
   const trust = ["--trust", join(folder, "key.pub.pem")];
-  device = spawn(process.execPath, [PROGRAM, "device", ...options, ...trust, ...more], {
+  return run(...options, ...trust, ...more);
+}
+
+function run(...options: string[]): ChildProcess {
+  device = spawn(process.execPath, [PROGRAM, "device", ...options], {
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });
@@ -75,6 +83,59 @@ function image(version: { major: number; minor: number; revision: number; build:
   const signing = { crypto: imageCrypto, key: loadSigningKey(by.privatePem) };
   return makeMcubootImage(randomBytes(400_000), { version }, signing);
 }
+
+test("coaps with a key of the environment; a wrong key is one sentence", async () => {
+  const psk = async () => Buffer.from("00112233445566778899aabbccddeeff", "hex");
+  const dtls = await openDtlsServer({ udp: { host: "127.0.0.1" }, credentials: { psk } });
+  await server.close();
+  server = scriptServer(new CoapNode(dtls), `coaps://127.0.0.1:${dtls.address.port}`);
+  process.env["AIRLIFT_PSK_KEY"] = "00112233445566778899AABBCCDDEEFF";
+  start("--psk-identity", "node-1");
+  delete process.env["AIRLIFT_PSK_KEY"];
+  await said(({ kind }) => kind === "registered");
+  assert.equal(await server.read("/3/0/2"), "node-1");
+  await cutPower();
+  start("--psk-identity", "node-1", "--psk-key", "00");
+  const failed = await said(({ kind }) => kind === "registrationFailed");
+  assert.match(String(failed["reason"]), /the server knows another key for this identity/);
+});
+
+test("--bootstrap: the factory's key brings the device's own, and a restart does without", async () => {
+  const keys = new Map([["factory", Buffer.alloc(16, 7)]]);
+  const psk = async (identity: string) => keys.get(identity);
+  const open = () => openDtlsServer({ udp: { host: "127.0.0.1" }, credentials: { psk } });
+  const [dtls, own] = [await open(), await open()];
+  await server.close();
+  server = scriptServer(new CoapNode(dtls), `coaps://127.0.0.1:${dtls.address.port}`);
+  const node = new CoapNode(own);
+  const door = new BootstrapDoor({
+    credentials: {
+      scopeOf: async () => "node-1",
+      isInUse: async () => false,
+      issueDeviceCredential: async () => {
+        keys.set("node-1", Buffer.alloc(16, 8));
+        return { identity: "node-1", key: Buffer.alloc(16, 8) };
+      },
+    },
+    log: pino({ level: "silent" }),
+    serverUri: async () => server.uri,
+    onNews: () => undefined,
+  });
+  node.serve((request, peer) => {
+    const identity = { kind: "psk", name: peer.identity.name } as const;
+    return door.answer(request, { identity, address: "", request: (asked) => node.requestWhole(peer, asked) });
+  });
+  const named = ["--endpoint", "node-1", "--slots", join(folder, "slots"), "--json", "--allow-unsigned"];
+  const where = ["--bootstrap", `coaps://127.0.0.1:${own.address.port}`, "--psk-identity", "factory"];
+  run(...named, ...where, "--psk-key", "07".repeat(16));
+  await said(({ kind }) => kind === "bootstrapped");
+  assert.equal(await server.read("/3/0/2"), "node-1");
+  await cutPower();
+  await node.close();
+  door.close();
+  run(...named, ...where, "--psk-key", "07".repeat(16));
+  await said(({ kind }) => kind === "registered");
+});
 
 const V2 = { major: 2, minor: 0, revision: 0, build: 0 };
 

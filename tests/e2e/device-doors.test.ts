@@ -87,11 +87,13 @@ async function known(endpoint: string) {
 async function tells(endpoint: string, line: RegExp): Promise<void> {
   const { events } = scratch.stores;
   const hasIt = async () => (await events.after({ endpoint }, 100)).some(({ sentence }) => line.test(sentence));
+  let stop = () => {};
   await new Promise<void>((resolve) => {
     const look = () => void hasIt().then((has) => has && resolve());
-    events.subscribe(look);
+    stop = events.subscribe(look);
     look();
   });
+  stop();
 }
 
 for (const transport of ["udp", "dtls", "tcp", "tls"] as const) {
@@ -160,9 +162,10 @@ test("one device moves from UDP to DTLS to TLS under its name, and is asked wher
   const plain = await udpDevice(door("udp"));
   const location = locationIn(await plain.register("&ep=nomad"));
   const { device } = await dtlsDevice(door("dtls"), credentials.give("nomad"));
-  assert.equal(await device.update(location), "2.04");
+  const secured = locationIn(await device.register(""));
   assert.equal((await known("nomad"))?.transport, "dtls");
-  assert.match(await plain.update(location), /^4\.03/);
+  assert.match(await plain.update(secured), /^4\.03/);
+  assert.equal(await plain.update(location), "4.04");
   const tls = await tcpDevice(door("tls"), credentials.give("nomad", "nomad-tls"));
   locationIn(await tls.register("&ep=nomad"));
   await tls.hears("GET /5/0/3");
@@ -309,6 +312,9 @@ test("a restart keeps every session: its file is the owner's alone, is read once
   await first.close();
   await scratch.stores.devices.flush();
   assert.equal(statSync(sessionFile).mode & 0o777, 0o600);
+  const taken = { host: HOST, port: door("dtls").port };
+  await assert.rejects(openServer({ udp, sessionFile, dtls: taken }), { code: "PORT_IN_USE" });
+  assert.ok(existsSync(sessionFile), "a start that fails costs no session");
   const second = await openServer({ udp, sessionFile, dtls: { host: HOST, port } });
   assert.ok(!existsSync(sessionFile));
   await isAsked(device, "kept", second);

@@ -2,7 +2,13 @@
 
 import { type CoapAnswer, memorySource } from "@airlift/protocol/coap/body";
 import { CODE, METHOD } from "@airlift/protocol/coap/codes";
-import { CoapRefusal, type CoapRequest, type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
+import {
+  CoapRefusal,
+  type CoapRequest,
+  type CoapResponse,
+  createResponse,
+  type Peer,
+} from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint, textOption } from "@airlift/protocol/coap/options";
 import { decodeUtf8, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { fromCoapRequest, toCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
@@ -11,11 +17,14 @@ import { formatPath } from "@airlift/protocol/lwm2m/path";
 import { decodeRegister, type Registration } from "@airlift/protocol/lwm2m/registration";
 import { decodeSend } from "@airlift/protocol/lwm2m/reporting";
 import { type Lwm2mRequest, requestOf } from "@airlift/protocol/lwm2m/request";
-import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
-import type { UdpPeer } from "@airlift/runtime/udp";
+import type { CoapClient, CoapServer } from "@airlift/runtime/coap";
+import { openCoapUdp } from "@airlift/runtime/coap-udp";
+
+/** What the server listens with. */
+export type ScriptedCoap = CoapClient<Peer> & CoapServer<Peer> & { close(): Promise<void> };
 
 export interface ScriptedServer {
-  readonly coap: CoapUdp;
+  readonly coap: ScriptedCoap;
   readonly uri: string;
   /** Files below /fw; an entity tag of one octet goes with each. */
   readonly files: Map<string, { readonly bytes: Uint8Array; readonly etag: number }>;
@@ -29,13 +38,13 @@ export interface ScriptedServer {
   /** Requests for files, in the order in which they came. */
   readonly fetches: CoapRequest[];
   /** Who asked for them. */
-  readonly fetchedFrom: UdpPeer[];
+  readonly fetchedFrom: Peer[];
   /** Refuses to register anybody as long as it is true. */
   isRefusing: boolean;
   /** Has no /dp as long as it is true. */
   isDeafToReports: boolean;
   /** The device that registered last. */
-  device(): UdpPeer;
+  device(): Peer;
   /** The next registration; at once when it has happened since the last call. */
   registered(): Promise<Registration>;
   ask(request: Lwm2mRequest): Promise<CoapResponse>;
@@ -56,15 +65,20 @@ export async function openScriptedServer(
 ): Promise<ScriptedServer> {
   const transmission = { ackTimeoutMs: 300, ackRandomFactor: 1.5, maxRetransmit: 6 };
   const coap = await openCoapUdp({ host, loss, endpoint: { transmission } });
+  return scriptServer(coap, `coap://${host}:${coap.address.port}`);
+}
+
+/** The server on whatever it listens with, at `uri`. */
+export function scriptServer(coap: ScriptedCoap, uri: string): ScriptedServer {
   const registrations: Registration[] = [];
   const updates: Lwm2mRequest[] = [];
   const deregistrations: string[] = [];
   const fetches: CoapRequest[] = [];
-  const fetchedFrom: UdpPeer[] = [];
+  const fetchedFrom: Peer[] = [];
   const files: ScriptedServer["files"] = new Map();
   const answers: ScriptedServer["answers"] = new Map();
   const reports: string[][] = [];
-  let device: UdpPeer | undefined;
+  let device: Peer | undefined;
   let unseen: Registration | undefined;
   let wanted: ((registration: Registration) => void) | undefined;
 
@@ -107,7 +121,7 @@ export async function openScriptedServer(
     return createResponse(CODE.created, new Uint8Array(), location);
   });
 
-  const target = (): UdpPeer => {
+  const target = (): Peer => {
     if (device === undefined) throw new Error("no device has registered");
     return device;
   };
@@ -119,7 +133,7 @@ export async function openScriptedServer(
     fetchedFrom,
     isRefusing: false,
     isDeafToReports: false,
-    uri: `coap://${host}:${coap.address.port}`,
+    uri,
     files,
     answers,
     reports,

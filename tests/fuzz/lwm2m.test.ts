@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seeded } from "@airlift/sim/world";
+import { bootstrapTargets } from "./targets/bootstrap.ts";
 import { lwm2mPayloads } from "./targets/lwm2m-payload.ts";
 import { lwm2mTexts } from "./targets/lwm2m-text.ts";
 
@@ -10,7 +11,7 @@ const RUNS = Number(process.env["FUZZ_RUNS"] ?? 2_000);
 /** Octets that mean something to one format or another: lengths, breaks, quotes, brackets, separators. */
 const TELLING = [0, 1, 0x08, 0x1b, 0x20, 0x22, 0x27, 0x2c, 0x3c, 0x5b, 0x5f, 0x7f, 0x80, 0x9f, 0xbf, 0xc1, 0xfb, 0xff];
 
-for (const { name, corpus, run } of [...lwm2mPayloads, ...lwm2mTexts]) {
+for (const { name, corpus, run } of [...lwm2mPayloads, ...lwm2mTexts, ...bootstrapTargets]) {
   test(`${name}: nothing but PeerError, and what is accepted reads the same again (FUZZ_SEED=${SEED})`, () => {
     const random = seeded(SEED);
     const below = (limit: number): number => Math.floor(random() * limit);

@@ -3,10 +3,13 @@ import { randomUUID } from "node:crypto";
 import {
   AddedImage,
   Device,
+  type DeviceEdit,
+  type DeviceLines,
   Event,
   type Exchange,
   Exchanges,
   Image,
+  ImportAnswer,
   type NewUpdate,
   type Problem,
   Problem as ProblemSchema,
@@ -35,7 +38,7 @@ export interface Schema<Value> {
 }
 
 export interface Call {
-  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly body?: Blob | string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
@@ -106,7 +109,31 @@ export class Client {
 
   image = (id: string): Promise<Image> => this.call(`images/${segment(id)}`, Image);
 
-  devices = (): Promise<Device[]> => this.all("devices", Device);
+  /** All devices, or those that an RSQL query finds. */
+  devices = (query?: string): Promise<Device[]> => allOf(this.eachDevice(query));
+
+  /** As `devices`, without holding all of them; `after` is the endpoint that the list goes on behind. */
+  eachDevice(query?: string, after?: string): AsyncGenerator<Device> {
+    const path = `devices${query === undefined ? "" : `?${new URLSearchParams({ query })}`}`;
+    return this.#each(path, Device, after === undefined ? "" : Buffer.from(after).toString("base64url"));
+  }
+
+  /** Changes a device's tags and note. */
+  async editDevice(endpoint: string, edit: DeviceEdit): Promise<Device> {
+    const headers = { "content-type": "application/json" };
+    return await this.call(`devices/${segment(endpoint)}`, Device, {
+      method: "PATCH",
+      body: JSON.stringify(edit),
+      headers,
+    });
+  }
+
+  /** Writes tags and notes of up to 1000 devices; returns the endpoints that no device has. */
+  async importDevices(lines: DeviceLines["lines"]): Promise<string[]> {
+    const headers = { "content-type": "application/json" };
+    const call = { method: "POST", body: JSON.stringify({ lines }), headers } as const;
+    return (await this.call("device-import", ImportAnswer, call)).unknown;
+  }
 
   device = (endpoint: string): Promise<Device> => this.call(`devices/${segment(endpoint)}`, Device);
 
@@ -146,23 +173,43 @@ export class Client {
   command = (updateId: string, command: "apply" | "cancel" | "retry"): Promise<Update> =>
     this.call(`updates/${segment(updateId)}/${command}`, Update, { method: "POST" });
 
-  /** The bytes of the event feed, from the event after `afterId` on. */
-  async openFeed(query: Readonly<Record<string, string>>, afterId: number, signal?: AbortSignal) {
-    const headers = { accept: "text/event-stream", "last-event-id": `${afterId}` };
+  /** The bytes of the event feed, from the event after `afterId` on, or from now on. */
+  async openFeed(query: Readonly<Record<string, string>>, afterId: number | undefined, signal?: AbortSignal) {
+    const headers = {
+      accept: "text/event-stream",
+      ...(afterId !== undefined && { "last-event-id": `${afterId}` }),
+    };
     const answer = await this.#send(`events?${new URLSearchParams(query)}`, { headers, signal });
     if (answer.body === null) throw this.#notOurs("an empty event feed");
     return answer.body;
   }
 
+  /** A question whose answer has no content. */
+  async tell(path: string, call: Call): Promise<void> {
+    await this.#send(path, call);
+  }
+
   /** Every page of a list. */
   async all<Item>(path: string, schema: Parameters<typeof pageOf>[0] & Schema<Item>): Promise<Item[]> {
-    const all: Item[] = [];
-    let cursor = "";
+    return await allOf(this.#each(path, schema));
+  }
+
+  /** Every item of a list, a page at a time. */
+  each<Item>(path: string, schema: Parameters<typeof pageOf>[0] & Schema<Item>): AsyncGenerator<Item> {
+    return this.#each(path, schema);
+  }
+
+  async *#each<Item>(
+    path: string,
+    schema: Parameters<typeof pageOf>[0] & Schema<Item>,
+    from = "",
+  ): AsyncGenerator<Item> {
+    let cursor = from;
     for (;;) {
       const query = new URLSearchParams({ limit: `${LARGEST_PAGE}`, ...(cursor !== "" && { cursor }) });
-      const page = await this.call(`${path}?${query}`, pageOf(schema));
-      all.push(...(page.items as Item[]));
-      if (page.next === null) return all;
+      const page = await this.call(`${path}${path.includes("?") ? "&" : "?"}${query}`, pageOf(schema));
+      yield* page.items as Item[];
+      if (page.next === null) return;
       cursor = page.next;
     }
   }
@@ -203,6 +250,12 @@ export class Client {
   #notOurs(what: string): PeerError {
     return new PeerError("ANSWER", `${this.#connection.url} does not answer like an airlift server: ${what}`);
   }
+}
+
+async function allOf<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
 
 /**

@@ -1,15 +1,15 @@
 /** Follows the server's live events, over as many connections as it takes. */
 import { setTimeout as delay } from "node:timers/promises";
-import { Event } from "@airlift/protocol/api/schemas";
+import { Event, LIVE_KINDS } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { createParser } from "eventsource-parser";
 import type { Client } from "./client.ts";
 
 export interface FeedOptions {
-  /** Only events of this update. */
-  readonly updateId: string;
-  /** Only events with a greater id. */
-  readonly afterId: number;
+  /** Only events of this update, or of this device. */
+  readonly of: { readonly updateId: string } | { readonly endpoint: string };
+  /** Only events with a greater id; absent: only what happens from now on. */
+  readonly afterId?: number;
   /** Ends it. */
   readonly signal: AbortSignal;
   /** A pause before the next connection, until the server names one. Default 2 s. */
@@ -34,14 +34,14 @@ export async function* followEvents(client: Client, options: FeedOptions): Async
   let retryMs = options.retryMs ?? 2000;
   for (let failures = 0; !signal.aborted; ) {
     try {
-      const body = await client.openFeed({ updateId: options.updateId }, afterId, signal);
+      const body = await client.openFeed({ ...options.of }, afterId, signal);
       const reader = createReader((pauseMs) => {
         retryMs = pauseMs;
       });
       for await (const bytes of body) {
         failures = 0;
         for (const event of reader.feed(bytes)) {
-          if (event.kind !== "update.progress") afterId = event.id;
+          if (!LIVE_KINDS.has(event.kind)) afterId = event.id;
           yield event;
         }
       }

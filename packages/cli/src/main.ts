@@ -2,12 +2,23 @@
 /** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { registerAudit } from "./commands/audit.ts";
 import { registerAuthority } from "./commands/authority.ts";
 import { registerDevice } from "./commands/device.ts";
+import { registerDeviceAttributes } from "./commands/device-attributes.ts";
+import { registerDeviceCreate } from "./commands/device-create.ts";
+import { registerDeviceDelete } from "./commands/device-delete.ts";
+import { registerDeviceDiscover } from "./commands/device-discover.ts";
+import { registerDeviceExecute } from "./commands/device-execute.ts";
 import { registerDeviceKey } from "./commands/device-key.ts";
+import { registerDeviceObserve } from "./commands/device-observe.ts";
 import { registerDeviceQueue } from "./commands/device-queue.ts";
+import { registerDeviceRead } from "./commands/device-read.ts";
 import { registerDeviceShow } from "./commands/device-show.ts";
+import { registerDeviceWrite } from "./commands/device-write.ts";
 import { registerDevices } from "./commands/devices.ts";
+import { registerDevicesExport } from "./commands/devices-export.ts";
+import { registerDevicesImport } from "./commands/devices-import.ts";
 import { registerFleet } from "./commands/fleet.ts";
 import { registerGateway } from "./commands/gateway.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
@@ -26,6 +37,7 @@ import { registerToken } from "./commands/token.ts";
 import { registerUpdate } from "./commands/update.ts";
 import { registerUpdateCommands } from "./commands/update-command.ts";
 import { registerUpdateShow } from "./commands/update-show.ts";
+import { registerWebhook } from "./commands/webhook.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
@@ -76,6 +88,8 @@ function createProgram(): Command {
   const rest = [
     registerServe,
     registerDevices,
+    registerDevicesExport,
+    registerDevicesImport,
     registerDeviceShow,
     registerDeviceQueue,
     registerUpdate,
@@ -84,8 +98,20 @@ function createProgram(): Command {
     registerGateway,
   ];
   for (const register of rest) register(program);
+  const operations = [
+    registerDeviceAttributes,
+    registerDeviceCreate,
+    registerDeviceDelete,
+    registerDeviceDiscover,
+    registerDeviceExecute,
+    registerDeviceObserve,
+    registerDeviceRead,
+    registerDeviceWrite,
+  ];
+  for (const register of operations) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
   for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
+  for (const register of [registerAudit, registerWebhook]) register(program);
   return program;
 }
 

@@ -4,7 +4,9 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import type { SoftwareResult, SoftwareState } from "@airlift/protocol/update/software-management";
+import { type BootstrapOptions, bootstrapMistakes } from "./bootstrap-options.ts";
 import type { ComponentTable } from "./component-ports.ts";
+import { credentialMistakes, type ServerCredentials } from "./credentials.ts";
 import type { InitialState } from "./initial-state.ts";
 import type { DeviceIdentity } from "./objects/device-object.ts";
 import {
@@ -41,8 +43,15 @@ export interface SlotSet {
 export interface UpdateAgentOptions {
   /** Endpoint name: 1 … 252 octets, unique at the server. */
   readonly endpoint: string;
-  /** `coap://host[:port]`; the host may be a name. */
-  readonly server: string;
+  /** `coap://host[:port]`, also with `coaps`, `coap+tcp` or `coaps+tcp`; the host may be a name. */
+  readonly server?: string;
+  /** For `coaps` and `coaps+tcp`, and only for them. */
+  readonly credentials?: ServerCredentials;
+  /**
+   * Where the device gets its server from. With a `server` beside it, that one is tried first, as long as no other has
+   * been got; without one the device begins with bootstrapping.
+   */
+  readonly bootstrap?: BootstrapOptions;
   /**
    * What installs an image: slots that have booted, or handlers of your own. One of the two; with `components` or
    * `software` it may be none, and the device has no object 5 then.
@@ -99,7 +108,13 @@ export interface UpdateAgentOptions {
 /** `component` is there when the event is about one of several (object 33629). */
 export type AgentEvent =
   | { readonly kind: "registered"; readonly location: readonly string[] }
-  | { readonly kind: "registrationFailed"; readonly reason: string; readonly retryAfterMs: number }
+  /** `reason` is a sentence; `code` a stable one: of an error or of a failed handshake, or the answer's, as "4.03". */
+  | {
+      readonly kind: "registrationFailed";
+      readonly reason: string;
+      readonly code: string;
+      readonly retryAfterMs: number;
+    }
   | {
       readonly kind: "state";
       readonly state: FirmwareState;
@@ -128,17 +143,37 @@ export type AgentEvent =
       readonly state: SoftwareState;
       readonly result: SoftwareResult;
     }
+  /** The device asks this server for its configuration. */
+  | { readonly kind: "bootstrapping"; readonly server: string }
+  /** It has registered with the server that it was given. */
+  | { readonly kind: "bootstrapped"; readonly server: string }
+  /** Nothing came of it; `retryAfterMs` is absent when the device lives on with what it had. */
+  | {
+      readonly kind: "bootstrapFailed";
+      readonly reason: string;
+      readonly code: string;
+      readonly retryAfterMs: number | undefined;
+    }
   | { readonly kind: "restarting" };
 
 /** What the agent can fetch a Package URI with. */
-export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "http", "https", "coap+tcp", "coaps+tcp"];
+export const PULL_SCHEMES: readonly PullScheme[] = ["coap", "coaps", "http", "https", "coap+tcp", "coaps+tcp"];
+
+/** How a server may be reached. */
+export const SERVER_SCHEMES: readonly PullScheme[] = ["coap", "coaps", "coap+tcp", "coaps+tcp"];
+
+/** The letter of the transport that the server is reached by (LwM2M Core 1.2 §6.2.1.2). */
+export function bindingOf(account: { readonly address: PackageUri } | undefined): "U" | "T" {
+  return account?.address.scheme.endsWith("+tcp") ? "T" : "U";
+}
 
 /** The options with everything decided. */
 export interface AgentSettings extends UpdateAgentOptions {
   readonly handlers: UpdateHandlers;
   /** Whether there is an object 5 at all. */
   readonly hasFirmware: boolean;
-  readonly address: PackageUri;
+  /** Absent when only a bootstrap server is named. */
+  readonly address: PackageUri | undefined;
   readonly lifetimeS: number;
   readonly lwm2mVersion: Lwm2mVersion;
   readonly methods: DeliveryMethods;
@@ -154,14 +189,18 @@ export interface AgentSettings extends UpdateAgentOptions {
 
 /** @throws {UsageError} AGENT_OPTIONS with a sentence for each mistake in `facts.mistakes`. */
 export function settle(options: UpdateAgentOptions): AgentSettings {
-  const address = parsePackageUri(options.server);
+  const address = parsePackageUri(options.server ?? "");
   const handlers = options.slots?.handlers ?? options.handlers ?? NO_FIRMWARE;
   const store = options.slots?.store ?? options.store;
   const decided = decide(options);
-  const mistakes = CHECKS.filter(([isWrong]) =>
-    isWrong({ ...options, ...decided, ...(store && { store }), address }),
-  ).map(([, sentence]) => sentence);
-  if (mistakes.length > 0 || address === undefined) {
+  const mistakes = [
+    ...CHECKS.filter(([isWrong]) => isWrong({ ...options, ...decided, ...(store && { store }), address })).map(
+      ([, sentence]) => sentence,
+    ),
+    ...(address ? credentialMistakes(address.scheme, options.credentials) : []),
+    ...(options.bootstrap ? bootstrapMistakes(options.bootstrap) : []),
+  ];
+  if (mistakes.length > 0) {
     throw new UsageError("AGENT_OPTIONS", mistakes.join("; "), { mistakes, server: options.server });
   }
   const hasFirmware = handlers !== NO_FIRMWARE;
@@ -190,7 +229,17 @@ type Checked = UpdateAgentOptions & ReturnType<typeof decide> & { readonly addre
 
 /** What is wrong with options, and the sentence that says it. */
 const CHECKS: readonly (readonly [(options: Checked) => boolean, string])[] = [
-  [({ address }) => address?.scheme !== "coap" || address.pathAndQuery !== "/", "server: not coap://host[:port]"],
+  [
+    ({ server, bootstrap, address }) =>
+      server === undefined
+        ? bootstrap === undefined
+        : !address || !SERVER_SCHEMES.includes(address.scheme) || address.pathAndQuery !== "/",
+    "server: not coap://host[:port], nor with coaps, coap+tcp or coaps+tcp",
+  ],
+  [
+    ({ address, lwm2mVersion }) => lwm2mVersion === "1.0" && address?.scheme.endsWith("+tcp") === true,
+    "server: LwM2M 1.0 knows no CoAP over TCP",
+  ],
   [({ endpoint }) => endpoint.length === 0, "endpoint: empty"],
   [
     ({ lifetimeS }) => !Number.isInteger(lifetimeS) || lifetimeS < 1 || lifetimeS > MAX_LIFETIME_S,

@@ -2,9 +2,9 @@
 import { CoapRefusal } from "@airlift/protocol/coap/exchange";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import { sendRequest } from "@airlift/protocol/lwm2m/reporting";
-import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
+import type { Account } from "./account.ts";
 import { createAgentObjects } from "./agent-objects.ts";
-import type { AgentEvent, AgentSettings } from "./agent-options.ts";
+import { type AgentEvent, type AgentSettings, bindingOf } from "./agent-options.ts";
 import type { AgentUnits, UnitPorts } from "./agent-units.ts";
 import { ObjectRequests } from "./objects/requests.ts";
 import type { ObjectTree } from "./objects/resource.ts";
@@ -17,6 +17,7 @@ import { streamPullOptions } from "./pull-security.ts";
 import { Puller, type PullListener } from "./puller.ts";
 import { Registrar } from "./registrar.ts";
 import { SendReports } from "./send-reports.ts";
+import type { ContactFailure, ServerChannel } from "./server-channel.ts";
 import { ServerRequests } from "./server-requests.ts";
 import type { Persisted } from "./update/persisted.ts";
 import { UpdateRunner } from "./update-runner.ts";
@@ -38,7 +39,12 @@ export interface AgentParts {
 /** What the parts need of the agent that has them. */
 export interface AgentHost {
   readonly settings: AgentSettings;
-  readonly coap: CoapUdp;
+  readonly channel: ServerChannel;
+  /** The server that the agent has at present, or had last. */
+  account(): Account | undefined;
+  /** Asks to be bootstrapped anew; absent where there is no bootstrap server. */
+  readonly bootstrap: (() => void) | undefined;
+  onUnreachable(failure: ContactFailure): void;
   /** Whether to lose a datagram of any socket. */
   readonly loss: (direction: "in" | "out", datagram: Uint8Array) => boolean;
   tell(event: AgentEvent): void;
@@ -50,12 +56,10 @@ export interface AgentHost {
 }
 
 export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts {
-  const { settings, coap } = host;
+  const { settings, channel } = host;
   const runner = createRunner(host, persisted, () => parts);
   const pushes = new PackagePushes(runner, settings.methods !== "pull");
-  const desk: PullDesk = new PullDesk((listener) =>
-    createPuller({ host, listener, registrar: () => registrar, handlers: () => desk.handlers }),
-  );
+  const desk: PullDesk = new PullDesk((listener) => createPuller({ host, listener, handlers: () => desk.handlers }));
   const units = createUnits(host, desk, () => parts);
   const mute = { isMuted: false };
   const { tree, defaults } = createAgentObjects({
@@ -63,6 +67,8 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
     runner,
     pushes,
     others: units.all.flatMap((unit) => unit.objects()),
+    account: () => host.account(),
+    bootstrap: host.bootstrap,
     lifetimeS: () => parts.registrar.lifetimeS,
     refresh: (seconds) => parts.registrar.refresh(seconds),
     restart: () => host.restart(),
@@ -87,7 +93,7 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
     units,
     reports: settings.reportBySend ? createReports({ host, requests, registrar, persisted, mute, units }) : undefined,
     answers: new ServerRequests({
-      registrar,
+      channel,
       runner,
       requests,
       observers,
@@ -96,7 +102,7 @@ export function composeAgent(host: AgentHost, persisted: Persisted): AgentParts 
       isReady: () => host.isReady(),
     }),
   };
-  coap.serve((request, peer, offer) => parts.answers.answer(request, peer, offer), {
+  channel.coap.serve((request, peer, offer) => parts.answers.answer(request, peer, offer), {
     blockBytes: settings.blockBytes,
     receive: (request, peer) => parts.answers.receive(request, peer),
     onError: (error) => host.tell({ kind: "failure", what: "request", error }),
@@ -149,23 +155,27 @@ function createUnits(host: AgentHost, desk: PullDesk, parts: () => AgentParts): 
 function createPuller(of: {
   readonly host: AgentHost;
   readonly listener: PullListener;
-  registrar(): Registrar;
   /** Of whoever pulls. */
   handlers(): PullHandlers | undefined;
 }): Puller {
-  const { host, listener, registrar, handlers } = of;
-  const { pullPolicy: policy, transmission, blockBytes, sameSocketDownloads, bind } = host.settings;
+  const { host, listener, handlers } = of;
+  const { pullPolicy: policy, transmission, blockBytes, sameSocketDownloads } = host.settings;
   const onFailure = (what: string, error: unknown): void => host.tell({ kind: "failure", what, error });
+  const streams = streamPullOptions({
+    handlers: () => handlers() ?? {},
+    handlerTimeoutMs: host.settings.handlerTimeoutMs,
+    onFailure,
+    server: () => host.account(),
+  });
   return new Puller({
     listener,
     policy,
-    streams: streamPullOptions(() => handlers() ?? {}, host.settings.handlerTimeoutMs, onFailure),
+    streams,
     coap: {
-      session: host.coap,
-      sharesSession: (peer) => sameSocketDownloads && registrar().isServer(peer),
-      // Connected, so that a network that refuses is heard at once.
-      openSocket: (peer) =>
-        openCoapUdp({ host: bind?.host, connect: peer, loss: host.loss, endpoint: { transmission } }),
+      session: sameSocketDownloads ? host.channel : undefined,
+      bindHost: host.settings.bind?.host,
+      loss: host.loss,
+      securityFor: streams.securityFor,
       transmissionFor: (uri) => {
         try {
           return handlers()?.transmissionFor?.(uri) ?? transmission;
@@ -206,35 +216,36 @@ function createReports(of: {
 }
 
 function createRegistrar(host: AgentHost, tree: ObjectTree, parts: () => AgentParts): Registrar {
-  const { address, endpoint, lifetimeS, lwm2mVersion, queueMode = false, transmission } = host.settings;
-  const objects = [...tree.values()].map(({ id, version, instances }) => ({
-    objectId: id,
-    version,
-    instances: [...instances.keys()],
-  }));
+  const { endpoint, lifetimeS, lwm2mVersion, queueMode = false, transmission } = host.settings;
+  const objects = () =>
+    [...tree.values()].map(({ id, version, instances }) => ({
+      objectId: id,
+      version,
+      instances: [...instances.keys()],
+    }));
   const contentFormats = lwm2mVersion === "1.0" ? [] : [CONTENT_FORMATS.senmlCbor, CONTENT_FORMATS.tlv];
   return new Registrar({
-    client: host.coap,
-    host: address.host,
-    port: address.port,
-    registration: {
+    channel: host.channel,
+    lifetimeS,
+    registration: () => ({
       endpoint,
       lwm2mVersion,
       lifetimeS,
-      binding: "U",
+      binding: bindingOf(host.account()),
       queueMode,
       smsNumber: undefined,
-      objects: { rootSegments: [], contentFormats, objects },
-    },
+      objects: { rootSegments: [], contentFormats, objects: objects() },
+    }),
     transmission,
-    retry: host.settings.registrationRetry,
     onRegistered: (location) => {
       parts().observers.clear();
       host.onRegistered();
       for (const unit of parts().units.all) unit.registered();
       host.tell({ kind: "registered", location });
     },
+    onUnreachable: (failure) => host.onUnreachable(failure),
     onAnswered: () => parts().reports?.flush(),
-    onRetry: (retryAfterMs, reason) => host.tell({ kind: "registrationFailed", reason, retryAfterMs }),
+    onRetry: (retryAfterMs, { code, sentence }) =>
+      host.tell({ kind: "registrationFailed", reason: sentence, code, retryAfterMs }),
   });
 }

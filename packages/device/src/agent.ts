@@ -1,11 +1,11 @@
 /**
  * The update agent: a LwM2M client that registers, answers its server, and carries firmware updates to the handlers.
  *
- * Composes the cores (update, transfer, session, objects) with one UDP socket.
+ * Composes the cores (update, transfer, session, objects) with one channel to the server.
  */
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
-import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
+import { AgentHome } from "./agent-home.ts";
 import { type AgentEvent, type AgentSettings, settle, type UpdateAgentOptions } from "./agent-options.ts";
 import { type AgentParts, composeAgent } from "./agent-parts.ts";
 import { type AgentUnits, loadUnits } from "./agent-units.ts";
@@ -68,7 +68,7 @@ export function createUpdateAgent(options: UpdateAgentOptions): UpdateAgent {
 
 class Agent implements UpdateAgent {
   readonly #settings: AgentSettings;
-  #coap: CoapUdp | undefined;
+  readonly #home: AgentHome;
   #parts: AgentParts | undefined;
   #isStarted = false;
   #isClosed = false;
@@ -79,6 +79,12 @@ class Agent implements UpdateAgent {
 
   constructor(settings: AgentSettings) {
     this.#settings = settings;
+    this.#home = new AgentHome({
+      settings,
+      loss: this.#loss,
+      registrar: () => this.#parts?.registrar,
+      tell: (event) => this.#tell(event),
+    });
   }
 
   get state(): FirmwareState {
@@ -112,23 +118,26 @@ class Agent implements UpdateAgent {
   async start(): Promise<void> {
     if (this.#isStarted) throw new UsageError("AGENT_STARTED", "an agent starts once");
     this.#isStarted = true;
-    const { address, bind, transmission } = this.#settings;
-    // A socket speaks one IP version; that of a name is IPv4 where it has one.
-    const host = address.host.includes(":") ? "::" : undefined;
     const persisted = await this.#load();
     const createUnits = await loadUnits(this.#settings);
-    const coap = await openCoapUdp({ host, ...bind, loss: this.#loss, endpoint: { transmission } });
+    const home = this.#home;
+    await home.prepare();
     // Whoever closed it meanwhile found nothing to close.
-    if (this.#isClosed) return coap.close();
-    this.#coap = coap;
+    if (this.#isClosed) return home.close();
     const parts = composeAgent(
       {
         settings: this.#settings,
-        coap,
+        channel: home.link,
+        account: () => home.account,
+        bootstrap: home.trigger,
+        onUnreachable: (failure) => home.unreachable(failure),
         loss: this.#loss,
         tell: (event) => this.#tell(event),
         restart: () => this.#restart(),
-        onRegistered: () => void this.#trial?.succeed(),
+        onRegistered: () => {
+          void this.#trial?.succeed();
+          home.registered();
+        },
         isReady: () => this.#trial?.decided,
         createUnits,
       },
@@ -139,7 +148,7 @@ class Agent implements UpdateAgent {
     parts.puller.suspend(this.#isSuspended || this.#isOffline);
     parts.runner.feed({ kind: "start" });
     for (const unit of parts.units.all) unit.start();
-    if (!this.#isOffline) parts.registrar.open();
+    if (!this.#isOffline) home.open();
   }
 
   async close({ saysGoodbye = true }: { readonly saysGoodbye?: boolean } = {}): Promise<void> {
@@ -153,8 +162,9 @@ class Agent implements UpdateAgent {
     parts.runner.stop();
     for (const unit of parts.units.all) unit.stop();
     parts.observers.stop();
+    this.#home.stop();
     await parts.registrar.close(saysGoodbye && !this.#isOffline);
-    await this.#coap?.close();
+    await this.#home.close();
   }
 
   setResult(result: UpdateResult): void {
@@ -191,9 +201,12 @@ class Agent implements UpdateAgent {
   setOffline(isOffline: boolean): void {
     if (this.#isOffline === isOffline) return;
     this.#isOffline = isOffline;
-    this.#parts?.observers.clear();
-    this.#parts?.registrar.setOffline(isOffline);
-    this.#parts?.puller.suspend(this.#isSuspended || isOffline);
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    parts.observers.clear();
+    if (isOffline) this.#home.rest();
+    else this.#home.open();
+    parts.puller.suspend(this.#isSuspended || isOffline);
   }
 
   // ---- what happens inside ----

@@ -1,20 +1,23 @@
-/** One connection of a pull over CoAP: which socket it uses, and how long that lives. */
+/** One connection of a pull over CoAP in datagrams: which socket it uses, and how long that lives. */
 import { isIP } from "node:net";
-import { type CoapRequest, createRequest } from "@airlift/protocol/coap/exchange";
+import { type CoapRequest, createRequest, type Peer } from "@airlift/protocol/coap/exchange";
 import { OPTION, textOption } from "@airlift/protocol/coap/options";
 import type { TransmissionParameters } from "@airlift/protocol/coap/transmission";
+import type { TransportSecurity } from "@airlift/protocol/lib/transport-security";
 import type { CoapClient } from "@airlift/runtime/coap";
-import type { CoapUdp } from "@airlift/runtime/coap-udp";
-import { resolveUdpPeer, type UdpPeer } from "@airlift/runtime/udp";
+import { openCoapUdp } from "@airlift/runtime/coap-udp";
+import { resolveUdpPeer } from "@airlift/runtime/udp";
+import type { ServerChannel } from "./server-channel.ts";
 import type { PackageUri } from "./transfer/package-uri.ts";
 
 export interface CoapPullOptions {
-  /** The session with the server; used for what the server itself has. */
-  readonly session: CoapClient<UdpPeer>;
-  /** Whether what `peer` has comes over the session. */
-  sharesSession(peer: UdpPeer): boolean;
-  /** A socket of its own for one connection to `peer`. @throws {EnvironmentError} SOCKET_BIND */
-  openSocket(peer: UdpPeer): Promise<CoapUdp>;
+  /** The way to the server, over which comes what the server itself has; absent: nothing does. */
+  readonly session: Pick<ServerChannel, "coap" | "holderOf"> | undefined;
+  /** Local address of a socket of its own. */
+  readonly bindHost?: string | undefined;
+  readonly loss?: ((direction: "in" | "out", datagram: Uint8Array) => boolean) | undefined;
+  /** @throws {NoPullSecurity} */
+  securityFor(uri: string): Promise<TransportSecurity>;
   /** Parameters of the connections to `uri`. */
   transmissionFor(uri: string): TransmissionParameters | undefined;
   readonly blockBytes?: number | undefined;
@@ -32,16 +35,30 @@ export interface CoapConnection {
   write(bytes: Uint8Array, offset: number): Promise<void>;
 }
 
-/** Pulls until the end of the image. Rejects as `CoapClient.download`, and with `HOST_UNKNOWN`, `SOCKET_BIND`. */
+/** A client, whom it asks, and its end. */
+export interface PullSocket {
+  readonly client: CoapClient<Peer>;
+  readonly peer: Peer;
+  close(): Promise<void>;
+}
+
+/** Over the session with the server, if that is who has it. Rejects as `CoapClient.download`, and with HOST_UNKNOWN. */
+export async function pullFromServer(options: CoapPullOptions, connection: CoapConnection): Promise<boolean> {
+  const { session } = options;
+  const peer = await session?.holderOf(connection.parts);
+  connection.signal.throwIfAborted();
+  if (session === undefined || peer === undefined) return false;
+  await download(options, { client: session.coap, peer }, connection);
+  return true;
+}
+
+/** Pulls until the end of the image. Rejects as `CoapClient.download`, and with `HOST_UNKNOWN`, `SOCKET_BIND`, `NoPullSecurity`. */
 export async function pullCoap(options: CoapPullOptions, connection: CoapConnection): Promise<void> {
   const { parts, signal } = connection;
-  const peer = await resolveUdpPeer(parts.host, parts.port);
-  signal.throwIfAborted();
-  if (options.sharesSession(peer)) return download(options, options.session, { ...connection, peer });
-  const socket = await options.openSocket(peer);
+  const socket = parts.scheme === "coaps" ? await openSecured(options, connection) : await openPlain(options, parts);
   try {
     signal.throwIfAborted();
-    await download(options, socket, { ...connection, peer });
+    await download(options, socket, connection);
   } finally {
     await socket.close();
   }
@@ -53,10 +70,24 @@ export function requestOf({ host, pathAndQuery }: PackageUri): CoapRequest {
   return createRequest("get", pathAndQuery, { options: hostOption });
 }
 
+async function openPlain({ bindHost, loss }: CoapPullOptions, { host, port }: PackageUri): Promise<PullSocket> {
+  const peer = await resolveUdpPeer(host, port);
+  // Connected, so that a network that refuses is heard at once.
+  const client = await openCoapUdp({ host: bindHost, connect: peer, loss });
+  return { client, peer, close: () => client.close() };
+}
+
+async function openSecured(options: CoapPullOptions, { uri, parts, signal }: CoapConnection): Promise<PullSocket> {
+  const security = await options.securityFor(uri);
+  signal.throwIfAborted();
+  const { openDtlsPull } = await import("./dtls-pull.ts");
+  return openDtlsPull(options, parts, security);
+}
+
 async function download(
   { transmissionFor, blockBytes }: CoapPullOptions,
-  client: CoapClient<UdpPeer>,
-  { peer, uri, parts, offset, etag, signal, onOrigin, write }: CoapConnection & { readonly peer: UdpPeer },
+  { client, peer }: Pick<PullSocket, "client" | "peer">,
+  { uri, parts, offset, etag, signal, onOrigin, write }: CoapConnection,
 ): Promise<void> {
   await client.download(
     peer,

@@ -86,8 +86,9 @@ export interface UpdateHandlers {
    */
   transmissionFor?(uri: string): TransmissionParameters | undefined;
   /**
-   * What secures a pull over TLS (https, coaps+tcp), asked before each of its connections. Absent: the server's
-   * certificate is checked against the system's trust store. `undefined`, or an error, means that there is nothing for
+   * What secures a pull over TLS or DTLS (https, coaps+tcp, coaps), asked before each of its connections; what the server
+   * holds itself comes over the session with it, and nothing is asked. Absent: the server's certificate is checked
+   * against the system's trust store; a certificate cannot be pinned over DTLS. `undefined`, or an error, means that there is nothing for
    * this URI: the pull ends with unsupportedProtocol, or with the result that a `HandlerError` names.
    */
   securityFor?(uri: string): Promise<TransportSecurity | undefined> | TransportSecurity | undefined;

@@ -1,8 +1,10 @@
 /** What secures a pull over a stream, and how patient it is: asked of the integrator's handlers (rows 12 and 19). */
 import type { TransportSecurity } from "@airlift/protocol/lib/transport-security";
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
+import { type ServerCredentials, tlsSecurityOf } from "./credentials.ts";
 import { HandlerError, type PullHandlers } from "./ports.ts";
 import { inTime } from "./time-limit.ts";
+import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
 
 /** A server that says nothing for this long is given up, unless the handlers know better. */
 export const DEFAULT_TCP_TIMEOUT_MS = 30_000;
@@ -24,16 +26,31 @@ export interface StreamPullOptions {
   timeoutFor(uri: string): number;
 }
 
+interface ServerWithCredentials {
+  readonly address: PackageUri;
+  readonly credentials?: ServerCredentials | undefined;
+}
+
+export interface PullSecurityOptions {
+  /** Of whoever pulls. */
+  handlers(): PullHandlers;
+  readonly handlerTimeoutMs: number;
+  onFailure(what: string, error: unknown): void;
+  /** Secures what the server itself holds, where the handlers do not say otherwise. */
+  server(): ServerWithCredentials | undefined;
+}
+
 /** Asks the handlers of whoever pulls; what they fail with is told as well. */
-export function streamPullOptions(
-  handlersOfPull: () => PullHandlers,
-  handlerTimeoutMs: number,
-  onFailure: (what: string, error: unknown) => void,
-): StreamPullOptions {
+export function streamPullOptions({
+  handlers: handlersOfPull,
+  handlerTimeoutMs,
+  onFailure,
+  server,
+}: PullSecurityOptions): StreamPullOptions {
   return {
     securityFor: async (uri) => {
       const handlers = handlersOfPull();
-      if (!handlers.securityFor) return { kind: "certificate" };
+      if (!handlers.securityFor) return ofServer(server(), uri) ?? { kind: "certificate" };
       let security: TransportSecurity | undefined;
       try {
         security = await inTime(handlers.securityFor(uri), handlerTimeoutMs, "securityFor");
@@ -54,6 +71,15 @@ export function streamPullOptions(
       }
     },
   };
+}
+
+/** The server's credentials are for the server, by the very address that it is reached by. */
+function ofServer(server: ServerWithCredentials | undefined, uri: string): TransportSecurity | undefined {
+  if (server === undefined) return undefined;
+  const { address, credentials } = server;
+  const parts = parsePackageUri(uri);
+  const isSame = parts?.scheme === address.scheme && parts.host === address.host && parts.port === address.port;
+  return isSame && credentials && !credentials.rpk ? tlsSecurityOf(credentials) : undefined;
 }
 
 function resultOf(error: unknown): FailureResult {

@@ -2,7 +2,7 @@
 
 import type { FailureResult } from "@airlift/protocol/update/firmware-update";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import { type CoapConnection, type CoapPullOptions, pullCoap } from "./coap-pull.ts";
+import { type CoapConnection, type CoapPullOptions, pullCoap, pullFromServer } from "./coap-pull.ts";
 import { NoPullSecurity, type StreamPullOptions } from "./pull-security.ts";
 import { type PackageUri, parsePackageUri } from "./transfer/package-uri.ts";
 import { Pull, type PullInput, type PullOutput, type PullPolicy } from "./transfer/pull.ts";
@@ -161,6 +161,7 @@ export class Puller {
       onOrigin: (tag, sizeBytes) => this.#answered(active, tag, sizeBytes),
       write: (bytes, at) => this.#chunk(active, at, bytes),
     };
+    if (await pullFromServer(coap, connection)) return;
     const isStream = active.parts.scheme.endsWith("+tcp");
     if (!isStream) return pullCoap(coap, connection);
     const { pullCoapTcp } = await import("./stream-pull.ts");

@@ -18,6 +18,8 @@ export interface DtlsClientOptions {
   readonly credential: DtlsClientCredential;
   /** Address to bind; default any. */
   readonly host?: string | undefined;
+  /** Port to bind; default any free one. */
+  readonly port?: number | undefined;
   readonly limits?: DtlsTuning | undefined;
   readonly onEvent?: ((event: DtlsEvent) => void) | undefined;
 }
@@ -49,7 +51,7 @@ const MAX_WAITING = 16;
  */
 export async function openDtlsClient(options: DtlsClientOptions): Promise<DtlsClient> {
   const credentials = clientCredentials(options.credential);
-  const udp = await openUdp({ host: options.host, connect: options.server });
+  const udp = await openUdp({ host: options.host, port: options.port, connect: options.server });
   return new DtlsClientChannel(udp, credentials, options);
 }
 

@@ -1,5 +1,9 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+import { hostname } from "node:os";
 import { join } from "node:path";
+import { createModels, type Models } from "@airlift/protocol/lwm2m/model";
+import { STANDARD_MODELS, STANDARD_OBJECTS } from "@airlift/protocol/lwm2m/objects/standard";
+import { loadObjectModels } from "@airlift/runtime/object-models";
 import type { Logger } from "pino";
 import { Counter, Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
@@ -8,15 +12,20 @@ import { TlsFiles } from "./api/tls-files.ts";
 import type { ServeConfig } from "./config.ts";
 import { describeDoors } from "./door-metrics.ts";
 import { keepFirstToken } from "./first-token.ts";
+import { bootstrapKeys } from "./fleet/bootstrap-keys.ts";
 import type { DeviceCredentials } from "./fleet/credentials.ts";
 import type { Transport } from "./fleet/sender.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
 import { formatAddress, SCHEMES } from "./links/door.ts";
 import type { DoorsOptions } from "./links/doors.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
-import { loadServerIdentity } from "./links/server-identity.ts";
+import type { ObservationTable } from "./links/observation-table.ts";
+import { loadServerIdentity, SERVER_PUBLIC_KEY_FILE } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
+import type { RetentionLimits } from "./store/retention.ts";
 import { openStores } from "./store/stores.ts";
+import { keepTidy } from "./tidying.ts";
+import { WebhookSender } from "./webhooks/webhook-sender.ts";
 
 export interface RunningServer {
   /** Base URL of API and console, "http://127.0.0.1:8080". */
@@ -53,30 +62,54 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
         file: config.masterKeyFile ?? join(config.dataDir, "master.key"),
         onCreated: (file) => log.warn({ file }, "made the key that device keys are encrypted under: keep a copy of it"),
       },
+      retention: retentionOf(config),
+      node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
     opened.push(() => stores.close());
+    const models = await loadModels(config.modelsDir, log);
     if (!config.noAuth) await keepFirstToken(stores.tokens, config.dataDir, log);
     const tls = await TlsFiles.open(config, log);
     if (tls !== undefined) opened.push(async () => tls.close());
     let httpPort = config.httpPort;
     const lwm2m = await Lwm2mServer.open({
-      ...(await doorsOf(config, stores.credentials)),
+      ...(await doorsOf(config, stores.credentials, log)),
       stores,
       log,
       publicHost: config.publicHost,
+      models,
       httpPort: () => httpPort,
+      httpScheme: tls === undefined ? "http" : "https",
       plainDevices: config.plainDevices,
+      presence: { awakeMs: config.awakeWindowS * 1000 },
+      bootstrap: bootstrapKeys(stores.credentials),
     });
     opened.push(() => lwm2m.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
-    const app = await createApi({ config, stores, commands: lwm2m.engine, fleet: lwm2m, log, metrics, tls });
+    const coapUrls = urlsOf(lwm2m);
+    const app = await createApi({
+      config,
+      stores,
+      commands: lwm2m.engine,
+      campaigns: lwm2m.campaigns,
+      operations: lwm2m.operations,
+      fleet: lwm2m,
+      log,
+      metrics,
+      tls,
+      coapUrls,
+    });
     opened.push(async () => void (await app.close()));
+    const { outbox, events, retention } = stores;
+    const { allowHttpWebhooks: allowsHttp, allowPrivateWebhooks: allowsPrivate } = config;
+    const webhooks = new WebhookSender({ outbox, events, policy: { allowsHttp, allowsPrivate }, log });
+    webhooks.start();
+    opened.push(() => webhooks.close());
+    opened.push(keepTidy(retention, log));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
-    const coapUrls = urlsOf(lwm2m);
     log.info({ httpUrl, coapUrls }, "serving");
     return { httpUrl, coapUrls, close };
   } catch (error) {
@@ -85,17 +118,42 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
   }
 }
 
+/** The objects that this project knows, and those of the operator's folder, which go before them. */
+async function loadModels(folder: string | null, log: Logger): Promise<Models> {
+  if (folder === null) return STANDARD_MODELS;
+  const { objects, failures } = await loadObjectModels(folder);
+  for (const { file, error } of failures)
+    log.warn({ file, code: error.code, reason: error.message }, "an object model cannot be read");
+  log.info({ folder, count: objects.length }, "object models are loaded");
+  return createModels([...STANDARD_OBJECTS, ...objects]);
+}
+
+const retentionOf = (config: ServeConfig): RetentionLimits => ({
+  eventsMs: config.keepEvents,
+  eventCount: config.keepEventCount,
+  updatesMs: config.keepUpdates,
+  exchangesMs: config.keepExchanges,
+  campaignTargetsMs: config.keepCampaignTargets,
+  requestsMs: config.keepRequests,
+});
+
 /** The doors that the settings ask for. */
-async function doorsOf(config: ServeConfig, credentials: DeviceCredentials): Promise<DoorsOptions> {
+async function doorsOf(config: ServeConfig, credentials: DeviceCredentials, log: Logger): Promise<DoorsOptions> {
   const at = (port: number | null) => (port === null ? undefined : { host: config.hosts, port });
   const { dataDir, tlsCertFile, tlsKeyFile } = config;
+  const identity = await loadServerIdentity({ dataDir, certificateFile: tlsCertFile, keyFile: tlsKeyFile });
+  if (identity.certificate !== undefined && !identity.isForDtls && config.coapsPort !== null)
+    log.warn(
+      { certificate: tlsCertFile, publicKey: join(dataDir, SERVER_PUBLIC_KEY_FILE) },
+      "the key of --tls-cert is not ECDSA on P-256: over DTLS devices are shown the server's raw public key instead",
+    );
   return {
     udp: at(config.coapPort),
     tcp: at(config.coapTcpPort),
     dtls: at(config.coapsPort),
     tls: at(config.coapsTcpPort),
     credentials,
-    identity: await loadServerIdentity({ dataDir, certificateFile: tlsCertFile, keyFile: tlsKeyFile }),
+    identity,
     sessionFile: join(dataDir, SESSION_FILE),
   };
 }
@@ -105,6 +163,12 @@ function urlsOf(lwm2m: Lwm2mServer): string[] {
     const address = lwm2m.addressOf(transport);
     return address === undefined ? [] : [`${SCHEMES[transport]}://${formatAddress(address)}`];
   });
+}
+
+/** A socket is bound once on a machine: the same name after a restart, and never two of them at a time. */
+function nodeName({ hosts, coapPort, coapsPort, coapTcpPort }: ServeConfig): string | undefined {
+  const port = [coapPort, coapsPort, coapTcpPort].find((one) => one !== null && one !== 0);
+  return port === undefined ? undefined : `${hostname()}/${hosts[0]}:${port}`;
 }
 
 function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
@@ -143,4 +207,33 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
       this.set(lwm2m.engine.runningCount);
     },
   });
+  describeOperations(metrics, lwm2m.operations.observations);
+}
+
+function describeOperations(metrics: Registry, table: ObservationTable): void {
+  const registers = [metrics];
+  new Gauge({
+    name: "airlift_observations",
+    help: "Observations of devices that are kept",
+    registers,
+    collect() {
+      this.set(table.size);
+    },
+  });
+  const counters = [
+    ["airlift_notifications_total", "Notifications taken", () => table.notificationCount],
+    ["airlift_notifications_dropped_total", "Notifications and reports that came too fast", () => table.droppedCount],
+    ["airlift_notification_floods_total", "Observations ended because a device flooded", () => table.floodCount],
+  ] as const;
+  for (const [name, help, count] of counters) {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(count());
+      },
+    });
+  }
 }

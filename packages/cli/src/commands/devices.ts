@@ -7,8 +7,9 @@ export function registerDevices(program: Command): void {
   program
     .command("devices")
     .description("list the devices")
-    .action(async (_: unknown, command: Command) => {
-      const devices = await clientOf(command).devices();
+    .option("--query <rsql>", "only those that match: model==pump;version=lt=2.0.0")
+    .action(async ({ query }: { readonly query?: string }, command: Command) => {
+      const devices = await clientOf(command).devices(query);
       printResult(command, devices, () =>
         table(
           ["ENDPOINT", "PRESENCE", "AWAKE", "MANUFACTURER", "MODEL", "VERSION", "ADDRESS", "LAST SEEN"],

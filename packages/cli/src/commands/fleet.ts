@@ -1,14 +1,18 @@
 /** `airlift fleet`: many simulated devices in one process. */
 import { DEFAULT_AGENT_LIFETIME_S } from "@airlift/device/agent-options";
+import { credentialMistakes, type ServerCredentials } from "@airlift/device/credentials";
+import { parsePackageUri } from "@airlift/device/transfer/package-uri";
 import { LWM2M_VERSIONS, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import { Fleet, type FleetOptions, type FleetSummary } from "@airlift/sim/node/fleet";
 import { seeded } from "@airlift/sim/world";
 import type { Command } from "commander";
+import { readFleetCredentials } from "../device/credential-options.ts";
 import { OptionReader } from "../device/device-options.ts";
 
 interface RawFleetOptions {
   readonly count?: string;
   readonly server?: string;
+  readonly credentials?: string;
   readonly endpoint: string;
   readonly version: string;
   readonly lifetime: string;
@@ -30,7 +34,8 @@ export function registerFleet(program: Command): void {
     .command("fleet")
     .description("simulate a fleet of devices in one process")
     .option("--count <number>", "how many devices")
-    .option("--server <uri>", "coap://HOST[:PORT]")
+    .option("--server <uri>", "coap[s][+tcp]://HOST[:PORT]")
+    .option("--credentials <file>", "a line for each device: ENDPOINT PSK-IDENTITY PSK-KEY in hex")
     .option("--endpoint <prefix>", "endpoint names are PREFIX-1, PREFIX-2, …", "sim")
     .option("--version <version>", "of the firmware they were made with", "1.0.0")
     .option("--lifetime <seconds>", "lifetime of each registration", String(DEFAULT_AGENT_LIFETIME_S))
@@ -53,9 +58,13 @@ function readFleetOptions(raw: RawFleetOptions): FleetOptions {
   const reader = new OptionReader();
   const seed = raw.seed === undefined ? Date.now() : reader.integer("seed", raw.seed, [0, 2 ** 32 - 1]);
   const count = reader.text("count", raw.count);
+  const server = reader.server("server", raw.server);
+  const credentials = raw.credentials === undefined ? undefined : readFleetCredentials(raw.credentials, reader);
+  if (credentials === undefined) reader.credentials(server, {});
   const options: FleetOptions = {
     count: count === "" ? 0 : reader.integer("count", count, [1, MAX_COUNT]),
-    server: reader.server(raw.server),
+    server,
+    ...(credentials && { credentialsOf: (endpoint: string) => credentials.get(endpoint) }),
     endpointPrefix: reader.text("endpoint", raw.endpoint),
     version: reader.text("version", raw.version),
     lifetimeS: reader.integer("lifetime", raw.lifetime, [1, MAX_LIFETIME_S]),
@@ -67,8 +76,24 @@ function readFleetOptions(raw: RawFleetOptions): FleetOptions {
     failShare: reader.share("fail-share", raw.failShare),
     random: seeded(seed),
   };
+  if (credentials) checkCredentials(options, credentials, reader);
   reader.assertNone();
   return options;
+}
+
+/** Each device of the fleet has its own. */
+function checkCredentials(
+  { count, endpointPrefix, server }: FleetOptions,
+  credentials: ReadonlyMap<string, ServerCredentials>,
+  reader: OptionReader,
+): void {
+  const names = Array.from({ length: count || 0 }, (_, index) => `${endpointPrefix}-${index + 1}`);
+  const missing = names.filter((name) => !credentials.has(name));
+  if (missing.length > 0)
+    reader.mistakes.push(`--credentials: none for ${missing[0]} and ${missing.length - 1} others`);
+  const scheme = parsePackageUri(server)?.scheme;
+  const wrong = scheme && [...credentials.values()].flatMap((each) => credentialMistakes(scheme, each));
+  if (wrong && wrong.length > 0) reader.mistakes.push(`--credentials: ${wrong[0]}`);
 }
 
 async function run(options: FleetOptions, json: boolean): Promise<void> {

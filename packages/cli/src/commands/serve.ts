@@ -12,6 +12,7 @@ interface ServeFlags {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly trust?: string[];
+  readonly models?: string;
   readonly trustedProxy?: string[];
   readonly logLevel: string;
   readonly [flag: string]: unknown;
@@ -32,10 +33,12 @@ export function registerServe(program: Command): void {
     .option("--coap-tcp-port <port>", "TCP port of CoAP, or off (default: as --coap-port)")
     .option("--coaps-tcp-port <port>", "TCP port of CoAP over TLS, or off (default: --coap-tcp-port + 1)")
     .option("--plain-devices <policy>", "allow or refuse devices without any credential (default: allow)")
+    .option("--awake-window <seconds>", "how long a device in queue mode listens after it was heard (default: 93)")
     .option("--http-port <port>", "TCP port of HTTP (default: 8080)")
     .option("--database-url <url>", "PostgreSQL to use instead of the embedded one")
     .option("--public-host <name>", "host that devices fetch images from (default: the address they reach)")
     .option("--trust <file...>", "public keys (PEM); images signed by them are shown as verified")
+    .option("--models <dir>", "folder of object models (OMA's XML files), for devices with objects of their own")
     .option("--max-image-bytes <bytes>", "largest image accepted")
     .option("--no-auth", "serve the API without tokens, to this machine only")
     .option(
@@ -46,6 +49,14 @@ export function registerServe(program: Command): void {
     .option("--insecure-http", "serve other machines without TLS, because a proxy in front speaks https")
     .option("--trusted-proxy <address...>", "proxies whose X-Forwarded-For is believed")
     .option("--master-key-file <file>", "key that device keys are encrypted under (default: master.key in --data)")
+    .option("--keep-events <time>", "how long timelines are kept: 90d, 52w, forever (default: 180d)")
+    .option("--keep-event-count <count>", "how many events are kept at most (default: any number)")
+    .option("--keep-updates <time>", "how long updates are kept that have ended (default: 365d)")
+    .option("--keep-exchanges <time>", "how long their exchanges with the device are kept (default: 30d)")
+    .option("--keep-campaign-targets <time>", "how long the devices of an ended campaign are kept (default: 365d)")
+    .option("--keep-requests <time>", "how long finished requests and webhook deliveries are kept (default: 30d)")
+    .option("--allow-http-webhooks", "let webhooks go to http: addresses")
+    .option("--allow-private-webhooks", "let webhooks go to private addresses and to this machine")
     .addOption(
       new Option("--log-level <level>", "what to log on stderr")
         .choices(LOG_LEVELS)
@@ -66,7 +77,7 @@ export function registerServe(program: Command): void {
 }
 
 /** The flags by the names of the settings. */
-function settingsOf({ auth, data, host, trust, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
+function settingsOf({ auth, data, host, trust, models, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
   const { tlsCert, tlsKey, trustedProxy, ...same } = others;
   return {
     ...same,
@@ -75,6 +86,7 @@ function settingsOf({ auth, data, host, trust, logLevel: _, ...others }: ServeFl
     ...(tlsKey !== undefined && { tlsKeyFile: tlsKey }),
     ...(trustedProxy !== undefined && { trustedProxies: trustedProxy }),
     ...(data !== undefined && { dataDir: data }),
+    ...(models !== undefined && { modelsDir: models }),
     ...(trust !== undefined && { trustedKeyFiles: trust }),
     ...(!auth && { noAuth: true }),
   };

@@ -1,7 +1,8 @@
 /** What `airlift device` was told, checked as a whole: every mistake is one line. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { PULL_SCHEMES } from "@airlift/device/agent-options";
+import { PULL_SCHEMES, SERVER_SCHEMES } from "@airlift/device/agent-options";
+import { credentialMistakes, type ServerCredentials } from "@airlift/device/credentials";
 import type { DeliveryMethods } from "@airlift/device/objects/firmware-object";
 import { type PullScheme, parsePackageUri } from "@airlift/device/transfer/package-uri";
 import type { PublicKey } from "@airlift/protocol/image/crypto-port";
@@ -9,11 +10,13 @@ import type { Trust } from "@airlift/protocol/image/verify";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { LWM2M_VERSIONS, type Lwm2mVersion, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import { loadPublicKey } from "@airlift/runtime/crypto";
+import { type RawCredentialOptions, readCredentials } from "./credential-options.ts";
 
 /** As the command line gives them: texts and flags. */
-export interface RawDeviceOptions {
+interface RawRunOptions {
   readonly endpoint?: string;
   readonly server?: string;
+  readonly bootstrap?: string;
   readonly slots?: string;
   readonly version: string;
   readonly lifetime: string;
@@ -31,9 +34,14 @@ export interface RawDeviceOptions {
   readonly json?: boolean;
 }
 
+export interface RawDeviceOptions extends RawRunOptions, RawCredentialOptions {}
+
 export interface DeviceOptions {
   readonly endpoint: string;
   readonly server: string;
+  /** Whether that is a bootstrap server, and the credentials are the factory's. */
+  readonly isBootstrapped: boolean;
+  readonly credentials: ServerCredentials | undefined;
   readonly slots: string;
   /** Of the firmware that the device was made with. */
   readonly version: string;
@@ -61,14 +69,23 @@ export class OptionReader {
     return text ?? "";
   }
 
-  /** `coap://host[:port]` */
-  server(text: string | undefined): string {
-    const server = this.text("server", text);
+  /** `coap://host[:port]`, also with coaps, coap+tcp or coaps+tcp. */
+  server(name: string, text: string | undefined): string {
+    const server = this.text(name, text);
     const parts = parsePackageUri(server);
-    if (server !== "" && (parts?.scheme !== "coap" || parts.pathAndQuery !== "/")) {
-      this.mistakes.push(`--server ${server}: not coap://HOST[:PORT]`);
+    if (server !== "" && (!parts || !SERVER_SCHEMES.includes(parts.scheme) || parts.pathAndQuery !== "/")) {
+      this.mistakes.push(`--${name} ${server}: not coap[s][+tcp]://HOST[:PORT]`);
     }
     return server;
+  }
+
+  /** What the device proves itself with to the server at `uri`. */
+  credentials(uri: string, raw: RawCredentialOptions): ServerCredentials | undefined {
+    const { credentials, mistakes } = readCredentials(raw, process.env);
+    this.mistakes.push(...mistakes);
+    const parts = parsePackageUri(uri);
+    if (parts && mistakes.length === 0) this.mistakes.push(...credentialMistakes(parts.scheme, credentials));
+    return credentials;
   }
 
   integer(name: string, text: string, [least, most]: readonly [number, number]): number {
@@ -132,9 +149,15 @@ export function readDeviceOptions(raw: RawDeviceOptions): DeviceOptions {
   const reader = new OptionReader();
   const endpoint = reader.text("endpoint", raw.endpoint);
   if (new TextEncoder().encode(endpoint).length > 252) reader.mistakes.push("--endpoint: longer than 252 octets");
+  if (raw.server !== undefined && raw.bootstrap !== undefined)
+    reader.mistakes.push("--server and --bootstrap exclude each other");
+  const isBootstrapped = raw.bootstrap !== undefined;
+  const server = isBootstrapped ? reader.server("bootstrap", raw.bootstrap) : reader.server("server", raw.server);
   const options: DeviceOptions = {
     endpoint,
-    server: reader.server(raw.server),
+    server,
+    isBootstrapped,
+    credentials: reader.credentials(server, raw),
     slots: raw.slots ?? join("airlift-slots", encodeURIComponent(endpoint)),
     version: reader.text("version", raw.version),
     lifetimeS: reader.integer("lifetime", raw.lifetime, [1, MAX_LIFETIME_S]),

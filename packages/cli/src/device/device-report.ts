@@ -32,6 +32,12 @@ function sentenceOf(event: Exclude<DeviceEvent, { kind: "progress" }>): string {
       return `download interrupted (${event.reason}); goes on in ${seconds(event.retryAfterMs)}`;
     case "failure":
       return `${event.what} failed: ${messageOf(event.error)}`;
+    case "bootstrapping":
+      return `asks ${event.server} for its configuration`;
+    case "bootstrapped":
+      return `lives with ${event.server} from now on`;
+    case "bootstrapFailed":
+      return `could not be bootstrapped (${event.reason})${again(event.retryAfterMs)}`;
     case "restarting":
       return "restarts";
   }
@@ -54,5 +60,7 @@ function plain(event: DeviceEvent): object {
   return event.kind === "failure" ? { ...event, error: messageOf(event.error) } : event;
 }
 
+const again = (afterMs: number | undefined): string =>
+  afterMs === undefined ? "; goes on with what it has" : `; tries again in ${seconds(afterMs)}`;
 const seconds = (delayMs: number): string => `${Math.round(delayMs / 1000)} s`;
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

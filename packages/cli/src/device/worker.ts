@@ -1,5 +1,7 @@
 /** One run of a device, from its start to its restart or end. */
+import { join } from "node:path";
 import { createUpdateAgent } from "@airlift/device/agent";
+import { createCredentialFile } from "@airlift/device/node/credential-file";
 import { createSlots } from "@airlift/device/node/slots";
 import { DEFAULT_TRANSMISSION } from "@airlift/protocol/coap/transmission";
 import type { ImageFile } from "@airlift/protocol/image/reader";
@@ -22,7 +24,7 @@ export async function runDevice(options: DeviceOptions): Promise<number> {
   const { promise: ended, resolve: end } = Promise.withResolvers<"restart" | "stop">();
   const agent = createUpdateAgent({
     endpoint: options.endpoint,
-    server: options.server,
+    ...serverOf(options),
     slots,
     identity: {
       manufacturer: options.manufacturer,
@@ -46,6 +48,12 @@ export async function runDevice(options: DeviceOptions): Promise<number> {
   const why = await ended;
   await agent.close({ saysGoodbye: why === "stop" });
   return why === "restart" ? REBOOT_EXIT_CODE : 0;
+}
+
+/** The server, or the bootstrap server with a place for what it gives beside the slots. */
+function serverOf({ server, isBootstrapped, credentials, slots }: DeviceOptions) {
+  const named = { server, ...(credentials && { credentials }) };
+  return isBootstrapped ? { bootstrap: { ...named, store: createCredentialFile(join(slots, "credentials")) } } : named;
 }
 
 /** A line such as `version=1.2.3` in the first octets of a file that has no format of its own. */

@@ -209,7 +209,7 @@ export class MeshDevice {
     for (const part of ["image", "manifest"] as const) {
       if (command.kind === "cancel") this.#feed(part, command);
       else if (command.kind === "poll") this.#feed(part, command);
-      else this.#feed(part, { kind: "apply", name: command.apply.name });
+      else if (command.kind === "apply") this.#feed(part, { kind: "apply", name: command.apply.name });
     }
   }
 

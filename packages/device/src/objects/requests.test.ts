@@ -19,7 +19,8 @@ function device(written: string[] = []): ObjectRequests {
     lifetimeS: () => 300,
     setLifetime: (seconds) => written.push(`lifetime ${seconds}`),
     refresh: () => written.push("refresh"),
-    binding: "U",
+    binding: () => "U",
+    shortServerId: () => 1,
   });
   const identity = { manufacturer: "Example", model: "M1", serialNumber: "7", firmwareVersion: "1.0.0" };
   const object3 = createDeviceObject({ identity, utcMs: () => 1_800_000_000_000, binding: "U", reboot: undefined });

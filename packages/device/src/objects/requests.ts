@@ -1,40 +1,28 @@
 /** Answers the requests of a server to the device's objects (LwM2M Core 1.2 §6.3). */
 
 import { CODE } from "@airlift/protocol/coap/codes";
-import { EMPTY } from "@airlift/protocol/lib/bytes";
-import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
-import { changeAttributes, type NotificationAttributes, toLinkAttributes } from "@airlift/protocol/lwm2m/attributes";
-import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import {
+  assertAttributesFit,
+  changeAttributes,
+  type NotificationAttributes,
+  toLinkAttributes,
+} from "@airlift/protocol/lwm2m/attributes";
+import { CONTENT_FORMATS, hasFormat } from "@airlift/protocol/lwm2m/content-formats";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import { encodeLinks, type Link, type LinkAttribute } from "@airlift/protocol/lwm2m/link-format";
+import { resourceAt } from "@airlift/protocol/lwm2m/model";
 import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
-import { decodeOperation, type Operation, responseCodeFor } from "@airlift/protocol/lwm2m/operations";
-import { formatPath, type Path } from "@airlift/protocol/lwm2m/path";
+import { type Content, decodeOperation, type Operation } from "@airlift/protocol/lwm2m/operations";
+import { formatPath, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
 import { decodePayload, encodePayload, isPayloadFormat } from "@airlift/protocol/lwm2m/payload";
 import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import { bare, codeOf, type ObjectAnswer, Refusal, refuse } from "./answer.ts";
 import { type DeviceObject, exists, isMultiple, type ObjectTree, type Resource } from "./resource.ts";
 
-const SECURITY_ID = 0;
-
-export interface ObjectAnswer {
-  readonly code: number;
-  readonly contentFormat: number | undefined;
-  readonly payload: Uint8Array;
-}
-
-/** A refusal on its way to the answer. */
-class Refusal extends PeerError {
-  readonly response: number;
-  constructor(response: number) {
-    super("REFUSED", `refused with ${response}`);
-    this.response = response;
-  }
-}
-
-const refuse = (response: number): never => {
-  throw new Refusal(response);
-};
+/** What holds keys is the bootstrap server's alone (LwM2M Core 1.2 appendix E.1, OSCORE: E.10). */
+const SECRET_IDS: ReadonlySet<number> = new Set([0, 21]);
 
 /** The objects of one device, and the attributes that the server has written. */
 export class ObjectRequests {
@@ -71,10 +59,37 @@ export class ObjectRequests {
     const entries = this.entriesAt(path);
     const [only] = entries;
     const isSingle = entries.length === 1 && only?.path.length === path.length;
-    const contentFormat = accept ?? this.#formatFor(isSingle ? only : undefined);
-    if (!isPayloadFormat(contentFormat)) refuse(CODE.notAcceptable);
+    return this.#answer(entries, path, accept ?? this.#formatFor(isSingle ? only : undefined));
+  }
+
+  /**
+   * What several places hold; those that hold nothing, or nothing for this server, are left out (§6.3.8).
+   *
+   * @throws {PeerError} when none of them does, as `read`.
+   */
+  readComposite(paths: readonly Path[], accept: number | undefined): ObjectAnswer {
+    const entries = new Map<string, Entry>();
+    for (const path of paths) for (const entry of this.#entriesIfAny(path)) entries.set(formatPath(entry.path), entry);
+    if (entries.size === 0) refuse(CODE.notFound);
+    return this.#answer([...entries.values()], ROOT, accept ?? CONTENT_FORMATS.senmlCbor);
+  }
+
+  #entriesIfAny(path: Path): Entry[] {
+    const objects = path.length === 0 ? [...this.#tree.keys()].map((id) => [id]) : [path];
+    return objects.flatMap((one) => {
+      try {
+        return SECRET_IDS.has(one[0] ?? 0) ? [] : this.entriesAt(one);
+      } catch (error) {
+        if (error instanceof Refusal) return [];
+        throw error;
+      }
+    });
+  }
+
+  #answer(entries: readonly Entry[], base: Path, contentFormat: number): ObjectAnswer {
+    if (!isPayloadFormat(contentFormat) || !hasFormat(this.#version, contentFormat)) refuse(CODE.notAcceptable);
     try {
-      const payload = encodePayload(contentFormat, entries, { base: path, models: STANDARD_MODELS });
+      const payload = encodePayload(contentFormat, entries, { base, models: STANDARD_MODELS });
       return { code: CODE.content, contentFormat, payload };
     } catch (error) {
       if (error instanceof UsageError) return refuse(CODE.notAcceptable);
@@ -107,7 +122,7 @@ export class ObjectRequests {
 
   async #perform(operation: Operation): Promise<ObjectAnswer> {
     const { path } = operation;
-    if (path[0] === SECURITY_ID) refuse(CODE.unauthorized);
+    if (SECRET_IDS.has(path[0] ?? -1)) refuse(CODE.unauthorized);
     switch (operation.kind) {
       case "read":
       case "observe":
@@ -123,6 +138,14 @@ export class ObjectRequests {
       }
       case "writeAttributes":
         return this.#writeAttributes(operation);
+      case "readComposite":
+      case "observeComposite":
+      case "cancelObserveComposite":
+        this.#assertComposite();
+        return this.readComposite(operation.paths, operation.accept);
+      case "writeComposite":
+        this.#assertComposite();
+        return bare(await this.#writeEntries(ROOT, operation.content));
       case "create":
       case "delete":
         this.#instancesAt(path[0] ?? -1, path[1]);
@@ -134,7 +157,13 @@ export class ObjectRequests {
   async #write({ path, content }: Operation & { kind: "write" }): Promise<number> {
     this.#instancesAt(path[0] ?? -1, path[1]);
     if (path.length >= 3 && this.#writerAt(path) === undefined) return CODE.methodNotAllowed;
-    const entries = decodePayload(content.contentFormat, content.payload, { base: path, models: STANDARD_MODELS });
+    return await this.#writeEntries(path, content);
+  }
+
+  async #writeEntries(base: Path, { contentFormat, payload }: Content): Promise<number> {
+    if (!hasFormat(this.#version, contentFormat)) return CODE.unsupportedContentFormat;
+    const entries = decodePayload(contentFormat, payload, { base, models: STANDARD_MODELS });
+    if (entries.some(({ path }) => SECRET_IDS.has(path[0] ?? -1))) return CODE.unauthorized;
     const writes = entries.map((entry) => ({ entry, write: this.#writerAt(entry.path) }));
     if (writes.length === 0) return CODE.badRequest;
     if (writes.some(({ write }) => write === undefined)) return CODE.methodNotAllowed;
@@ -145,9 +174,16 @@ export class ObjectRequests {
     return CODE.changed;
   }
 
+  /** LwM2M 1.0 has no operation on several places. */
+  #assertComposite(): void {
+    if (this.#version === "1.0") refuse(CODE.methodNotAllowed);
+  }
+
   #writeAttributes({ path, change }: Operation & { kind: "writeAttributes" }): ObjectAnswer {
     if (path.length >= 3) this.#resourceAt(path);
     else this.#instancesAt(path[0] ?? -1, path[1]);
+    const { type } = resourceAt(STANDARD_MODELS, path) ?? {};
+    assertAttributesFit(change, { path, type, lwm2mVersion: this.#version });
     const key = formatPath(path);
     this.#attributes.set(key, changeAttributes(this.#attributes.get(key) ?? {}, change));
     return bare(CODE.changed);
@@ -202,14 +238,6 @@ export class ObjectRequests {
     return this.#tree.get(objectId)?.instances.get(instanceId)?.resources.get(resourceId);
   }
 }
-
-/** The response code for what went wrong with a request. */
-export function codeOf(error: unknown): number {
-  if (error instanceof Refusal) return error.response;
-  return error instanceof AirliftError ? responseCodeFor(error) : CODE.internalServerError;
-}
-
-const bare = (code: number): ObjectAnswer => ({ code, contentFormat: undefined, payload: EMPTY });
 
 function entriesOf(path: Path, { read }: Resource): Entry[] {
   const held = read?.();

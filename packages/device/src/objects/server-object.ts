@@ -7,16 +7,18 @@ import { MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import type { ResourceValue } from "@airlift/protocol/lwm2m/value";
 import type { DeviceObject, Resource } from "./resource.ts";
 
-const SHORT_SERVER_ID = 1;
-
 export interface ServerObjectPorts {
   lifetimeS(): number;
   /** The server wrote another lifetime: the registration is refreshed with it. */
   setLifetime(lifetimeS: number): void;
   /** Refresh the registration now. */
   refresh(): void;
-  /** `U` or `UQ`. */
-  readonly binding: string;
+  /** `U`, `UQ` or `T`. */
+  binding(): string;
+  /** 1 … 65534. */
+  shortServerId(): number;
+  /** Asks the bootstrap server for a new configuration; absent: there is none. */
+  bootstrap?(): void;
   /** The device sends reports, and the server may mute them; absent: it sends none. */
   onMuteSend?(isMuted: boolean): void;
 }
@@ -40,7 +42,7 @@ export function createServerObject(ports: ServerObjectPorts): ServerObject {
     },
   });
   const resources: [number, Resource][] = [
-    [SERVER_RESOURCES.shortServerId, { read: () => SHORT_SERVER_ID }],
+    [SERVER_RESOURCES.shortServerId, { read: () => ports.shortServerId() }],
     [SERVER_RESOURCES.lifetime, { read: () => ports.lifetimeS(), write: (value) => writeLifetime(ports, value) }],
     [
       SERVER_RESOURCES.defaultMinimumPeriod,
@@ -66,9 +68,10 @@ export function createServerObject(ports: ServerObjectPorts): ServerObject {
         },
       },
     ],
-    [SERVER_RESOURCES.binding, { read: () => ports.binding }],
+    [SERVER_RESOURCES.binding, { read: () => ports.binding() }],
     [SERVER_RESOURCES.registrationUpdateTrigger, { execute: () => refresh(ports) }],
   ];
+  if (ports.bootstrap) resources.push([SERVER_RESOURCES.bootstrapRequestTrigger, { execute: () => bootstrap(ports) }]);
   if (ports.onMuteSend) resources.push([SERVER_RESOURCES.muteSend, muteSend(ports.onMuteSend)]);
   return {
     object: { id: SERVER_ID, resources: new Map(resources) },
@@ -96,5 +99,11 @@ function writeLifetime(ports: ServerObjectPorts, value: ResourceValue): number {
 
 function refresh(ports: ServerObjectPorts): number {
   ports.refresh();
+  return CODE.changed;
+}
+
+/** The session with this server ends with it; whoever is asked lets the answer leave first. */
+function bootstrap(ports: ServerObjectPorts): number {
+  ports.bootstrap?.();
   return CODE.changed;
 }

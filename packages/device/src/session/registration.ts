@@ -13,9 +13,18 @@ export type RegistrationState = "closed" | "registering" | "registered" | "refre
 /**
  * `unknown`: the server does not know the registration that was to be refreshed (4.04). `due`: the time for the next
  * refresh or the next try has come. `changed`: something that was registered is different now. `offline`: there is no
- * traffic from now on, not even a goodbye.
+ * traffic from now on, not even a goodbye. `lost`: the connection that the registration belongs to has ended.
  */
-export type RegistrationEvent = "open" | "accepted" | "failed" | "unknown" | "due" | "changed" | "close" | "offline";
+export type RegistrationEvent =
+  | "open"
+  | "accepted"
+  | "failed"
+  | "unknown"
+  | "due"
+  | "changed"
+  | "close"
+  | "offline"
+  | "lost";
 
 export type RegistrationAction = "register" | "refresh" | "deregister" | "tellRegistered" | "pause";
 
@@ -37,6 +46,7 @@ export const REGISTRATION: Table<RegistrationState, RegistrationEvent, Registrat
   registered: {
     due: to("refreshing", "refresh"),
     changed: to("refreshing", "refresh"),
+    lost: to("waiting", "pause"),
     close: to("deregistering", "deregister"),
     offline: to("closed"),
   },
@@ -44,6 +54,7 @@ export const REGISTRATION: Table<RegistrationState, RegistrationEvent, Registrat
     accepted: to("registered"),
     unknown: to("registering", "register"),
     failed: to("waiting", "pause"),
+    lost: to("waiting", "pause"),
     close: to("deregistering", "deregister"),
     offline: to("closed"),
   },
@@ -61,13 +72,18 @@ export interface RetryPolicy {
   /** Before the second try; doubled with every further one. */
   readonly firstDelayMs: number;
   readonly longestDelayMs: number;
+  /**
+   * So many tries make a sequence, which is followed by a longer rest; after so many sequences the server counts as
+   * unreachable, and is tried on. Absent: it never does.
+   */
+  readonly limit?: { readonly tries: number; readonly sequences: number; readonly restMs: number };
 }
 
 /** After an outage a fleet comes back within five minutes, spread evenly over half of that. */
 export const DEFAULT_REGISTRATION_RETRY: RetryPolicy = { firstDelayMs: 2_000, longestDelayMs: 300_000 };
 
 export type RegistrationInput =
-  | { readonly kind: "open" | "close" | "offline" }
+  | { readonly kind: "open" | "close" | "offline" | "lost" }
   /** The lifetime may be changed with it. */
   | { readonly kind: "changed"; readonly lifetimeS?: number }
   /** `attempt` is the one of the output that is answered. `location`: of a Register, the path of the registration. */
@@ -88,6 +104,8 @@ export type RegistrationOutput =
   /** A new registration stands: the server has forgotten all observations of an older one. */
   | { readonly kind: "registered"; readonly location: readonly string[] }
   | { readonly kind: "retry"; readonly afterMs: number }
+  /** All tries of the policy have failed; comes after the `retry` that follows them. */
+  | { readonly kind: "unreachable" }
   | { readonly kind: "closed" };
 
 export interface RegistrationOptions {
@@ -142,6 +160,7 @@ export class RegistrationSession implements Core<RegistrationInput, Registration
       case "open":
       case "close":
       case "offline":
+      case "lost":
         return this.#take(input.kind, nowMs);
       case "changed":
         this.#lifetimeS = input.lifetimeS ?? this.#lifetimeS;
@@ -174,11 +193,11 @@ export class RegistrationSession implements Core<RegistrationInput, Registration
     if (!arrow) return [];
     this.#state = arrow.to;
     this.#dueAtMs = undefined;
-    const outputs = arrow.actions.map((action) => this.#act(action, nowMs));
+    const outputs = arrow.actions.flatMap((action) => this.#act(action, nowMs));
     return arrow.to === "closed" ? [...outputs, { kind: "closed" }] : outputs;
   }
 
-  #act(action: RegistrationAction, nowMs: number): RegistrationOutput {
+  #act(action: RegistrationAction, nowMs: number): RegistrationOutput | RegistrationOutput[] {
     this.#attempt += 1;
     const attempt = this.#attempt;
     switch (action) {
@@ -204,12 +223,15 @@ export class RegistrationSession implements Core<RegistrationInput, Registration
   }
 
   /** Between half and all of the delay, so that a fleet that lost its server does not come back as one. */
-  #pause(nowMs: number): RegistrationOutput {
-    const { firstDelayMs, longestDelayMs } = this.#retry;
-    const delayMs = Math.min(longestDelayMs, firstDelayMs * 2 ** this.#failures);
+  #pause(nowMs: number): RegistrationOutput[] {
+    const { firstDelayMs, longestDelayMs, limit } = this.#retry;
+    const place = limit ? this.#failures % limit.tries : this.#failures;
     this.#failures += 1;
+    const isRest = limit !== undefined && place + 1 === limit.tries;
+    const delayMs = isRest ? limit.restMs : Math.min(longestDelayMs, firstDelayMs * 2 ** place);
     const afterMs = Math.max(this.#retryAfterMs, delayMs * (0.5 + this.#random() / 2));
     this.#dueAtMs = nowMs + afterMs;
-    return { kind: "retry", afterMs };
+    const isOver = isRest && this.#failures % (limit.tries * limit.sequences) === 0;
+    return isOver ? [{ kind: "retry", afterMs }, { kind: "unreachable" }] : [{ kind: "retry", afterMs }];
   }
 }

@@ -130,6 +130,27 @@ export const Device = z.object({
   objects: z.array(z.string()),
   /** The update that is not finished yet, or the last one. */
   updateId: z.string().nullable(),
+  /** What operators call it by, each once and sorted. */
+  tags: z.array(z.string()),
+  note: z.string(),
+  /** Counts the operators' changes: the device's ETag. */
+  revision: z.int().nonnegative(),
+  /** /4/0/8. */
+  cell: z.string().nullable(),
+  /** /4/0/2, dBm. */
+  signal: z.number().nullable(),
+  /** /3/0/9, percent. */
+  battery: z.number().nullable(),
+  /** /3/0/14, "+02:00". */
+  utcOffset: z.string().nullable(),
+  /** /3/0/15, "Europe/Oslo". */
+  timezone: z.string().nullable(),
+  /** Other single values it reported, by path: "/3/0/20". */
+  resources: z.record(z.string(), z.unknown()),
+  /** Updates that failed since one succeeded. */
+  failureCount: z.int().nonnegative(),
+  /** The server that it is, or was last, registered at. */
+  node: z.string().nullable(),
 });
 export type Device = z.infer<typeof Device>;
 
@@ -172,6 +193,29 @@ export const QueuedRequest = z.object({
   answer: z.object({ code: z.string(), contentFormat: z.int().nullable(), payload: z.string() }).nullable(),
 });
 export type QueuedRequest = z.infer<typeof QueuedRequest>;
+/** The body of `PATCH /api/v1/devices/{endpoint}`; what is absent stays. */
+export const DeviceEdit = z.object({ tags: z.array(label).max(64).optional(), note: z.string().max(4096).optional() });
+export type DeviceEdit = z.infer<typeof DeviceEdit>;
+
+/** How many devices a query finds, and some of them. `isExact` false = an estimate. */
+export const DevicePreview = z.object({
+  count: z.int().nonnegative(),
+  isExact: z.boolean(),
+  sample: z.array(Device),
+});
+export type DevicePreview = z.infer<typeof DevicePreview>;
+
+/** The body of `POST /api/v1/devices/import`: one line of a list each. */
+export const DeviceLines = z.object({
+  lines: z
+    .array(DeviceEdit.extend({ endpoint: z.string().min(1).max(255) }))
+    .min(1)
+    .max(1000),
+});
+export type DeviceLines = z.infer<typeof DeviceLines>;
+
+/** Endpoints of the lines that no device has. */
+export const ImportAnswer = z.object({ unknown: z.array(z.string()) });
 
 export const Update = z.object({
   id: z.string(),
@@ -181,6 +225,8 @@ export const Update = z.object({
   /** 1, and one more each time that the update was begun again after it had ended. */
   attempt: z.int().positive(),
   by: z.enum(DELIVERY_METHODS),
+  /** The campaign whose attempt this is; null when somebody asked for it by hand. */
+  campaignId: z.string().nullable(),
   /** False = stop when downloaded and wait for `POST …/apply`. */
   apply: z.boolean(),
   state: z.enum(UPDATE_STATES),
@@ -190,7 +236,7 @@ export const Update = z.object({
   /** When what the sentence tells began. */
   since: instant,
   /** Chosen once the device was asked what it supports. */
-  method: z.enum(["push", "pull"]).nullable(),
+  method: z.enum(["push", "pull", "broadcast"]).nullable(),
   packageUri: z.string().nullable(),
   acknowledgedBytes: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
@@ -240,9 +286,12 @@ export const EVENT_KINDS = [
   "device.deregistered",
   "device.expired",
   "device.refused",
+  "device.bootstrapped",
   "device.reported",
   "device.request",
   "device.refused",
+  "device.value",
+  "device.flood",
   "image.added",
   "update.transition",
   "update.note",
@@ -253,15 +302,28 @@ export const EVENT_KINDS = [
   "authority.removed",
   "token.created",
   "token.revoked",
+  "campaign.transition",
+  "campaign.note",
+  "wave.transition",
+  "device.edited",
+  "device.onboarded",
+  "mesh.session",
+  "mesh.key",
+  "gateway.added",
+  "gateway.removed",
 ] as const;
 
-/** One line of a timeline. `update.progress` travels on the live feed only and is never stored: it has the id of the event before it. */
+/** Kinds that travel on the live feed only and are never stored: such an event has the id of the one before it. */
+export const LIVE_KINDS: ReadonlySet<string> = new Set(["update.progress", "device.value"]);
+
+/** One line of a timeline. */
 export const Event = z.object({
   id: z.int().nonnegative(),
   at: instant,
   kind: z.enum(EVENT_KINDS),
   endpoint: z.string().nullable(),
   updateId: z.string().nullable(),
+  campaignId: z.string().nullable().default(null),
   sentence: z.string(),
   /** Numbers and codes behind the sentence. */
   facts: z.record(z.string(), z.unknown()),

@@ -1,7 +1,9 @@
 /** Attributes that say when a value is notified (LwM2M Core 1.2 §5.1.2). */
 import { PeerError } from "../lib/errors.ts";
 import type { Link, LinkAttribute } from "./link-format.ts";
+import { formatPath, type Path } from "./path.ts";
 import { Queries } from "./queries.ts";
+import type { ResourceType } from "./value.ts";
 
 /** The attributes in force at one place; what is absent does not apply. */
 export interface NotificationAttributes {
@@ -48,6 +50,46 @@ const PATTERNS = {
   number: /^-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$/,
   step: /^([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$/,
 } as const;
+
+/** Attributes that stand at a resource alone, and the types that they make sense for (§5.1.2, table 5.1.2-1). */
+const FITTING: { readonly [Name in AttributeName]?: readonly ResourceType[] } = {
+  gt: ["integer", "unsigned", "float", "time"],
+  lt: ["integer", "unsigned", "float", "time"],
+  st: ["integer", "unsigned", "float", "time"],
+  edge: ["boolean"],
+};
+
+/** Attributes that came after LwM2M 1.0, and with which version. */
+const SINCE: { readonly [Name in AttributeName]?: string } = {
+  epmin: "1.1",
+  epmax: "1.1",
+  edge: "1.2",
+  con: "1.2",
+  hqmax: "1.2",
+};
+
+/** Where attributes are to be attached. */
+export interface AttributePlace {
+  readonly path: Path;
+  /** Of the resource, where it is known. */
+  readonly type: ResourceType | undefined;
+  /** "1.0", "1.1", "1.2". */
+  readonly lwm2mVersion: string;
+}
+
+/** @throws {PeerError} ATTRIBUTE for one that cannot stand there, or that this version does not have. */
+export function assertAttributesFit(change: AttributeChange, { path, type, lwm2mVersion }: AttributePlace): void {
+  for (const name of Object.keys(change) as AttributeName[]) {
+    const types = FITTING[name];
+    const facts = { name, path: formatPath(path), lwm2mVersion };
+    if (lwm2mVersion < (SINCE[name] ?? "1.0"))
+      throw new PeerError("ATTRIBUTE", `LwM2M ${lwm2mVersion} has no ${name}`, facts);
+    if (types === undefined) continue;
+    if (path.length < 3) throw new PeerError("ATTRIBUTE", `${name} belongs to a resource`, facts);
+    if (type !== undefined && !types.includes(type))
+      throw new PeerError("ATTRIBUTE", `${name} is not for a ${type}`, facts);
+  }
+}
 
 export function isAttributeName(name: string): name is AttributeName {
   return Object.hasOwn(KINDS, name);

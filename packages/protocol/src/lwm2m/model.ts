@@ -39,6 +39,8 @@ export interface Models {
    * resources of a later one, so the codecs always ask for the newest.
    */
   object(objectId: number, version?: string): ObjectModel | undefined;
+  /** The newest known version of every object. */
+  all(): Iterable<ObjectModel>;
 }
 
 /** Models of `objects`; a later entry of the same object and version replaces an earlier one. */
@@ -54,6 +56,7 @@ export function createModels(objects: Iterable<ObjectModel>): Models {
   return {
     object: (objectId, version) =>
       version === undefined ? newest.get(objectId) : versions.get(objectId)?.get(version),
+    all: () => newest.values(),
   };
 }
 

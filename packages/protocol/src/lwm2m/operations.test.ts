@@ -89,7 +89,11 @@ const REFUSED: [title: string, request: Parameters<typeof requestOf>[0], code: n
   ["a replacement of an object", { code: METHOD.put, uriPath: ["5"], payload: EMPTY }, CODE.methodNotAllowed],
   ["a POST to a resource instance", { code: METHOD.post, uriPath: ["5", "0", "8", "1"] }, CODE.methodNotAllowed],
   ["a delete of an object", { code: METHOD.delete, uriPath: ["5"] }, CODE.methodNotAllowed],
-  ["a FETCH", { code: METHOD.fetch }, CODE.methodNotAllowed],
+  ["a FETCH of an object", { code: METHOD.fetch, uriPath: ["3"] }, CODE.methodNotAllowed],
+  ["an iPATCH of an object", { code: METHOD.iPatch, uriPath: ["3"] }, CODE.methodNotAllowed],
+  ["a PATCH", { code: METHOD.patch }, CODE.methodNotAllowed],
+  ["a FETCH of no places", { code: METHOD.fetch, contentFormat: 110, payload: encodeUtf8("[]") }, CODE.badRequest],
+  ["a FETCH in text", { code: METHOD.fetch, payload: encodeUtf8("/3") }, CODE.unsupportedContentFormat],
   [
     "attributes and a value at once",
     { code: METHOD.put, uriPath: ["5", "0", "1"], uriQuery: ["pmin=1"], payload: encodeUtf8("x") },

@@ -3,9 +3,10 @@
 import { CODE, METHOD } from "../coap/codes.ts";
 import { type AirliftError, PeerError } from "../lib/errors.ts";
 import { type AttributeChange, formatAttributeChange, parseAttributeChange } from "./attributes.ts";
+import { decodePaths } from "./composite.ts";
 import { CONTENT_FORMATS, LEGACY_FORMATS } from "./content-formats.ts";
 import { decodeArguments, type ExecuteArguments, encodeArguments, NO_ARGUMENTS } from "./execute-arguments.ts";
-import { formatPath, type Path, pathOfSegments, segmentsOf } from "./path.ts";
+import { formatPath, type Path, pathOfSegments, ROOT, segmentsOf } from "./path.ts";
 import { type Lwm2mRequest, requestOf } from "./request.ts";
 
 /** A value or values in their content format. */
@@ -27,7 +28,15 @@ export type Operation =
   | { readonly kind: "writeAttributes"; readonly path: Path; readonly change: AttributeChange }
   | { readonly kind: "execute"; readonly path: Path; readonly arguments: ExecuteArguments }
   | { readonly kind: "create"; readonly path: Path; readonly content: Content }
-  | { readonly kind: "delete"; readonly path: Path };
+  | { readonly kind: "delete"; readonly path: Path }
+  /** The operations on several places at once go to the root (LwM2M Core 1.1 §6.3.8 … §6.3.10, §6.4.4). */
+  | {
+      readonly kind: "readComposite" | "observeComposite" | "cancelObserveComposite";
+      readonly path: Path;
+      readonly paths: readonly Path[];
+      readonly accept: number | undefined;
+    }
+  | { readonly kind: "writeComposite"; readonly path: Path; readonly content: Content };
 
 /** `accept` is the content format wanted; without one the device chooses. */
 export function readRequest(path: Path, accept?: number): Lwm2mRequest {
@@ -92,6 +101,10 @@ export function decodeOperation(request: Lwm2mRequest): Operation {
       return decodePost(path, request);
     case METHOD.delete:
       return { kind: "delete", path: assertLevel(path, 2, 4) };
+    case METHOD.fetch:
+      return decodeFetch(path, request);
+    case METHOD.iPatch:
+      return { kind: "writeComposite", path: assertLevel(path, 0, 0), content: contentOf(request) };
     default:
       throw new PeerError("METHOD", "no operation of ours", { code: request.code });
   }
@@ -110,6 +123,14 @@ function decodeGet(path: Path, { accept, observe }: Lwm2mRequest): Operation {
   if (observe === 0) return { kind: "observe", path, accept };
   if (observe === 1) return { kind: "cancelObserve", path, accept };
   return accept === CONTENT_FORMATS.linkFormat ? { kind: "discover", path } : { kind: "read", path, accept };
+}
+
+function decodeFetch(path: Path, request: Lwm2mRequest): Operation {
+  assertLevel(path, 0, 0);
+  const { contentFormat, payload } = contentOf(request);
+  const asked = { path: ROOT, paths: decodePaths(contentFormat, payload), accept: request.accept };
+  if (request.observe === 0) return { kind: "observeComposite", ...asked };
+  return request.observe === 1 ? { kind: "cancelObserveComposite", ...asked } : { kind: "readComposite", ...asked };
 }
 
 function decodePut(path: Path, request: Lwm2mRequest): Operation {

@@ -3,6 +3,7 @@ import { METHOD } from "../coap/codes.ts";
 import { PeerError } from "../lib/errors.ts";
 import { CONTENT_FORMATS } from "./content-formats.ts";
 import type { Entry } from "./entry.ts";
+import type { Models } from "./model.ts";
 import { STANDARD_MODELS } from "./objects/standard.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 import { type Lwm2mRequest, requestOf } from "./request.ts";
@@ -26,12 +27,12 @@ export function sendRequest(entries: readonly Entry[]): Lwm2mRequest {
  * @throws {PeerError} METHOD (4.05) · CONTENT_FORMAT (4.15) · REQUEST (4.00) for an empty report, and what `decodePayload`
  *   throws.
  */
-export function decodeSend({ code, contentFormat, payload }: Lwm2mRequest): Entry[] {
+export function decodeSend({ code, contentFormat, payload }: Lwm2mRequest, models: Models = STANDARD_MODELS): Entry[] {
   if (code !== METHOD.post) throw new PeerError("METHOD", "a report is sent with POST", { code });
   if (contentFormat === undefined || !FORMATS.includes(contentFormat)) {
     throw new PeerError("CONTENT_FORMAT", "no format of a report", { contentFormat });
   }
-  const entries = decodePayload(contentFormat, payload, { base: [], models: STANDARD_MODELS });
+  const entries = decodePayload(contentFormat, payload, { base: [], models });
   if (entries.length === 0) throw new PeerError("REQUEST", "a report without values");
   return entries;
 }

@@ -18,7 +18,10 @@ const REFUSED = new Set<CborValue>([-5, -6, 5]);
 
 /** @throws {UsageError} PATH, VALUE_TYPE */
 export function encodeSenmlCbor(entries: readonly Entry[], context: Context): Uint8Array {
-  const records = toRecords(entries, context);
+  return encodeSenmlCborRecords(toRecords(entries, context));
+}
+
+export function encodeSenmlCborRecords(records: readonly SenmlRecord[]): Uint8Array {
   return encodeItem(
     records.map((record) => {
       const fields = Object.entries(LABELS) as [keyof SenmlRecord, CborValue][];
@@ -30,10 +33,14 @@ export function encodeSenmlCbor(entries: readonly Entry[], context: Context): Ui
 
 /** @throws {PeerError} CBOR, SENML, VALUE, PATH, DUPLICATE, TOO_MANY */
 export function decodeSenmlCbor(payload: Uint8Array, context: Context): Entry[] {
-  const { maxEntries = DEFAULT_MAX_ENTRIES } = context;
+  return fromRecords(decodeSenmlCborRecords(payload, context.maxEntries), context);
+}
+
+/** The records themselves, which may lack a value. @throws {PeerError} CBOR, SENML, TOO_MANY */
+export function decodeSenmlCborRecords(payload: Uint8Array, maxEntries = DEFAULT_MAX_ENTRIES): SenmlRecord[] {
   const list = decodeItem(payload, { maxDepth: 5, maxItems: 16 + 24 * maxEntries });
   if (!Array.isArray(list)) throw new PeerError("SENML", "not a list of records");
-  return fromRecords(list.map(readRecord), context);
+  return list.map(readRecord);
 }
 
 function readRecord(item: CborValue): SenmlRecord {

@@ -8,7 +8,12 @@ import { fromRecords, type SenmlRecord, toRecords } from "./senml.ts";
 
 /** @throws {UsageError} PATH, VALUE_TYPE, VALUE */
 export function encodeSenmlJson(entries: readonly Entry[], context: Context): Uint8Array {
-  return encodeUtf8(`[${toRecords(entries, context).map(formatRecord).join(",")}]`);
+  return encodeSenmlJsonRecords(toRecords(entries, context));
+}
+
+/** @throws {UsageError} VALUE */
+export function encodeSenmlJsonRecords(records: readonly SenmlRecord[]): Uint8Array {
+  return encodeUtf8(`[${records.map(formatRecord).join(",")}]`);
 }
 
 function formatRecord({ vd, ...record }: SenmlRecord): string {
@@ -17,11 +22,15 @@ function formatRecord({ vd, ...record }: SenmlRecord): string {
 
 /** @throws {PeerError} JSON, SENML, VALUE, PATH, DUPLICATE, TOO_MANY */
 export function decodeSenmlJson(payload: Uint8Array, context: Context): Entry[] {
-  const { maxEntries = DEFAULT_MAX_ENTRIES } = context;
+  return fromRecords(decodeSenmlJsonRecords(payload, context.maxEntries), context);
+}
+
+/** The records themselves, which may lack a value. @throws {PeerError} JSON, SENML, TOO_MANY */
+export function decodeSenmlJsonRecords(payload: Uint8Array, maxEntries = DEFAULT_MAX_ENTRIES): SenmlRecord[] {
   const list = parseJson(payload, 2);
   if (!Array.isArray(list)) throw new PeerError("SENML", "not a list of records");
   if (list.length > maxEntries) throw new PeerError("TOO_MANY", "too many records", { maxEntries });
-  return fromRecords((list as readonly JsonValue[]).map(readRecord), context);
+  return (list as readonly JsonValue[]).map(readRecord);
 }
 
 function readRecord(item: JsonValue): SenmlRecord {

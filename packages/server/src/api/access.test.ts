@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { get } from "node:http";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { ROLES, type Role } from "@airlift/protocol/api/credentials";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { type FastifyInstance, fastify, type HTTPMethods, type InjectOptions } from "fastify";
 import pg from "pg";
 import { pino } from "pino";
@@ -11,7 +12,7 @@ import { exampleRegistration, openScratchStores, type ScratchStores } from "../s
 import { ACCESS, isAllowed, requireRoles } from "./access.ts";
 import { createApi } from "./create-api.ts";
 import { listen } from "./listen.ts";
-import type { FleetCommands } from "./ports.ts";
+import type { FleetCommands, OperationCommands } from "./ports.ts";
 
 let scratch: ScratchStores;
 let api: FastifyInstance;
@@ -20,9 +21,16 @@ const log = pino({ level: "trace" }, { write: (line: string) => void logged.push
 const tokens = new Map<Role, string>();
 
 const fleet: FleetCommands = {
+  asleepSinceMs: () => undefined,
   reachabilityOf: () => ({ awake: "unknown", awakeUntil: null, nextExpectedAt: null, reachability: "" }),
   queue: { submit: async () => "1", cancel: async () => {}, list: async () => [] },
 };
+/** Whoever is let through is told that there is no such device. */
+const operations = new Proxy({} as OperationCommands, {
+  get: () => () => {
+    throw new UsageError("DEVICE_GONE", "the device is not registered");
+  },
+});
 const commands = { start: async () => {}, apply: async () => {}, cancel: async () => {}, onFetched: () => {} };
 const config = { httpHost: "0.0.0.0", publicHost: null, maxImageBytes: 1000, noAuth: false };
 
@@ -33,7 +41,7 @@ before(async () => {
   await scratch.stores.devices.flush();
 });
 beforeEach(async () => {
-  api = await createApi({ config, stores: scratch.stores, commands, fleet, log });
+  api = await createApi({ config, stores: scratch.stores, commands, fleet, operations, log });
 });
 afterEach(async () => await api.close());
 after(async () => {
@@ -63,7 +71,7 @@ describe("the table of roles", () => {
       else assert.fail(`${url} is not registered`);
     for (const [path, methods] of Object.entries(described.paths))
       for (const method of Object.keys(methods as object)) {
-        const route = `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`;
+        const route = `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1").replaceAll("{*}", "*")}`;
         assert.ok(registered.includes(route), route);
         const { security, "x-role": role } = described.paths[path][method];
         assert.equal(role, ACCESS[route]);
@@ -229,6 +237,7 @@ describe("a flood of bad tokens", () => {
       stores: scratch.stores,
       commands,
       fleet,
+      operations,
       log,
       attempts: { freeCount: 0 },
     });

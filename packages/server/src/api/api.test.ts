@@ -27,6 +27,7 @@ const commands: UpdateCommands = {
 };
 
 const fleet: FleetCommands = {
+  asleepSinceMs: () => undefined,
   reachabilityOf: () => ({
     awake: "asleep",
     awakeUntil: null,
@@ -222,6 +223,36 @@ describe("firmware over HTTP", () => {
     const beyond = await ask({ url: target, headers: { range: "bytes=100000-" } });
     assert.deepEqual([beyond.status, beyond.headers["content-range"]], [416, "bytes */100000"]);
     assert.equal((await ask({ url: "/firmware/none" })).body.code, "UNKNOWN_IMAGE");
+  });
+});
+
+describe("the inventory", () => {
+  test("a query finds, counts and shows devices; one that cannot be read is 400", async () => {
+    const query = encodeURIComponent("endpoint=in=(alpha,gamma)");
+    const found = await ask({ url: `/api/v1/devices?query=${query}&sort=-endpoint` });
+    assert.deepEqual(
+      found.body.items.map(({ endpoint }: { endpoint: string }) => endpoint),
+      ["gamma", "alpha"],
+    );
+    const preview = await ask({ url: `/api/v1/device-preview?query=${query}` });
+    assert.deepEqual([preview.body.count, preview.body.isExact, preview.body.sample.length], [2, true, 2]);
+    const bad = await ask({ url: "/api/v1/devices?query=colour%3D%3Dred" });
+    assert.deepEqual([bad.status, bad.body.code], [400, "QUERY_FIELD"]);
+  });
+
+  test("tags and notes are changed under their ETag, and imported by the thousand", async () => {
+    const first = await ask({ url: "/api/v1/devices/beta" });
+    const edit = { method: "PATCH", url: "/api/v1/devices/beta", payload: { tags: ["pier", "cold"] } } as const;
+    const headers = { "if-match": `${first.headers["etag"]}` };
+    const changed = await ask({ ...edit, headers });
+    assert.deepEqual([changed.status, changed.body.tags], [200, ["cold", "pier"]]);
+    assert.notEqual(changed.headers["etag"], first.headers["etag"]);
+    assert.equal((await ask({ ...edit, headers })).status, 412);
+    const lines = [{ endpoint: "beta", note: "leaks" }, { endpoint: "nobody" }];
+    const imported = await ask({ method: "POST", url: "/api/v1/device-import", payload: { lines } });
+    assert.deepEqual(imported.body, { unknown: ["nobody"] });
+    const { body } = await ask({ url: "/api/v1/devices/beta" });
+    assert.deepEqual([body.note, body.tags], ["leaks", ["cold", "pier"]]);
   });
 });
 
@@ -575,5 +606,33 @@ describe("requests that wait", () => {
   test("a device says whether it can be reached", async () => {
     const { body } = await ask({ url: "/api/v1/devices/alpha" });
     assert.deepEqual([body.awake, body.awakeUntil, body.nextExpectedAt], ["asleep", null, "2026-03-01T12:05:00.000Z"]);
+  });
+});
+
+describe("the server and the fleet in numbers", () => {
+  test("how the server was started is told, nothing secret with it", async () => {
+    const { status, body } = await ask({ url: "/api/v1/server" });
+    assert.equal(status, 200);
+    assert.equal(body.wantsTokens, false);
+    assert.equal(body.maxImageBytes, 2 ** 20);
+    assert.ok(!JSON.stringify(body).includes("postgres"), "the database's address has a password in it");
+  });
+
+  test("today's versions are counted", async () => {
+    const { status, body } = await ask({ url: "/api/v1/statistics/versions?days=7" });
+    assert.equal(status, 200);
+    assert.equal(body.days.length, 1);
+    assert.ok(body.registeredCount >= 3);
+    assert.equal((await ask({ url: "/api/v1/statistics/versions?days=0" })).status, 400);
+  });
+
+  test("updates are listed by several states at once, and by image", async () => {
+    const idsOf = ({ body }: { body: { items: { id: string; state: string }[] } }) => body.items.map(({ id }) => id);
+    const all = await ask({ url: "/api/v1/updates" });
+    const two = await ask({ url: "/api/v1/updates?state=queued&state=cancelled" });
+    const wanted = all.body.items.filter(({ state }: { state: string }) => /queued|cancelled/.test(state));
+    assert.deepEqual(idsOf(two), idsOf({ body: { items: wanted } }));
+    const none = await ask({ url: "/api/v1/updates?imageId=0000000000000000" });
+    assert.deepEqual(none.body.items, []);
   });
 });

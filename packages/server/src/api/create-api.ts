@@ -1,6 +1,7 @@
 /** The HTTP server: every route, and what all of them share. */
 import type { Server as TlsServer } from "node:tls";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { offsetAt } from "@airlift/runtime/zone-offset";
 import { fastifySwagger } from "@fastify/swagger";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import {
@@ -10,7 +11,12 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { CampaignEngine } from "../campaign/engine.ts";
 import { ACCESS, requireRoles } from "./access.ts";
+import { auditRoutes } from "./audit.ts";
+import { keepAuditTrail } from "./audit-trail.ts";
+import { campaignCommandRoutes } from "./campaign-commands.ts";
+import { campaignRoutes } from "./campaigns.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceQueueRoutes } from "./device-queue.ts";
@@ -21,14 +27,18 @@ import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
 import { serveMetrics } from "./metrics.ts";
+import { observationRoutes } from "./observations.ts";
+import { operationRoutes } from "./operations.ts";
 import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
+import { serverRoutes } from "./server.ts";
 import { sessionRoutes } from "./sessions.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { updateRoutes } from "./updates.ts";
 import { uploadRoutes } from "./uploads.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 export interface ApiOptions extends ApiParts {
   readonly log: FastifyBaseLogger;
@@ -70,6 +80,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const refuseMissingRoles = requireRoles(app);
   const { noAuth } = options.config;
   guardRequests(app, { ownHosts: ownHosts(options), noAuth, isTls: options.tls !== undefined });
+  keepAuditTrail(app, options.stores.audit);
   const check = identifyRequests(app, { tokens: options.stores.tokens, noAuth, attempts: options.attempts });
   const answerPage = serveConsole(app);
   app.setNotFoundHandler((request, reply) => {
@@ -101,7 +112,7 @@ async function addRoutes(
   const { stores } = options;
   let listenerCount = () => 0;
   serveMetrics(root, options.metrics ?? new Registry(), {
-    events: stores.events,
+    stores,
     listenerCount: () => listenerCount(),
   });
   await root.register(
@@ -111,11 +122,22 @@ async function addRoutes(
       imageRoutes(api, options);
       uploadRoutes(api, options);
       deviceRoutes(api, options);
+      if (options.operations) {
+        const parts = { ...options, operations: options.operations };
+        operationRoutes(api, parts);
+        observationRoutes(api, parts);
+      }
       credentialRoutes(api, options);
       tokenRoutes(api, options);
       sessionRoutes(api, options, check);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
+      campaignRoutes(api, options);
+      const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
+      campaignCommandRoutes(api, { ...options, campaigns });
+      serverRoutes(api, options);
+      auditRoutes(api, options);
+      webhookRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
     },

@@ -1,34 +1,72 @@
-/** /api/v1/devices: who is there, what runs on it, and what happened to it. */
-import { Device, Event, pageOf } from "@airlift/protocol/api/schemas";
+/** /api/v1/devices: who is there, what runs on it, what operators call it, and what happened to it. */
+import {
+  Device,
+  DeviceEdit,
+  DeviceLines,
+  DevicePreview,
+  Event,
+  ImportAnswer,
+  pageOf,
+} from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
+import { parseQuery } from "../campaign/query/parse-query.ts";
 import type { StoredDevice } from "../store/ports.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
-const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
+export const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
+export type OneDeviceParams = z.infer<typeof OneDevice>;
+
+/** @throws {UsageError} UNKNOWN_DEVICE */
+export async function requireDevice(
+  { stores: { devices } }: Pick<ApiParts, "stores">,
+  endpoint: string,
+): Promise<StoredDevice> {
+  const found = await devices.get(endpoint);
+  if (found !== undefined) return found;
+  // One that registered a moment ago may wait in the batch.
+  await devices.flush();
+  const device = await devices.get(endpoint);
+  if (device !== undefined) return device;
+  throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
+}
+
+/** RSQL over what devices are and said: `model==pump;version=lt=2.0.0`. */
+const Query = z.object({ query: z.string().min(1).max(4096).optional() });
+const DeviceQuery = PageQuery.extend({ ...Query.shape, sort: z.enum(["endpoint", "-endpoint"]).default("endpoint") });
+const Revision = z.object({ "if-match": z.string().max(64).optional() });
+
+/** Devices of a preview. */
+const SAMPLE_ROWS = 10;
+const LARGEST_IMPORT_BYTES = 8 * 2 ** 20;
+
+const selectionOf = (query: string | undefined) => ({
+  ...(query !== undefined && { query: parseQuery(query) }),
+  utcMs: Date.now(),
+});
+
+const reachabilityFrom =
+  (fleet: ApiParts["fleet"]) =>
+  (device: StoredDevice): Device => ({ ...device, ...fleet.reachabilityOf(device.endpoint) });
 
 export function deviceRoutes(app: Api, { stores, fleet }: ApiParts): void {
-  const find = async (endpoint: string): Promise<Device> => {
-    const device = await stores.devices.get(endpoint);
-    if (device === undefined)
-      throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
-    return withReachability(device);
-  };
-  const withReachability = (device: StoredDevice): Device => ({ ...device, ...fleet.reachabilityOf(device.endpoint) });
+  const withReachability = reachabilityFrom(fleet);
+  const find = async (endpoint: string) => withReachability(await requireDevice({ stores }, endpoint));
 
   app.get(
     "/devices",
     {
       schema: {
         tags: ["devices"],
-        summary: "Devices by endpoint",
-        querystring: PageQuery,
+        summary: "Devices by endpoint, all or those that a query finds",
+        querystring: DeviceQuery,
         response: { 200: pageOf(Device) },
       },
     },
-    async (request) => {
-      const { items, next } = await stores.devices.list(request.query);
+    async ({ query: { query, sort, ...page } }) => {
+      const selection = { ...selectionOf(query), isDescending: sort === "-endpoint" };
+      const { items, next } = await stores.inventory.list(selection, page);
       return { items: items.map(withReachability), next };
     },
   );
@@ -36,8 +74,12 @@ export function deviceRoutes(app: Api, { stores, fleet }: ApiParts): void {
   app.get(
     "/devices/:endpoint",
     { schema: { tags: ["devices"], summary: "One device", params: OneDevice, response: { 200: Device } } },
-    async (request) => await find(request.params.endpoint),
+    async (request, reply) => {
+      const device = await find(request.params.endpoint);
+      return await reply.header("etag", etagOf(device)).send(withReachability(device));
+    },
   );
+  inventoryRoutes(app, { stores, fleet });
 
   app.get(
     "/devices/:endpoint/events",
@@ -55,4 +97,76 @@ export function deviceRoutes(app: Api, { stores, fleet }: ApiParts): void {
       return await stores.events.list({ endpoint }, request.query);
     },
   );
+}
+
+/** Apart from the paths below it: an endpoint may be called anything. */
+function inventoryRoutes(app: Api, { stores: { inventory }, fleet }: Pick<ApiParts, "stores" | "fleet">): void {
+  const withReachability = reachabilityFrom(fleet);
+
+  app.get(
+    "/device-preview",
+    {
+      schema: {
+        tags: ["devices"],
+        summary: "How many devices a query finds, and some of them",
+        querystring: Query,
+        response: { 200: DevicePreview },
+      },
+    },
+    async (request) => {
+      const selection = selectionOf(request.query.query);
+      const { items } = await inventory.list(selection, { limit: SAMPLE_ROWS });
+      return { ...(await inventory.count(selection)), sample: items.map(withReachability) };
+    },
+  );
+
+  app.patch(
+    "/devices/:endpoint",
+    {
+      schema: {
+        tags: ["devices"],
+        summary: "Change a device's tags and note; If-Match guards against others' changes",
+        params: OneDevice,
+        headers: Revision,
+        body: DeviceEdit,
+        response: { 200: Device },
+      },
+    },
+    async (request, reply) => {
+      const device = await inventory.edit(
+        request.params.endpoint,
+        request.body,
+        revisionOf(request.headers["if-match"]),
+      );
+      return await reply.header("etag", etagOf(device)).send(withReachability(device));
+    },
+  );
+
+  app.post(
+    "/device-import",
+    {
+      bodyLimit: LARGEST_IMPORT_BYTES,
+      schema: {
+        tags: ["devices"],
+        summary: "Tags and notes of many devices; the same again changes nothing",
+        body: DeviceLines,
+        response: { 200: ImportAnswer },
+      },
+    },
+    async (request) => {
+      // Of two lines about one device the later counts.
+      const lines = new Map(request.body.lines.map((line) => [line.endpoint, line]));
+      return { unknown: await inventory.importLines([...lines.values()]) };
+    },
+  );
+}
+
+const etagOf = ({ revision }: StoredDevice): string => `"${revision}"`;
+
+/** @throws {UsageError} ETAG_MISMATCH for one that no device ever had. */
+function revisionOf(ifMatch: string | undefined): number | undefined {
+  if (ifMatch === undefined || ifMatch === "*") return undefined;
+  const revision = /^"(\d{1,15})"$/.exec(ifMatch)?.[1];
+  if (revision === undefined) throw new UsageError("ETAG_MISMATCH", `no device has the ETag ${ifMatch}`);
+  return Number(revision);
 }

@@ -1,6 +1,6 @@
 /** /api/v1/events: what happens, as it happens (server-sent events), resumable by Last-Event-ID. */
 import type { ServerResponse } from "node:http";
-import type { Event } from "@airlift/protocol/api/schemas";
+import { type Event, LIVE_KINDS } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
 import type { EventFilter, EventStore } from "../store/ports.ts";
@@ -19,6 +19,7 @@ export interface EventFeedOptions {
 const FeedQuery = z.object({
   endpoint: z.string().optional(),
   updateId: z.string().optional(),
+  campaignId: z.string().optional(),
   /** As Last-Event-ID, for a first connection. */
   after: z.coerce.number().int().nonnegative().optional(),
 });
@@ -134,18 +135,19 @@ class Feed {
   }
 
   #onLive(event: Event, live: Event[]): void {
-    const { endpoint, updateId } = this.#parts.filter;
+    const { endpoint, updateId, campaignId } = this.#parts.filter;
     if (endpoint !== undefined && event.endpoint !== endpoint) return;
     if (updateId !== undefined && event.updateId !== updateId) return;
+    if (campaignId !== undefined && event.campaignId !== campaignId) return;
     if (this.#isCatchingUp) {
-      // Progress is out of date by the time the client has caught up.
-      if (event.kind === "update.progress") return;
+      // Such a one is out of date by the time the client has caught up.
+      if (LIVE_KINDS.has(event.kind)) return;
       live.push(event);
       this.#heldBytes += 200 + event.sentence.length;
       if (this.#heldBytes > this.#bufferBytes) this.#client.destroy();
       return;
     }
-    if (event.kind !== "update.progress") {
+    if (!LIVE_KINDS.has(event.kind)) {
       if (event.id <= this.#sentId) return;
       this.#sentId = event.id;
     }
@@ -163,9 +165,9 @@ class Feed {
   }
 }
 
-/** Progress carries no id: there is nothing to resume from. */
+/** What is live only carries no id: there is nothing to resume from. */
 function encode(event: Event): string {
-  const id = event.kind === "update.progress" ? "" : `id: ${event.id}\n`;
+  const id = LIVE_KINDS.has(event.kind) ? "" : `id: ${event.id}\n`;
   return `${id}data: ${JSON.stringify(event)}\n\n`;
 }
 

@@ -1,4 +1,18 @@
 /** What the API asks of the engine that drives updates. */
+import type {
+  DeviceObject,
+  DiscoverAnswer,
+  DoneAnswer,
+  LastValue,
+  NewExecution,
+  NewInstance,
+  NewObservation,
+  NewValue,
+  NewValues,
+  NotificationAttributes,
+  Observation,
+  ReadAnswer,
+} from "@airlift/protocol/api/operations";
 import type { Reachability, Update } from "@airlift/protocol/api/schemas";
 import type { RequestContent } from "../fleet/queued-request.ts";
 import type { RequestRecord } from "../store/request-queue-store.ts";
@@ -26,6 +40,8 @@ export interface UpdateCommands {
 export interface FleetCommands {
   /** Whether the device can be reached now. */
   reachabilityOf(endpoint: string): Reachability;
+  /** UTC milliseconds at which a device in queue mode stopped listening; `undefined` while it listens. */
+  asleepSinceMs(endpoint: string): number | undefined;
   readonly queue: QueueCommands;
 }
 
@@ -41,4 +57,39 @@ export interface QueueCommands {
   cancel(endpoint: string, id: string): Promise<void>;
   /** Those that wait, then those that have finished. */
   list(endpoint: string): Promise<RequestRecord[]>;
+}
+
+/** Which device an operation goes to, and how long it may take. */
+export interface OperationTarget {
+  readonly endpoint: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * What is asked of registered devices. Paths may have names of the object models in them.
+ *
+ * All reject with {UsageError} DEVICE_GONE (409), DEVICE_BUSY (429) or what is wrong with the question (422), {PeerError}
+ * DEVICE_REFUSED (409, the device's code in the facts), DEVICE_ANSWER (502), {EnvironmentError} DEVICE_SILENT (504).
+ */
+export interface OperationCommands {
+  /** One path, or several as one composite operation. @param format Content format instead of the one that suits. */
+  read(target: OperationTarget, paths: readonly string[], format?: number): Promise<ReadAnswer>;
+  write(
+    target: OperationTarget,
+    path: string,
+    write: { given: NewValue; mode: "replace" | "update"; format?: number | undefined },
+  ): Promise<DoneAnswer>;
+  writeComposite(target: OperationTarget, values: NewValues, format?: number): Promise<DoneAnswer>;
+  execute(target: OperationTarget, execution: NewExecution): Promise<DoneAnswer>;
+  create(target: OperationTarget, instance: NewInstance): Promise<DoneAnswer>;
+  delete(target: OperationTarget, path: string): Promise<DoneAnswer>;
+  writeAttributes(target: OperationTarget, path: string, given: NotificationAttributes): Promise<DoneAnswer>;
+  discover(target: OperationTarget, path: string): Promise<DiscoverAnswer>;
+  observe(target: OperationTarget, paths: readonly string[], format?: number): Promise<NewObservation>;
+  /** @throws {UsageError} UNKNOWN_OBSERVATION */
+  cancel(endpoint: string, id: string): void;
+  observationsOf(endpoint: string): Observation[];
+  lastValues(endpoint: string): LastValue[];
+  /** @throws {UsageError} DEVICE_GONE */
+  objects(endpoint: string): DeviceObject[];
 }

@@ -6,7 +6,7 @@ import type {
   CoapServer,
   Observation,
   ObserveOptions,
-  TransferOptions,
+  UploadOptions,
   WholeOptions,
 } from "@airlift/runtime/coap";
 import type { SocketAddress } from "@airlift/runtime/udp";
@@ -30,7 +30,7 @@ export interface Visitor {
 /** A device that can be asked now. The promises reject as those of `CoapClient`. */
 export interface DevicePeer {
   request(request: CoapRequest, options?: WholeOptions): Promise<CoapResponse>;
-  upload(request: CoapRequest, source: BlockSource, options?: TransferOptions): Promise<CoapResponse>;
+  upload(request: CoapRequest, source: BlockSource, options?: UploadOptions): Promise<CoapResponse>;
   observe(
     request: CoapRequest,
     onNotification: (response: CoapResponse) => void,
@@ -65,6 +65,8 @@ export interface Door {
   forget(endpoint: string): void;
   /** The way to a device that registered here; `undefined` when its session or connection is gone. */
   find(device: Registration): DevicePeer | undefined;
+  /** The way back to a visitor of this door that has just asked, whether or not it is a registered device. */
+  backTo(visitor: Visitor): DevicePeer;
   /** Believes these authorities of device certificates (PEM, "" = none) from the next handshake on. */
   setAuthorities(pem: string): void;
   /** Ends the sessions of an identity whose credential was withdrawn; the endpoints that were reached through them. */

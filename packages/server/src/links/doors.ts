@@ -65,7 +65,7 @@ export class Doors {
       for (const host of hostsOf(options.udp)) doors.#doors.push(await openUdpDoor({ ...options.udp, host }));
       for (const host of hostsOf(options.tcp)) doors.#doors.push(await openTcpDoor({ host, port: options.tcp?.port }));
       if (options.credentials && options.identity && (options.dtls || options.tls))
-        await doors.#openSecured(options.credentials, options.identity, surroundings);
+        await doors.#openSecured(options.credentials, surroundings);
       return doors;
     } catch (error) {
       await doors.close();
@@ -118,44 +118,51 @@ export class Doors {
     await Promise.allSettled(this.#doors.map((door) => door.close()));
   }
 
-  async #openSecured(
-    credentials: DeviceCredentials,
-    identity: ServerIdentity,
-    surroundings: DoorsSurroundings,
-  ): Promise<void> {
-    const { dtls, tls, sessionFile } = this.#options;
+  async #openSecured(credentials: DeviceCredentials, surroundings: DoorsSurroundings): Promise<void> {
+    const { dtls, tls } = this.#options;
     this.#authorities = await credentials.authoritiesPem();
     if (tls) for (const host of hostsOf(tls)) this.#doors.push(await this.#openTls({ ...tls, host }, surroundings));
-    const kept = dtls && sessionFile !== undefined ? await takeSessions(sessionFile, this.#log) : new Map();
-    for (const host of hostsOf(dtls)) {
-      const trust = { rpk: (print: string) => credentials.rpk(print), certificatesPem: this.#authorities };
-      const door: DtlsDoor = await this.#openDtls(kept.get(host), {
-        udp: { host, port: dtls?.port },
-        credentials: {
-          psk: (name) => credentials.psk(name),
-          certificate: identity.isForDtls ? identity.certificate : undefined,
-          rpk: { keyPem: identity.rpkKeyPem },
-          trust,
-        },
-        onSession: (visitor) => surroundings.onSession(visitor, door),
-        onRefused: ({ code, why, address }) =>
-          surroundings.refusals.add({ transport: "dtls", code, why, address: formatAddress(address) }),
-      });
-      this.#doors.push(door);
-      this.#dtls.set(host, door);
-    }
+    if (dtls) await this.#openAllDtls(hostsOf(dtls), surroundings);
     this.#stopHearing = credentials.onAuthorities(() => void this.#readAuthorities(credentials));
   }
 
-  /** Sessions that cannot be taken up keep no server from serving. */
-  async #openDtls(sessions: DoorSessions | undefined, options: Omit<DtlsDoorOptions, "sessions">): Promise<DtlsDoor> {
+  async #openAllDtls(hosts: readonly string[], surroundings: DoorsSurroundings): Promise<void> {
+    const { sessionFile } = this.#options;
+    const kept = sessionFile === undefined ? new Map() : await takeSessions(sessionFile, this.#log);
     try {
-      return await openDtlsDoor({ ...options, sessions });
+      for (const host of hosts) {
+        const door = await this.#openDtls(host, kept.get(host), surroundings);
+        this.#doors.push(door);
+        this.#dtls.set(host, door);
+      }
     } catch (error) {
-      if (!(error instanceof UsageError) || error.code !== "DTLS_SNAPSHOT") throw error;
-      this.#log.warn({ code: error.code }, "the sessions of the last run cannot be read: devices make new ones");
-      return openDtlsDoor({ ...options, sessions: undefined });
+      // A port that is taken shall not cost the sessions: nothing was sent with them yet.
+      if (sessionFile !== undefined && kept.size > 0 && this.#dtls.size === 0)
+        await keepSessions(sessionFile, kept, this.#log);
+      throw error;
     }
+  }
+
+  async #openDtls(
+    host: string,
+    sessions: DoorSessions | undefined,
+    { refusals, onSession }: DoorsSurroundings,
+  ): Promise<DtlsDoor> {
+    const { credentials, identity, dtls } = this.#options;
+    const options = {
+      udp: { host, port: dtls?.port },
+      credentials: {
+        psk: (name) => credentials?.psk(name),
+        certificate: identity?.isForDtls ? identity.certificate : undefined,
+        rpk: identity && { keyPem: identity.rpkKeyPem },
+        trust: { rpk: (print) => credentials?.rpk(print), certificatesPem: this.#authorities },
+      },
+      onSession: (visitor) => onSession(visitor, door),
+      onRefused: ({ code, why, address }) =>
+        void refusals.add({ transport: "dtls", code, why, address: formatAddress(address) }),
+    } satisfies Omit<DtlsDoorOptions, "sessions">;
+    const door: DtlsDoor = await openWith(options, sessions, this.#log);
+    return door;
   }
 
   #openTls(place: { readonly host: string; readonly port?: number | undefined }, { refusals }: DoorsSurroundings) {
@@ -190,6 +197,21 @@ export class Doors {
     } catch (error) {
       this.#log.warn({ err: error }, "the authorities of device certificates could not be read");
     }
+  }
+}
+
+/** Sessions that cannot be taken up keep no server from serving. */
+async function openWith(
+  options: Omit<DtlsDoorOptions, "sessions">,
+  sessions: DoorSessions | undefined,
+  log: Logger,
+): Promise<DtlsDoor> {
+  try {
+    return await openDtlsDoor({ ...options, sessions });
+  } catch (error) {
+    if (!(error instanceof UsageError) || error.code !== "DTLS_SNAPSHOT") throw error;
+    log.warn({ code: error.code }, "the sessions of the last run cannot be read: devices make new ones");
+    return openDtlsDoor({ ...options, sessions: undefined });
   }
 }
 

@@ -42,6 +42,15 @@ export class PackageUris {
     return isNear && (http.scheme === "https" || !isSecure(transport)) ? [...coap, http.scheme] : coap;
   }
 
+  /** The secured address that a device at `from` is given to register at; `undefined` where there is no such door. */
+  async serverUriFor(from: string): Promise<string | undefined> {
+    const { publicHost, portOf } = this.#options();
+    const transport = (["dtls", "tls"] as const).find((door) => portOf(door) !== undefined);
+    if (transport === undefined) return undefined;
+    const host = uriHost(publicHost ?? (await this.#addresses.towards(parseAddress(from).address)));
+    return `${SCHEMES[transport]}://${host}:${portOf(transport)}`;
+  }
+
   async uriFor(order: UpdateOrder, scheme: PullScheme, registration: Registration): Promise<string> {
     const { publicHost, http, portOf } = this.#options();
     const { address } = parseAddress(registration.address);

@@ -7,6 +7,8 @@ import { OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
+import type { Entry } from "@airlift/protocol/lwm2m/entry";
+import type { Models } from "@airlift/protocol/lwm2m/model";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { Registration } from "../fleet/registration.ts";
 import type { RegistryInput, RegistryOutput } from "../fleet/registry.ts";
@@ -23,6 +25,9 @@ export interface ReceptionOptions {
   feed(input: RegistryInput): RegistryOutput | undefined;
   /** The registration that a sender speaks for. */
   registrationOf(sender: Sender): Registration | undefined;
+  readonly models: Models;
+  /** As `ReportDoorOptions.onValues`. */
+  onValues(registration: Registration, entries: readonly Entry[]): boolean;
   onNews(registration: Registration): void;
   /** A registered device sent something beside its registration. */
   onHeard(endpoint: string): void;
@@ -66,11 +71,11 @@ export class Reception {
   }
 
   #report(request: Lwm2mRequest, sender: Sender, { visitor, door }: { visitor: Visitor; door: Door }): CoapAnswer {
-    const { registrationOf, onNews, onHeard } = this.#options;
+    const { registrationOf, models, onValues, onNews, onHeard } = this.#options;
     const registration = registrationOf(sender);
     if (registration !== undefined) onHeard(registration.endpoint);
     if (registration && registration.transport === sender.transport) door.welcome(registration.endpoint, visitor);
-    return answerReport(request, { sender: registration, onNews });
+    return answerReport(request, { sender: registration, models, onValues, onNews });
   }
 
   #feed(input: RegistryInput, visitor: Visitor, door: Door): CoapAnswer {

@@ -58,6 +58,10 @@ class TcpDoor implements Door {
     return peer && towards(this.#coap, peer);
   }
 
+  backTo({ peer }: Visitor): DevicePeer {
+    return towards(this.#coap, peer as TcpPeer);
+  }
+
   lost(peer: TcpPeer): void {
     for (const endpoint of [...(this.#endpoints.get(peer) ?? [])]) this.forget(endpoint);
   }
@@ -66,8 +70,13 @@ class TcpDoor implements Door {
     this.#coap.setTrust(pem);
   }
 
-  revoke({ kind, name }: ProvenIdentity): readonly string[] {
-    return this.#end(({ identity }) => identity?.kind === kind && identity.name === name);
+  revoke({ kind, name, fingerprint }: ProvenIdentity): readonly string[] {
+    return this.#end(
+      ({ identity }) =>
+        identity?.kind === kind &&
+        identity.name === name &&
+        (fingerprint === undefined || identity.fingerprint === fingerprint),
+    );
   }
 
   distrust(): void {

@@ -46,6 +46,10 @@ class UdpDoor implements Door {
     return isReachable ? towards(this.#coap, udpPeer(address, port)) : undefined;
   }
 
+  backTo({ peer }: Visitor): DevicePeer {
+    return towards(this.#coap, peer as UdpPeer);
+  }
+
   setAuthorities(): void {}
 
   revoke(): readonly string[] {

@@ -1,9 +1,11 @@
 /** The devices: how each is registered and what it last said of itself. Written in batches, read at once. */
 import { type Kysely, type Selectable, sql } from "kysely";
 import { expiresAtMs } from "../fleet/registration.ts";
+import type { Transport } from "../fleet/sender.ts";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { isRowFault, storableJson, storableText } from "./database.ts";
+import { isFree } from "./node-store.ts";
 import type { DeviceReport, DeviceStore, KeptRegistration, Page, PageRequest, StoredDevice } from "./ports.ts";
 import type { DeviceTable, Tables } from "./tables.ts";
 
@@ -20,8 +22,12 @@ export class PostgresDeviceStore implements DeviceStore {
   readonly #tables: Kysely<Tables>;
   readonly #writer: BatchWriter<Pending>;
 
-  constructor(tables: Kysely<Tables>, options: BatchWriterOptions = {}) {
+  readonly #nodeId: string;
+
+  /** @param nodeId The server that this one is. */
+  constructor(tables: Kysely<Tables>, nodeId: string, options: BatchWriterOptions = {}) {
     this.#tables = tables;
+    this.#nodeId = nodeId;
     this.#writer = new BatchWriter((rows) => this.#write(rows), {
       isPermanent: isRowFault,
       ...options,
@@ -39,7 +45,25 @@ export class PostgresDeviceStore implements DeviceStore {
   }
 
   async loadRegistrations(): Promise<KeptRegistration[]> {
-    const rows = await this.#tables.selectFrom("devices").selectAll().orderBy("endpoint").execute();
+    await this.claimFree();
+    const rows = await this.#tables
+      .selectFrom("devices")
+      .selectAll()
+      .where("node_id", "=", this.#nodeId)
+      .where("transport", "!=", "zmesh")
+      .orderBy("endpoint")
+      .execute();
+    return rows.map(toRegistration);
+  }
+
+  async claimFree(limit?: number): Promise<KeptRegistration[]> {
+    const { rows } = await sql<Selectable<DeviceTable>>`
+      with mine as (
+        select endpoint from devices where node_id is distinct from ${this.#nodeId} and transport <> 'zmesh'
+          and ${isFree("devices.node_id")}
+        ${limit === undefined ? sql`` : sql`limit ${limit}`} for update skip locked)
+      update devices set node_id = ${this.#nodeId} from mine where devices.endpoint = mine.endpoint
+      returning devices.*`.execute(this.#tables);
     return rows.map(toRegistration);
   }
 
@@ -63,18 +87,18 @@ export class PostgresDeviceStore implements DeviceStore {
   }
 
   async get(endpoint: string): Promise<StoredDevice | undefined> {
-    const row = await this.#withUpdate().where("endpoint", "=", storableText(endpoint)).executeTakeFirst();
+    const row = await selectDevices(this.#tables).where("endpoint", "=", storableText(endpoint)).executeTakeFirst();
     return row && toDevice(row);
   }
 
   async getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, StoredDevice>> {
     if (endpoints.length === 0) return new Map();
-    const rows = await this.#withUpdate().where("endpoint", "in", endpoints.map(storableText)).execute();
+    const rows = await selectDevices(this.#tables).where("endpoint", "in", endpoints.map(storableText)).execute();
     return new Map(rows.map((row) => [row.endpoint, toDevice(row)]));
   }
 
   async list(page: PageRequest): Promise<Page<StoredDevice>> {
-    let query = this.#withUpdate();
+    let query = selectDevices(this.#tables);
     if (page.cursor !== undefined) query = query.where("endpoint", ">", decodeCursor(page.cursor));
     const rows = await query
       .orderBy("endpoint")
@@ -83,28 +107,28 @@ export class PostgresDeviceStore implements DeviceStore {
     return toPage(rows, page.limit, { item: toDevice, position: (row) => row.endpoint });
   }
 
-  #withUpdate() {
-    return this.#tables
-      .selectFrom("devices")
-      .selectAll("devices")
-      .select((select) =>
-        select
-          .selectFrom("updates")
-          .select("updates.id")
-          .whereRef("updates.endpoint", "=", "devices.endpoint")
-          .orderBy("updates.seq", "desc")
-          .limit(1)
-          .as("update_id"),
-      );
-  }
-
   async #write(rows: readonly Pending[]): Promise<void> {
     const registrations = rows.flatMap(({ registration }) => registration ?? []);
     const reports = rows.flatMap(({ report }) => report ?? []);
-    if (registrations.length > 0) await saveRegistrations(this.#tables, registrations);
+    if (registrations.length > 0) await saveRegistrations(this.#tables, registrations, this.#nodeId);
     if (reports.length > 0) await saveReports(this.#tables, reports);
   }
 }
+
+/** Every device with its newest update. */
+export const selectDevices = (tables: Kysely<Tables>) =>
+  tables
+    .selectFrom("devices")
+    .selectAll("devices")
+    .select((select) =>
+      select
+        .selectFrom("updates")
+        .select("updates.id")
+        .whereRef("updates.endpoint", "=", "devices.endpoint")
+        .orderBy("updates.seq", "desc")
+        .limit(1)
+        .as("update_id"),
+    );
 
 /** Columns of a registration: the type of its array and the value of one row, in the order of the statement. */
 const COLUMNS: readonly (readonly [string, string, (registration: KeptRegistration) => unknown])[] = [
@@ -123,14 +147,23 @@ const COLUMNS: readonly (readonly [string, string, (registration: KeptRegistrati
   ["expires_at", "timestamptz", (it) => instantOf(expiresAtMs(it))],
 ];
 
-const UPSERT_HEAD = `insert into devices (${COLUMNS.map(([name]) => name).join(", ")}) select * from unnest(`;
-const UPSERT_TAIL = `) on conflict (endpoint) do update set ${COLUMNS.slice(1)
+const UPSERT_HEAD = `insert into devices (${COLUMNS.map(([name]) => name).join(", ")}, node_id) select new.*, `;
+// What one server has to say late must not undo that the device has registered at another since.
+const UPSERT_TAIL = `) as new on conflict (endpoint) do update set ${COLUMNS.slice(1)
   .map(([name]) => `${name} = excluded.${name}`)
-  .join(", ")}`;
+  .join(", ")}, node_id = excluded.node_id
+  where devices.node_id is not distinct from excluded.node_id
+    or devices.registration_id = excluded.registration_id
+    or excluded.last_seen_at >= devices.last_seen_at`;
 
-async function saveRegistrations(tables: Kysely<Tables>, registrations: readonly KeptRegistration[]): Promise<void> {
+async function saveRegistrations(
+  tables: Kysely<Tables>,
+  registrations: readonly KeptRegistration[],
+  nodeId: string,
+): Promise<void> {
   const arrays = COLUMNS.map(([, type, read]) => sql`${registrations.map(read)}::${sql.raw(type)}[]`);
-  await sql`${sql.raw(UPSERT_HEAD)}${sql.join(arrays)}${sql.raw(UPSERT_TAIL)}`.execute(tables);
+  const from = sql`${nodeId}::text from unnest(${sql.join(arrays)}`;
+  await sql`${sql.raw(UPSERT_HEAD)}${from}${sql.raw(UPSERT_TAIL)}`.execute(tables);
 }
 
 async function saveReports(tables: Kysely<Tables>, reports: readonly DeviceReport[]): Promise<void> {
@@ -141,7 +174,13 @@ async function saveReports(tables: Kysely<Tables>, reports: readonly DeviceRepor
       model = case when patch ? 'model' then patch->>'model' else model end,
       version = case when patch ? 'version' then patch->>'version' else version end,
       hardware = case when patch ? 'hardware' then patch->>'hardware' else hardware end,
-      firmware = case when patch ? 'firmware' then nullif(patch->'firmware', 'null') else firmware end
+      firmware = case when patch ? 'firmware' then nullif(patch->'firmware', 'null') else firmware end,
+      cell = case when patch ? 'cell' then patch->>'cell' else cell end,
+      signal = case when patch ? 'signal' then (patch->>'signal')::numeric::integer else signal end,
+      battery = case when patch ? 'battery' then (patch->>'battery')::numeric::integer else battery end,
+      utc_offset = case when patch ? 'utcOffset' then patch->>'utcOffset' else utc_offset end,
+      timezone = case when patch ? 'timezone' then patch->>'timezone' else timezone end,
+      resources = case when patch ? 'resources' then jsonb_strip_nulls(resources || (patch->'resources')) else resources end
     from unnest(
       ${reports.map((report) => storableText(report.endpoint))}::text[],
       ${reports.map(storableJson)}::jsonb[]
@@ -151,7 +190,8 @@ async function saveReports(tables: Kysely<Tables>, reports: readonly DeviceRepor
 
 function mergeReports(older: DeviceReport, newer: DeviceReport): DeviceReport {
   const given = Object.entries(newer).filter(([, value]) => value !== undefined);
-  return { ...older, ...Object.fromEntries(given) };
+  const resources = older.resources && newer.resources && { ...older.resources, ...newer.resources };
+  return { ...older, ...Object.fromEntries(given), ...(resources && { resources }) };
 }
 
 const instantOf = (atMs: number): string => new Date(Math.min(atMs, LAST_INSTANT_MS)).toISOString();
@@ -161,7 +201,8 @@ function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
     endpoint: row.endpoint,
     id: row.registration_id,
     presence: row.presence,
-    transport: row.transport,
+    // Rows of mesh devices are never read as registrations.
+    transport: row.transport as Transport,
     address: row.address,
     lwm2mVersion: row.lwm2m_version,
     binding: row.binding,
@@ -170,10 +211,12 @@ function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
     objects: row.objects,
     registeredAtMs: row.registered_at.getTime(),
     lastSeenAtMs: row.last_seen_at.getTime(),
+    ...(Object.keys(row.resources).length > 0 && { resources: row.resources }),
   };
 }
 
-function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): StoredDevice {
+/** A row of `selectDevices` as the API shows it. */
+export function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): StoredDevice {
   return {
     endpoint: row.endpoint,
     presence: row.presence,
@@ -192,6 +235,17 @@ function toDevice(row: Selectable<DeviceTable> & { update_id: string | null }): 
     firmware: row.firmware,
     objects: objectPaths(row.objects),
     updateId: row.update_id,
+    tags: row.tags,
+    note: row.note,
+    revision: row.revision,
+    cell: row.cell,
+    signal: row.signal,
+    battery: row.battery,
+    utcOffset: row.utc_offset,
+    timezone: row.timezone,
+    resources: row.resources,
+    failureCount: row.failure_count,
+    node: row.node_id,
   };
 }
 

@@ -25,6 +25,10 @@ export class PostgresEventStore implements EventStore {
     return events;
   }
 
+  publish(event: Omit<Event, "id" | "at">): void {
+    this.#journal.publishLive(event);
+  }
+
   subscribe(onEvent: (event: Event) => void): () => void {
     return this.#journal.subscribe(onEvent);
   }
@@ -56,6 +60,7 @@ export class PostgresEventStore implements EventStore {
     let query = this.#tables.selectFrom("events").selectAll();
     if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
     if (filter.updateId !== undefined) query = query.where("update_id", "=", storableText(filter.updateId));
+    if (filter.campaignId !== undefined) query = query.where("campaign_id", "=", storableText(filter.campaignId));
     if (filter.afterId !== undefined) query = query.where("id", ">", filter.afterId);
     return query;
   }

@@ -8,6 +8,7 @@ import type { Event } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type Kysely, type Selectable, sql } from "kysely";
 import { storableJson, storableText } from "./database.ts";
+import { EVENT_CHANNEL } from "./event-follower.ts";
 import type { NewEvent } from "./ports.ts";
 import type { EventTable, Tables } from "./tables.ts";
 
@@ -19,7 +20,7 @@ export interface Written<Result> {
 
 type Change<Result> = (transaction: Kysely<Tables>) => Promise<Written<Result>>;
 
-/** Called with committed events, ids ascending; progress has the id of the event before it. */
+/** Called with committed events, ids ascending and each once, whichever server wrote them; progress has the id of the event before it. */
 export type Listener = (event: Event) => void;
 
 interface Waiting {
@@ -34,16 +35,26 @@ export const EVENT_LOCK = 7_104_531_883;
 const LARGEST_BATCH = 200;
 /** Changes that may wait: some seconds' worth. */
 const MOST_WAITING = 10_000;
+/** Events of other servers that are read at once. */
+const ROWS_AT_ONCE = 1000;
 
 export class Journal {
   readonly #tables: Kysely<Tables>;
   readonly #listeners = new Set<Listener>();
   readonly #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
-  #newestId = 0;
+  /** The newest event that the listeners were told of; undefined until the first is known. */
+  #toldId: number | undefined;
+  #reading: Promise<void> | undefined;
+  #isNews = false;
 
   constructor(tables: Kysely<Tables>) {
     this.#tables = tables;
+  }
+
+  /** Listeners hear of everything from now on. */
+  async start(): Promise<void> {
+    this.#toldId ??= await newestEventId(this.#tables);
   }
 
   /**
@@ -70,10 +81,22 @@ export class Journal {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Tells the listeners of bytes that arrived; nothing is stored. */
-  publishProgress(event: Omit<Event, "id" | "at" | "kind">): void {
+  /**
+   * Tells the listeners of what other servers have committed since. Cheap when that is nothing; may be called at any
+   * time and never throws: what cannot be read now is read with the next call.
+   */
+  catchUp(): Promise<void> {
+    this.#isNews = true;
+    this.#reading ??= this.#readNews().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  /** Tells the listeners of something that only matters now; nothing is stored. */
+  publishLive(event: Omit<Event, "id" | "at">): void {
     if (this.#listeners.size === 0) return;
-    this.#publish([{ ...event, id: this.#newestId, at: new Date().toISOString(), kind: "update.progress" }]);
+    this.#tell([{ ...event, id: this.#toldId ?? 0, at: new Date().toISOString() }]);
   }
 
   async #writeWaiting(): Promise<void> {
@@ -82,26 +105,76 @@ export class Journal {
   }
 
   async #writeBatch(batch: readonly Waiting[]): Promise<void> {
-    let written: { waiting: Waiting; result: unknown; events: Event[] }[];
+    let written: BatchOutcome;
     try {
       written = await this.#tables.transaction().execute((transaction) => writeAll(transaction, batch));
     } catch (error) {
       for (const waiting of batch) waiting.reject(error);
       return;
     }
-    this.#publish(written.flatMap((one) => one.events));
-    for (const { waiting, result, events } of written) waiting.resolve({ result, events });
+    await this.#tellOwn(written);
+    for (const { waiting, result, events } of written.done) waiting.resolve({ result, events });
   }
 
+  /** Other servers' events before ours are told first. */
+  async #tellOwn({ idBefore, done }: BatchOutcome): Promise<void> {
+    const events = done.flatMap((one) => one.events);
+    if (events.length === 0) return;
+    this.#toldId ??= idBefore;
+    if (idBefore > this.#toldId && this.#listeners.size > 0) await this.catchUp();
+    this.#publish(events);
+  }
+
+  async #readNews(): Promise<void> {
+    try {
+      while (this.#isNews) {
+        this.#isNews = false;
+        await this.#readOn();
+      }
+    } catch {
+      // The database is away, or was closed; the next call, or the next event, reads on from the same place.
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    if (this.#toldId === undefined || this.#listeners.size === 0) {
+      this.#toldId = await newestEventId(this.#tables);
+      return;
+    }
+    for (;;) {
+      const rows = await this.#tables
+        .selectFrom("events")
+        .selectAll()
+        .where("id", ">", this.#toldId)
+        .orderBy("id")
+        .limit(ROWS_AT_ONCE)
+        .execute();
+      this.#publish(rows.map(toEvent));
+      if (rows.length < ROWS_AT_ONCE) return;
+    }
+  }
+
+  /** Each event once: it may have been committed here and read from the table, whichever came first. */
   #publish(events: readonly Event[]): void {
     for (const event of events) {
-      this.#newestId = Math.max(this.#newestId, event.id);
-      for (const listener of this.#listeners) listener(event);
+      if (event.id <= (this.#toldId ?? 0)) continue;
+      this.#toldId = event.id;
+      this.#tell([event]);
     }
+  }
+
+  #tell(events: readonly Event[]): void {
+    for (const event of events) for (const listener of this.#listeners) listener(event);
   }
 }
 
-async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]) {
+interface BatchOutcome {
+  /** The newest event before those of this batch. */
+  readonly idBefore: number;
+  readonly done: readonly { readonly waiting: Waiting; readonly result: unknown; readonly events: Event[] }[];
+}
+
+async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]): Promise<BatchOutcome> {
   const done: { waiting: Waiting; written: Written<unknown> }[] = [];
   for (const waiting of batch) {
     await sql`savepoint change`.execute(transaction);
@@ -114,34 +187,48 @@ async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]) 
       waiting.reject(error);
     }
   }
-  const events = await insertEvents(
-    transaction,
-    done.flatMap(({ written }) => written.events),
-  );
+  const news = done.flatMap(({ written }) => written.events);
+  const { idBefore, events } = await insertEvents(transaction, news);
   let place = 0;
-  return done.map(({ waiting, written }) => {
+  const outcomes = done.map(({ waiting, written }) => {
     const own = events.slice(place, place + written.events.length);
     place += own.length;
     return { waiting, result: written.result, events: own };
   });
+  return { idBefore, done: outcomes };
 }
 
-async function insertEvents(transaction: Kysely<Tables>, events: readonly NewEvent[]): Promise<Event[]> {
-  if (events.length === 0) return [];
+async function newestEventId(tables: Kysely<Tables>): Promise<number> {
+  const row = await tables
+    .selectFrom("events")
+    .select(({ fn }) => fn.max("id").as("id"))
+    .executeTakeFirst();
+  return row?.id ?? 0;
+}
+
+/** The last thing that a transaction does: from here to its commit no other server writes events. */
+export async function insertEvents(
+  transaction: Kysely<Tables>,
+  events: readonly NewEvent[],
+): Promise<{ readonly idBefore: number; readonly events: Event[] }> {
+  if (events.length === 0) return { idBefore: 0, events: [] };
   await sql`select pg_advisory_xact_lock(${EVENT_LOCK})`.execute(transaction);
+  const idBefore = await newestEventId(transaction);
   const { rows } = await sql<Selectable<EventTable>>`
-    insert into events (kind, endpoint, update_id, sentence, facts)
-    select kind, endpoint, update_id, sentence, facts::jsonb
+    insert into events (kind, endpoint, update_id, campaign_id, sentence, facts)
+    select kind, endpoint, update_id, campaign_id, sentence, facts::jsonb
     from unnest(
       ${events.map((event) => event.kind)}::text[],
       ${events.map((event) => (event.endpoint == null ? null : storableText(event.endpoint)))}::text[],
       ${events.map((event) => event.updateId ?? null)}::text[],
+      ${events.map((event) => event.campaignId ?? null)}::text[],
       ${events.map((event) => storableText(event.sentence))}::text[],
       ${events.map((event) => storableJson(event.facts ?? {}))}::text[]
-    ) with ordinality as new(kind, endpoint, update_id, sentence, facts, place)
+    ) with ordinality as new(kind, endpoint, update_id, campaign_id, sentence, facts, place)
     order by place
     returning *`.execute(transaction);
-  return rows.map(toEvent);
+  await sql`select pg_notify(${EVENT_CHANNEL}, ${`${rows.at(-1)?.id}`})`.execute(transaction);
+  return { idBefore, events: rows.map(toEvent) };
 }
 
 /** A row of the table as the API shows it. */
@@ -152,6 +239,7 @@ export function toEvent(row: Selectable<EventTable>): Event {
     kind: row.kind,
     endpoint: row.endpoint,
     updateId: row.update_id,
+    campaignId: row.campaign_id,
     sentence: row.sentence,
     facts: row.facts,
   };

@@ -5,6 +5,13 @@ import { FIRST } from "./migrations/0001-first.ts";
 import { CREDENTIALS } from "./migrations/0002-credentials.ts";
 import { EXCHANGES } from "./migrations/0003-exchanges.ts";
 import { DEVICE_REQUESTS } from "./migrations/0004-device-requests.ts";
+import { INVENTORY } from "./migrations/0005-inventory.ts";
+import { NODES } from "./migrations/0006-nodes.ts";
+import { AUDIT } from "./migrations/0007-audit.ts";
+import { CAMPAIGNS } from "./migrations/0008-campaigns.ts";
+import { FLEET_DAYS } from "./migrations/0009-fleet-days.ts";
+import { MESH } from "./migrations/0010-mesh.ts";
+import { RECORDS } from "./migrations/0011-records.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -19,6 +26,13 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "credentials", sql: CREDENTIALS },
   { name: "exchanges", sql: EXCHANGES },
   { name: "device requests", sql: DEVICE_REQUESTS },
+  { name: "inventory", sql: INVENTORY },
+  { name: "nodes", sql: NODES },
+  { name: "audit", sql: AUDIT },
+  { name: "campaigns", sql: CAMPAIGNS },
+  { name: "fleet days", sql: FLEET_DAYS },
+  { name: "mesh", sql: MESH },
+  { name: "records", sql: RECORDS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

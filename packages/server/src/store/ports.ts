@@ -4,9 +4,18 @@ import type { Device, Event, FirmwareReport, Image, Reachability, Update } from 
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
+import type { AuditStore } from "./audit-store.ts";
+import type { PostgresCampaignStore } from "./campaign-store.ts";
 import type { CredentialStore, TokenStore } from "./credential-ports.ts";
+import type { DeviceInventory } from "./device-inventory.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
+import type { FleetStatistics } from "./fleet-statistics.ts";
+import type { MeshStore } from "./mesh-store.ts";
+import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
+import type { Retention } from "./retention.ts";
+import type { WebhookOutbox } from "./webhook-outbox.ts";
+import type { WebhookStore } from "./webhook-store.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
 export interface Page<Item> {
@@ -114,6 +123,8 @@ export interface UploadStore {
 /** A device's registration as the fleet holds it, or held it before it ended. */
 export interface KeptRegistration extends Registration {
   readonly presence: Device["presence"];
+  /** What was reported of other resources, by path; only where a registration was loaded. */
+  readonly resources?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What a device said of itself when it was asked; undefined = not asked, keep what is known. */
@@ -124,14 +135,28 @@ export interface DeviceReport {
   readonly version?: string | null | undefined;
   readonly hardware?: string | null | undefined;
   readonly firmware?: FirmwareReport | null | undefined;
+  /** /4/0/8. */
+  readonly cell?: string | null | undefined;
+  /** /4/0/2, dBm. */
+  readonly signal?: number | null | undefined;
+  /** /3/0/9, percent. */
+  readonly battery?: number | null | undefined;
+  /** /3/0/14, "+02:00". */
+  readonly utcOffset?: string | null | undefined;
+  /** /3/0/15, "Europe/Oslo". */
+  readonly timezone?: string | null | undefined;
+  /** Other single values by path, "/3/0/20"; those of earlier reports stay, null removes one. */
+  readonly resources?: Readonly<Record<string, string | number | boolean | null>> | undefined;
 }
 
 /** What is on record of a device; whether it can be reached now only the running server knows. */
 export type StoredDevice = Omit<Device, keyof Reachability>;
 
 export interface DeviceStore {
-  /** Every registration, for a restart. */
+  /** For a restart: every registration that is this server's, or nobody's any more and then is this server's. */
   loadRegistrations(): Promise<KeptRegistration[]>;
+  /** Takes over up to `limit` registrations of servers that are gone, so that they expire when nothing is heard. */
+  claimFree(limit: number): Promise<KeptRegistration[]>;
   /**
    * Saves soon, in a batch; only the newest of one endpoint is written. Never blocks, never throws.
    *
@@ -156,7 +181,7 @@ export interface UpdateChange {
   /** The event's sentence, and the update's from now on. */
   readonly sentence: string;
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
-  readonly method?: "push" | "pull" | null | undefined;
+  readonly method?: "push" | "pull" | "broadcast" | null | undefined;
   readonly packageUri?: string | null | undefined;
   readonly acknowledgedBytes?: number | undefined;
   readonly totalBytes?: number | undefined;
@@ -180,11 +205,27 @@ export interface UpdateOrder {
   readonly apply: boolean;
   /** As `UpdateTarget` in words; default "firmware". */
   readonly target?: string | undefined;
+  /** The campaign's attempt that this is. The same attempt again is the same update. */
+  readonly campaign?: { readonly id: string; readonly wave: number; readonly attempt: number } | undefined;
 }
+
+/** Which attempt of which campaign. */
+export interface CampaignAttempt {
+  readonly campaignId: string;
+  readonly endpoint: string;
+  readonly attempt: number;
+}
+
+/** What a campaign asks for. */
+export type CampaignUpdateOrder = Pick<UpdateOrder, "endpoint" | "imageId" | "by"> & {
+  readonly campaign: NonNullable<UpdateOrder["campaign"]>;
+};
 
 export interface UpdateFilter {
   readonly endpoint?: string | undefined;
-  readonly state?: UpdateState | undefined;
+  /** Absent = in any; else in one of these. */
+  readonly states?: readonly UpdateState[] | undefined;
+  readonly imageId?: string | undefined;
 }
 
 export interface UpdateStore {
@@ -198,16 +239,25 @@ export interface UpdateStore {
    * Changes an update and appends its event, both or neither: `update.transition` when the state changes, else
    * `update.note`. The first change to a final state ends it.
    *
-   * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_FINISHED (409) when it has ended already
+   * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_FINISHED (409) when it has ended already; UPDATE_TAKEN (409) when
+   * another server drives it by now: then let it go, and do nothing that follows from the change
    */
   transition(updateId: string, change: UpdateChange): Promise<Update>;
   /**
    * Opens an update that has ended once more, in state `queued` and with the next attempt's number.
    *
    * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_STATE (409) when it runs or needs no other attempt; UPDATE_RUNNING
-   *   (409) when the device has another unfinished one
+   *   (409) when the device has another unfinished one; CAMPAIGN_UPDATE (409) for a campaign's
    */
   reopen(updateId: string): Promise<Update>;
+  /** The update that a campaign's attempt is; undefined when it was never begun. */
+  ofAttempt(attempt: CampaignAttempt): Promise<Update | undefined>;
+  /**
+   * Makes sure that an attempt is never begun: an attempt without an update gets one that is cancelled.
+   *
+   * @returns The update of the attempt, which is another's and unchanged when it was begun after all.
+   */
+  createCancelled(order: CampaignUpdateOrder, sentence: string): Promise<Update>;
   /** The URI that the device was told to fetch. */
   setPackageUri(updateId: string, packageUri: string): Promise<void>;
   /** Saves soon, in a batch, and tells the live feed. Ignored unless the update is transferring. */
@@ -217,19 +267,27 @@ export interface UpdateStore {
   get(updateId: string): Promise<Update | undefined>;
   /** Newest first. */
   list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>>;
-  /** Every update that has not ended, oldest first, for a restart. */
+  /** Every unfinished update that is this server's, or nobody's any more and then is this server's; oldest first, for a restart. */
   unfinished(): Promise<UnfinishedUpdate[]>;
+  /** Takes over up to `limit` unfinished updates of servers that are gone, unless their device is at another that lives. */
+  claimFree(limit: number): Promise<UnfinishedUpdate[]>;
+  /** Takes over the unfinished updates of devices that have registered here; none when they are this server's already. */
+  claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]>;
+  /** Updates that other servers, or a campaign, have created for this server and that nobody has begun. */
+  ordered(): Promise<UnfinishedUpdate[]>;
 }
 
 export type NewEvent = Pick<Event, "kind" | "sentence"> & {
   readonly endpoint?: string | null;
   readonly updateId?: string | null;
+  readonly campaignId?: string | null;
   readonly facts?: Readonly<Record<string, unknown>>;
 };
 
 export interface EventFilter {
   readonly endpoint?: string | undefined;
   readonly updateId?: string | undefined;
+  readonly campaignId?: string | undefined;
   /** Only events with a greater id. */
   readonly afterId?: number | undefined;
 }
@@ -239,13 +297,15 @@ export interface EventStore {
   append(event: NewEvent): Promise<Event>;
   /** Appends all of these or none. */
   appendAll(events: readonly NewEvent[]): Promise<Event[]>;
+  /** Tells those who listen now, and stores nothing: for the kinds of `LIVE_KINDS`. */
+  publish(event: Omit<Event, "id" | "at">): void;
   /** Oldest first, from `afterId` on. */
   after(filter: EventFilter, limit: number): Promise<Event[]>;
   /** Newest first. */
   list(filter: EventFilter, page: PageRequest): Promise<Page<Event>>;
   /** The id of the newest event; 0 when there is none. */
   newestId(): Promise<number>;
-  /** Calls `onEvent` with every event from now on, ids ascending (progress has the id before it), until the returned function is called. */
+  /** Calls `onEvent` with every event of every server from now on, ids ascending (progress has the id before it), until the returned function is called. */
   subscribe(onEvent: (event: Event) => void): () => void;
 }
 
@@ -282,6 +342,15 @@ export interface Stores {
   readonly idempotency: IdempotencyStore;
   readonly credentials: CredentialStore;
   readonly tokens: TokenStore;
+  readonly nodes: NodeStore;
+  readonly audit: AuditStore;
+  readonly campaigns: PostgresCampaignStore;
+  readonly mesh: MeshStore;
+  readonly inventory: DeviceInventory;
+  readonly statistics: FleetStatistics;
+  readonly webhooks: WebhookStore;
+  readonly outbox: WebhookOutbox;
+  readonly retention: Retention;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

@@ -35,6 +35,17 @@ export async function openScratchStores(
   return { stores, folder: join(database.folder, "data"), database, close };
 }
 
+/** Another server's stores on the database of `scratch`, with the same folder of images. Close them first. */
+export async function openSecondStores(scratch: ScratchStores, options: Partial<StoreOptions> = {}): Promise<Stores> {
+  return await openStores({
+    dataDir: scratch.folder,
+    databaseUrl: scratch.database.url,
+    maxImageBytes: 2 ** 20,
+    inspect: inspectNothing,
+    ...options,
+  });
+}
+
 /** A registration as a device on a laptop would have it, changed by `changes`. */
 export function exampleRegistration(endpoint: string, changes: Partial<KeptRegistration> = {}): KeptRegistration {
   const atMs = Date.UTC(2026, 2, 1, 12);

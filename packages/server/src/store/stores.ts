@@ -3,25 +3,35 @@ import { access, constants, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
+import { AuditStore } from "./audit-store.ts";
 import type { BatchWriterOptions } from "./batch-writer.ts";
+import { PostgresCampaignStore } from "./campaign-store.ts";
 import { type CredentialStoreOptions, checkMasterKeys, PostgresCredentialStore } from "./credential-store.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { DeviceInventory } from "./device-inventory.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
 import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
+import { EventFollower } from "./event-follower.ts";
 import { PostgresEventStore } from "./event-store.ts";
 import { PostgresExchangeStore } from "./exchange-store.ts";
+import { FleetStatistics } from "./fleet-statistics.ts";
 import { PostgresIdempotencyStore } from "./idempotency-store.ts";
 import { ImageFiles } from "./image-files.ts";
 import { PageCache, type PageCacheOptions } from "./image-source.ts";
 import { PostgresImageStore } from "./image-store.ts";
 import { Journal } from "./journal.ts";
 import { type MasterKeySource, MasterKeys } from "./master-keys.ts";
+import { MeshStore } from "./mesh-store.ts";
 import { migrate } from "./migrate.ts";
+import { type NodeOptions, NodeStore } from "./node-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresRequestQueueStore } from "./request-queue-store.ts";
+import { Retention, type RetentionLimits } from "./retention.ts";
 import { PostgresTokenStore } from "./token-store.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
 import { UploadFiles } from "./upload-files.ts";
+import { WebhookOutbox } from "./webhook-outbox.ts";
+import { WebhookStore } from "./webhook-store.ts";
 
 export interface StoreOptions {
   /** Holds `images/`, `uploads/`, and `postgres/` when there is no `databaseUrl`. */
@@ -30,7 +40,11 @@ export interface StoreOptions {
   readonly databaseUrl: string | null;
   readonly maxImageBytes: number;
   readonly inspect: InspectImage;
+  /** Who this server is among those on the same database. */
+  readonly node?: NodeOptions;
   readonly pages?: PageCacheOptions;
+  /** How long records are kept. */
+  readonly retention?: RetentionLimits | undefined;
   readonly batches?: Omit<BatchWriterOptions, "onFailure">;
   /** Absent: `master.key` in the data folder. */
   readonly masterKey?: MasterKeySource | undefined;
@@ -48,10 +62,11 @@ export interface StoreOptions {
 export async function openStores(options: StoreOptions): Promise<Stores> {
   await prepareFolder(options.dataDir);
   const embedded = options.databaseUrl === null ? await startOwn(options) : undefined;
-  const database = openDatabase(options.databaseUrl ?? (embedded as EmbeddedPostgres).url);
+  const url = options.databaseUrl ?? (embedded as EmbeddedPostgres).url;
+  const database = openDatabase(url);
   try {
     await migrate(database.tables);
-    return await assemble(options, database, embedded);
+    return await assemble(options, { database, url, embedded });
   } catch (error) {
     await database.close();
     await embedded?.stop();
@@ -77,18 +92,27 @@ async function prepareFolder(folder: string): Promise<void> {
 const startOwn = ({ dataDir, onTrouble }: StoreOptions) =>
   startEmbedded(join(dataDir, "postgres"), { onCrash: () => onTrouble?.("databaseCrashed", {}) });
 
+interface Opened {
+  readonly database: Database;
+  readonly url: string;
+  readonly embedded: EmbeddedPostgres | undefined;
+}
+
 async function assemble(
   options: StoreOptions,
-  { tables, close }: Database,
-  embedded: EmbeddedPostgres | undefined,
+  { database: { tables, close }, url, embedded }: Opened,
 ): Promise<Stores> {
   const batches: BatchWriterOptions = {
     ...options.batches,
     onFailure: (error, waitingRows) => options.onTrouble?.("batchFailed", { error, waitingRows }),
   };
   const journal = new Journal(tables);
-  const devices = new PostgresDeviceStore(tables, batches);
-  const updates = new PostgresUpdateStore(tables, journal, batches);
+  await journal.start();
+  const nodes = new NodeStore(tables, options.node);
+  const follower = new EventFollower({ url, onNews: () => void journal.catchUp() });
+  const devices = new PostgresDeviceStore(tables, nodes.id, batches);
+  const updates = new PostgresUpdateStore({ tables, journal, nodeId: nodes.id }, batches);
+  const audit = new AuditStore(tables, batches);
   const exchanges = new PostgresExchangeStore(tables, batches);
   const files = await ImageFiles.open(join(options.dataDir, "images"));
   const uploads = await UploadFiles.open(join(options.dataDir, "uploads"), options);
@@ -98,10 +122,16 @@ async function assemble(
   await checkMasterKeys(tables, keys);
   const credentials = new PostgresCredentialStore({ tables, journal, keys, options: options.credentials });
   const tokens = new PostgresTokenStore(tables, journal);
+  const statistics = new FleetStatistics(tables);
+  const mesh = new MeshStore(tables, journal, keys);
+  // The first thing that would go on by itself: nothing above may fail once it runs.
+  follower.start();
   const stopTidying = tidyEvery(TIDY_EVERY_MS, async () => {
     await credentials.tidy();
     await tokens.flush();
+    await mesh.gateways.tidy();
   });
+  const stopCounting = tidyEvery(COUNT_EVERY_MS, () => statistics.count());
   return {
     images: new PostgresImageStore({ tables, journal, files, pages, inspect, maxImageBytes }),
     uploads,
@@ -109,6 +139,15 @@ async function assemble(
     updates,
     events: new PostgresEventStore(tables, journal),
     exchanges,
+    nodes,
+    audit,
+    mesh,
+    campaigns: new PostgresCampaignStore({ tables, journal, nodeId: nodes.id }),
+    inventory: new DeviceInventory(tables, journal),
+    statistics,
+    webhooks: new WebhookStore(tables, keys),
+    outbox: new WebhookOutbox(tables, keys),
+    retention: new Retention(tables, options.retention),
     idempotency: new PostgresIdempotencyStore(tables),
     credentials,
     tokens,
@@ -116,14 +155,17 @@ async function assemble(
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       await stopTidying();
+      await stopCounting();
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
       await Promise.allSettled([
         devices.close(),
         updates.close(),
+        audit.close(),
         exchanges.close(),
         credentials.tidy(),
         tokens.flush(),
       ]);
+      await Promise.allSettled([nodes.leave(), follower.close()]);
       await journal.settle();
       await close();
       await embedded?.stop();
@@ -133,6 +175,9 @@ async function assemble(
 
 /** How late a credential may end after its time. */
 const TIDY_EVERY_MS = 5000;
+
+/** A day on which a server ran for as long has a count of the fleet. */
+const COUNT_EVERY_MS = 600_000;
 
 /** Runs `tidy` again and again, never twice at a time; what fails is tried again. The result ends it. */
 function tidyEvery(pauseMs: number, tidy: () => Promise<void>): () => Promise<void> {

@@ -1,16 +1,23 @@
 /** The tables as kysely sees them. Their SQL is in migrations/. */
+import type { CampaignSpec } from "@airlift/protocol/api/campaign";
 import type { CredentialKind, CredentialPurpose, Role } from "@airlift/protocol/api/credentials";
 import type { Device, Event, Exchange, FirmwareReport, Image } from "@airlift/protocol/api/schemas";
 import type { RegisteredObjects } from "@airlift/protocol/lwm2m/registered-objects";
+import type { CampaignState } from "@airlift/protocol/update/campaign";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
+import type { Campaign } from "../campaign/campaign.ts";
+import type { CampaignPolicy } from "../campaign/policy.ts";
+import type { Target, TargetOrder } from "../campaign/target.ts";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { QueueOutcome, QueueState, RequestContent } from "../fleet/queued-request.ts";
 import type { Transport } from "../fleet/sender.ts";
+import type { MeshTables } from "./mesh-tables.ts";
 import type { QueueAnswer } from "./request-queue-store.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
 type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
+type MaybeInstant = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
 /** A jsonb column: read as the value, written as its JSON text. */
 type Json<Value> = ColumnType<Value, string | undefined, string>;
 
@@ -33,7 +40,8 @@ export interface DeviceTable {
   endpoint: string;
   registration_id: string;
   presence: Device["presence"];
-  transport: Transport;
+  /** "zmesh": a device behind gateways, which never registers. */
+  transport: Transport | "zmesh";
   address: string;
   lwm2m_version: string;
   binding: string;
@@ -48,6 +56,38 @@ export interface DeviceTable {
   version: string | null;
   hardware: string | null;
   firmware: Json<FirmwareReport> | null;
+  tags: ColumnType<string[], string[] | undefined, string[]>;
+  note: Generated<string>;
+  /** Counts the operators' edits, for ETags. */
+  revision: Generated<number>;
+  /** What was reported of other resources, by path: "/3/0/9" to its value. */
+  resources: Json<Record<string, unknown>>;
+  cell: string | null;
+  /** dBm. */
+  signal: number | null;
+  /** Percent. */
+  battery: number | null;
+  /** /3/0/14, "+02:00". */
+  utc_offset: string | null;
+  /** /3/0/15, "Europe/Oslo". */
+  timezone: string | null;
+  /** Updates that failed since one succeeded. */
+  failure_count: Generated<number>;
+  last_failure: string | null;
+  last_failure_at: MaybeInstant;
+  /** Versions that campaigns replaced, the newest first. */
+  left_versions: ColumnType<string[], string[] | undefined, string[]>;
+  /** The server that the device registered at. */
+  node_id: string | null;
+}
+
+export interface NodeTable {
+  id: string;
+  /** Counts the starts under this name: only the newest renews the lease. */
+  run: Generated<number>;
+  address: string | null;
+  started_at: Instant;
+  lease_until: Instant;
 }
 
 export interface UpdateTable {
@@ -63,14 +103,72 @@ export interface UpdateTable {
   failure: FailureKind | null;
   sentence: string;
   said_at: Instant;
-  method: "push" | "pull" | null;
+  method: "push" | "pull" | "broadcast" | null;
   package_uri: string | null;
   acknowledged_bytes: number;
   total_bytes: number;
   snapshot: Json<UpdateSnapshot> | null;
   created_at: Instant;
   updated_at: Instant;
-  finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+  finished_at: MaybeInstant;
+  /** The server that drives it. */
+  node_id: string | null;
+  campaign_id: string | null;
+  wave: number | null;
+  /** The broadcast by which a mesh device gets it. */
+  mesh_session_id: string | null;
+  /** False when its exchanges were deleted for their age. */
+  has_exchanges: Generated<boolean>;
+}
+
+export interface CampaignTable {
+  id: string;
+  seq: Generated<number>;
+  name: string;
+  state: CampaignState;
+  spec: Json<CampaignSpec>;
+  policy: Json<CampaignPolicy>;
+  value: Json<Campaign>;
+  open_waves: ColumnType<number[], number[] | undefined, number[]>;
+  priority: Generated<number>;
+  wake_at_ms: number | null;
+  taken_until: MaybeInstant;
+  /** The campaign that this one is prepared to undo. */
+  rollback_of: string | null;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface CampaignTargetTable {
+  campaign_id: string;
+  endpoint: string;
+  wave: number;
+  order_key: number;
+  phase: Generated<"pending" | "active" | "held" | "ended">;
+  state: Generated<UpdateState>;
+  failure: FailureKind | null;
+  attempt: Generated<number>;
+  is_under_way: Generated<boolean>;
+  is_apply_permitted: Generated<boolean>;
+  waiting_order: Json<TargetOrder> | null;
+  order_until: MaybeInstant;
+  image_id: string | null;
+  cell: string | null;
+  failures: Json<Target["failures"]>;
+  not_before_ms: number | null;
+  sentence: Generated<string>;
+}
+
+export interface AuditTable {
+  id: number;
+  /** ISO 8601 as it was hashed. */
+  at: string;
+  who: string;
+  role: string | null;
+  peer: string;
+  action: string;
+  outcome: number;
+  hash: string;
 }
 
 export interface ExchangeTable {
@@ -95,6 +193,7 @@ export interface EventTable {
   update_id: string | null;
   sentence: string;
   facts: Json<Record<string, unknown>>;
+  campaign_id: string | null;
 }
 
 export interface KeptAnswerTable {
@@ -172,13 +271,49 @@ export interface DeviceRequestTable {
   answer: Json<QueueAnswer> | null;
 }
 
+export interface WebhookTable {
+  id: string;
+  seq: Generated<number>;
+  url: string;
+  /** Empty = all. */
+  kinds: ColumnType<string[], string[] | undefined, string[]>;
+  campaign_id: string | null;
+  is_enabled: Generated<boolean>;
+  note: Generated<string>;
+  /** Sealed. */
+  secret: Buffer;
+  key_version: string;
+  /** Events up to this one have been looked at. */
+  position: number;
+  created_at: Instant;
+}
+
+export interface WebhookDeliveryTable {
+  id: string;
+  seq: Generated<number>;
+  webhook_id: string;
+  /** null = a test. */
+  event_id: number | null;
+  kind: string;
+  /** What is sent, octet for octet. */
+  body: string;
+  state: Generated<"waiting" | "delivered" | "dead">;
+  attempts: Generated<number>;
+  created_at: Instant;
+  next_at: Instant;
+  lease_until: MaybeInstant;
+  status: number | null;
+  problem: string | null;
+  finished_at: MaybeInstant;
+}
+
 export interface MigrationTable {
   number: number;
   name: string;
   applied_at: Instant;
 }
 
-export interface Tables {
+export interface Tables extends MeshTables {
   images: ImageTable;
   devices: DeviceTable;
   updates: UpdateTable;
@@ -190,5 +325,11 @@ export interface Tables {
   api_tokens: ApiTokenTable;
   api_sessions: ApiSessionTable;
   device_requests: DeviceRequestTable;
+  nodes: NodeTable;
+  campaigns: CampaignTable;
+  campaign_targets: CampaignTargetTable;
+  audit: AuditTable;
+  webhooks: WebhookTable;
+  webhook_deliveries: WebhookDeliveryTable;
   applied_migrations: MigrationTable;
 }

@@ -1,14 +1,17 @@
 /** The updates: each change and the event that tells of it are one transaction. */
 import { randomBytes } from "node:crypto";
 import type { Update } from "@airlift/protocol/api/schemas";
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { BugError, UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
-import { type Kysely, type Selectable, sql, type Updateable } from "kysely";
+import { type Kysely, type RawBuilder, type Selectable, sql, type Updateable } from "kysely";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import { isRowFault, storableJson, storableText } from "./database.ts";
 import type { Journal, Written } from "./journal.ts";
+import { isFree } from "./node-store.ts";
 import type {
+  CampaignAttempt,
+  CampaignUpdateOrder,
   Page,
   PageRequest,
   UnfinishedUpdate,
@@ -24,16 +27,28 @@ interface Progress {
   readonly acknowledgedBytes: number;
 }
 
+export interface UpdateStoreParts {
+  readonly tables: Kysely<Tables>;
+  readonly journal: Journal;
+  /** The server that this one is. */
+  readonly nodeId: string;
+}
+
+/** Enough to see that a device goes round in a circle. */
+const MOST_LEFT_VERSIONS = 8;
+
 type UpdateRow = Selectable<UpdateTable>;
 
 export class PostgresUpdateStore implements UpdateStore {
   readonly #tables: Kysely<Tables>;
   readonly #journal: Journal;
   readonly #progress: BatchWriter<Progress>;
+  readonly #nodeId: string;
 
-  constructor(tables: Kysely<Tables>, journal: Journal, options: BatchWriterOptions = {}) {
+  constructor({ tables, journal, nodeId }: UpdateStoreParts, options: BatchWriterOptions = {}) {
     this.#tables = tables;
     this.#journal = journal;
+    this.#nodeId = nodeId;
     this.#progress = new BatchWriter((rows) => this.#writeProgress(rows), {
       isPermanent: isRowFault,
       ...options,
@@ -41,14 +56,28 @@ export class PostgresUpdateStore implements UpdateStore {
   }
 
   async create(order: UpdateOrder): Promise<Update> {
-    const { result } = await this.#journal.write((transaction) => insertUpdate(transaction, order));
+    const { result } = await this.#journal.write((transaction) => insertUpdate(transaction, order, this.#nodeId));
     return result;
   }
 
   async transition(updateId: string, change: UpdateChange): Promise<Update> {
     // The change knows at least as much as what waits, and must not be overwritten by it.
     this.#progress.drop(updateId);
-    const { result } = await this.#journal.write((transaction) => changeUpdate(transaction, updateId, change));
+    const { result } = await this.#journal.write((transaction) =>
+      changeUpdate(transaction, { updateId, nodeId: this.#nodeId }, change),
+    );
+    return result;
+  }
+
+  async ofAttempt(attempt: CampaignAttempt): Promise<Update | undefined> {
+    const row = await attemptOf(this.#tables, attempt);
+    return row && toUpdate(row);
+  }
+
+  async createCancelled(order: CampaignUpdateOrder, sentence: string): Promise<Update> {
+    const { result } = await this.#journal.write((transaction) =>
+      insertCancelled(transaction, { order, sentence, nodeId: this.#nodeId }),
+    );
     return result;
   }
 
@@ -90,7 +119,8 @@ export class PostgresUpdateStore implements UpdateStore {
   async list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>> {
     let query = this.#tables.selectFrom("updates").selectAll();
     if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
-    if (filter.state !== undefined) query = query.where("state", "=", filter.state);
+    if (filter.states !== undefined) query = query.where("state", "in", filter.states);
+    if (filter.imageId !== undefined) query = query.where("image_id", "=", filter.imageId);
     if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
     const rows = await query
       .orderBy("seq", "desc")
@@ -99,14 +129,41 @@ export class PostgresUpdateStore implements UpdateStore {
     return toPage(rows, page.limit, { item: toUpdate, position: (row) => row.seq });
   }
 
-  async unfinished(): Promise<UnfinishedUpdate[]> {
-    const rows = await this.#tables
-      .selectFrom("updates")
-      .selectAll()
-      .where("finished_at", "is", null)
-      .orderBy("seq")
-      .execute();
-    return rows.map((row) => ({ update: toUpdate(row), snapshot: row.snapshot }));
+  unfinished(): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`updates.node_id = ${this.#nodeId} or (${isFree("updates.node_id")} and ${this.#mayReach})`);
+  }
+
+  claimFree(limit: number): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`${isFree("updates.node_id")} and ${this.#mayReach}`, limit);
+  }
+
+  claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]> {
+    return this.#claim(
+      sql`endpoint = any(${endpoints.map(storableText)}::text[]) and node_id is distinct from ${this.#nodeId}`,
+    );
+  }
+
+  ordered(): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`node_id = ${this.#nodeId} and state = 'queued' and snapshot is null`);
+  }
+
+  /** Whether the device is here, or at nobody who is alive. */
+  get #mayReach() {
+    return sql<boolean>`not exists (
+      select from devices join nodes on nodes.id = devices.node_id and nodes.lease_until > now()
+      where devices.endpoint = updates.endpoint and devices.node_id <> ${this.#nodeId})`;
+  }
+
+  /** Rows that another server is changing now are left to it. */
+  async #claim(condition: RawBuilder<unknown>, limit?: number): Promise<UnfinishedUpdate[]> {
+    const { rows } = await sql<UpdateRow>`
+      with mine as (
+        select id from updates where finished_at is null and (${condition})
+          and not exists (select from mesh_devices where mesh_devices.endpoint = updates.endpoint)
+        order by seq ${limit === undefined ? sql`` : sql`limit ${limit}`} for update of updates skip locked)
+      update updates set node_id = ${this.#nodeId} from mine where updates.id = mine.id
+      returning updates.*`.execute(this.#tables);
+    return rows.toSorted((a, b) => a.seq - b.seq).map((row) => ({ update: toUpdate(row), snapshot: row.snapshot }));
   }
 
   async #writeProgress(rows: readonly Progress[]): Promise<void> {
@@ -121,16 +178,52 @@ export class PostgresUpdateStore implements UpdateStore {
       return { result: changed.rows, events: [] };
     });
     for (const row of result)
-      this.#journal.publishProgress({
+      this.#journal.publishLive({
+        kind: "update.progress",
         endpoint: row.endpoint,
         updateId: row.id,
+        campaignId: row.campaign_id,
         sentence: row.sentence,
         facts: { state: row.state, acknowledgedBytes: row.acknowledged_bytes, totalBytes: row.total_bytes },
       });
   }
 }
 
-async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder): Promise<Written<Update>> {
+/** A cancelled update takes the attempt's place, so that whoever still holds the order to begin it finds it done. */
+async function insertCancelled(
+  transaction: Kysely<Tables>,
+  { order, sentence, nodeId }: { order: CampaignUpdateOrder; sentence: string; nodeId: string },
+): Promise<Written<Update>> {
+  const { campaign, endpoint, imageId, by } = order;
+  const row = await transaction
+    .insertInto("updates")
+    .values({
+      id: randomBytes(8).toString("hex"),
+      endpoint,
+      image_id: imageId,
+      by,
+      apply: false,
+      state: "cancelled",
+      sentence,
+      acknowledged_bytes: 0,
+      total_bytes: 0,
+      node_id: nodeId,
+      campaign_id: campaign.id,
+      wave: campaign.wave,
+      attempt: campaign.attempt,
+      finished_at: new Date(),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returningAll()
+    .executeTakeFirst();
+  if (row !== undefined)
+    return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { imageId } })] };
+  const same = await attemptOf(transaction, { campaignId: campaign.id, endpoint, attempt: campaign.attempt });
+  if (same === undefined) throw new BugError("NO_ATTEMPT", "an attempt is neither new nor known", { endpoint });
+  return { result: toUpdate(same), events: [] };
+}
+
+async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder, nodeId: string): Promise<Written<Update>> {
   const image = await transaction
     .selectFrom("images")
     .select(["size_bytes", "manufacturer", "model", "version"])
@@ -152,13 +245,45 @@ async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder): Pr
       sentence,
       acknowledged_bytes: 0,
       total_bytes: image.size_bytes,
+      node_id: nodeOf(order.endpoint, nodeId),
+      ...(order.campaign && {
+        campaign_id: order.campaign.id,
+        wave: order.campaign.wave,
+        attempt: order.campaign.attempt,
+      }),
     })
-    .onConflict((conflict) => conflict.column("endpoint").where("finished_at", "is", null).doNothing())
+    .onConflict((conflict) => conflict.doNothing())
     .returningAll()
     .executeTakeFirst();
-  if (row === undefined) throw await alreadyRunning(transaction, order.endpoint);
+  if (row === undefined) {
+    const { campaign, endpoint } = order;
+    const same =
+      campaign && (await attemptOf(transaction, { campaignId: campaign.id, endpoint, attempt: campaign.attempt }));
+    if (same === undefined) throw await alreadyRunning(transaction, order.endpoint);
+    return { result: toUpdate(same), events: [] };
+  }
   return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { imageId: order.imageId } })] };
 }
+
+/** The update that a campaign's attempt is. */
+async function attemptOf(
+  tables: Kysely<Tables>,
+  { campaignId, endpoint, attempt }: CampaignAttempt,
+): Promise<UpdateRow | undefined> {
+  return await tables
+    .selectFrom("updates")
+    .selectAll()
+    .where("campaign_id", "=", campaignId)
+    .where("endpoint", "=", storableText(endpoint))
+    .where("attempt", "=", attempt)
+    .executeTakeFirst();
+}
+
+/** The server that the device is registered at while that one is alive, else `otherwise`. */
+export const nodeOf = (endpoint: string, otherwise: string) =>
+  sql<string>`coalesce((
+    select nodes.id from devices join nodes on nodes.id = devices.node_id and nodes.lease_until > now()
+    where devices.endpoint = ${storableText(endpoint)}), ${otherwise})`;
 
 async function alreadyRunning(transaction: Kysely<Tables>, endpoint: string): Promise<UsageError> {
   const running = await transaction
@@ -179,11 +304,16 @@ const MAY_BE_REOPENED: ReadonlySet<UpdateState> = new Set(["failed", "silent", "
 async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Promise<Written<Update>> {
   const old = await transaction
     .selectFrom("updates")
-    .select(["state", "attempt", "endpoint"])
+    .select(["state", "attempt", "endpoint", "campaign_id"])
     .where("id", "=", storableText(updateId))
     .forUpdate()
     .executeTakeFirst();
   if (old === undefined) throw new UsageError("UNKNOWN_UPDATE", `there is no update ${updateId}`, { updateId });
+  if (old.campaign_id !== null)
+    throw new UsageError("CAMPAIGN_UPDATE", "an update of a campaign is tried again by its campaign", {
+      updateId,
+      campaignId: old.campaign_id,
+    });
   if (!MAY_BE_REOPENED.has(old.state))
     throw new UsageError("UPDATE_STATE", `an update that is ${old.state} needs no other attempt`, {
       updateId,
@@ -211,6 +341,7 @@ async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Prom
       package_uri: null,
       acknowledged_bytes: 0,
       snapshot: null,
+      has_exchanges: true,
       updated_at: now,
       finished_at: null,
     })
@@ -222,12 +353,12 @@ async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Prom
 
 async function changeUpdate(
   transaction: Kysely<Tables>,
-  updateId: string,
+  { updateId, nodeId }: { readonly updateId: string; readonly nodeId: string },
   change: UpdateChange,
 ): Promise<Written<Update>> {
   const old = await transaction
     .selectFrom("updates")
-    .select(["state", "finished_at", "sentence"])
+    .select(["state", "finished_at", "sentence", "node_id"])
     .where("id", "=", updateId)
     .forUpdate()
     .executeTakeFirst();
@@ -237,14 +368,35 @@ async function changeUpdate(
       updateId,
       state: old.state,
     });
+  // Who was thought dead and is not, hears of it before anything follows from its decision.
+  if (old.node_id !== null && old.node_id !== nodeId)
+    throw new UsageError("UPDATE_TAKEN", `update ${updateId} is driven by ${old.node_id}`, {
+      updateId,
+      node: old.node_id,
+    });
   const row = await transaction
     .updateTable("updates")
     .set({ ...columnsOf(change), ...(change.sentence !== old.sentence && { said_at: new Date() }) })
     .where("id", "=", updateId)
     .returningAll()
     .executeTakeFirstOrThrow();
+  if (row.finished_at !== null) await remember(transaction, row);
   const event = transitionEvent(row, change);
   return { result: toUpdate(row), events: [old.state === row.state ? { ...event, kind: "update.note" } : event] };
+}
+
+/** What became of a device's updates goes on its own row, for the campaigns' rules. */
+async function remember(transaction: Kysely<Tables>, row: UpdateRow): Promise<void> {
+  const left = row.campaign_id === null ? null : (row.snapshot?.versionBefore ?? null);
+  if (row.state === "succeeded")
+    await sql`update devices set failure_count = 0, last_failure = null,
+      left_versions = case when ${left}::text is null then left_versions
+        else (array_prepend(${left}::text, left_versions))[1:${MOST_LEFT_VERSIONS}] end
+      where endpoint = ${row.endpoint}`.execute(transaction);
+  else if (row.state === "failed" || row.state === "silent" || row.state === "fellBack")
+    await sql`update devices set failure_count = failure_count + 1,
+      last_failure = ${row.failure ?? row.state}, last_failure_at = now()
+      where endpoint = ${row.endpoint}`.execute(transaction);
 }
 
 /** The columns that a change names; undefined leaves a column as it is. */
@@ -269,6 +421,7 @@ const transitionEvent = (row: UpdateRow, { sentence, facts }: Pick<UpdateChange,
   kind: "update.transition" as const,
   endpoint: row.endpoint,
   updateId: row.id,
+  ...(row.campaign_id !== null && { campaignId: row.campaign_id }),
   sentence,
   facts: {
     ...facts,
@@ -287,6 +440,7 @@ function toUpdate(row: UpdateRow): Update {
     target: row.target,
     attempt: row.attempt,
     by: row.by,
+    campaignId: row.campaign_id,
     apply: row.apply,
     state: row.state,
     failure: row.failure,

@@ -4,8 +4,11 @@ import type { UpdateAgentOptions } from "@airlift/device/agent-options";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import { SimulatedFirmware } from "./simulated-firmware.ts";
 
-export interface FleetOptions extends Pick<UpdateAgentOptions, "server" | "lifetimeS" | "lwm2mVersion" | "methods"> {
+export interface FleetOptions extends Pick<UpdateAgentOptions, "lifetimeS" | "lwm2mVersion" | "methods"> {
+  readonly server: string;
   readonly count: number;
+  /** What each device proves itself with, by its endpoint name; absent: nothing. */
+  readonly credentialsOf?: (endpoint: string) => UpdateAgentOptions["credentials"];
   /** Endpoint names are this, a dash and a number from 1 on. */
   readonly endpointPrefix: string;
   readonly version: string;
@@ -105,9 +108,11 @@ class SimulatedDevice {
   async start(): Promise<void> {
     const { server, manufacturer, model, loss, random, lifetimeS, lwm2mVersion, methods } = this.#options;
     const { handlers, store, version } = this.#firmware;
+    const credentials = this.#options.credentialsOf?.(this.#endpoint);
     const agent = createUpdateAgent({
       endpoint: this.#endpoint,
       server,
+      ...(credentials && { credentials }),
       handlers,
       store,
       identity: { manufacturer, model, serialNumber: this.#endpoint, firmwareVersion: version },

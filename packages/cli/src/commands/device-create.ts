@@ -1,0 +1,18 @@
+/** `airlift device-create`: a new instance of an object. */
+import type { Command } from "commander";
+import { addTimeout, DeviceOperations, type OperationOptions, readPair } from "../device-operations.ts";
+import { clientOf, printResult } from "../terminal.ts";
+import { doneText } from "../value-table.ts";
+
+export function registerDeviceCreate(program: Command): void {
+  addTimeout(
+    program
+      .command("device-create <endpoint> <path>")
+      .argument("[value...]", "NAME=VALUE of its resources")
+      .description("create an instance of an object: /33629, or /33629/2 for that number"),
+  ).action(async (endpoint: string, path: string, words: string[], options: OperationOptions, command: Command) => {
+    const values = Object.fromEntries(words.map(readPair));
+    const done = await new DeviceOperations(clientOf(command), endpoint, options).create(path, values);
+    printResult(command, done, () => doneText(done));
+  });
+}

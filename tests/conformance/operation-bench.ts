@@ -1,0 +1,136 @@
+/** Our server and our device's agent over one transport of this machine, for every operation in every version and format. */
+import { createUpdateAgent, type UpdateAgent } from "@airlift/device/agent";
+import type { LastValue } from "@airlift/protocol/api/operations";
+import type { Event } from "@airlift/protocol/api/schemas";
+import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
+import type { FloodGateOptions } from "@airlift/server/fleet/flood-gate";
+import { isSecure, type Transport } from "@airlift/server/fleet/sender";
+import { SCHEMES } from "@airlift/server/links/door";
+import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
+import { loadServerIdentity } from "@airlift/server/links/server-identity";
+import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
+import { pino } from "pino";
+import { MemoryCredentials } from "../e2e/memory-credentials.ts";
+import { createMemoryDevice } from "../e2e/memory-handlers.ts";
+
+export const IDENTITY = { manufacturer: "Example", model: "M1", serialNumber: "7", firmwareVersion: "1.0.0" };
+
+export class OperationBench {
+  readonly server: Lwm2mServer;
+  readonly stores: ScratchStores["stores"];
+  readonly #scratch: ScratchStores;
+  readonly #agents: UpdateAgent[] = [];
+  readonly events: Event[] = [];
+  readonly #waiting = new Set<() => void>();
+  readonly #restarted = new Set<string>();
+
+  readonly #transport: Transport;
+  readonly #credentials: MemoryCredentials;
+
+  private constructor(
+    scratch: ScratchStores,
+    server: Lwm2mServer,
+    { transport, credentials }: { transport: Transport; credentials: MemoryCredentials },
+  ) {
+    this.#scratch = scratch;
+    this.stores = scratch.stores;
+    this.server = server;
+    this.#transport = transport;
+    this.#credentials = credentials;
+    scratch.stores.events.subscribe((event) => {
+      this.events.push(event);
+      for (const look of this.#waiting) look();
+    });
+  }
+
+  static async open(flood?: FloodGateOptions, transport: Transport = "udp"): Promise<OperationBench> {
+    const scratch = await openScratchStores();
+    const credentials = new MemoryCredentials();
+    const server = await Lwm2mServer.open({
+      stores: scratch.stores,
+      log: pino({ level: "silent" }),
+      [transport]: { host: "127.0.0.1", port: 0 },
+      credentials,
+      identity: await loadServerIdentity({ dataDir: scratch.folder, certificateFile: null, keyFile: null }),
+      publicHost: null,
+      httpPort: () => 0,
+      flood,
+    });
+    return new OperationBench(scratch, server, { transport, credentials });
+  }
+
+  get operations() {
+    return this.server.operations;
+  }
+
+  /** A device that has registered. */
+  async device(endpoint: string, lwm2mVersion: Lwm2mVersion): Promise<UpdateAgent> {
+    const memory = createMemoryDevice();
+    const port = this.server.addressOf(this.#transport)?.port;
+    const agent = createUpdateAgent({
+      endpoint,
+      server: `${SCHEMES[this.#transport]}://127.0.0.1:${port}`,
+      ...(isSecure(this.#transport) && { credentials: { psk: this.#credentials.give(endpoint) } }),
+      handlers: memory.handlers,
+      store: memory.store,
+      identity: IDENTITY,
+      lwm2mVersion,
+      reportBySend: lwm2mVersion !== "1.0",
+      upgradeDelayMs: 5,
+      reboot: () => {
+        this.#restarted.add(endpoint);
+        for (const look of this.#waiting) look();
+      },
+    });
+    this.#agents.push(agent);
+    const registered = this.event((event) => event.kind === "device.registered" && event.endpoint === endpoint);
+    await agent.start();
+    await registered;
+    return agent;
+  }
+
+  /** Resolves when the device has been told to restart, now or before. */
+  restarted(endpoint: string): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!this.#restarted.has(endpoint)) return;
+        this.#waiting.delete(look);
+        resolve();
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** Resolves with the first event, of those heard or to come, that `isIt`. */
+  event(isIt: (event: Event) => boolean): Promise<Event> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const found = this.events.find(isIt);
+        if (found === undefined) return;
+        this.#waiting.delete(look);
+        resolve(found);
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** The next event of a value that `by` brought, from now on. */
+  value(endpoint: string, by: LastValue["by"]): Promise<Event> {
+    const from = this.events.length;
+    return this.event(
+      (event) =>
+        event.kind === "device.value" &&
+        event.endpoint === endpoint &&
+        event.facts["by"] === by &&
+        this.events.indexOf(event) >= from,
+    );
+  }
+
+  async close(): Promise<void> {
+    for (const agent of this.#agents) await agent.close();
+    await this.server.close();
+    await this.#scratch.close();
+  }
+}
