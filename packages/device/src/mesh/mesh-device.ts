@@ -27,6 +27,7 @@ import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { BootReport } from "../node/slot-boot.ts";
 import type { Slots } from "../node/slots.ts";
 import { FileFlash } from "./file-flash.ts";
+import { rememberingKeystreams } from "./keystreams.ts";
 import { MeshMemoryFile, type StoredManifest } from "./mesh-memory.ts";
 import { type MeshRadio, MeshVoice } from "./mesh-radio.ts";
 
@@ -108,12 +109,13 @@ export class MeshDevice {
       image: this.#open("image", maxImageBytes),
       manifest: this.#open("manifest", LARGEST_MANIFEST_BYTES + 1024),
     };
-    const common = { crypto: zmeshCrypto, random, canRequest: options.pulls };
+    const common = { random, canRequest: options.pulls };
     const nowMs = performance.now();
     this.#receivers = {
       image: new Receiver(
         {
           ...common,
+          crypto: rememberingKeystreams(zmeshCrypto),
           slotFlash: this.#flashes.image.slot,
           scratchFlash: this.#flashes.image.scratch,
           allowsUnsigned: options.trust === "allow-unsigned",
@@ -125,6 +127,7 @@ export class MeshDevice {
       manifest: new Receiver(
         {
           ...common,
+          crypto: zmeshCrypto,
           slotFlash: this.#flashes.manifest.slot,
           scratchFlash: this.#flashes.manifest.scratch,
           // Its signature is what it is believed for.
