@@ -16,9 +16,13 @@ import { bootstrapKeys } from "./fleet/bootstrap-keys.ts";
 import type { DeviceCredentials } from "./fleet/credentials.ts";
 import type { Transport } from "./fleet/sender.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
+import { AnyDevice } from "./links/any-device.ts";
+import { BroadcastDelivery } from "./links/broadcast-delivery.ts";
 import { formatAddress, SCHEMES } from "./links/door.ts";
 import type { DoorsOptions } from "./links/doors.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
+import { MeshDoor } from "./links/mesh-door.ts";
+import { MeshReleases } from "./links/mesh-releases.ts";
 import type { ObservationTable } from "./links/observation-table.ts";
 import { loadServerIdentity } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
@@ -68,6 +72,9 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const tls = await TlsFiles.open(config, log);
     if (tls !== undefined) opened.push(async () => tls.close());
     let httpPort = config.httpPort;
+    const releases = new MeshReleases(stores, join(config.dataDir, "mesh"));
+    const broadcast = new BroadcastDelivery({ stores, releases, log });
+    const mesh = new MeshDoor({ stores, releases, broadcast });
     const lwm2m = await Lwm2mServer.open({
       ...(await doorsOf(config, stores.credentials)),
       stores,
@@ -77,15 +84,19 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       httpPort: () => httpPort,
       plainDevices: config.plainDevices,
       bootstrap: bootstrapKeys(stores.credentials),
+      namedContents: (request) => mesh.answer(request),
     });
     opened.push(() => lwm2m.close());
+    broadcast.start();
+    opened.push(() => broadcast.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
     const app = await createApi({
       config,
       stores,
-      commands: lwm2m.engine,
+      commands: new AnyDevice(lwm2m.engine, broadcast),
+      mesh,
       operations: lwm2m.operations,
       fleet: lwm2m,
       log,

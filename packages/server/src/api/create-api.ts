@@ -17,9 +17,11 @@ import { deviceQueueRoutes } from "./device-queue.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
+import { gatewayRoutes } from "./gateways.ts";
 import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
+import { meshRoutes, namedContentRoutes } from "./mesh.ts";
 import { serveMetrics } from "./metrics.ts";
 import { observationRoutes } from "./observations.ts";
 import { operationRoutes } from "./operations.ts";
@@ -123,12 +125,18 @@ async function addRoutes(
       sessionRoutes(api, options, check);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
+      if (options.mesh) {
+        const parts = { ...options, mesh: options.mesh };
+        gatewayRoutes(api, parts);
+        meshRoutes(api, parts);
+      }
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
     },
     { prefix: "/api/v1" },
   );
   firmwareRoutes(root.withTypeProvider<ZodTypeProvider>(), options);
+  if (options.mesh) namedContentRoutes(root.withTypeProvider<ZodTypeProvider>(), { ...options, mesh: options.mesh });
   root.get("/healthz", { schema: { hide: true } }, async () => ({ status: "alive" }));
   root.get("/readyz", { schema: { hide: true } }, async () => {
     await stores.ping();

@@ -5,9 +5,11 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fasti
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ServeConfig } from "../config.ts";
 import type { Stores } from "../store/ports.ts";
-import type { FleetCommands, OperationCommands, UpdateCommands } from "./ports.ts";
+import type { FleetCommands, MeshCommands, OperationCommands, UpdateCommands } from "./ports.ts";
 
 export interface ApiParts {
+  /** Absent: there are no meshes, and no routes for them. */
+  readonly mesh?: MeshCommands | undefined;
   readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
     Partial<Pick<ServeConfig, "trustedProxies" | "tlsCertFile" | "tlsKeyFile">>;
   readonly stores: Stores;

@@ -50,6 +50,8 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   readonly publicHost: string | null;
   /** Port of the HTTP image door, for devices that fetch over HTTP. */
   readonly httpPort: () => number;
+  /** Answers requests below `/zdm`; absent = there is nothing. */
+  readonly namedContents?: ((request: CoapRequest) => Promise<CoapAnswer>) | undefined;
   /** Default http. */
   readonly httpScheme?: "http" | "https" | undefined;
   /** Default allow. */
@@ -243,6 +245,7 @@ export class Lwm2mServer {
   #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
     const [path] = optionTexts(request.options, OPTION.uriPath);
     if (path === "fw") return this.#images.answer(request);
+    if (path === "zdm" && this.#options.namedContents) return this.#options.namedContents(request);
     if (path === "rd") return this.#reception.registration(request, visitor, door);
     if (path === "dp") return this.#reception.report(request, visitor, door);
     if (path === "bs" || path === "bspack") return this.#answerBootstrap(request, visitor, door);
