@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server/campaign": ["protocol/", "server/fleet"],
   "server/delivery": ["protocol/", "server/fleet"],
   "server/mesh": ["protocol/"],
-  "server/config": ["protocol/", "node:"],
+  "server/config": ["protocol/", "server/fleet", "node:"],
   "server/store": [
     "protocol/",
     "runtime/",
@@ -59,6 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "node:",
     "pino",
   ],
+  "server/webhooks": ["protocol/", "server/store", "node:", "pino"],
   "server/api": [
     "protocol/",
     "runtime/",
@@ -67,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/delivery",
     "server/mesh",
     "server/store",
+    "server/webhooks",
     "server/config",
     "node:",
     "fastify",
@@ -80,7 +82,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
   "sim/campaign": ["protocol/", "server/campaign", "sim"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
-  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino"],
+  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino", "zod", "eventsource-parser"],
   console: [
     "protocol/api",
     "react/",
@@ -96,6 +98,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "runtime/",
     "device/",
     "server/",
+    "gateway/",
     "sim/",
     "sim",
     "cli/",

@@ -86,7 +86,7 @@ export const BroadcastPart = z.object({
   updateAtMs: utcMs,
   /** Announced: milliseconds between the beginnings of two packets, at the least. */
   gapMs: durationMs,
-  /** Sent before the part begins, in this order: schedules to groups and devices. */
+  /** Schedules to groups and devices. Those of all parts go out when the session's first window opens, in this order. */
   commands: z.array(SealedCommand).max(1024).default([]),
   /** `false`: the devices have no decoder. */
   usesRepair: z.boolean().default(true),
@@ -263,7 +263,7 @@ export const GatewayState = z.object({
 export type GatewayState = z.infer<typeof GatewayState>;
 
 const reportHead = {
-  /** Rises by 1 in each gateway for good: what came with a number that was taken already is a repetition. */
+  /** Rises in each gateway for good, with gaps: what came with a number up to the last one taken is a repetition. */
   number: z.int().min(1),
   /** When it happened, by the gateway's clock. */
   atMs: utcMs,

@@ -225,6 +225,8 @@ export const Update = z.object({
   /** 1, and one more each time that the update was begun again after it had ended. */
   attempt: z.int().positive(),
   by: z.enum(DELIVERY_METHODS),
+  /** The campaign whose attempt this is; null when somebody asked for it by hand. */
+  campaignId: z.string().nullable(),
   /** False = stop when downloaded and wait for `POST …/apply`. */
   apply: z.boolean(),
   state: z.enum(UPDATE_STATES),

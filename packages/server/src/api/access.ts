@@ -39,6 +39,8 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "GET /api/v1/campaigns/:id/broadcast": "viewer",
   "GET /metrics": "viewer",
   "GET /api/v1/session": "viewer",
+  "GET /api/v1/server": "viewer",
+  "GET /api/v1/statistics/versions": "viewer",
   "GET /api/v1/images": "viewer",
   "GET /api/v1/images/:id": "viewer",
   "GET /api/v1/devices": "viewer",
@@ -56,6 +58,29 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "GET /api/v1/devices/:endpoint/credentials": "viewer",
   "GET /api/v1/authorities": "viewer",
 
+  "GET /api/v1/campaigns": "viewer",
+  "GET /api/v1/campaigns/:id": "viewer",
+  "GET /api/v1/campaigns/:id/plan": "viewer",
+  "GET /api/v1/campaigns/:id/targets": "viewer",
+  "GET /api/v1/campaigns/:id/events": "viewer",
+  // They change nothing.
+  "POST /api/v1/campaigns/preview": "viewer",
+  "POST /api/v1/campaigns/plan": "viewer",
+
+  "POST /api/v1/campaigns": "operator",
+  "PATCH /api/v1/campaigns/:id": "operator",
+  "DELETE /api/v1/campaigns/:id": "operator",
+  "POST /api/v1/campaigns/:id/submit": "operator",
+  "POST /api/v1/campaigns/:id/approve": "approver",
+  // Who submitted it may take it back, and nobody is harmed by a draft.
+  "POST /api/v1/campaigns/:id/reject": "operator",
+  "POST /api/v1/campaigns/:id/start": "operator",
+  "POST /api/v1/campaigns/:id/pause": "operator",
+  "POST /api/v1/campaigns/:id/resume": "operator",
+  "POST /api/v1/campaigns/:id/stop": "operator",
+  "POST /api/v1/campaigns/:id/abort": "operator",
+  "POST /api/v1/campaigns/:id/rollback": "operator",
+  "POST /api/v1/campaigns/:id/retry": "operator",
   "POST /api/v1/images": "operator",
   "POST /api/v1/uploads": "operator",
   "GET /api/v1/uploads/:id": "operator",
@@ -98,6 +123,18 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "GET /api/v1/tokens": "admin",
   "POST /api/v1/tokens": "admin",
   "DELETE /api/v1/tokens/:id": "admin",
+  "GET /api/v1/audit": "admin",
+  "GET /api/v1/audit/verification": "admin",
+  "POST /api/v1/audit/cut": "admin",
+  // Where events go is a way out of the fleet's data, and a URL may hold a receiver's secret.
+  "GET /api/v1/webhooks": "admin",
+  "POST /api/v1/webhooks": "admin",
+  "GET /api/v1/webhooks/:id": "admin",
+  "PATCH /api/v1/webhooks/:id": "admin",
+  "DELETE /api/v1/webhooks/:id": "admin",
+  "GET /api/v1/webhooks/:id/deliveries": "admin",
+  "POST /api/v1/webhooks/:id/replay": "admin",
+  "POST /api/v1/webhooks/:id/test": "admin",
 };
 
 export function isAllowed(role: Role, least: Access): boolean {

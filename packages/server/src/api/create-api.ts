@@ -1,6 +1,7 @@
 /** The HTTP server: every route, and what all of them share. */
 import type { Server as TlsServer } from "node:tls";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { offsetAt } from "@airlift/runtime/zone-offset";
 import { fastifySwagger } from "@fastify/swagger";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import {
@@ -10,7 +11,12 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { CampaignEngine } from "../campaign/engine.ts";
 import { ACCESS, requireRoles } from "./access.ts";
+import { auditRoutes } from "./audit.ts";
+import { keepAuditTrail } from "./audit-trail.ts";
+import { campaignCommandRoutes } from "./campaign-commands.ts";
+import { campaignRoutes } from "./campaigns.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceQueueRoutes } from "./device-queue.ts";
@@ -28,11 +34,13 @@ import { operationRoutes } from "./operations.ts";
 import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
+import { serverRoutes } from "./server.ts";
 import { sessionRoutes } from "./sessions.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { updateRoutes } from "./updates.ts";
 import { uploadRoutes } from "./uploads.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 export interface ApiOptions extends ApiParts {
   readonly log: FastifyBaseLogger;
@@ -74,6 +82,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const refuseMissingRoles = requireRoles(app);
   const { noAuth } = options.config;
   guardRequests(app, { ownHosts: ownHosts(options), noAuth, isTls: options.tls !== undefined });
+  keepAuditTrail(app, options.stores.audit);
   const check = identifyRequests(app, { tokens: options.stores.tokens, noAuth, attempts: options.attempts });
   const answerPage = serveConsole(app);
   app.setNotFoundHandler((request, reply) => {
@@ -105,7 +114,7 @@ async function addRoutes(
   const { stores } = options;
   let listenerCount = () => 0;
   serveMetrics(root, options.metrics ?? new Registry(), {
-    events: stores.events,
+    stores,
     listenerCount: () => listenerCount(),
   });
   await root.register(
@@ -130,6 +139,12 @@ async function addRoutes(
         gatewayRoutes(api, parts);
         meshRoutes(api, parts);
       }
+      campaignRoutes(api, options);
+      const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
+      campaignCommandRoutes(api, { ...options, campaigns });
+      serverRoutes(api, options);
+      auditRoutes(api, options);
+      webhookRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
     },

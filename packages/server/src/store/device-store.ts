@@ -211,6 +211,7 @@ function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
     objects: row.objects,
     registeredAtMs: row.registered_at.getTime(),
     lastSeenAtMs: row.last_seen_at.getTime(),
+    ...(Object.keys(row.resources).length > 0 && { resources: row.resources }),
   };
 }
 
