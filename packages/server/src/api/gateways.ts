@@ -90,6 +90,7 @@ function reportRoute(app: Api, { mesh }: GatewayParts): void {
     "/gateways/:id/reports",
     {
       bodyLimit: LARGEST_BATCH_BYTES,
+      config: { isAudited: false },
       schema: {
         tags,
         summary: "What a gateway has to tell; none = a heartbeat",
