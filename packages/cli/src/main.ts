@@ -19,11 +19,13 @@ import { registerDevices } from "./commands/devices.ts";
 import { registerDevicesExport } from "./commands/devices-export.ts";
 import { registerDevicesImport } from "./commands/devices-import.ts";
 import { registerFleet } from "./commands/fleet.ts";
+import { registerGateway } from "./commands/gateway.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
 import { registerMasterKey } from "./commands/master-key.ts";
+import { registerMeshDevice } from "./commands/mesh-device.ts";
 import { registerMeshName } from "./commands/mesh-name.ts";
 import { registerMeshPack } from "./commands/mesh-pack.ts";
 import { registerMeshPlan } from "./commands/mesh-plan.ts";
@@ -78,6 +80,7 @@ function createProgram(): Command {
     registerMeshUnpack,
     registerMeshPlan,
     registerMeshSimulate,
+    registerMeshDevice,
   ])
     register(mesh);
   const rest = [
@@ -90,6 +93,7 @@ function createProgram(): Command {
     registerUpdate,
     registerDevice,
     registerFleet,
+    registerGateway,
   ];
   for (const register of rest) register(program);
   const operations = [

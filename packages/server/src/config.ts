@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { DEFAULT_AWAKE_MS } from "./fleet/presence.ts";
 
 export interface ServeConfig {
   /** Absolute path of the folder that holds the images and the embedded database. */
@@ -27,6 +28,8 @@ export interface ServeConfig {
   readonly tlsKeyFile: string | null;
   /** Whether devices without any credential may register. */
   readonly plainDevices: PlainDevices;
+  /** Seconds that a device in queue mode can be reached after it was last heard, unless it tells its own. */
+  readonly awakeWindowS: number;
   /** TCP port of HTTP; 0 = any free one. */
   readonly httpPort: number;
   /** PostgreSQL connection URL; null = the embedded database in `dataDir`. */
@@ -100,6 +103,12 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     environment: ["AIRLIFT_PLAIN_DEVICES"],
     fallback: "allow",
     parse: allowOrRefuse,
+  },
+  awakeWindowS: {
+    flag: "--awake-window",
+    environment: ["AIRLIFT_AWAKE_WINDOW"],
+    fallback: DEFAULT_AWAKE_MS / 1000,
+    parse: wholeNumber(86_400, 1),
   },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
   databaseUrl: {

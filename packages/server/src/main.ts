@@ -20,7 +20,7 @@ import { formatAddress, SCHEMES } from "./links/door.ts";
 import type { DoorsOptions } from "./links/doors.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
 import type { ObservationTable } from "./links/observation-table.ts";
-import { loadServerIdentity } from "./links/server-identity.ts";
+import { loadServerIdentity, SERVER_PUBLIC_KEY_FILE } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
 import { openStores } from "./store/stores.ts";
 
@@ -69,13 +69,15 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     if (tls !== undefined) opened.push(async () => tls.close());
     let httpPort = config.httpPort;
     const lwm2m = await Lwm2mServer.open({
-      ...(await doorsOf(config, stores.credentials)),
+      ...(await doorsOf(config, stores.credentials, log)),
       stores,
       log,
       publicHost: config.publicHost,
       models,
       httpPort: () => httpPort,
+      httpScheme: tls === undefined ? "http" : "https",
       plainDevices: config.plainDevices,
+      presence: { awakeMs: config.awakeWindowS * 1000 },
       bootstrap: bootstrapKeys(stores.credentials),
     });
     opened.push(() => lwm2m.close());
@@ -87,6 +89,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       config,
       stores,
       commands: lwm2m.engine,
+      campaigns: lwm2m.campaigns,
       operations: lwm2m.operations,
       fleet: lwm2m,
       log,
@@ -116,16 +119,22 @@ async function loadModels(folder: string | null, log: Logger): Promise<Models> {
 }
 
 /** The doors that the settings ask for. */
-async function doorsOf(config: ServeConfig, credentials: DeviceCredentials): Promise<DoorsOptions> {
+async function doorsOf(config: ServeConfig, credentials: DeviceCredentials, log: Logger): Promise<DoorsOptions> {
   const at = (port: number | null) => (port === null ? undefined : { host: config.hosts, port });
   const { dataDir, tlsCertFile, tlsKeyFile } = config;
+  const identity = await loadServerIdentity({ dataDir, certificateFile: tlsCertFile, keyFile: tlsKeyFile });
+  if (identity.certificate !== undefined && !identity.isForDtls && config.coapsPort !== null)
+    log.warn(
+      { certificate: tlsCertFile, publicKey: join(dataDir, SERVER_PUBLIC_KEY_FILE) },
+      "the key of --tls-cert is not ECDSA on P-256: over DTLS devices are shown the server's raw public key instead",
+    );
   return {
     udp: at(config.coapPort),
     tcp: at(config.coapTcpPort),
     dtls: at(config.coapsPort),
     tls: at(config.coapsTcpPort),
     credentials,
-    identity: await loadServerIdentity({ dataDir, certificateFile: tlsCertFile, keyFile: tlsKeyFile }),
+    identity,
     sessionFile: join(dataDir, SESSION_FILE),
   };
 }

@@ -215,30 +215,72 @@ export type WaveCounts = z.infer<typeof WaveCounts>;
 
 const instant = z.iso.datetime({ precision: 3 });
 
+/** A criterion with where it stands: `matched` of `executed` devices that ended since it was last forgiven, or in its window. */
+export const CriterionStanding = z.object({
+  criterion: Criterion,
+  matched: count,
+  executed: count,
+  /** "2 of 40 devices that ended are failed; the limit is 2.5 %". */
+  sentence: z.string(),
+});
+export type CriterionStanding = z.infer<typeof CriterionStanding>;
+
 export const Wave = z.object({
   name,
   state: z.enum(WAVE_STATES),
   sentence: z.string(),
   counts: WaveCounts,
+  criteria: z.array(CriterionStanding),
   startedAt: instant.nullable(),
   soakUntil: instant.nullable(),
 });
+export type Wave = z.infer<typeof Wave>;
 
-export const Campaign = z.object({
+/** A campaign as a list shows it. */
+export const CampaignSummary = z.object({
   id: z.string(),
   name,
+  imageId: z.string(),
   state: z.enum(CAMPAIGN_STATES),
   sentence: z.string(),
-  spec: CampaignSpec,
-  waves: z.array(Wave),
   counts: WaveCounts,
+  /** Who created it, or changed it last as a draft: somebody else has to approve it. */
   createdBy: z.string(),
   approvedBy: z.string().nullable(),
+  /** Whether somebody has to approve it before it can start. */
+  needsApproval: z.boolean(),
+  /** The campaign that is prepared to undo this one. */
   rollbackId: z.string().nullable(),
+  /** The campaign that this one is prepared to undo. */
+  rollbackOf: z.string().nullable(),
   createdAt: instant,
   updatedAt: instant,
 });
+export type CampaignSummary = z.infer<typeof CampaignSummary>;
+
+export const Campaign = CampaignSummary.extend({
+  spec: CampaignSpec,
+  waves: z.array(Wave),
+  /** Those of the campaign as a whole; each wave has its own. */
+  criteria: z.array(CriterionStanding),
+});
 export type Campaign = z.infer<typeof Campaign>;
+
+/** The body of `PATCH /api/v1/campaigns/{id}`: members that are there replace those of the draft, whole; null takes one away. */
+export const CampaignEdit = z.record(z.string().max(64), z.unknown());
+export type CampaignEdit = z.infer<typeof CampaignEdit>;
+
+/** The body of `POST /api/v1/campaigns/preview`. */
+export const CampaignPreview = z.strictObject({ query });
+export type CampaignPreview = z.infer<typeof CampaignPreview>;
+
+/** The body of `POST /api/v1/campaigns/{id}/retry`; without an endpoint it is every device that ended badly. */
+export const CampaignRetry = z.strictObject({ endpoint: z.string().min(1).max(255).optional() });
+export type CampaignRetry = z.infer<typeof CampaignRetry>;
+
+/** How many devices are tried again. */
+export const RetriedCount = z.object({ count });
+export type RetriedCount = z.infer<typeof RetriedCount>;
 
 /** One device in a campaign. */
 export const CampaignTarget = z.object({
@@ -248,7 +290,9 @@ export const CampaignTarget = z.object({
   state: z.enum(UPDATE_STATES),
   failure: z.enum(FAILURE_KINDS).nullable(),
   attempt: count,
+  /** The update of its newest attempt; null before the first. */
   updateId: z.string().nullable(),
+  /** Why it stands where it stands, true at the moment of the answer. */
   sentence: z.string(),
 });
 export type CampaignTarget = z.infer<typeof CampaignTarget>;

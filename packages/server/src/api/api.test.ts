@@ -27,6 +27,7 @@ const commands: UpdateCommands = {
 };
 
 const fleet: FleetCommands = {
+  asleepSinceMs: () => undefined,
   reachabilityOf: () => ({
     awake: "asleep",
     awakeUntil: null,

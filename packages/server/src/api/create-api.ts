@@ -1,6 +1,7 @@
 /** The HTTP server: every route, and what all of them share. */
 import type { Server as TlsServer } from "node:tls";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { offsetAt } from "@airlift/runtime/zone-offset";
 import { fastifySwagger } from "@fastify/swagger";
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from "fastify";
 import {
@@ -10,7 +11,10 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { CampaignEngine } from "../campaign/engine.ts";
 import { ACCESS, requireRoles } from "./access.ts";
+import { campaignCommandRoutes } from "./campaign-commands.ts";
+import { campaignRoutes } from "./campaigns.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceQueueRoutes } from "./device-queue.ts";
@@ -124,6 +128,9 @@ async function addRoutes(
       sessionRoutes(api, options, check);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
+      campaignRoutes(api, options);
+      const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
+      campaignCommandRoutes(api, { ...options, campaigns });
       serverRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());

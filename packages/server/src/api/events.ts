@@ -19,6 +19,7 @@ export interface EventFeedOptions {
 const FeedQuery = z.object({
   endpoint: z.string().optional(),
   updateId: z.string().optional(),
+  campaignId: z.string().optional(),
   /** As Last-Event-ID, for a first connection. */
   after: z.coerce.number().int().nonnegative().optional(),
 });
@@ -134,9 +135,10 @@ class Feed {
   }
 
   #onLive(event: Event, live: Event[]): void {
-    const { endpoint, updateId } = this.#parts.filter;
+    const { endpoint, updateId, campaignId } = this.#parts.filter;
     if (endpoint !== undefined && event.endpoint !== endpoint) return;
     if (updateId !== undefined && event.updateId !== updateId) return;
+    if (campaignId !== undefined && event.campaignId !== campaignId) return;
     if (this.#isCatchingUp) {
       // Such a one is out of date by the time the client has caught up.
       if (LIVE_KINDS.has(event.kind)) return;

@@ -3,9 +3,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import type { CampaignEngine } from "../campaign/engine.ts";
 import type { ServeConfig } from "../config.ts";
 import type { Stores } from "../store/ports.ts";
 import type { FleetCommands, OperationCommands, UpdateCommands } from "./ports.ts";
+
+/** What is told to campaigns. */
+export type CampaignCommands = Pick<CampaignEngine, "command" | "retry">;
 
 export interface ApiParts {
   readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
@@ -20,12 +24,17 @@ export interface ApiParts {
   readonly stores: Stores;
   readonly commands: UpdateCommands;
   readonly fleet: FleetCommands;
+  /** Absent: the rules alone. They decide what is to be done, and nobody here does it. */
+  readonly campaigns?: CampaignCommands | undefined;
   /** Absent: nothing is asked of devices, and the routes for that are not there. */
   readonly operations?: OperationCommands | undefined;
 }
 
 /** What the routes are given that ask devices. */
 export type OperationParts = ApiParts & { readonly operations: OperationCommands };
+
+/** What the routes are given that tell campaigns something. */
+export type CampaignParts = ApiParts & { readonly campaigns: CampaignCommands };
 
 /** Fastify with our schemas as its types. */
 export type Api = FastifyInstance<

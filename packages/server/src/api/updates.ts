@@ -177,7 +177,8 @@ async function explained({ stores, fleet }: ApiParts, updates: readonly Update[]
   const nowMs = Date.now();
   return updates.map((update) => {
     const device = devices.get(update.endpoint);
-    const known = device && { ...device, ...fleet.reachabilityOf(update.endpoint) };
+    const asleepSinceMs = fleet.asleepSinceMs(update.endpoint);
+    const known = device && { ...device, ...(asleepSinceMs !== undefined && { asleepSinceMs }) };
     return { ...update, sentence: explain(update, known, nowMs) };
   });
 }

@@ -25,7 +25,7 @@ export function remember(
   });
 }
 
-/** A criterion that is met, with the numbers that met it. */
+/** A criterion with the numbers that it is judged by. */
 export interface Verdict {
   readonly criterion: CriterionPolicy;
   readonly matched: number;
@@ -43,17 +43,28 @@ export function judge(
   utcMs: number,
 ): Verdict | undefined {
   let gravest: Verdict | undefined;
-  criteria.forEach((criterion, i) => {
+  for (const standing of standings(criteria, { counts, memory }, utcMs)) {
+    const { criterion, matched, executed } = standing;
+    if (!isMet(criterion, matched, executed)) continue;
+    if (!gravest || GRAVITY[criterion.action] > GRAVITY[gravest.criterion.action]) gravest = standing;
+  }
+  return gravest;
+}
+
+/** Where each criterion stands, met or not. */
+export function standings(
+  criteria: readonly CriterionPolicy[],
+  { counts, memory }: { readonly counts: WaveCounts; readonly memory: CriteriaMemory },
+  utcMs: number,
+): Verdict[] {
+  return criteria.map((criterion, i) => {
     const ring = memory[i];
     const { executed, matched } =
       criterion.windowMs !== null && ring
         ? within(ring, criterion.windowMs, utcMs)
         : { executed: executedCount(counts), matched: outcomeCount(counts, criterion.outcomes) };
-    if (!isMet(criterion, matched, executed)) return;
-    if (!gravest || GRAVITY[criterion.action] > GRAVITY[gravest.criterion.action])
-      gravest = { criterion, matched, executed };
+    return { criterion, matched, executed };
   });
-  return gravest;
 }
 
 const GRAVITY = { pauseWave: 0, pauseCampaign: 1, abort: 2, startRollback: 3 } as const;

@@ -7,6 +7,7 @@ import type { Candidate } from "./device.ts";
 import { estimateEnds } from "./estimate.ts";
 import { OpeningHours } from "./opening-hours.ts";
 import type { CampaignPolicy } from "./policy.ts";
+import type { Query } from "./query/ast.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
 import { EXCLUSIONS } from "./sentences.ts";
 import { chainFrom, stoneProblems } from "./stepping-stones.ts";
@@ -44,6 +45,7 @@ export class CampaignPlanner {
   readonly #hours: OpeningHours;
   readonly #exclusions = new Map<ExclusionReason, Exclusion>();
   readonly #queriedCounts: number[];
+  readonly #dealtCounts: number[];
   readonly #warnings = new Set<string>();
   #matchedCount = 0;
   #targetCount = 0;
@@ -53,9 +55,11 @@ export class CampaignPlanner {
     this.#context = context;
     this.#hours = new OpeningHours(context.policy, context.offsetAt, context.utcMs);
     this.#queriedCounts = context.policy.waves.map(() => 0);
+    this.#dealtCounts = context.policy.waves.map(() => 0);
   }
 
-  add(planned: PlannedDevice): void {
+  /** @param dealtWave The wave that the device has been dealt into, when it has: of all devices, or of none. */
+  add(planned: PlannedDevice, dealtWave?: number): void {
     const { policy, utcMs } = this.#context;
     this.#matchedCount += 1;
     const reason = this.#exclusionOf(planned);
@@ -66,6 +70,10 @@ export class CampaignPlanner {
     this.#targetCount += 1;
     const chain = chainFrom(planned.device.version, policy.stones, policy.image) ?? [policy.image];
     for (const image of chain) this.#bytes += image.sizeBytes;
+    if (dealtWave !== undefined) {
+      this.#dealtCounts[dealtWave] = (this.#dealtCounts[dealtWave] ?? 0) + 1;
+      return;
+    }
     const wave = queriedWave(policy.waves, planned.device, utcMs);
     if (wave !== undefined) this.#queriedCounts[wave] = (this.#queriedCounts[wave] ?? 0) + 1;
   }
@@ -73,7 +81,8 @@ export class CampaignPlanner {
   /** The plan of what was added. */
   finish(): CampaignPlan {
     const { policy, spec, utcMs, updateMs = DEFAULT_UPDATE_MS, airtimeMs = null } = this.#context;
-    const sizes = waveSizes(policy.waves, this.#queriedCounts, this.#targetCount);
+    const isDealt = this.#dealtCounts.some((count) => count > 0);
+    const sizes = isDealt ? this.#dealtCounts : waveSizes(policy.waves, this.#queriedCounts, this.#targetCount);
     const bytesEach = this.#targetCount === 0 ? 0 : this.#bytes / this.#targetCount;
     const ends = estimateEnds({ policy, sizes, bytesEach, updateMs, offsetAt: this.#context.offsetAt }, utcMs);
     const waves = policy.waves.map(({ name }, i) => ({
@@ -117,9 +126,18 @@ export class CampaignPlanner {
     const warnings = stoneProblems(policy.stones, policy.image);
     if (this.#matchedCount === 0) warnings.push("the query matches no device");
     else if (this.#targetCount === 0) warnings.push("every device that matches is left out");
-    if (policy.query.kind === "and" && policy.query.terms.length === 0) warnings.push("the query matches every device");
+    if (findsEverything(policy.query)) warnings.push("the query matches every device");
     return warnings;
   }
+}
+
+/** As far as it is written: "endpoint==*", alone or with what takes nothing away. */
+function findsEverything(query: Query): boolean {
+  if (query.kind === "and") return query.terms.every(findsEverything);
+  if (query.kind === "or") return query.terms.some(findsEverything);
+  const { field, operator, operands } = query;
+  const isAnything = operands.some((one) => one.kind === "pattern" && one.pieces.every((piece) => piece === ""));
+  return field.kind === "attribute" && field.name === "endpoint" && isAnything && ["==", "=in="].includes(operator);
 }
 
 function instantText(utcMs: number | null | undefined): string | null {

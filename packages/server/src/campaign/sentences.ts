@@ -12,12 +12,17 @@ const percentText = (basisPoints: number): string => `${basisPoints / 100} %`;
 const timeText = (utcMs: number): string => `${new Date(utcMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 const listText = (outcomes: readonly CriterionOutcome[]): string => outcomes.join(", ");
 
-export function verdictSentence({ criterion, matched, executed }: Verdict, wave: string | null): string {
+/** Where a criterion stands: "2 of 40 devices that ended in wave canary are failed; the limit is 2.5 %". */
+export function standingSentence({ criterion, matched, executed }: Verdict, wave: string | null): string {
   const where = wave === null ? "" : ` in wave ${wave}`;
   const limit =
     "count" in criterion.threshold ? `${criterion.threshold.count}` : percentText(criterion.threshold.basisPoints);
-  const seen = `${matched} of ${executed} devices that ended${where} are ${listText(criterion.outcomes)}; the limit is ${limit}`;
-  switch (criterion.action) {
+  return `${matched} of ${executed} devices that ended${where} are ${listText(criterion.outcomes)}; the limit is ${limit}`;
+}
+
+export function verdictSentence(verdict: Verdict, wave: string | null): string {
+  const seen = standingSentence(verdict, wave);
+  switch (verdict.criterion.action) {
     case "pauseWave":
     case "pauseCampaign":
       return `paused by itself: ${seen}`;

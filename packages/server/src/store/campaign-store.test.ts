@@ -165,7 +165,7 @@ describe("campaigns", () => {
     });
     const registered = FLEET.filter(({ presence }) => presence === "registered");
     const canaries = registered.filter(({ tags }) => tags.includes("canary"));
-    const { items } = await campaigns.targets(campaign.id, undefined, { limit: 1000 });
+    const { items } = await campaigns.targets(campaign.id, {}, { limit: 1000 });
     const inWave = (wave: number) => items.filter((target) => target.wave === wave).map(({ endpoint }) => endpoint);
     assert.deepEqual(inWave(0), canaries.map(({ endpoint }) => endpoint).toSorted());
     const some = Math.round(registered.length / 4);

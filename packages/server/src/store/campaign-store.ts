@@ -2,13 +2,14 @@
  * Campaigns: one row with the rules' value, locked while a turn works on it, and a row for each device. A turn's targets,
  * events and value are one transaction.
  */
-import { randomBytes } from "node:crypto";
 import type { CampaignSpec } from "@airlift/protocol/api/campaign";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignState } from "@airlift/protocol/update/campaign";
 import { type Kysely, type Selectable, sql } from "kysely";
-import { type Campaign, newCampaign, newRollback, openWaves } from "../campaign/campaign.ts";
+import { type Campaign, newCampaign, openWaves } from "../campaign/campaign.ts";
+import type { UpdateNews } from "../campaign/follow-update.ts";
 import type { CampaignPolicy } from "../campaign/policy.ts";
+import type { Query } from "../campaign/query/ast.ts";
 import type {
   CampaignChange,
   CampaignStore,
@@ -17,12 +18,15 @@ import type {
   LeasedOrder,
 } from "../campaign/store-ports.ts";
 import type { Target } from "../campaign/target.ts";
-import { decodePolicy, encodePolicy } from "./campaign-policy.ts";
+import { type DraftKey, deleteDraft, reviseDraft, revisionOf } from "./campaign-drafts.ts";
+import { decodePolicy } from "./campaign-policy.ts";
 import { fillRollback } from "./campaign-rollback.ts";
+import { type CampaignOrder, insertCampaign, insertRollback, newCampaignId } from "./campaign-rows.ts";
 import { joinTargets } from "./campaign-snapshot.ts";
 import { decodeCursor, decodeNumberCursor, toPage } from "./cursor.ts";
 import { storableJson, storableText } from "./database.ts";
 import { insertEvents, type Journal } from "./journal.ts";
+import { campaignDevices, type PlannedTarget, queriedDevices } from "./planned-devices.ts";
 import type { NewEvent, Page, PageRequest } from "./ports.ts";
 import type { CampaignTable, CampaignTargetTable, Tables } from "./tables.ts";
 import { readCandidates, readTargets, toTarget, writeTargets } from "./target-rows.ts";
@@ -34,13 +38,10 @@ export interface CampaignStoreParts {
   readonly nodeId: string;
 }
 
-/** What is to be kept: the spec as it was written, and what the rules made of it. */
-export interface CampaignOrder {
-  readonly spec: CampaignSpec;
-  readonly policy: CampaignPolicy;
-  readonly createdBy: string;
-  /** What undoes it, prepared along with it. */
-  readonly rollback?: { readonly spec: CampaignSpec; readonly policy: CampaignPolicy } | undefined;
+/** What an attempt's update has come to, for the campaign that has not heard of it. */
+export interface UnheardNews extends UpdateNews {
+  readonly campaignId: string;
+  readonly endpoint: string;
 }
 
 /** A campaign as it is kept. */
@@ -48,6 +49,11 @@ export interface KeptCampaign {
   readonly campaign: Campaign;
   readonly policy: CampaignPolicy;
   readonly spec: CampaignSpec;
+  /** The campaign that undoes it, and the one that it undoes. */
+  readonly rollbackId: string | null;
+  readonly rollbackOf: string | null;
+  /** Changes with everything above. */
+  readonly revision: string;
   readonly createdAt: string;
   readonly updatedAt: string;
 }
@@ -77,7 +83,7 @@ export class PostgresCampaignStore implements CampaignStore {
    * @throws {UsageError} QUERY_TOO_BROAD
    */
   async create({ spec, policy, createdBy, rollback }: CampaignOrder, utcMs: number): Promise<KeptCampaign> {
-    const id = newId();
+    const id = newCampaignId();
     await this.#tables
       .transaction()
       .setIsolationLevel("repeatable read")
@@ -85,10 +91,7 @@ export class PostgresCampaignStore implements CampaignStore {
         const deviceCounts = await joinTargets(transaction, { campaignId: id, policy, utcMs });
         const campaign = newCampaign({ id, createdBy }, policy, deviceCounts);
         await insertCampaign(transaction, { campaign, spec, policy, rollbackOf: null });
-        if (rollback !== undefined) {
-          const undoing = newRollback({ id: newId(), createdBy }, rollback.policy);
-          await insertCampaign(transaction, { ...rollback, campaign: undoing, rollbackOf: id });
-        }
+        await insertRollback(transaction, id, { createdBy, rollback });
         const total = deviceCounts.reduce((sum, count) => sum + count, 0);
         const sentence = `campaign ${policy.name} was created for ${total} device${total === 1 ? "" : "s"}`;
         await insertEvents(transaction, [
@@ -99,18 +102,54 @@ export class PostgresCampaignStore implements CampaignStore {
     return (await this.get(id)) as KeptCampaign;
   }
 
-  async get(campaignId: string): Promise<KeptCampaign | undefined> {
-    const row = await this.#tables
+  /**
+   * Puts another spec in a draft's place, with the devices that its query finds now; all or nothing.
+   *
+   * @param revision `KeptCampaign.revision` as it was seen; undefined = whatever it is.
+   * @throws {UsageError} UNKNOWN_CAMPAIGN (404), CAMPAIGN_STATE (409), ETAG_MISMATCH (412), QUERY_TOO_BROAD
+   */
+  async revise(draft: DraftKey & { readonly order: CampaignOrder }, utcMs: number): Promise<KeptCampaign> {
+    await this.#tables
+      .transaction()
+      .setIsolationLevel("repeatable read")
+      .execute((transaction) => reviseDraft(transaction, draft, utcMs));
+    await this.#journal.catchUp();
+    return (await this.get(draft.campaignId)) as KeptCampaign;
+  }
+
+  /** @throws {UsageError} UNKNOWN_CAMPAIGN (404), CAMPAIGN_STATE (409), ETAG_MISMATCH (412) */
+  async deleteDraft(draft: DraftKey, by: string): Promise<void> {
+    await this.#tables.transaction().execute((transaction) => deleteDraft(transaction, draft, by));
+    await this.#journal.catchUp();
+  }
+
+  /** The devices that a plan is made over: a campaign's own, or those that a query finds. */
+  planned(
+    of: { readonly campaignId: string } | { readonly query: Query },
+    utcMs: number,
+  ): AsyncIterable<PlannedTarget> {
+    return "campaignId" in of
+      ? campaignDevices(this.#tables, of.campaignId)
+      : queriedDevices(this.#tables, { query: of.query, utcMs });
+  }
+
+  /** How many campaigns stand where. */
+  async countByState(): Promise<readonly { readonly state: CampaignState; readonly count: number }[]> {
+    return await this.#tables
       .selectFrom("campaigns")
-      .selectAll()
-      .where("id", "=", storableText(campaignId))
-      .executeTakeFirst();
+      .select(["state", ({ fn }) => fn.countAll<number>().as("count")])
+      .groupBy("state")
+      .execute();
+  }
+
+  async get(campaignId: string): Promise<KeptCampaign | undefined> {
+    const row = await selectCampaigns(this.#tables).where("id", "=", storableText(campaignId)).executeTakeFirst();
     return row && toKept(row);
   }
 
   /** Newest first. */
   async list(state: CampaignState | undefined, page: PageRequest): Promise<Page<KeptCampaign>> {
-    let query = this.#tables.selectFrom("campaigns").selectAll();
+    let query = selectCampaigns(this.#tables);
     if (state !== undefined) query = query.where("state", "=", state);
     if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
     const rows = await query
@@ -121,15 +160,29 @@ export class PostgresCampaignStore implements CampaignStore {
   }
 
   /** The devices of a campaign by endpoint. */
-  async targets(campaignId: string, state: Target["state"] | undefined, page: PageRequest): Promise<Page<Target>> {
+  async targets(
+    campaignId: string,
+    { state, wave }: { readonly state?: Target["state"] | undefined; readonly wave?: number | undefined },
+    page: PageRequest,
+  ): Promise<Page<Target>> {
     let query = this.#tables.selectFrom("campaign_targets").selectAll().where("campaign_id", "=", campaignId);
     if (state !== undefined) query = query.where("state", "=", state);
+    if (wave !== undefined) query = query.where("wave", "=", wave);
     if (page.cursor !== undefined) query = query.where("endpoint", ">", decodeCursor(page.cursor));
     const rows = await query
       .orderBy("endpoint")
       .limit(page.limit + 1)
       .execute();
     return toPage(rows, page.limit, { item: toTarget, position: (row) => row.endpoint });
+  }
+
+  /** The update of each device's newest attempt, by endpoint; a device without one is absent. */
+  async updateIds(campaignId: string, endpoints: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const { rows } = await sql<{ endpoint: string; id: string }>`
+      select distinct on (endpoint) endpoint, id from updates
+      where campaign_id = ${campaignId} and endpoint = any(${endpoints}::text[])
+      order by endpoint, attempt desc, seq desc`.execute(this.#tables);
+    return new Map(rows.map(({ endpoint, id }) => [endpoint, id]));
   }
 
   async transact<T>(campaignId: string, work: (transaction: CampaignTransaction) => Promise<T>): Promise<T> {
@@ -205,40 +258,44 @@ export class PostgresCampaignStore implements CampaignStore {
     return await this.#tables.transaction().execute((transaction) => fillRollback(transaction, { campaignId, utcMs }));
   }
 
-  async wakeDevice(endpoint: string, utcMs: number): Promise<void> {
+  wakeDevice(endpoint: string, utcMs: number): Promise<void> {
+    return this.wakeDevices([endpoint], utcMs);
+  }
+
+  /** As `wakeDevice`, for all of these in one statement. */
+  async wakeDevices(endpoints: readonly string[], utcMs: number): Promise<void> {
     await sql`
       with woken as (
         update campaign_targets t set not_before_ms = null from campaigns c
-        where t.endpoint = ${storableText(endpoint)} and t.phase in ('pending', 'held')
+        where t.endpoint = any(${endpoints.map(storableText)}::text[]) and t.phase in ('pending', 'held')
           and c.id = t.campaign_id and c.state = 'running'
         returning t.campaign_id)
       update campaigns set wake_at_ms = least(coalesce(wake_at_ms, ${utcMs}), ${utcMs}::bigint)
       where id in (select campaign_id from woken)`.execute(this.#tables);
   }
+
+  /**
+   * Attempts whose campaign stands elsewhere than their update: what was stored when a server ended before it could tell the campaign.
+   *
+   * @param quietMs Updates that changed within this time are left out: whoever changed them is telling it.
+   */
+  async unheard(quietMs: number, limit: number): Promise<UnheardNews[]> {
+    const { rows } = await sql<UnheardNews>`
+      select t.campaign_id as "campaignId", t.endpoint, t.attempt, u.state, u.failure, u.sentence
+      from campaign_targets t
+      join updates u on u.campaign_id = t.campaign_id and u.endpoint = t.endpoint and u.attempt = t.attempt
+      where t.phase in ('active', 'held') and u.state <> t.state and u.state <> 'queued'
+        and u.updated_at <= now() - ${quietMs}::double precision * interval '1 millisecond'
+      limit ${limit}`.execute(this.#tables);
+    return rows;
+  }
 }
 
-const newId = (): string => randomBytes(8).toString("hex");
-
-interface NewRow extends Pick<KeptCampaign, "campaign" | "spec" | "policy"> {
-  readonly rollbackOf: string | null;
-}
-
-async function insertCampaign(transaction: Kysely<Tables>, { campaign, spec, policy, rollbackOf }: NewRow) {
-  await transaction
-    .insertInto("campaigns")
-    .values({
-      id: campaign.id,
-      name: storableText(policy.name),
-      state: campaign.state,
-      spec: storableJson(spec),
-      policy: encodePolicy(policy),
-      value: storableJson(campaign),
-      priority: policy.priority,
-      wake_at_ms: campaign.wakeAtMs,
-      rollback_of: rollbackOf,
-    })
-    .execute();
-}
+const selectCampaigns = (tables: Kysely<Tables>) =>
+  tables
+    .selectFrom("campaigns")
+    .selectAll()
+    .select(sql<string | null>`(select r.id from campaigns r where r.rollback_of = campaigns.id)`.as("rollback_id"));
 
 class TurnTransaction implements CampaignTransaction {
   readonly campaign: Campaign;
@@ -301,6 +358,13 @@ class TurnTransaction implements CampaignTransaction {
     return candidate;
   }
 
+  candidates(endpoints: readonly string[]) {
+    return readCandidates(
+      this.#transaction,
+      sql`where t.campaign_id = ${this.campaign.id} and t.endpoint = any(${endpoints.map(storableText)}::text[])`,
+    );
+  }
+
   async save({ campaign, targets, joined, outputs }: CampaignChange): Promise<void> {
     const { wakeAtMs } = campaign;
     await this.#transaction
@@ -335,11 +399,14 @@ function eventsOf({ campaign, targets, outputs }: CampaignChange): NewEvent[] {
   return [...devices, ...own];
 }
 
-function toKept(row: Selectable<CampaignTable>): KeptCampaign {
+function toKept(row: Selectable<CampaignTable> & { rollback_id: string | null }): KeptCampaign {
   return {
     campaign: row.value,
     policy: decodePolicy(row.policy),
     spec: row.spec,
+    rollbackId: row.rollback_id,
+    rollbackOf: row.rollback_of,
+    revision: revisionOf(row),
     createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
   };

@@ -2,6 +2,7 @@
 import { type Kysely, sql } from "kysely";
 import { keyOf, placeOf } from "./credential-changes.ts";
 import type { MasterKeys } from "./master-keys.ts";
+import { resealMeshSecrets } from "./mesh-secrets.ts";
 import type { Tables } from "./tables.ts";
 
 const BATCH_ROWS = 500;
@@ -9,7 +10,11 @@ const BATCH_ROWS = 500;
 /** @returns How many were sealed anew. */
 export async function resealAll(tables: Kysely<Tables>, keys: MasterKeys): Promise<number> {
   for (let total = 0; ; ) {
-    const count = await tables.transaction().execute((transaction) => resealSome(transaction, keys));
+    const count = await tables
+      .transaction()
+      .execute(
+        async (transaction) => (await resealSome(transaction, keys)) + (await resealMeshSecrets(transaction, keys)),
+      );
     if (count === 0) return total;
     total += count;
   }

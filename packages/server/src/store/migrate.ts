@@ -10,6 +10,7 @@ import { NODES } from "./migrations/0006-nodes.ts";
 import { AUDIT } from "./migrations/0007-audit.ts";
 import { CAMPAIGNS } from "./migrations/0008-campaigns.ts";
 import { FLEET_DAYS } from "./migrations/0009-fleet-days.ts";
+import { MESH } from "./migrations/0010-mesh.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -29,6 +30,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "audit", sql: AUDIT },
   { name: "campaigns", sql: CAMPAIGNS },
   { name: "fleet days", sql: FLEET_DAYS },
+  { name: "mesh", sql: MESH },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

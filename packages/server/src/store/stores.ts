@@ -21,6 +21,7 @@ import { PageCache, type PageCacheOptions } from "./image-source.ts";
 import { PostgresImageStore } from "./image-store.ts";
 import { Journal } from "./journal.ts";
 import { type MasterKeySource, MasterKeys } from "./master-keys.ts";
+import { MeshStore } from "./mesh-store.ts";
 import { migrate } from "./migrate.ts";
 import { type NodeOptions, NodeStore } from "./node-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
@@ -117,11 +118,13 @@ async function assemble(
   const credentials = new PostgresCredentialStore({ tables, journal, keys, options: options.credentials });
   const tokens = new PostgresTokenStore(tables, journal);
   const statistics = new FleetStatistics(tables);
+  const mesh = new MeshStore(tables, journal, keys);
   // The first thing that would go on by itself: nothing above may fail once it runs.
   follower.start();
   const stopTidying = tidyEvery(TIDY_EVERY_MS, async () => {
     await credentials.tidy();
     await tokens.flush();
+    await mesh.gateways.tidy();
   });
   const stopCounting = tidyEvery(COUNT_EVERY_MS, () => statistics.count());
   return {
@@ -133,6 +136,7 @@ async function assemble(
     exchanges,
     nodes,
     audit,
+    mesh,
     campaigns: new PostgresCampaignStore({ tables, journal, nodeId: nodes.id }),
     inventory: new DeviceInventory(tables, journal),
     statistics,

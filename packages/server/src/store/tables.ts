@@ -12,6 +12,7 @@ import type { Target, TargetOrder } from "../campaign/target.ts";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { QueueOutcome, QueueState, RequestContent } from "../fleet/queued-request.ts";
 import type { Transport } from "../fleet/sender.ts";
+import type { MeshTables } from "./mesh-tables.ts";
 import type { QueueAnswer } from "./request-queue-store.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
@@ -39,7 +40,8 @@ export interface DeviceTable {
   endpoint: string;
   registration_id: string;
   presence: Device["presence"];
-  transport: Transport;
+  /** "zmesh": a device behind gateways, which never registers. */
+  transport: Transport | "zmesh";
   address: string;
   lwm2m_version: string;
   binding: string;
@@ -101,7 +103,7 @@ export interface UpdateTable {
   failure: FailureKind | null;
   sentence: string;
   said_at: Instant;
-  method: "push" | "pull" | null;
+  method: "push" | "pull" | "broadcast" | null;
   package_uri: string | null;
   acknowledged_bytes: number;
   total_bytes: number;
@@ -113,6 +115,8 @@ export interface UpdateTable {
   node_id: string | null;
   campaign_id: string | null;
   wave: number | null;
+  /** The broadcast by which a mesh device gets it. */
+  mesh_session_id: string | null;
 }
 
 export interface CampaignTable {
@@ -271,7 +275,7 @@ export interface MigrationTable {
   applied_at: Instant;
 }
 
-export interface Tables {
+export interface Tables extends MeshTables {
   images: ImageTable;
   devices: DeviceTable;
   updates: UpdateTable;

@@ -8,26 +8,26 @@ import type { CampaignTargetTable, DeviceTable, Tables } from "./tables.ts";
 
 type TargetRow = Selectable<CampaignTargetTable>;
 
+/** What the rules ask of a device, as a row. */
+export type FactsRow = Pick<
+  Selectable<DeviceTable>,
+  | "manufacturer"
+  | "model"
+  | "version"
+  | "hardware"
+  | "tags"
+  | "presence"
+  | "cell"
+  | "signal"
+  | "resources"
+  | "timezone"
+  | "utc_offset"
+  | "failure_count"
+  | "left_versions"
+> & { readonly last_seen_ms: number; readonly last_failure_ms: number | null };
+
 /** The columns of the device come prefixed; all of them null when it has never registered. */
-type CandidateRow = TargetRow & {
-  readonly device: Pick<
-    Selectable<DeviceTable>,
-    | "manufacturer"
-    | "model"
-    | "version"
-    | "hardware"
-    | "tags"
-    | "presence"
-    | "cell"
-    | "signal"
-    | "resources"
-    | "timezone"
-    | "utc_offset"
-    | "failure_count"
-    | "left_versions"
-  > & { readonly last_seen_ms: number; readonly last_failure_ms: number | null };
-  readonly rival: Rival | null;
-};
+type CandidateRow = TargetRow & { readonly device: FactsRow; readonly rival: Rival | null };
 
 /** Which targets, in which order and how many of them: the end of a statement over `campaign_targets t`. */
 export async function readTargets(transaction: Kysely<Tables>, which: RawBuilder<unknown>): Promise<Target[]> {
@@ -110,30 +110,34 @@ export function toTarget(row: TargetRow): Target {
   };
 }
 
-function toCandidate(row: CandidateRow): Candidate {
-  const { device } = row;
+/** A device as the rules see it, with what became of its updates. */
+export function toFacts(endpoint: string, row: FactsRow): Pick<Candidate, "device" | "history"> {
   return {
-    target: toTarget(row),
     device: {
-      endpoint: row.endpoint,
-      manufacturer: device.manufacturer,
-      model: device.model,
-      version: device.version,
-      hardware: device.hardware,
-      tags: device.tags,
-      presence: device.presence,
-      lastSeenAtMs: device.last_seen_ms,
-      signalDbm: device.signal,
-      cell: device.cell,
-      resources: device.resources as Candidate["device"]["resources"],
-      timeZone: device.timezone,
-      utcOffset: device.utc_offset,
+      endpoint,
+      manufacturer: row.manufacturer,
+      model: row.model,
+      version: row.version,
+      hardware: row.hardware,
+      tags: row.tags,
+      presence: row.presence,
+      lastSeenAtMs: row.last_seen_ms,
+      signalDbm: row.signal,
+      cell: row.cell,
+      resources: row.resources as Candidate["device"]["resources"],
+      timeZone: row.timezone,
+      utcOffset: row.utc_offset,
     },
     history: {
-      failuresInRow: device.failure_count,
-      lastFailureAtMs: device.last_failure_ms,
-      leftVersions: device.left_versions,
+      failuresInRow: row.failure_count,
+      lastFailureAtMs: row.last_failure_ms,
+      leftVersions: row.left_versions,
     },
-    rival: row.rival,
   };
 }
+
+const toCandidate = (row: CandidateRow): Candidate => ({
+  target: toTarget(row),
+  ...toFacts(row.endpoint, row.device),
+  rival: row.rival,
+});

@@ -1,0 +1,103 @@
+/** /api/v1/campaigns/{id}/…: what operators and approvers tell a campaign. */
+import { Campaign, CampaignRetry, RetriedCount } from "@airlift/protocol/api/campaign";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import type { CampaignCommand } from "@airlift/protocol/update/campaign";
+import type { FastifyRequest } from "fastify";
+import { showCampaign } from "./campaign-view.ts";
+import {
+  etagOf,
+  OneCampaign,
+  personOf,
+  Revision,
+  refusePreparedRollback,
+  requireCampaign,
+  revisionOf,
+} from "./campaigns.ts";
+import type { Api, CampaignParts } from "./routes.ts";
+
+const SUMMARIES: { readonly [C in CampaignCommand]: string } = {
+  submit: "Submit a draft: it is ready to start, or waits for approval",
+  approve: "Approve it: somebody else than who created it, or changed it last",
+  reject: "Send it back to be a draft",
+  start: "Start its first wave",
+  pause: "Pause it: nothing new starts, and no device is told to apply",
+  resume: "Go on, in spite of what its criteria have counted",
+  stop: "Stop it for good: transfers are cancelled, devices that are installing finish",
+  abort: "Stop it for good as failed",
+  rollback: "Start the rollback that was prepared with it, for the devices that it has updated",
+};
+
+const tags = ["campaigns"];
+/** Devices that are tried again come in batches; so many of them are millions. */
+const MOST_BATCHES = 10_000;
+
+export function campaignCommandRoutes(app: Api, parts: CampaignParts): void {
+  for (const [command, summary] of Object.entries(SUMMARIES))
+    commandRoute(app, parts, { command: command as CampaignCommand, summary });
+
+  app.post(
+    "/campaigns/:id/retry",
+    {
+      schema: {
+        tags,
+        summary: "Try devices again that failed, fell silent, fell back or were cancelled: one, or all of them",
+        params: OneCampaign,
+        body: CampaignRetry.nullish(),
+        response: { 200: RetriedCount },
+      },
+    },
+    async (request) => {
+      const { campaign } = await requireCampaign(parts, request.params.id);
+      const endpoint = request.body?.endpoint;
+      if (endpoint !== undefined) return { count: await parts.campaigns.retry(campaign.id, endpoint, Date.now()) };
+      let count = 0;
+      for (let i = 0, batch = 1; batch > 0 && i < MOST_BATCHES; i += 1) {
+        batch = await parts.campaigns.retry(campaign.id, undefined, Date.now());
+        count += batch;
+      }
+      return { count };
+    },
+  );
+}
+
+function commandRoute(
+  app: Api,
+  parts: CampaignParts,
+  { command, summary }: { readonly command: CampaignCommand; readonly summary: string },
+): void {
+  app.post(
+    `/campaigns/:id/${command}`,
+    {
+      schema: {
+        tags,
+        summary: `${summary}; If-Match refuses when it is not what was looked at`,
+        params: OneCampaign,
+        headers: Revision,
+        response: { 200: Campaign },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const seen = await requireCampaign(parts, id);
+      refusePreparedRollback(seen);
+      refuseOther(seen.revision, revisionOf(request.headers));
+      await parts.campaigns.command(id, { command, by: speakerOf(command, request) }, Date.now());
+      const kept = await requireCampaign(parts, id);
+      return await reply.header("etag", etagOf(kept)).send(showCampaign(kept, Date.now()));
+    },
+  );
+}
+
+/**
+ * Where nobody is asked for a token there are no two people to be told apart: whoever reaches this machine may approve, and
+ * the campaign says so for good.
+ */
+function speakerOf(command: CampaignCommand, request: FastifyRequest): string {
+  const name = personOf(request);
+  return command === "approve" && request.principal?.kind === "local" ? `${name} (without sign-in)` : name;
+}
+
+function refuseOther(revision: string, wanted: string | undefined): void {
+  if (wanted === undefined || wanted === revision) return;
+  throw new UsageError("ETAG_MISMATCH", "the campaign has changed since it was looked at");
+}
