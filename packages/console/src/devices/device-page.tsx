@@ -1,6 +1,6 @@
 /** One device: who it is, what runs on it, and what happened to it. */
 import type { Device } from "@airlift/protocol/api/schemas";
-import { Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ComponentType } from "react";
@@ -11,13 +11,11 @@ import { Failure } from "../parts/notices.tsx";
 import { Presence } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
 import { CredentialsPart } from "./credentials-part.tsx";
-import { DeviceFacts } from "./device-facts.tsx";
-import { DeviceLabels } from "./device-labels.tsx";
 import { RequestsPart } from "./requests-part.tsx";
 import { ResourcesPart } from "./resources-part.tsx";
+import { StandingPart } from "./standing-part.tsx";
 import { StartUpdate } from "./start-update.tsx";
-import { TimelinePart } from "./timeline-part.tsx";
-import { CurrentUpdate, UpdatesPart } from "./updates-part.tsx";
+import { UpdatesPart } from "./updates-part.tsx";
 
 const route = getRouteApi("/devices/$endpoint");
 
@@ -27,7 +25,7 @@ export interface PartProps {
 }
 
 const PARTS: Readonly<Record<DevicePart, readonly [name: string, part: ComponentType<PartProps>]>> = {
-  timeline: ["Timeline", TimelinePart],
+  timeline: ["Device", StandingPart],
   updates: ["Updates", UpdatesPart],
   resources: ["Resources", ResourcesPart],
   requests: ["Requests", RequestsPart],
@@ -55,16 +53,7 @@ export function DevicePage() {
         {mayUpdate && <StartUpdate device={device} />}
       </Group>
       <Text className="presence">{device.reachability}</Text>
-      {device.updateId !== null && part !== "updates" && <CurrentUpdate device={device} />}
-      <div className="columns">
-        <Paper withBorder p="md">
-          <DeviceFacts device={device} />
-        </Paper>
-        <Paper withBorder p="md">
-          <DeviceLabels key={device.endpoint} device={device} />
-        </Paper>
-      </div>
-      <PartLinks endpoint={endpoint} current={part} />
+      <PartLinks endpoint={endpoint} />
       <section aria-label={name}>
         <Part device={device} />
       </section>
@@ -72,7 +61,7 @@ export function DevicePage() {
   );
 }
 
-const PartLinks = ({ endpoint, current }: { readonly endpoint: string; readonly current: DevicePart }) => (
+const PartLinks = ({ endpoint }: { readonly endpoint: string }) => (
   <nav className="parts" aria-label="Parts of the device's page">
     {(Object.keys(PARTS) as DevicePart[]).map((part) => (
       <Link
@@ -81,9 +70,7 @@ const PartLinks = ({ endpoint, current }: { readonly endpoint: string; readonly 
         params={{ endpoint }}
         search={part === "timeline" ? {} : { part }}
         className="part"
-        aria-current={part === current ? "page" : undefined}
-        // The router marks what has the same path, and that is all of them.
-        activeProps={{ "aria-current": part === current ? "page" : undefined }}
+        activeOptions={{ exact: true, includeSearch: true }}
         resetScroll={false}
       >
         {PARTS[part][0]}
