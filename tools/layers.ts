@@ -59,6 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "node:",
     "pino",
   ],
+  "server/webhooks": ["protocol/", "server/store", "node:", "pino"],
   "server/api": [
     "protocol/",
     "runtime/",
@@ -67,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/delivery",
     "server/mesh",
     "server/store",
+    "server/webhooks",
     "server/config",
     "node:",
     "fastify",

@@ -2,6 +2,7 @@
 /** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { registerAudit } from "./commands/audit.ts";
 import { registerAuthority } from "./commands/authority.ts";
 import { registerDevice } from "./commands/device.ts";
 import { registerDeviceAttributes } from "./commands/device-attributes.ts";
@@ -36,6 +37,7 @@ import { registerToken } from "./commands/token.ts";
 import { registerUpdate } from "./commands/update.ts";
 import { registerUpdateCommands } from "./commands/update-command.ts";
 import { registerUpdateShow } from "./commands/update-show.ts";
+import { registerWebhook } from "./commands/webhook.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
@@ -109,6 +111,7 @@ function createProgram(): Command {
   for (const register of operations) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
   for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
+  for (const register of [registerAudit, registerWebhook]) register(program);
   return program;
 }
 

@@ -22,7 +22,10 @@ import { Lwm2mServer } from "./links/lwm2m-server.ts";
 import type { ObservationTable } from "./links/observation-table.ts";
 import { loadServerIdentity, SERVER_PUBLIC_KEY_FILE } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
+import type { RetentionLimits } from "./store/retention.ts";
 import { openStores } from "./store/stores.ts";
+import { keepTidy } from "./tidying.ts";
+import { WebhookSender } from "./webhooks/webhook-sender.ts";
 
 export interface RunningServer {
   /** Base URL of API and console, "http://127.0.0.1:8080". */
@@ -59,6 +62,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
         file: config.masterKeyFile ?? join(config.dataDir, "master.key"),
         onCreated: (file) => log.warn({ file }, "made the key that device keys are encrypted under: keep a copy of it"),
       },
+      retention: retentionOf(config),
       node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
@@ -98,6 +102,12 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       coapUrls,
     });
     opened.push(async () => void (await app.close()));
+    const { outbox, events, retention } = stores;
+    const { allowHttpWebhooks: allowsHttp, allowPrivateWebhooks: allowsPrivate } = config;
+    const webhooks = new WebhookSender({ outbox, events, policy: { allowsHttp, allowsPrivate }, log });
+    webhooks.start();
+    opened.push(() => webhooks.close());
+    opened.push(keepTidy(retention, log));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
     log.info({ httpUrl, coapUrls }, "serving");
@@ -117,6 +127,15 @@ async function loadModels(folder: string | null, log: Logger): Promise<Models> {
   log.info({ folder, count: objects.length }, "object models are loaded");
   return createModels([...STANDARD_OBJECTS, ...objects]);
 }
+
+const retentionOf = (config: ServeConfig): RetentionLimits => ({
+  eventsMs: config.keepEvents,
+  eventCount: config.keepEventCount,
+  updatesMs: config.keepUpdates,
+  exchangesMs: config.keepExchanges,
+  campaignTargetsMs: config.keepCampaignTargets,
+  requestsMs: config.keepRequests,
+});
 
 /** The doors that the settings ask for. */
 async function doorsOf(config: ServeConfig, credentials: DeviceCredentials, log: Logger): Promise<DoorsOptions> {

@@ -13,6 +13,8 @@ import {
 import { Registry } from "prom-client";
 import { CampaignEngine } from "../campaign/engine.ts";
 import { ACCESS, requireRoles } from "./access.ts";
+import { auditRoutes } from "./audit.ts";
+import { keepAuditTrail } from "./audit-trail.ts";
 import { campaignCommandRoutes } from "./campaign-commands.ts";
 import { campaignRoutes } from "./campaigns.ts";
 import { serveConsole } from "./console.ts";
@@ -36,6 +38,7 @@ import type { TlsFiles } from "./tls-files.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { updateRoutes } from "./updates.ts";
 import { uploadRoutes } from "./uploads.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 export interface ApiOptions extends ApiParts {
   readonly log: FastifyBaseLogger;
@@ -77,6 +80,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const refuseMissingRoles = requireRoles(app);
   const { noAuth } = options.config;
   guardRequests(app, { ownHosts: ownHosts(options), noAuth, isTls: options.tls !== undefined });
+  keepAuditTrail(app, options.stores.audit);
   const check = identifyRequests(app, { tokens: options.stores.tokens, noAuth, attempts: options.attempts });
   const answerPage = serveConsole(app);
   app.setNotFoundHandler((request, reply) => {
@@ -108,7 +112,7 @@ async function addRoutes(
   const { stores } = options;
   let listenerCount = () => 0;
   serveMetrics(root, options.metrics ?? new Registry(), {
-    events: stores.events,
+    stores,
     listenerCount: () => listenerCount(),
   });
   await root.register(
@@ -132,6 +136,8 @@ async function addRoutes(
       const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
       campaignCommandRoutes(api, { ...options, campaigns });
       serverRoutes(api, options);
+      auditRoutes(api, options);
+      webhookRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
     },

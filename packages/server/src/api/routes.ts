@@ -16,7 +16,14 @@ export interface ApiParts {
     Partial<
       Pick<
         ServeConfig,
-        "trustedProxies" | "tlsCertFile" | "tlsKeyFile" | "databaseUrl" | "plainDevices" | "trustedKeyFiles"
+        | "trustedProxies"
+        | "tlsCertFile"
+        | "tlsKeyFile"
+        | "databaseUrl"
+        | "plainDevices"
+        | "trustedKeyFiles"
+        | "allowHttpWebhooks"
+        | "allowPrivateWebhooks"
       >
     >;
   /** Where devices are listened for. */

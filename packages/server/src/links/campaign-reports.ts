@@ -79,7 +79,8 @@ export class CampaignReports {
           await engine.report({ campaignId, endpoint }, news, utcMs());
         } catch (error) {
           failure = error;
-          if (error instanceof EnvironmentError && !this.#isClosed && !waiting.has(endpoint)) waiting.set(endpoint, news);
+          if (error instanceof EnvironmentError && !this.#isClosed && !waiting.has(endpoint))
+            waiting.set(endpoint, news);
         }
       }),
     );

@@ -290,8 +290,9 @@ function toCredential(row: CredentialRow): Credential {
 
 /** What the master keys must be able to open. @throws {UsageError} MASTER_KEY when one is missing. */
 export async function checkMasterKeys(tables: Kysely<Tables>, keys: MasterKeys): Promise<void> {
-  const { rows } = await sql<{ version: string }>`select distinct key_version as version from device_credentials
-    where key_version is not null union select distinct key_version from mesh_secrets`.execute(tables);
+  const { rows } = await sql<{ version: string }>`select key_version as version from device_credentials
+    where key_version is not null union select key_version from mesh_secrets
+    union select key_version from webhooks`.execute(tables);
   const missing = rows.map(({ version }) => version).filter((version) => !keys.has(version));
   if (missing.length === 0) return;
   throw new UsageError(

@@ -13,6 +13,9 @@ import type { FleetStatistics } from "./fleet-statistics.ts";
 import type { MeshStore } from "./mesh-store.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
+import type { Retention } from "./retention.ts";
+import type { WebhookOutbox } from "./webhook-outbox.ts";
+import type { WebhookStore } from "./webhook-store.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
 export interface Page<Item> {
@@ -345,6 +348,9 @@ export interface Stores {
   readonly mesh: MeshStore;
   readonly inventory: DeviceInventory;
   readonly statistics: FleetStatistics;
+  readonly webhooks: WebhookStore;
+  readonly outbox: WebhookOutbox;
+  readonly retention: Retention;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

@@ -26,9 +26,12 @@ import { migrate } from "./migrate.ts";
 import { type NodeOptions, NodeStore } from "./node-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresRequestQueueStore } from "./request-queue-store.ts";
+import { Retention, type RetentionLimits } from "./retention.ts";
 import { PostgresTokenStore } from "./token-store.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
 import { UploadFiles } from "./upload-files.ts";
+import { WebhookOutbox } from "./webhook-outbox.ts";
+import { WebhookStore } from "./webhook-store.ts";
 
 export interface StoreOptions {
   /** Holds `images/`, `uploads/`, and `postgres/` when there is no `databaseUrl`. */
@@ -40,6 +43,8 @@ export interface StoreOptions {
   /** Who this server is among those on the same database. */
   readonly node?: NodeOptions;
   readonly pages?: PageCacheOptions;
+  /** How long records are kept. */
+  readonly retention?: RetentionLimits | undefined;
   readonly batches?: Omit<BatchWriterOptions, "onFailure">;
   /** Absent: `master.key` in the data folder. */
   readonly masterKey?: MasterKeySource | undefined;
@@ -140,6 +145,9 @@ async function assemble(
     campaigns: new PostgresCampaignStore({ tables, journal, nodeId: nodes.id }),
     inventory: new DeviceInventory(tables, journal),
     statistics,
+    webhooks: new WebhookStore(tables, keys),
+    outbox: new WebhookOutbox(tables, keys),
+    retention: new Retention(tables, options.retention),
     idempotency: new PostgresIdempotencyStore(tables),
     credentials,
     tokens,

@@ -117,6 +117,8 @@ export interface UpdateTable {
   wave: number | null;
   /** The broadcast by which a mesh device gets it. */
   mesh_session_id: string | null;
+  /** False when its exchanges were deleted for their age. */
+  has_exchanges: Generated<boolean>;
 }
 
 export interface CampaignTable {
@@ -269,6 +271,42 @@ export interface DeviceRequestTable {
   answer: Json<QueueAnswer> | null;
 }
 
+export interface WebhookTable {
+  id: string;
+  seq: Generated<number>;
+  url: string;
+  /** Empty = all. */
+  kinds: ColumnType<string[], string[] | undefined, string[]>;
+  campaign_id: string | null;
+  is_enabled: Generated<boolean>;
+  note: Generated<string>;
+  /** Sealed. */
+  secret: Buffer;
+  key_version: string;
+  /** Events up to this one have been looked at. */
+  position: number;
+  created_at: Instant;
+}
+
+export interface WebhookDeliveryTable {
+  id: string;
+  seq: Generated<number>;
+  webhook_id: string;
+  /** null = a test. */
+  event_id: number | null;
+  kind: string;
+  /** What is sent, octet for octet. */
+  body: string;
+  state: Generated<"waiting" | "delivered" | "dead">;
+  attempts: Generated<number>;
+  created_at: Instant;
+  next_at: Instant;
+  lease_until: MaybeInstant;
+  status: number | null;
+  problem: string | null;
+  finished_at: MaybeInstant;
+}
+
 export interface MigrationTable {
   number: number;
   name: string;
@@ -291,5 +329,7 @@ export interface Tables extends MeshTables {
   campaigns: CampaignTable;
   campaign_targets: CampaignTargetTable;
   audit: AuditTable;
+  webhooks: WebhookTable;
+  webhook_deliveries: WebhookDeliveryTable;
   applied_migrations: MigrationTable;
 }

@@ -138,7 +138,9 @@ export class PostgresUpdateStore implements UpdateStore {
   }
 
   claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]> {
-    return this.#claim(sql`endpoint = any(${endpoints.map(storableText)}::text[]) and node_id is distinct from ${this.#nodeId}`);
+    return this.#claim(
+      sql`endpoint = any(${endpoints.map(storableText)}::text[]) and node_id is distinct from ${this.#nodeId}`,
+    );
   }
 
   ordered(): Promise<UnfinishedUpdate[]> {
@@ -339,6 +341,7 @@ async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Prom
       package_uri: null,
       acknowledged_bytes: 0,
       snapshot: null,
+      has_exchanges: true,
       updated_at: now,
       finished_at: null,
     })
