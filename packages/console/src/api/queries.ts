@@ -1,4 +1,5 @@
 /** The questions pages ask, with the keys under which their answers are kept. */
+import type { AuditLine } from "@airlift/protocol/api/audit";
 import type { Credential, Token } from "@airlift/protocol/api/credentials";
 import type { DeviceObject, LastValue, Observation } from "@airlift/protocol/api/operations";
 import type {
@@ -11,6 +12,7 @@ import type {
   Update,
 } from "@airlift/protocol/api/schemas";
 import type { ServerFacts, VersionStatistics } from "@airlift/protocol/api/statistics";
+import type { Webhook, WebhookDelivery } from "@airlift/protocol/api/webhooks";
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { ask } from "./request.ts";
 
@@ -97,3 +99,12 @@ export const exchangesQuery = (updateId: string) =>
   itemsOf<Exchange>(["updates", "exchanges", updateId], `updates/${encodeURIComponent(updateId)}/exchanges`);
 
 export const tokensQuery = () => listOf<Token>(["tokens"], "tokens");
+
+export const auditQuery = () => listOf<AuditLine>(["audit"], "audit");
+
+export const webhooksQuery = () => itemsOf<Webhook>(["webhooks", "list"], "webhooks");
+
+export const deliveriesQuery = (id: string) =>
+  listOf<WebhookDelivery>(["webhooks", "deliveries", id], `webhooks/${encodeURIComponent(id)}/deliveries`, {
+    limit: 50,
+  });

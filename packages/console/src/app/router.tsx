@@ -60,6 +60,16 @@ const tokens = createRoute({
   path: "/tokens",
   component: lazyRouteComponent(() => import("../tokens/tokens-page.tsx"), "TokensPage"),
 });
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("../audit/audit-page.tsx"), "AuditPage"),
+});
+const webhooks = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks",
+  component: lazyRouteComponent(() => import("../webhooks/webhooks-page.tsx"), "WebhooksPage"),
+});
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
@@ -67,7 +77,7 @@ const settings = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, devices, device, images, image, tokens, settings]),
+  routeTree: root.addChildren([overview, devices, device, images, image, audit, tokens, webhooks, settings]),
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
 });
