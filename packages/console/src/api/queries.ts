@@ -55,6 +55,8 @@ const itemsOf = <Item>(key: readonly unknown[], path: string) =>
     queryFn: async ({ signal }) => (await ask<{ items: readonly Item[] }>(path, { signal })).items,
   });
 
+export const signInMethodsQuery = () => oneOf<{ readonly oidc: boolean }>(["signInMethods"], "session/methods");
+
 export const serverQuery = () => oneOf<ServerFacts>(["server"], "server");
 
 export const versionsQuery = () => oneOf<VersionStatistics>(["statistics"], "statistics/versions");

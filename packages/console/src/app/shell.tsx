@@ -2,7 +2,7 @@
 import type { Session } from "@airlift/protocol/api/credentials";
 import { ActionIcon, Anchor, Button, Skeleton, Text, Title, useMantineColorScheme } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useFeedKeepsPagesFresh } from "../api/fresh.ts";
 import { liveFeed } from "../api/live-feed.ts";
@@ -11,6 +11,7 @@ import { ask } from "../api/request.ts";
 import { sessionQuery, useMay } from "../api/session.ts";
 import { LineState } from "../parts/line-state.tsx";
 import { Failure } from "../parts/notices.tsx";
+import { takePlace } from "../session/place-to-return.ts";
 import { SignIn } from "../session/sign-in.tsx";
 import { Help } from "./help.tsx";
 import { PLACES, type Place } from "./places.ts";
@@ -35,6 +36,7 @@ function SignedIn({ session }: { readonly session: Session }) {
     return () => liveFeed.stop();
   }, []);
   useFeedKeepsPagesFresh();
+  useWayBack();
   const [isHelping, setHelping] = useState(false);
   useShortcuts(useCallback(() => setHelping(true), []));
   return (
@@ -66,6 +68,15 @@ function SignedIn({ session }: { readonly session: Session }) {
       {isHelping && <Help onClose={() => setHelping(false)} />}
     </div>
   );
+}
+
+/** From the sign-in provider to the page that was wanted. */
+function useWayBack(): void {
+  const navigate = useNavigate();
+  useEffect(() => {
+    const path = location.pathname === "/" ? takePlace() : undefined;
+    if (path !== undefined && path !== "/") void navigate({ href: path });
+  }, [navigate]);
 }
 
 /** Whoever goes to another page hears and reads on there, not at the link. */

@@ -21,7 +21,7 @@ export function CredentialsPart({ device: { endpoint } }: PartProps) {
   const { data, error, refetch } = useQuery(credentialsQuery(endpoint));
   const [way, setWay] = useState<Way>();
   const [created, setCreated] = useState<CreatedCredential>();
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={80} />;
   const refresh = () => void client.invalidateQueries(credentialsQuery(endpoint));
   const onCreated = (credential: CreatedCredential) => {

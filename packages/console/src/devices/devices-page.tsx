@@ -76,19 +76,23 @@ function DeviceTable({ search, keys }: DeviceTableProps) {
       column.key === "endpoint" ? { ...column, onSort, sorted } : column,
     );
   }, [keys, navigate, query, sort]);
-  if (list.error) return <Failure error={list.error} retry={() => list.retry()} />;
+  const failure = list.error && <Failure error={list.error} retry={() => list.retry()} />;
+  if (failure && list.knownCount === 0) return failure;
   if (list.isComplete && list.knownCount === 0) return <NoDevices isFiltered={query !== undefined} />;
   return (
-    <VirtualTable
-      label="Devices"
-      columns={columns}
-      // What is not known yet can be scrolled to all the same.
-      count={list.isComplete ? list.knownCount : Math.max(list.knownCount + 1, preview?.count ?? 0)}
-      rowAt={(index) => list.rowAt(index)}
-      keyOf={({ endpoint }) => endpoint}
-      onOpen={({ endpoint }) => void navigate({ to: "/devices/$endpoint", params: { endpoint } })}
-      onSight={(first, last) => list.show(first, last)}
-    />
+    <>
+      {failure}
+      <VirtualTable
+        label="Devices"
+        columns={columns}
+        // What is not known yet can be scrolled to all the same.
+        count={list.isComplete ? list.knownCount : Math.max(list.knownCount + 1, preview?.count ?? 0)}
+        rowAt={(index) => list.rowAt(index)}
+        keyOf={({ endpoint }) => endpoint}
+        onOpen={({ endpoint }) => void navigate({ to: "/devices/$endpoint", params: { endpoint } })}
+        onSight={(first, last) => list.show(first, last)}
+      />
+    </>
   );
 }
 

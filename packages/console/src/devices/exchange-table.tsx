@@ -14,7 +14,7 @@ export interface ExchangeTableProps {
 
 export function ExchangeTable({ updateId, zone }: ExchangeTableProps) {
   const { data, error, refetch } = useQuery(exchangesQuery(updateId));
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={80} />;
   if (data.length === 0) return <Text c="dimmed">The device has not been asked anything yet.</Text>;
   return (

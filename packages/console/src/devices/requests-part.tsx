@@ -15,7 +15,7 @@ export function RequestsPart({ device: { endpoint } }: PartProps) {
   const mayAsk = useMay("operator");
   const client = useQueryClient();
   const { data, error, refetch } = useQuery(queueQuery(endpoint));
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={80} />;
   const refresh = () => void client.invalidateQueries(queueQuery(endpoint));
   return (

@@ -13,7 +13,7 @@ import { type ResourceLine, ResourceTable } from "./resource-table.tsx";
 export function ResourcesPart({ device }: PartProps) {
   const { data: objects, error, refetch } = useQuery(objectsQuery(device.endpoint));
   const [openId, setOpenId] = useState<number>();
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !objects) return <Failure error={error} retry={() => void refetch()} />;
   if (!objects) return <Skeleton height={120} />;
   if (objects.length === 0) return <Empty title="The device has registered no objects" />;
   return (

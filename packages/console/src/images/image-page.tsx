@@ -16,7 +16,7 @@ export function ImagePage() {
   const { id } = route.useParams();
   const { data: image, error, refetch } = useQuery(imageQuery(id));
   useTitle(image ? `${image.model} ${image.version}` : "Image");
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !image) return <Failure error={error} retry={() => void refetch()} />;
   if (!image) return <Skeleton height={300} />;
   return (
     <Stack>

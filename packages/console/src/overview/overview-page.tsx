@@ -56,7 +56,7 @@ export function OverviewPage() {
 
 function FleetLine() {
   const { data, error, refetch } = useQuery(versionsQuery());
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={24} width={280} />;
   return (
     <Text>
@@ -86,7 +86,7 @@ interface UpdateLinesProps {
 
 function UpdateLines({ states, isToday = false, none }: UpdateLinesProps) {
   const { data, error, refetch } = useInfiniteQuery(updatesQuery({ state: states, limit: 100 }));
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={60} />;
   const midnightMs = new Date().setHours(0, 0, 0, 0);
   const updates = data.pages

@@ -1,21 +1,24 @@
 /** Where one shows a token. It goes to the server once and is not kept; what stays is a cookie that no script can read. */
 import type { Session } from "@airlift/protocol/api/credentials";
 import { Button, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
+import { signInMethodsQuery } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
 import { Failure } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
+import { rememberPlace } from "./place-to-return.ts";
 
 export function SignIn() {
   useTitle("Sign in");
   return (
     <main className="lone" id="main">
-      <Paper withBorder p="xl" className="sign-in">
+      <Paper withBorder p="xl">
         <Stack>
           <Title order={1} size="h3">
             Airlift
           </Title>
+          <ProviderButton />
           <TokenForm />
           <Text size="sm" c="dimmed">
             A token comes from an administrator, or from <code className="mono">airlift token create</code>. The first
@@ -24,6 +27,17 @@ export function SignIn() {
         </Stack>
       </Paper>
     </main>
+  );
+}
+
+/** Only where the server has a sign-in provider; the browser goes there and comes back with a session. */
+function ProviderButton() {
+  const { data: methods } = useQuery(signInMethodsQuery());
+  if (methods?.oidc !== true) return null;
+  return (
+    <Button component="a" href="/api/v1/session/oidc" onClick={rememberPlace}>
+      Sign in with your organisation
+    </Button>
   );
 }
 

@@ -10,7 +10,7 @@ import { useTitle } from "../parts/title.ts";
 export function SettingsPage() {
   useTitle("Settings");
   const { data: server, error, refetch } = useQuery(serverQuery());
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !server) return <Failure error={error} retry={() => void refetch()} />;
   if (!server) return <Skeleton height={200} />;
   const facts: readonly (readonly [string, ReactNode])[] = [
     ["Version", server.version],

@@ -8,7 +8,7 @@ import { Scrolls } from "../parts/scrolls.tsx";
 
 export function Deliveries({ webhookId }: { readonly webhookId: string }) {
   const { data, error, refetch } = useInfiniteQuery({ ...deliveriesQuery(webhookId), staleTime: 0 });
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={60} />;
   const deliveries = data.pages.flatMap(({ items }) => items);
   if (deliveries.length === 0) return <Text c="dimmed">Nothing was sent yet.</Text>;
