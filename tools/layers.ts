@@ -32,13 +32,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server/fleet": ["protocol/"],
   "server/campaign": ["protocol/", "server/fleet"],
   "server/delivery": ["protocol/", "server/fleet"],
-  "server/config": ["protocol/", "node:"],
+  "server/mesh": ["protocol/"],
+  "server/config": ["protocol/", "server/fleet", "node:"],
   "server/store": [
     "protocol/",
     "runtime/",
     "server/fleet",
     "server/campaign",
     "server/delivery",
+    "server/mesh",
     "server/config",
     "node:",
     "kysely",
@@ -51,18 +53,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "server/fleet",
     "server/campaign",
     "server/delivery",
+    "server/mesh",
     "server/config",
     "server/store",
     "node:",
     "pino",
   ],
+  "server/webhooks": ["protocol/", "server/store", "node:", "pino"],
   "server/api": [
     "protocol/",
     "runtime/",
     "server/fleet",
     "server/campaign",
     "server/delivery",
+    "server/mesh",
     "server/store",
+    "server/webhooks",
     "server/config",
     "node:",
     "fastify",
@@ -77,7 +83,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
   "sim/campaign": ["protocol/", "server/campaign", "sim"],
   "sim/node": ["protocol/", "runtime/", "device/", "sim", "node:"],
-  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino"],
+  gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino", "zod", "eventsource-parser"],
   console: [
     "protocol/api",
     "react/",
@@ -93,6 +99,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "runtime/",
     "device/",
     "server/",
+    "gateway/",
     "sim/",
     "sim",
     "cli/",
@@ -108,7 +115,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Layers that may not know the time, the date or a dice. */
 const PURE =
-  /^(protocol\/|sim(\/campaign)?$|device\/(update|transfer|session|objects|ports)$|server\/(fleet|campaign|delivery)$)/;
+  /^(protocol\/|sim(\/campaign)?$|device\/(update|transfer|session|objects|ports)$|server\/(fleet|campaign|delivery|mesh)$)/;
 const AMBIENT = /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|crypto\.getRandomValues)\b/;
 
 const root = resolve(import.meta.dirname, "../packages");

@@ -1,12 +1,16 @@
-/** Our server and our device's agent over UDP of this machine, for every operation in every version and format. */
+/** Our server and our device's agent over one transport of this machine, for every operation in every version and format. */
 import { createUpdateAgent, type UpdateAgent } from "@airlift/device/agent";
 import type { LastValue } from "@airlift/protocol/api/operations";
 import type { Event } from "@airlift/protocol/api/schemas";
 import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
 import type { FloodGateOptions } from "@airlift/server/fleet/flood-gate";
+import { isSecure, type Transport } from "@airlift/server/fleet/sender";
+import { SCHEMES } from "@airlift/server/links/door";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
+import { loadServerIdentity } from "@airlift/server/links/server-identity";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import { pino } from "pino";
+import { MemoryCredentials } from "../e2e/memory-credentials.ts";
 import { createMemoryDevice } from "../e2e/memory-handlers.ts";
 
 export const IDENTITY = { manufacturer: "Example", model: "M1", serialNumber: "7", firmwareVersion: "1.0.0" };
@@ -20,27 +24,39 @@ export class OperationBench {
   readonly #waiting = new Set<() => void>();
   readonly #restarted = new Set<string>();
 
-  private constructor(scratch: ScratchStores, server: Lwm2mServer) {
+  readonly #transport: Transport;
+  readonly #credentials: MemoryCredentials;
+
+  private constructor(
+    scratch: ScratchStores,
+    server: Lwm2mServer,
+    { transport, credentials }: { transport: Transport; credentials: MemoryCredentials },
+  ) {
     this.#scratch = scratch;
     this.stores = scratch.stores;
     this.server = server;
+    this.#transport = transport;
+    this.#credentials = credentials;
     scratch.stores.events.subscribe((event) => {
       this.events.push(event);
       for (const look of this.#waiting) look();
     });
   }
 
-  static async open(flood?: FloodGateOptions): Promise<OperationBench> {
+  static async open(flood?: FloodGateOptions, transport: Transport = "udp"): Promise<OperationBench> {
     const scratch = await openScratchStores();
+    const credentials = new MemoryCredentials();
     const server = await Lwm2mServer.open({
       stores: scratch.stores,
       log: pino({ level: "silent" }),
-      udp: { host: "127.0.0.1", port: 0 },
+      [transport]: { host: "127.0.0.1", port: 0 },
+      credentials,
+      identity: await loadServerIdentity({ dataDir: scratch.folder, certificateFile: null, keyFile: null }),
       publicHost: null,
       httpPort: () => 0,
       flood,
     });
-    return new OperationBench(scratch, server);
+    return new OperationBench(scratch, server, { transport, credentials });
   }
 
   get operations() {
@@ -50,9 +66,11 @@ export class OperationBench {
   /** A device that has registered. */
   async device(endpoint: string, lwm2mVersion: Lwm2mVersion): Promise<UpdateAgent> {
     const memory = createMemoryDevice();
+    const port = this.server.addressOf(this.#transport)?.port;
     const agent = createUpdateAgent({
       endpoint,
-      server: `coap://127.0.0.1:${this.server.address.port}`,
+      server: `${SCHEMES[this.#transport]}://127.0.0.1:${port}`,
+      ...(isSecure(this.#transport) && { credentials: { psk: this.#credentials.give(endpoint) } }),
       handlers: memory.handlers,
       store: memory.store,
       identity: IDENTITY,

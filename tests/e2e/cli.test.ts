@@ -67,6 +67,7 @@ async function startApi(port: number): Promise<void> {
   };
   const waiting: string[] = [];
   const fleet: FleetCommands = {
+    asleepSinceMs: () => undefined,
     reachabilityOf: () => ({
       awake: "asleep",
       awakeUntil: null,

@@ -9,10 +9,13 @@ export class MemoryCredentials implements DeviceCredentials {
   readonly #authorityListeners = new Set<() => void>();
   readonly #listeners = new Set<Parameters<DeviceCredentials["onWithdrawn"]>[0]>();
 
+  readonly #givenListeners = new Set<(endpoint: string) => void>();
+
   /** A key for an endpoint, under the identity `<endpoint>-id`. */
   give(endpoint: string, identity = `${endpoint}-id`): { readonly identity: string; readonly key: Uint8Array } {
     const key = crypto.getRandomValues(new Uint8Array(16));
     this.psks.set(identity, { key, endpoint });
+    for (const listener of this.#givenListeners) listener(endpoint);
     return { identity, key };
   }
 
@@ -47,6 +50,16 @@ export class MemoryCredentials implements DeviceCredentials {
   async hasCredentials(endpoint: string): Promise<boolean> {
     const known = [...[...this.psks.values()].map((psk) => psk.endpoint), ...this.rpks.values()];
     return known.includes(endpoint);
+  }
+
+  async withCredentials(endpoints: readonly string[]): Promise<ReadonlySet<string>> {
+    const has = await Promise.all(endpoints.map((endpoint) => this.hasCredentials(endpoint)));
+    return new Set(endpoints.filter((_, at) => has[at]));
+  }
+
+  onGiven(onChange: (endpoint: string) => void): () => void {
+    this.#givenListeners.add(onChange);
+    return () => void this.#givenListeners.delete(onChange);
   }
 
   onWithdrawn(onChange: Parameters<DeviceCredentials["onWithdrawn"]>[0]): () => void {

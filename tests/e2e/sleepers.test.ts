@@ -1,11 +1,14 @@
 /** Devices in queue mode and devices that register badly, over real sockets and a real database. */
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { CODE, formatCode } from "@airlift/protocol/coap/codes";
 import { createRequest } from "@airlift/protocol/coap/exchange";
 import { OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { udpPeer } from "@airlift/runtime/udp";
+import { explain } from "@airlift/server/delivery/explain";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import { pino } from "pino";
@@ -25,6 +28,43 @@ const openServer = (port = 0): Promise<Lwm2mServer> =>
     httpPort: () => 0,
     presence: { awakeMs: AWAKE_MS },
   });
+
+const deferred = () => Promise.withResolvers<void>();
+
+/** Resolves when the server knows what the device's network granted it. */
+const reported = (endpoint: string): Promise<void> =>
+  new Promise((resolve) => {
+    const { devices } = scratch.stores;
+    const { queueReport } = devices;
+    devices.queueReport = (report) => {
+      const isQueued = queueReport.call(devices, report);
+      if (report.endpoint !== endpoint || report.resources === undefined) return isQueued;
+      devices.queueReport = queueReport;
+      resolve();
+      return isQueued;
+    };
+  });
+
+/** Resolves with the state in which an update has ended. */
+const updateEnds = (updateId: string): Promise<string> =>
+  new Promise((resolve) => {
+    const unsubscribe = scratch.stores.events.subscribe(async (event) => {
+      if (event.updateId !== updateId) return;
+      const { state = "queued" } = (await scratch.stores.updates.get(updateId)) ?? {};
+      if (!isFinalUpdateState(state)) return;
+      unsubscribe();
+      resolve(state);
+    });
+  });
+
+/** What an operator reads of an update now. */
+async function explained(updateId: string): Promise<string> {
+  const { stores } = scratch;
+  const update = await stores.updates.get(updateId);
+  const device = update && (await stores.devices.get(update.endpoint));
+  assert.ok(update && device);
+  return explain(update, { ...device, asleepSinceMs: server.asleepSinceMs(update.endpoint) }, Date.now());
+}
 
 before(async () => {
   scratch = await openScratchStores();
@@ -86,6 +126,63 @@ test("a device without queue mode is asked at once", async () => {
   await device.close();
 });
 
+test("an update of a device that sleeps between waits for it, says since when, and asks nothing of it meanwhile", async () => {
+  const device = await ScriptedDevice.open("dozer", server.address.port);
+  const links = "</3/0>,</5/0>";
+  const location = await device.register("lt=3600&lwm2m=1.1&b=U&Q", links);
+  const heardWhileAsleep: string[] = [];
+  /** Sleeps until the server believes it, then renews its registration; `become` is what it comes to meanwhile. */
+  const sleepThen = async (become: Readonly<Record<string, string>>): Promise<void> => {
+    await becomes("dozer", "asleep");
+    const heardCount = device.heard.length;
+    await scratch.stores.events.append({ kind: "device.reported", sentence: "a look into the journal takes a while" });
+    heardWhileAsleep.push(...device.heard.slice(heardCount));
+    for (const [path, value] of Object.entries(become)) device.resources.set(path, value);
+    await device.request("post", location);
+  };
+  const told = {
+    fetch: deferred(),
+    install: deferred(),
+  };
+  device.script = (verb, path) => {
+    if (verb === "PUT" && path === "/5/0/1") told.fetch.resolve();
+    if (verb === "POST" && path === "/5/0/2") told.install.resolve();
+    return undefined;
+  };
+  await becomes("dozer", "asleep");
+  const name = { manufacturer: "Example", model: "Pump", version: "1.1.0", hardware: [] };
+  const { image } = await scratch.stores.images.add(Readable.from([Buffer.alloc(5_000, 1)]), name);
+  const update = await scratch.stores.updates.create({ endpoint: "dozer", imageId: image.id, by: "pull", apply: true });
+  const ended = updateEnds(update.id);
+  device.heard.length = 0;
+  await server.engine.start(update);
+  assert.match(await explained(update.id), /^waiting \d+ s: asleep since \d\d:\d\d UTC, last lifetime 3600 s$/);
+  assert.deepEqual(device.heard, []);
+  await device.request("post", location);
+  await told.fetch.promise;
+  await sleepThen({ "/5/0/3": "2" });
+  await told.install.promise;
+  await sleepThen({ "/5/0/3": "0", "/5/0/5": "1", "/3/0/3": "1.1.0" });
+  assert.equal(await ended, "succeeded");
+  assert.deepEqual(heardWhileAsleep, []);
+  await device.close();
+});
+
+test("what the network granted a sleeper outlives a restart (object 10)", async () => {
+  const device = await ScriptedDevice.open("modem", server.address.port);
+  device.resources.set("/10/0/4", "7200").set("/10/0/5", "1");
+  const isKept = reported("modem");
+  await device.register("lt=86400&lwm2m=1.1&b=U&Q", "</3/0>,</5/0>,</10/0>");
+  await isKept;
+  const { port } = server.address;
+  await server.close();
+  await scratch.stores.devices.flush();
+  server = await openServer(port);
+  const { nextExpectedAtMs = 0, heardAtMs } = server.presence.of("modem");
+  assert.equal(nextExpectedAtMs - heardAtMs, 7_200_000);
+  await device.close();
+});
+
 const objects = (count: number) => Array.from({ length: count }, (_, id) => `</${id}/0>`).join(",");
 
 test("registrations beyond all measure are refused with the right code, and told of", async (t) => {
@@ -98,6 +195,7 @@ test("registrations beyond all measure are refused with the right code, and told
     return formatCode((await device.coap.requestWhole(peer, request)).code);
   };
   const good = "ep=bad&lwm2m=1.1&b=U";
+  const countBefore = server.registrationCount;
   assert.equal(await register(`${good}&lt=60`, `</3/0>;x="${"y".repeat(65_536)}"`), "4.13");
   assert.equal(await register(`${good}&lt=60`, objects(10_000)), "4.13");
   assert.equal(await register(`${good}&lt=60`, objects(1_025)), "4.00");
@@ -107,7 +205,7 @@ test("registrations beyond all measure are refused with the right code, and told
     assert.equal(await register(good, links), "4.00");
   assert.equal(await register("ep=bad&lwm2m=9.9"), "4.12");
   assert.equal(await register("ep=a%00b&lwm2m=1.1"), "4.00");
-  assert.equal(server.registrationCount, 2);
+  assert.equal(server.registrationCount, countBefore);
   assert.ok((server.registrationRefusals.counts.get("4.00") ?? 0) >= 10);
   assert.equal(await register(`${good}&lt=2147483648`, objects(1_024)), "2.01");
   // The journal is in order: when this one is on record, all before it are.

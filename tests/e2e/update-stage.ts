@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { DEFAULT_UPDATE_POLICY } from "@airlift/server/delivery/policy";
-import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
+import { Lwm2mServer, type Lwm2mServerOptions } from "@airlift/server/links/lwm2m-server";
 import type { UpdateOrder } from "@airlift/server/store/ports";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import { pino } from "pino";
@@ -22,7 +22,10 @@ export interface UpdateStage extends ScratchStores {
 /** Devices are asked so often that no test waits for a notification that was lost. */
 const POLICY = { ...DEFAULT_UPDATE_POLICY, pollIntervalMs: 100, retryDelayMs: 100 };
 
-export async function openUpdateStage(): Promise<UpdateStage> {
+/** @param doors Others than plain CoAP over UDP, and what they need. */
+export async function openUpdateStage(
+  doors: (scratch: ScratchStores) => Partial<Lwm2mServerOptions> = () => ({}),
+): Promise<UpdateStage> {
   const scratch = await openScratchStores();
   const { stores } = scratch;
   const server = await Lwm2mServer.open({
@@ -32,6 +35,7 @@ export async function openUpdateStage(): Promise<UpdateStage> {
     publicHost: null,
     httpPort: () => 0,
     policy: POLICY,
+    ...doors(scratch),
   });
   const image = randomBytes(100_000);
   const name = { manufacturer: "Example", model: "Pump", version: "1.1.0", hardware: [] };

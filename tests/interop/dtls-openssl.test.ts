@@ -237,3 +237,47 @@ test("openssl as client: renegotiation is refused, which is the end for openssl"
     await server.close();
   }
 });
+
+/** As the DTLS of constrained devices, tinydtls among them, that know no RFC 7627. */
+const WITHOUT_EXTENDED_MASTER_SECRET = `openssl_conf = start
+[start]
+ssl_conf = settings
+[settings]
+system_default = default
+[default]
+Options = -ExtendedMasterSecret
+`;
+
+test("openssl without Extended Master Secret: taken in both roles, and refused where it is required", {
+  skip,
+}, async (t) => {
+  const before = process.env["OPENSSL_CONF"];
+  process.env["OPENSSL_CONF"] = folder.place("openssl.cnf", WITHOUT_EXTENDED_MASTER_SECRET);
+  t.after(() => {
+    if (before === undefined) delete process.env["OPENSSL_CONF"];
+    else process.env["OPENSSL_CONF"] = before;
+  });
+  const suite = PSK_SUITES[0];
+  assert.match(await asServer({ psk }, suite, pskParts), /Extended master secret: no/);
+  const credential = { psk: { identity: IDENTITY, key: KEY } };
+  const { suiteName } = await asClient(credential, suite, ["-nocert", ...pskParts]);
+  assert.equal(suiteName, suite[1]);
+  const why: string[] = [];
+  const strict = await openDtlsServer({
+    udp: { host: HOST },
+    credentials: { psk },
+    limits: { ...limitsOf(suite[1]), requireExtendedMasterSecret: true },
+    onEvent: (event) => void ("why" in event && why.push(event.why)),
+  });
+  strict.open({ onDatagram: () => {}, onUnreachable: () => {} });
+  const client = new Program("openssl", [
+    ...["s_client", "-dtls1_2", "-connect", `${HOST}:${strict.address.port}`],
+    ...["-cipher", `${suite[0]}:@SECLEVEL=0`, ...pskParts],
+  ]);
+  t.after(() => Promise.all([client.stop(), strict.close()]));
+  await until(
+    () => /Extended Master Secret/i.test(why.join("; ")),
+    5_000,
+    () => `${why.join("; ")} ${client.output}`,
+  );
+});

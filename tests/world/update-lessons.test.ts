@@ -191,6 +191,20 @@ test("a sleeper is not asked while it sleeps, nothing runs out meanwhile, and it
   assert.equal(world.snapshot.state, "succeeded", world.sentences.join("\n"));
 });
 
+test("a sleeper of a week is not silent; one that does not wake up when it should have is, a day later", () => {
+  const world = new UpdateWorld({}, { by: "pull" }).run(6_000);
+  world.feed({ kind: "asleep" });
+  world.run(7 * 24 * HOUR_MS);
+  assert.equal(world.snapshot.state, "transferring");
+  const overdue = new UpdateWorld({ diesAtMs: 5_000 }, { by: "pull" }).run(6_000);
+  overdue.feed({ kind: "asleep" });
+  overdue.run(7 * 24 * HOUR_MS);
+  overdue.nowMs = 7 * 24 * HOUR_MS;
+  overdue.feed({ kind: "awake" });
+  overdue.run(9 * 24 * HOUR_MS);
+  assert.equal(overdue.snapshot.state, "silent", overdue.sentences.join("\n"));
+});
+
 /** Seldom, so that a device has few faults at once and most updates come far. */
 const seldom = <Value>(value: fc.Arbitrary<Value>) =>
   fc.oneof({ weight: 6, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });

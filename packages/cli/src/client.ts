@@ -195,6 +195,11 @@ export class Client {
     return await allOf(this.#each(path, schema));
   }
 
+  /** Every item of a list, a page at a time. */
+  each<Item>(path: string, schema: Parameters<typeof pageOf>[0] & Schema<Item>): AsyncGenerator<Item> {
+    return this.#each(path, schema);
+  }
+
   async *#each<Item>(
     path: string,
     schema: Parameters<typeof pageOf>[0] & Schema<Item>,

@@ -2,6 +2,7 @@
 /** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { registerAudit } from "./commands/audit.ts";
 import { registerAuthority } from "./commands/authority.ts";
 import { registerCampaign } from "./commands/campaign.ts";
 import { registerDevice } from "./commands/device.ts";
@@ -20,11 +21,13 @@ import { registerDevices } from "./commands/devices.ts";
 import { registerDevicesExport } from "./commands/devices-export.ts";
 import { registerDevicesImport } from "./commands/devices-import.ts";
 import { registerFleet } from "./commands/fleet.ts";
+import { registerGateway } from "./commands/gateway.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
 import { registerMasterKey } from "./commands/master-key.ts";
+import { registerMeshDevice } from "./commands/mesh-device.ts";
 import { registerMeshName } from "./commands/mesh-name.ts";
 import { registerMeshPack } from "./commands/mesh-pack.ts";
 import { registerMeshPlan } from "./commands/mesh-plan.ts";
@@ -35,6 +38,7 @@ import { registerToken } from "./commands/token.ts";
 import { registerUpdate } from "./commands/update.ts";
 import { registerUpdateCommands } from "./commands/update-command.ts";
 import { registerUpdateShow } from "./commands/update-show.ts";
+import { registerWebhook } from "./commands/webhook.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
@@ -79,6 +83,7 @@ function createProgram(): Command {
     registerMeshUnpack,
     registerMeshPlan,
     registerMeshSimulate,
+    registerMeshDevice,
   ])
     register(mesh);
   const rest = [
@@ -91,6 +96,7 @@ function createProgram(): Command {
     registerUpdate,
     registerDevice,
     registerFleet,
+    registerGateway,
   ];
   for (const register of rest) register(program);
   const operations = [
@@ -106,6 +112,7 @@ function createProgram(): Command {
   for (const register of operations) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
   for (const register of [registerUpdateShow, registerUpdateCommands, registerCampaign]) register(program);
+  for (const register of [registerAudit, registerWebhook]) register(program);
   return program;
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { DEFAULT_AWAKE_MS } from "./fleet/presence.ts";
 
 export interface ServeConfig {
   /** Absolute path of the folder that holds the images and the embedded database. */
@@ -27,6 +28,8 @@ export interface ServeConfig {
   readonly tlsKeyFile: string | null;
   /** Whether devices without any credential may register. */
   readonly plainDevices: PlainDevices;
+  /** Seconds that a device in queue mode can be reached after it was last heard, unless it tells its own. */
+  readonly awakeWindowS: number;
   /** TCP port of HTTP; 0 = any free one. */
   readonly httpPort: number;
   /** PostgreSQL connection URL; null = the embedded database in `dataDir`. */
@@ -57,6 +60,18 @@ export interface ServeConfig {
   readonly oidcNameClaim: string;
   /** Absolute path of a folder of object models (OMA's XML); null = those this project knows by itself. */
   readonly modelsDir: string | null;
+  /** Whether webhooks may go to http: addresses. */
+  readonly allowHttpWebhooks: boolean;
+  /** Whether webhooks may go to private addresses and to this machine. */
+  readonly allowPrivateWebhooks: boolean;
+  /** How long events are kept, in milliseconds; null = for ever. So are the others. */
+  readonly keepEvents: number | null;
+  /** The newest so many events are kept; null = any number. */
+  readonly keepEventCount: number | null;
+  readonly keepUpdates: number | null;
+  readonly keepExchanges: number | null;
+  readonly keepCampaignTargets: number | null;
+  readonly keepRequests: number | null;
 }
 
 /** allow: devices without any credential may register without a proof · refuse: nobody may. */
@@ -109,6 +124,12 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     fallback: "allow",
     parse: allowOrRefuse,
   },
+  awakeWindowS: {
+    flag: "--awake-window",
+    environment: ["AIRLIFT_AWAKE_WINDOW"],
+    fallback: DEFAULT_AWAKE_MS / 1000,
+    parse: wholeNumber(86_400, 1),
+  },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
   databaseUrl: {
     flag: "--database-url",
@@ -157,7 +178,47 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     parse: text,
   },
   modelsDir: { flag: "--models", environment: ["AIRLIFT_MODELS"], fallback: null, parse: text },
+  allowHttpWebhooks: {
+    flag: "--allow-http-webhooks",
+    environment: ["AIRLIFT_ALLOW_HTTP_WEBHOOKS"],
+    fallback: false,
+    parse: yesOrNo,
+  },
+  allowPrivateWebhooks: {
+    flag: "--allow-private-webhooks",
+    environment: ["AIRLIFT_ALLOW_PRIVATE_WEBHOOKS"],
+    fallback: false,
+    parse: yesOrNo,
+  },
+  keepEvents: keep("events", days(180)),
+  keepEventCount: {
+    flag: "--keep-event-count",
+    environment: ["AIRLIFT_KEEP_EVENT_COUNT"],
+    fallback: null,
+    parse: wholeNumber(Number.MAX_SAFE_INTEGER, 1),
+  },
+  keepUpdates: keep("updates", days(365)),
+  keepExchanges: keep("exchanges", days(30)),
+  keepCampaignTargets: keep("campaign-targets", days(365)),
+  keepRequests: keep("requests", days(30)),
 };
+
+/** A setting of how long records are kept: "90d", "12h", "forever". */
+function keep(what: string, fallback: number): Setting {
+  const environment = [`AIRLIFT_KEEP_${what.toUpperCase().replaceAll("-", "_")}`];
+  return { flag: `--keep-${what}`, environment, fallback, parse: age };
+}
+
+function days(count: number): number {
+  return count * 86_400_000;
+}
+
+function age(given: unknown): Parsed {
+  if (given === "forever") return { value: null };
+  const [, count, unit] = /^([1-9]\d{0,5})([hdw])$/.exec(typeof given === "string" ? given : "") ?? [];
+  if (count === undefined) return { problem: `${shown(given)} is neither a time like 90d, 12h, 8w nor "forever"` };
+  return { value: Number(count) * (unit === "h" ? 3_600_000 : days(unit === "d" ? 1 : 7)) };
+}
 
 /**
  * The settings of one run, frozen.

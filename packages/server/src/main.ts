@@ -23,9 +23,12 @@ import { formatAddress, SCHEMES } from "./links/door.ts";
 import type { DoorsOptions } from "./links/doors.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
 import type { ObservationTable } from "./links/observation-table.ts";
-import { loadServerIdentity } from "./links/server-identity.ts";
+import { loadServerIdentity, SERVER_PUBLIC_KEY_FILE } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
+import type { RetentionLimits } from "./store/retention.ts";
 import { openStores } from "./store/stores.ts";
+import { keepTidy } from "./tidying.ts";
+import { WebhookSender } from "./webhooks/webhook-sender.ts";
 
 export interface RunningServer {
   /** Base URL of API and console, "http://127.0.0.1:8080". */
@@ -62,6 +65,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
         file: config.masterKeyFile ?? join(config.dataDir, "master.key"),
         onCreated: (file) => log.warn({ file }, "made the key that device keys are encrypted under: keep a copy of it"),
       },
+      retention: retentionOf(config),
       node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
       onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
     });
@@ -72,34 +76,44 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     if (tls !== undefined) opened.push(async () => tls.close());
     let httpPort = config.httpPort;
     const lwm2m = await Lwm2mServer.open({
-      ...(await doorsOf(config, stores.credentials)),
+      ...(await doorsOf(config, stores.credentials, log)),
       stores,
       log,
       publicHost: config.publicHost,
       models,
       httpPort: () => httpPort,
+      httpScheme: tls === undefined ? "http" : "https",
       plainDevices: config.plainDevices,
+      presence: { awakeMs: config.awakeWindowS * 1000 },
       bootstrap: bootstrapKeys(stores.credentials),
     });
     opened.push(() => lwm2m.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
+    const coapUrls = urlsOf(lwm2m);
     const app = await createApi({
       config,
       stores,
       commands: lwm2m.engine,
+      campaigns: lwm2m.campaigns,
       operations: lwm2m.operations,
       fleet: lwm2m,
       log,
       metrics,
       oidc: await loadOidc(config),
       tls,
+      coapUrls,
     });
     opened.push(async () => void (await app.close()));
+    const { outbox, events, retention } = stores;
+    const { allowHttpWebhooks: allowsHttp, allowPrivateWebhooks: allowsPrivate } = config;
+    const webhooks = new WebhookSender({ outbox, events, policy: { allowsHttp, allowsPrivate }, log });
+    webhooks.start();
+    opened.push(() => webhooks.close());
+    opened.push(keepTidy(retention, log));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
-    const coapUrls = urlsOf(lwm2m);
     log.info({ httpUrl, coapUrls }, "serving");
     return { httpUrl, coapUrls, close };
   } catch (error) {
@@ -129,17 +143,32 @@ async function loadModels(folder: string | null, log: Logger): Promise<Models> {
   return createModels([...STANDARD_OBJECTS, ...objects]);
 }
 
+const retentionOf = (config: ServeConfig): RetentionLimits => ({
+  eventsMs: config.keepEvents,
+  eventCount: config.keepEventCount,
+  updatesMs: config.keepUpdates,
+  exchangesMs: config.keepExchanges,
+  campaignTargetsMs: config.keepCampaignTargets,
+  requestsMs: config.keepRequests,
+});
+
 /** The doors that the settings ask for. */
-async function doorsOf(config: ServeConfig, credentials: DeviceCredentials): Promise<DoorsOptions> {
+async function doorsOf(config: ServeConfig, credentials: DeviceCredentials, log: Logger): Promise<DoorsOptions> {
   const at = (port: number | null) => (port === null ? undefined : { host: config.hosts, port });
   const { dataDir, tlsCertFile, tlsKeyFile } = config;
+  const identity = await loadServerIdentity({ dataDir, certificateFile: tlsCertFile, keyFile: tlsKeyFile });
+  if (identity.certificate !== undefined && !identity.isForDtls && config.coapsPort !== null)
+    log.warn(
+      { certificate: tlsCertFile, publicKey: join(dataDir, SERVER_PUBLIC_KEY_FILE) },
+      "the key of --tls-cert is not ECDSA on P-256: over DTLS devices are shown the server's raw public key instead",
+    );
   return {
     udp: at(config.coapPort),
     tcp: at(config.coapTcpPort),
     dtls: at(config.coapsPort),
     tls: at(config.coapsTcpPort),
     credentials,
-    identity: await loadServerIdentity({ dataDir, certificateFile: tlsCertFile, keyFile: tlsKeyFile }),
+    identity,
     sessionFile: join(dataDir, SESSION_FILE),
   };
 }

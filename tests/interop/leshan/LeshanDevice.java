@@ -1,5 +1,9 @@
 // A device on Leshan's client libraries with a Firmware Update object. Says on stdout what it did; ends with its stdin.
-// Arguments: the server's URI, the endpoint name, the version that the image brings, pull or push.
+// Arguments: the server's URI, the endpoint name, the version that the image brings, pull or push; then nothing, or the
+// length of its Connection ID (- = none), and psk, rpk or x509 with identity and key, or public key or certificate, private
+// key and what the server shows, octets in hex. With "bootstrap-" in front it is what the device begins with. A line on
+// stdin makes it update its registration.
+import java.net.InetAddress;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.concurrent.Executors;
@@ -10,6 +14,7 @@ import org.eclipse.californium.core.CoapResponse;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.core.network.CoapEndpoint;
 import org.eclipse.californium.elements.config.Configuration;
+import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.client.LeshanClient;
 import org.eclipse.leshan.client.LeshanClientBuilder;
 import org.eclipse.leshan.client.object.Security;
@@ -22,8 +27,10 @@ import org.eclipse.leshan.core.request.argument.Arguments;
 import org.eclipse.leshan.core.response.ExecuteResponse;
 import org.eclipse.leshan.core.response.ReadResponse;
 import org.eclipse.leshan.core.response.WriteResponse;
+import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpoint;
 import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointsProvider;
 import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientProtocolProvider;
+import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientProtocolProvider;
 
 public class LeshanDevice {
     static final int LARGEST_IMAGE_BYTES = 1 << 20;
@@ -32,28 +39,57 @@ public class LeshanDevice {
     static volatile String version = "1.0.0";
     static String newVersion;
     static long method;
+    static LeshanClient client;
 
     public static void main(String[] args) throws Exception {
         ObjectsInitializer objects = new ObjectsInitializer();
-        objects.setInstancesForObject(0, Security.noSec(args[0], 1));
-        objects.setInstancesForObject(1, new Server(1, 300L));
+        String mode = args.length > 5 ? args[5] : "none";
+        objects.setInstancesForObject(0, security(mode, args));
+        if (mode.startsWith("bootstrap-")) objects.setClassForObject(1, Server.class);
+        else objects.setInstancesForObject(1, new Server(1, 300L));
         newVersion = args[2];
         method = args[3].equals("push") ? 1 : 0;
         objects.setInstancesForObject(3, device);
         objects.setInstancesForObject(5, new Firmware());
 
         CaliforniumClientEndpointsProvider.Builder endpoints =
-            new CaliforniumClientEndpointsProvider.Builder(new CoapClientProtocolProvider());
-        endpoints.setConfiguration(large(endpoints.createDefaultConfiguration()));
+            new CaliforniumClientEndpointsProvider.Builder(new CoapClientProtocolProvider(), new CoapsClientProtocolProvider());
+        Configuration configuration = large(endpoints.createDefaultConfiguration());
+        if (args.length > 4 && !args[4].equals("-"))
+            configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, Integer.parseInt(args[4]));
+        endpoints.setConfiguration(configuration);
+        endpoints.setClientAddress(InetAddress.getByName("127.0.0.1"));
         LeshanClientBuilder builder = new LeshanClientBuilder(args[1]);
         builder.setEndpointsProviders(endpoints.build());
         builder.setObjects(objects.createAll());
-        LeshanClient client = builder.build();
+        client = builder.build();
         client.start();
         System.out.println("ready");
-        while (System.in.read() >= 0) {}
+        for (int octet = System.in.read(); octet >= 0; octet = System.in.read())
+            if (octet == '\n') client.getRegisteredServers().values().forEach(client::triggerRegistrationUpdate);
         client.destroy(true);
         System.exit(0);
+    }
+
+    static Security security(String mode, String[] args) {
+        if (mode.equals("none")) return Security.noSec(args[0], 1);
+        byte[][] octets = new byte[3][];
+        for (int at = mode.endsWith("psk") ? 7 : 6; at < args.length; at++) octets[at - 6] = HexFormat.of().parseHex(args[at]);
+        return switch (mode) {
+            case "psk" -> Security.psk(args[0], 1, args[6].getBytes(), octets[1]);
+            case "rpk" -> Security.rpk(args[0], 1, octets[0], octets[1], octets[2]);
+            case "x509" -> Security.x509(args[0], 1, octets[0], octets[1], octets[2]);
+            case "bootstrap-psk" -> Security.pskBootstrap(args[0], args[6].getBytes(), octets[1]);
+            default -> throw new IllegalArgumentException(mode);
+        };
+    }
+
+    /** Over the session that the device has with its server, where that is secured. */
+    static CoapEndpoint endpointFor(String uri) {
+        if (uri.startsWith("coap:"))
+            return CoapEndpoint.builder().setConfiguration(large(Configuration.createStandardWithoutFile())).build();
+        LwM2mServer server = client.getRegisteredServers().values().iterator().next();
+        return ((CaliforniumClientEndpoint) client.getEndpoint(server)).getCoapEndpoint();
     }
 
     static Configuration large(Configuration configuration) {
@@ -116,7 +152,7 @@ public class LeshanDevice {
         void fetch(String uri) {
             try {
                 CoapClient client = new CoapClient(uri);
-                client.setEndpoint(CoapEndpoint.builder().setConfiguration(large(Configuration.createStandardWithoutFile())).build());
+                client.setEndpoint(endpointFor(uri));
                 CoapResponse response = client.get();
                 if (response == null || !response.isSuccess()) move(0, 4);
                 else received(response.getPayload());

@@ -1,13 +1,26 @@
 // A LwM2M server on Leshan's libraries that does what its standard input says, one line a request, and tells what
-// happens on its standard output. Run by leshan-server.test.ts: java -cp 'DIRECTORY/*' LeshanPeer.java PORT
+// happens on its standard output: java -cp 'DIRECTORY/*' LeshanPeer.java PORT, for CoAP over UDP; over DTLS with more: the
+// length of its Connection ID (- = none), the device's endpoint name, and psk with identity and key, rpk with the device's
+// and the server's public key and the server's private key, or x509 with the authority's and the server's certificate and
+// the server's private key, octets in hex.
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.io.ByteArrayInputStream;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.KeyFactory;
+import java.security.PublicKey;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.security.spec.X509EncodedKeySpec;
 import java.util.Collection;
+import java.util.HexFormat;
 import java.util.Map;
 import java.util.TreeMap;
+import org.eclipse.californium.elements.config.Configuration;
+import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.model.ObjectLoader;
 import org.eclipse.leshan.core.node.LwM2mMultipleResource;
@@ -42,16 +55,24 @@ import org.eclipse.leshan.server.registration.Registration;
 import org.eclipse.leshan.server.registration.RegistrationListener;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
 import org.eclipse.leshan.server.send.SendListener;
+import org.eclipse.leshan.servers.security.InMemorySecurityStore;
+import org.eclipse.leshan.servers.security.SecurityInfo;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
 import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
+import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServerProtocolProvider;
 
 public class LeshanPeer {
     static volatile Registration device;
 
     public static void main(String[] args) throws Exception {
-        var endpoints = new CaliforniumServerEndpointsProvider.Builder(new CoapServerProtocolProvider());
-        endpoints.addEndpoint(new InetSocketAddress("127.0.0.1", Integer.parseInt(args[0])), Protocol.COAP);
+        boolean isSecured = args.length > 1;
+        var endpoints = new CaliforniumServerEndpointsProvider.Builder(new CoapServerProtocolProvider(), new CoapsServerProtocolProvider());
+        Configuration configuration = endpoints.createDefaultConfiguration();
+        if (isSecured && !args[1].equals("-")) configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, Integer.parseInt(args[1]));
+        endpoints.setConfiguration(configuration);
+        endpoints.addEndpoint(new InetSocketAddress("127.0.0.1", Integer.parseInt(args[0])), isSecured ? Protocol.COAPS : Protocol.COAP);
         var builder = new LeshanServerBuilder();
+        if (isSecured) secure(builder, args);
         builder.setEndpointsProviders(endpoints.build());
         builder.setObjectModelProvider(new VersionedModelProvider(ObjectLoader.loadAllDefault()));
         LeshanServer server = builder.build();
@@ -64,6 +85,34 @@ public class LeshanPeer {
         for (String line = input.readLine(); line != null; line = input.readLine()) say("answer " + perform(server, line.split(" ", 3)));
         server.destroy();
         System.exit(0);
+    }
+
+    static void secure(LeshanServerBuilder builder, String[] args) throws Exception {
+        var store = new InMemorySecurityStore();
+        builder.setSecurityStore(store);
+        if (args[3].equals("psk")) {
+            store.add(SecurityInfo.newPreSharedKeyInfo(args[2], args[4], octets(args[5])));
+            return;
+        }
+        KeyFactory keys = KeyFactory.getInstance("EC");
+        builder.setPrivateKey(keys.generatePrivate(new PKCS8EncodedKeySpec(octets(args[6]))));
+        if (args[3].equals("rpk")) {
+            PublicKey device = keys.generatePublic(new X509EncodedKeySpec(octets(args[4])));
+            store.add(SecurityInfo.newRawPublicKeyInfo(args[2], device));
+            builder.setPublicKey(keys.generatePublic(new X509EncodedKeySpec(octets(args[5]))));
+            return;
+        }
+        store.add(SecurityInfo.newX509CertInfo(args[2]));
+        builder.setTrustedCertificates(new X509Certificate[] {certificate(args[4])});
+        builder.setCertificateChain(new X509Certificate[] {certificate(args[5])});
+    }
+
+    static byte[] octets(String hex) {
+        return HexFormat.of().parseHex(hex);
+    }
+
+    static X509Certificate certificate(String hex) throws Exception {
+        return (X509Certificate) CertificateFactory.getInstance("X.509").generateCertificate(new ByteArrayInputStream(octets(hex)));
     }
 
     static String perform(LeshanServer server, String[] words) {

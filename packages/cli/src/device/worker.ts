@@ -57,7 +57,7 @@ function serverOf({ server, isBootstrapped, credentials, slots }: DeviceOptions)
 }
 
 /** A line such as `version=1.2.3` in the first octets of a file that has no format of its own. */
-async function describeRawImage({ reader, sizeBytes }: ImageFile): Promise<{ version?: string }> {
+export async function describeRawImage({ reader, sizeBytes }: ImageFile): Promise<{ version?: string }> {
   const head = await reader.read(0, Math.min(sizeBytes, 4_096));
   const found = /\bversion[=: ]"?([0-9][0-9A-Za-z.+-]{0,63})/i.exec(Buffer.from(head).toString("latin1"));
   return found?.[1] === undefined ? {} : { version: found[1] };

@@ -17,9 +17,12 @@ export class ApiError extends Error {
   }
 }
 
+/** Nobody is signed in, or not any more. */
+export const isSignedOut = (error: unknown): boolean => error instanceof ApiError && error.status === 401;
+
 export interface Ask {
   readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** Sent as JSON. */
+  /** Sent as JSON; a Blob as it is. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -33,8 +36,8 @@ export interface Ask {
 export async function ask<Answer>(path: string, { method = "GET", body, headers, signal }: Ask = {}): Promise<Answer> {
   const response = await reach(`/api/v1/${path}`, {
     method,
-    headers: { ...(body !== undefined && { "content-type": "application/json" }), ...idempotency(method), ...headers },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+    headers: { ...(body !== undefined && { "content-type": typeOf(body) }), ...idempotency(method), ...headers },
+    ...(body !== undefined && { body: body instanceof Blob ? body : JSON.stringify(body) }),
     ...(signal && { signal }),
   });
   const text = await response.text();
@@ -42,6 +45,8 @@ export async function ask<Answer>(path: string, { method = "GET", body, headers,
   if (!response.ok) throw new ApiError(response.status, isProblem(answer) ? answer : unexpected(response.status));
   return answer as Answer;
 }
+
+const typeOf = (body: unknown) => (body instanceof Blob ? "application/octet-stream" : "application/json");
 
 /** A click that is sent twice, by the browser or the network, does its work once. */
 const idempotency = (method: string) => (method === "POST" ? { "idempotency-key": crypto.randomUUID() } : {});

@@ -3,8 +3,8 @@ import { z } from "zod";
 
 const instant = z.iso.datetime({ precision: 3 });
 
-/** What a person may do; each role may do what those before it may. */
-export const ROLES = ["viewer", "operator", "approver", "admin"] as const;
+/** What a token may do; each role may do what those before it may, but `gateway` is for its own gateway's routes alone. */
+export const ROLES = ["gateway", "viewer", "operator", "approver", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
 export const CREDENTIAL_KINDS = ["psk", "rpk", "x509"] as const;

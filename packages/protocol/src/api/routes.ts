@@ -1,5 +1,6 @@
 /** Every question of the REST API in one table: what clients are typed by. A test holds it against the server's own OpenAPI document. */
 import type { z } from "zod";
+import { AuditCut, AuditCutOutcome, AuditLine, AuditVerification } from "./audit.ts";
 import {
   Campaign,
   CampaignEdit,
@@ -62,6 +63,16 @@ import {
   Update,
   Upload,
 } from "./schemas.ts";
+import { ServerFacts, VersionStatistics } from "./statistics.ts";
+import {
+  CreatedWebhook,
+  NewWebhook,
+  Webhook,
+  WebhookDelivery,
+  WebhookEdit,
+  WebhookReplay,
+  WebhookReplayOutcome,
+} from "./webhooks.ts";
 
 /** One question. */
 export interface Route {
@@ -209,7 +220,12 @@ export const ROUTES = {
   getSession: { method: "GET", path: "/session", answer: Session },
   signOut: { method: "DELETE", path: "/session", answer: null },
 
-  listUpdates: { method: "GET", path: "/updates", query: [...page, "endpoint", "state"], answer: pageOf(Update) },
+  listUpdates: {
+    method: "GET",
+    path: "/updates",
+    query: [...page, "endpoint", "state", "imageId"],
+    answer: pageOf(Update),
+  },
   createUpdate: { method: "POST", path: "/updates", body: NewUpdate, answer: Update },
   getUpdate: { method: "GET", path: "/updates/{id}", answer: Update },
   listExchanges: { method: "GET", path: "/updates/{id}/exchanges", answer: Exchanges },
@@ -242,6 +258,31 @@ export const ROUTES = {
   abortCampaign: { method: "POST", path: "/campaigns/{id}/abort", answer: Campaign },
   rollBackCampaign: { method: "POST", path: "/campaigns/{id}/rollback", answer: Campaign },
   retryCampaign: { method: "POST", path: "/campaigns/{id}/retry", body: CampaignRetry, answer: RetriedCount },
+
+  listAudit: { method: "GET", path: "/audit", query: [...page, "order"], answer: pageOf(AuditLine) },
+  verifyAudit: { method: "GET", path: "/audit/verification", query: ["since"], answer: AuditVerification },
+  cutAudit: { method: "POST", path: "/audit/cut", body: AuditCut, answer: AuditCutOutcome },
+  listWebhooks: { method: "GET", path: "/webhooks", answer: pageOf(Webhook) },
+  createWebhook: { method: "POST", path: "/webhooks", body: NewWebhook, answer: CreatedWebhook },
+  getWebhook: { method: "GET", path: "/webhooks/{id}", answer: Webhook },
+  editWebhook: { method: "PATCH", path: "/webhooks/{id}", body: WebhookEdit, answer: Webhook },
+  deleteWebhook: { method: "DELETE", path: "/webhooks/{id}", answer: null },
+  listDeliveries: {
+    method: "GET",
+    path: "/webhooks/{id}/deliveries",
+    query: [...page, "state"],
+    answer: pageOf(WebhookDelivery),
+  },
+  replayDeliveries: {
+    method: "POST",
+    path: "/webhooks/{id}/replay",
+    body: WebhookReplay,
+    answer: WebhookReplayOutcome,
+  },
+  testWebhook: { method: "POST", path: "/webhooks/{id}/test", answer: WebhookDelivery },
+
+  getServer: { method: "GET", path: "/server", answer: ServerFacts },
+  getVersionStatistics: { method: "GET", path: "/statistics/versions", query: ["days"], answer: VersionStatistics },
 
   followEvents: {
     method: "GET",

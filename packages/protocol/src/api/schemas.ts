@@ -228,6 +228,8 @@ export const Update = z.object({
   /** 1, and one more each time that the update was begun again after it had ended. */
   attempt: z.int().positive(),
   by: z.enum(DELIVERY_METHODS),
+  /** The campaign whose attempt this is; null when somebody asked for it by hand. */
+  campaignId: z.string().nullable(),
   /** False = stop when downloaded and wait for `POST …/apply`. */
   apply: z.boolean(),
   state: z.enum(UPDATE_STATES),
@@ -237,7 +239,7 @@ export const Update = z.object({
   /** When what the sentence tells began. */
   since: instant,
   /** Chosen once the device was asked what it supports. */
-  method: z.enum(["push", "pull"]).nullable(),
+  method: z.enum(["push", "pull", "broadcast"]).nullable(),
   packageUri: z.string().nullable(),
   acknowledgedBytes: z.int().nonnegative(),
   totalBytes: z.int().nonnegative(),
@@ -307,6 +309,11 @@ export const EVENT_KINDS = [
   "campaign.note",
   "wave.transition",
   "device.edited",
+  "device.onboarded",
+  "mesh.session",
+  "mesh.key",
+  "gateway.added",
+  "gateway.removed",
 ] as const;
 
 /** Kinds that travel on the live feed only and are never stored: such an event has the id of the one before it. */

@@ -21,10 +21,14 @@ export type PeerIdentity =
 export interface Withdrawn {
   readonly kind: PeerIdentity["kind"];
   readonly name?: string | undefined;
+  /** Of several keys or certificates under one name only this one. */
+  readonly fingerprint?: string | undefined;
 }
 
-export const isWithdrawn = ({ kind, name }: PeerIdentity, withdrawn: Withdrawn): boolean =>
-  kind === withdrawn.kind && (withdrawn.name === undefined || name === withdrawn.name);
+export const isWithdrawn = (identity: PeerIdentity, { kind, name, fingerprint }: Withdrawn): boolean =>
+  identity.kind === kind &&
+  (name === undefined || identity.name === name) &&
+  (fingerprint === undefined || ("fingerprint" in identity && identity.fingerprint === fingerprint));
 
 /** A question to whoever keeps the credentials. */
 export type Wanted =

@@ -114,8 +114,8 @@ export class SessionLayer<A extends DtlsAddress> {
 
   #withdrawn(withdrawn: Withdrawn): readonly DtlsSession<A>[] {
     const { kind, name } = withdrawn;
-    if (name !== undefined) return this.sessions.ofIdentity({ kind, name });
-    return [...this.sessions.all()].filter(({ identity }) => isWithdrawn(identity, withdrawn));
+    const sessions = name === undefined ? [...this.sessions.all()] : this.sessions.ofIdentity({ kind, name });
+    return sessions.filter(({ identity }) => isWithdrawn(identity, withdrawn));
   }
 
   #send(session: DtlsSession<A>, type: number, bytes: Uint8Array, nowMs: number): void {

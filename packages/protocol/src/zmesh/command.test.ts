@@ -75,7 +75,7 @@ test("profile 1, 3: other lengths, encryptions and MTUs are refused with a code"
 });
 
 test("profile 4: unknown commands and wrong lengths are refused with a code", () => {
-  for (const id of [0x00, 0x30, 0x35, 0xff])
+  for (const id of [0x00, 0x30, 0x36, 0xff])
     assert.throws(() => decodeCommand(Uint8Array.of(id, 1, 2)), { name: "PeerError", code: "COMMAND_ID" });
   assert.throws(() => decodeCommand(new Uint8Array(0)), { code: "COMMAND_ID" });
   fc.assert(

@@ -1,12 +1,13 @@
-/** Commands of the network to a device: 0x31 Schedule, 0x32 Cancel, 0x33 Apply, 0x34 Poll. Source: Z-Mesh device commands, 0x3x; profile 1. */
+/** Commands of the network to a device: 0x31 Schedule, 0x32 Cancel, 0x33 Apply, 0x34 Poll, 0x35 Join. Source: Z-Mesh device commands, 0x3x; profile 1, 4. */
 import { PeerError } from "../lib/errors.ts";
 import { NAME_BYTES } from "./content-name.ts";
+import { KEY_BYTES } from "./crypto-port.ts";
 import { assertLength, FieldReader, FieldWriter } from "./fields.ts";
 import { INSTANT_BYTES } from "./instant.ts";
-import { decodeSchedule, encodeSchedule, SCHEDULE_BYTES, type Schedule } from "./schedule.ts";
+import { decodeSchedule, encodeSchedule, IV_BYTES, SCHEDULE_BYTES, type Schedule } from "./schedule.ts";
 
 /** The first octet of a command. */
-export const COMMAND_ID = { schedule: 0x31, cancel: 0x32, apply: 0x33, poll: 0x34 } as const;
+export const COMMAND_ID = { schedule: 0x31, cancel: 0x32, apply: 0x33, poll: 0x34, join: 0x35 } as const;
 
 /** Octets of each command with its id, before it is sealed. */
 export const COMMAND_BYTES = {
@@ -14,6 +15,7 @@ export const COMMAND_BYTES = {
   cancel: 1 + INSTANT_BYTES + NAME_BYTES,
   apply: 1 + NAME_BYTES,
   poll: 1 + NAME_BYTES + 9,
+  join: 1 + NAME_BYTES + KEY_BYTES + IV_BYTES + 3,
 } as const;
 
 /** Takes back one schedule, named by its Update Time and content. */
@@ -38,11 +40,24 @@ export interface Poll {
   readonly leastDeficit: number;
 }
 
+/** Makes the device a member of a group, by handing it the group's channel. It answers with a status event of the group's name. */
+export interface Join {
+  /** Six octets: the group's name. */
+  readonly name: Uint8Array;
+  /** Sixteen octets. */
+  readonly key: Uint8Array;
+  /** Nine octets. */
+  readonly iv: Uint8Array;
+  /** The group's last FSEQ so far; frames of the group count as fresh above it. */
+  readonly lastFseq: number;
+}
+
 export type DeviceCommand =
   | { readonly kind: "schedule"; readonly schedule: Schedule }
   | { readonly kind: "cancel"; readonly cancel: Cancel }
   | { readonly kind: "apply"; readonly apply: Apply }
-  | { readonly kind: "poll"; readonly poll: Poll };
+  | { readonly kind: "poll"; readonly poll: Poll }
+  | { readonly kind: "join"; readonly join: Join };
 
 /** Id ‖ fields. @throws {UsageError} `ZMESH_FIELD`, `MTU_RANGE` */
 export function encodeCommand(command: DeviceCommand): Uint8Array<ArrayBuffer> {
@@ -58,6 +73,12 @@ export function encodeCommand(command: DeviceCommand): Uint8Array<ArrayBuffer> {
       return writer.octets("name", command.apply.name, NAME_BYTES).bytes;
     case "poll":
       return writePoll(writer, command.poll).bytes;
+    case "join":
+      return writer
+        .octets("name", command.join.name, NAME_BYTES)
+        .octets("key", command.join.key, KEY_BYTES)
+        .octets("IV", command.join.iv, IV_BYTES)
+        .uint("last FSEQ", command.join.lastFseq, 3).bytes;
   }
 }
 
@@ -79,6 +100,8 @@ export function decodeCommand(bytes: Uint8Array): DeviceCommand {
       return { kind, apply: { name: reader.octets(NAME_BYTES) } };
     case "poll":
       return { kind, poll: readPoll(reader) };
+    case "join":
+      return { kind, join: readJoin(reader) };
   }
 }
 
@@ -101,4 +124,10 @@ function readPoll(reader: FieldReader): Poll {
   const [lastRepair, slotCount] = [reader.uint(3), reader.uint(2)];
   if (slotCount === 0) throw new PeerError("COMMAND_FIELD", "a poll has at least one slot");
   return { name, lastRepair, slotCount, slotMs: reader.uint(2), leastDeficit: reader.uint(2) };
+}
+
+function readJoin(reader: FieldReader): Join {
+  const name = reader.octets(NAME_BYTES);
+  const key = reader.octets(KEY_BYTES);
+  return { name, key, iv: reader.octets(IV_BYTES), lastFseq: reader.uint(3) };
 }

@@ -21,6 +21,7 @@ const log = pino({ level: "trace" }, { write: (line: string) => void logged.push
 const tokens = new Map<Role, string>();
 
 const fleet: FleetCommands = {
+  asleepSinceMs: () => undefined,
   reachabilityOf: () => ({ awake: "unknown", awakeUntil: null, nextExpectedAt: null, reachability: "" }),
   queue: { submit: async () => "1", cancel: async () => {}, list: async () => [] },
 };

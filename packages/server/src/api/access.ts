@@ -26,6 +26,8 @@ export const ACCESS: Readonly<Record<string, Access>> = {
 
   "GET /metrics": "viewer",
   "GET /api/v1/session": "viewer",
+  "GET /api/v1/server": "viewer",
+  "GET /api/v1/statistics/versions": "viewer",
   "GET /api/v1/images": "viewer",
   "GET /api/v1/images/:id": "viewer",
   "GET /api/v1/devices": "viewer",
@@ -104,6 +106,18 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "GET /api/v1/tokens": "admin",
   "POST /api/v1/tokens": "admin",
   "DELETE /api/v1/tokens/:id": "admin",
+  "GET /api/v1/audit": "admin",
+  "GET /api/v1/audit/verification": "admin",
+  "POST /api/v1/audit/cut": "admin",
+  // Where events go is a way out of the fleet's data, and a URL may hold a receiver's secret.
+  "GET /api/v1/webhooks": "admin",
+  "POST /api/v1/webhooks": "admin",
+  "GET /api/v1/webhooks/:id": "admin",
+  "PATCH /api/v1/webhooks/:id": "admin",
+  "DELETE /api/v1/webhooks/:id": "admin",
+  "GET /api/v1/webhooks/:id/deliveries": "admin",
+  "POST /api/v1/webhooks/:id/replay": "admin",
+  "POST /api/v1/webhooks/:id/test": "admin",
 };
 
 export const isAllowed = (role: Role, least: Access): boolean =>

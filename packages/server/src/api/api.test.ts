@@ -27,6 +27,7 @@ const commands: UpdateCommands = {
 };
 
 const fleet: FleetCommands = {
+  asleepSinceMs: () => undefined,
   reachabilityOf: () => ({
     awake: "asleep",
     awakeUntil: null,
@@ -605,5 +606,33 @@ describe("requests that wait", () => {
   test("a device says whether it can be reached", async () => {
     const { body } = await ask({ url: "/api/v1/devices/alpha" });
     assert.deepEqual([body.awake, body.awakeUntil, body.nextExpectedAt], ["asleep", null, "2026-03-01T12:05:00.000Z"]);
+  });
+});
+
+describe("the server and the fleet in numbers", () => {
+  test("how the server was started is told, nothing secret with it", async () => {
+    const { status, body } = await ask({ url: "/api/v1/server" });
+    assert.equal(status, 200);
+    assert.equal(body.wantsTokens, false);
+    assert.equal(body.maxImageBytes, 2 ** 20);
+    assert.ok(!JSON.stringify(body).includes("postgres"), "the database's address has a password in it");
+  });
+
+  test("today's versions are counted", async () => {
+    const { status, body } = await ask({ url: "/api/v1/statistics/versions?days=7" });
+    assert.equal(status, 200);
+    assert.equal(body.days.length, 1);
+    assert.ok(body.registeredCount >= 3);
+    assert.equal((await ask({ url: "/api/v1/statistics/versions?days=0" })).status, 400);
+  });
+
+  test("updates are listed by several states at once, and by image", async () => {
+    const idsOf = ({ body }: { body: { items: { id: string; state: string }[] } }) => body.items.map(({ id }) => id);
+    const all = await ask({ url: "/api/v1/updates" });
+    const two = await ask({ url: "/api/v1/updates?state=queued&state=cancelled" });
+    const wanted = all.body.items.filter(({ state }: { state: string }) => /queued|cancelled/.test(state));
+    assert.deepEqual(idsOf(two), idsOf({ body: { items: wanted } }));
+    const none = await ask({ url: "/api/v1/updates?imageId=0000000000000000" });
+    assert.deepEqual(none.body.items, []);
   });
 });

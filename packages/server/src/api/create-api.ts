@@ -13,6 +13,8 @@ import {
 import { Registry } from "prom-client";
 import { CampaignEngine } from "../campaign/engine.ts";
 import { ACCESS, requireRoles } from "./access.ts";
+import { auditRoutes } from "./audit.ts";
+import { keepAuditTrail } from "./audit-trail.ts";
 import { campaignCommandRoutes } from "./campaign-commands.ts";
 import { describeCampaigns } from "./campaign-metrics.ts";
 import { campaignRoutes } from "./campaigns.ts";
@@ -33,11 +35,13 @@ import { operationRoutes } from "./operations.ts";
 import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
+import { serverRoutes } from "./server.ts";
 import { sessionRoutes } from "./sessions.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { updateRoutes } from "./updates.ts";
 import { uploadRoutes } from "./uploads.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 export interface ApiOptions extends ApiParts {
   readonly log: FastifyBaseLogger;
@@ -81,6 +85,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const refuseMissingRoles = requireRoles(app);
   const { noAuth } = options.config;
   guardRequests(app, { ownHosts: ownHosts(options), noAuth, isTls: options.tls !== undefined });
+  keepAuditTrail(app, options.stores.audit);
   const check = identifyRequests(app, { tokens: options.stores.tokens, noAuth, attempts: options.attempts });
   const answerPage = serveConsole(app);
   app.setNotFoundHandler((request, reply) => {
@@ -114,7 +119,7 @@ async function addRoutes(
   const metrics = options.metrics ?? new Registry();
   describeCampaigns(metrics, stores);
   serveMetrics(root, metrics, {
-    events: stores.events,
+    stores,
     listenerCount: () => listenerCount(),
   });
   await root.register(
@@ -138,6 +143,9 @@ async function addRoutes(
       campaignRoutes(api, options);
       const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
       campaignCommandRoutes(api, { ...options, campaigns });
+      serverRoutes(api, options);
+      auditRoutes(api, options);
+      webhookRoutes(api, options);
       listenerCount = eventRoutes(api, options, options.feed);
       v1.get("/openapi.json", { schema: { hide: true } }, async () => root.swagger());
     },

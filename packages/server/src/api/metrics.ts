@@ -1,10 +1,10 @@
 /** /metrics: what an operator watches, in Prometheus' text format. */
 import type { FastifyInstance } from "fastify";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { EventStore } from "../store/ports.ts";
+import type { Stores } from "../store/ports.ts";
 
 export interface MetricSources {
-  readonly events: EventStore;
+  readonly stores: Pick<Stores, "events" | "audit" | "webhooks">;
   /** Clients that listen to events now. */
   listenerCount(): number;
 }
@@ -39,7 +39,8 @@ export function serveMetrics(app: FastifyInstance, registry: Registry, sources: 
       this.set(sources.listenerCount());
     },
   });
-  const unsubscribe = sources.events.subscribe((event) => {
+  describeRecords(registers, sources.stores);
+  const unsubscribe = sources.stores.events.subscribe((event) => {
     events.inc({ kind: event.kind });
     if (event.kind === "update.transition") updates.inc({ state: `${event.facts["state"]}` });
   });
@@ -52,5 +53,30 @@ export function serveMetrics(app: FastifyInstance, registry: Registry, sources: 
   app.get("/metrics", { schema: { hide: true } }, async (_, reply) => {
     reply.header("content-type", registry.contentType);
     return await registry.metrics();
+  });
+}
+
+function describeRecords(registers: Registry[], { audit, webhooks }: MetricSources["stores"]): void {
+  new Gauge({
+    name: "airlift_audit_waiting",
+    help: "Lines of the audit log that are not in the database yet; changes are refused when they are too many",
+    registers,
+    collect() {
+      this.set(audit.waitingRows);
+    },
+  });
+  new Gauge({
+    name: "airlift_webhook_deliveries",
+    help: "Deliveries to webhooks that wait, or were given up (dead) and not replayed; dead ones are what to alert on",
+    labelNames: ["state"],
+    registers,
+    async collect() {
+      // Whoever asks while the database is away is told everything else.
+      const backlog = await webhooks.backlog().catch(() => undefined);
+      this.reset();
+      if (backlog === undefined) return;
+      this.set({ state: "waiting" }, backlog.waiting);
+      this.set({ state: "dead" }, backlog.dead);
+    },
   });
 }

@@ -40,6 +40,8 @@ export interface UpdateCommands {
 export interface FleetCommands {
   /** Whether the device can be reached now. */
   reachabilityOf(endpoint: string): Reachability;
+  /** UTC milliseconds at which a device in queue mode stopped listening; `undefined` while it listens. */
+  asleepSinceMs(endpoint: string): number | undefined;
   readonly queue: QueueCommands;
 }
 

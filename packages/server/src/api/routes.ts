@@ -13,7 +13,21 @@ export type CampaignCommands = Pick<CampaignEngine, "command" | "retry">;
 
 export interface ApiParts {
   readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
-    Partial<Pick<ServeConfig, "trustedProxies" | "tlsCertFile" | "tlsKeyFile">>;
+    Partial<
+      Pick<
+        ServeConfig,
+        | "trustedProxies"
+        | "tlsCertFile"
+        | "tlsKeyFile"
+        | "databaseUrl"
+        | "plainDevices"
+        | "trustedKeyFiles"
+        | "allowHttpWebhooks"
+        | "allowPrivateWebhooks"
+      >
+    >;
+  /** Where devices are listened for. */
+  readonly coapUrls?: readonly string[];
   readonly stores: Stores;
   readonly commands: UpdateCommands;
   readonly fleet: FleetCommands;

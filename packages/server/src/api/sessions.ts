@@ -24,7 +24,8 @@ export function sessionRoutes(app: Api, { stores: { tokens }, config }: ApiParts
     },
     async (request, reply) => {
       const { token } = request.body;
-      await check(request, token, () => tokens.holderOf(token));
+      const holder = await check(request, token, () => tokens.holderOf(token));
+      request.principal = { kind: "session", address: request.ip, ...holder };
       const { secret, name, role, expiresAtMs } = await tokens.openSession(token);
       const lifetimeS = (expiresAtMs - Date.now()) / 1000;
       reply.header("set-cookie", sessionCookie(secret, { isSecure: isSecure(request), lifetimeS }));
@@ -46,6 +47,8 @@ export function sessionRoutes(app: Api, { stores: { tokens }, config }: ApiParts
     { schema: { tags: ["session"], summary: "Sign out", response: { 204: z.null() } } },
     async (request, reply) => {
       const secret = sessionCookieOf(request.headers.cookie);
+      const holder = secret === undefined ? undefined : await tokens.sessionHolder(secret);
+      if (holder !== undefined) request.principal = { kind: "session", address: request.ip, ...holder };
       if (secret !== undefined) await tokens.closeSession(secret);
       reply.header("set-cookie", sessionCookie("", { isSecure: isSecure(request), lifetimeS: 0 }));
       return await reply.status(204).send(null);

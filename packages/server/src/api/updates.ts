@@ -1,5 +1,5 @@
 /** /api/v1/updates: bringing one image to one device. */
-import { Exchanges, NewUpdate, pageOf, Update } from "@airlift/protocol/api/schemas";
+import { Exchanges, Image, NewUpdate, pageOf, Update } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { UPDATE_STATES } from "@airlift/protocol/update/device-update";
 import { z } from "zod";
@@ -10,7 +10,13 @@ import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
 const OneUpdate = z.object({ id: z.string().min(1).max(64) });
-const UpdateQuery = PageQuery.extend({ endpoint: z.string().optional(), state: z.enum(UPDATE_STATES).optional() });
+const state = z.enum(UPDATE_STATES);
+const UpdateQuery = PageQuery.extend({
+  endpoint: z.string().optional(),
+  imageId: Image.shape.id.optional(),
+  /** Named several times = in one of these. */
+  state: z.union([state.transform((one) => [one]), z.array(state).min(1)]).optional(),
+});
 
 export function updateRoutes(app: Api, parts: ApiParts): void {
   const { updates } = parts.stores;
@@ -25,8 +31,8 @@ export function updateRoutes(app: Api, parts: ApiParts): void {
         response: { 200: pageOf(Update) },
       },
     },
-    async ({ query: { endpoint, state, ...page } }) => {
-      const { items, next } = await updates.list({ endpoint, state }, page);
+    async ({ query: { endpoint, imageId, state: states, ...page } }) => {
+      const { items, next } = await updates.list({ endpoint, imageId, states }, page);
       return { items: await explained(parts, items), next };
     },
   );
@@ -171,7 +177,8 @@ async function explained({ stores, fleet }: ApiParts, updates: readonly Update[]
   const nowMs = Date.now();
   return updates.map((update) => {
     const device = devices.get(update.endpoint);
-    const known = device && { ...device, ...fleet.reachabilityOf(update.endpoint) };
+    const asleepSinceMs = fleet.asleepSinceMs(update.endpoint);
+    const known = device && { ...device, ...(asleepSinceMs !== undefined && { asleepSinceMs }) };
     return { ...update, sentence: explain(update, known, nowMs) };
   });
 }

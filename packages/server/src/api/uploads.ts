@@ -30,6 +30,7 @@ export function uploadRoutes(app: Api, { stores: { uploads, images } }: ApiParts
   app.patch(
     "/uploads/:id",
     {
+      config: { isAudited: false },
       schema: {
         tags: ["images"],
         summary: "The next piece; the body is its bytes",

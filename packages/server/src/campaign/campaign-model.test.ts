@@ -288,6 +288,21 @@ class World {
     const report = (): Promise<unknown> => this.engine.report(one, stale, this.utcMs);
     await this.try(report);
     if (this.random() < 0.1) await this.try(report);
+    if (this.random() < 0.3) await this.crowd(one.campaignId);
+  }
+
+  /** Many devices of a campaign report at once, so that their reports share transactions. */
+  async crowd(campaignId: string): Promise<void> {
+    const underWay = [...this.attempts.values()].filter(
+      (one) => one.campaignId === campaignId && !isFinalUpdateState(one.state),
+    );
+    const told = underWay.map((one) => {
+      this.advance(one);
+      const { endpoint } = one;
+      return this.engine.report({ campaignId, endpoint }, this.newsOf(one), this.utcMs);
+    });
+    await this.try(() => Promise.all(told));
+    await Promise.allSettled(told);
   }
 
   advance(one: Attempt): void {

@@ -5,6 +5,7 @@ import { type Campaign, isFinalCampaign } from "./campaign.ts";
 import type { UpdateNews } from "./follow-update.ts";
 import type { DeviceFacts } from "./query/ast.ts";
 import { matches } from "./query/match.ts";
+import { type Report, ReportQueue, type ReportQueueOptions } from "./report-queue.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
 import type { CampaignStore } from "./store-ports.ts";
 import { Turn } from "./turn.ts";
@@ -14,6 +15,7 @@ export interface CampaignEngineOptions {
   readonly batchSize?: number;
   /** Campaigns that one sweep turns to. */
   readonly sweepSize?: number;
+  readonly reports?: ReportQueueOptions;
 }
 
 const DEFAULT_BATCH_SIZE = 500;
@@ -24,12 +26,14 @@ export class CampaignEngine {
   readonly #offsetAt: OffsetAt;
   readonly #batchSize: number;
   readonly #sweepSize: number;
+  readonly #reports: ReportQueue;
 
   constructor(store: CampaignStore, offsetAt: OffsetAt, options: CampaignEngineOptions = {}) {
     this.#store = store;
     this.#offsetAt = offsetAt;
     this.#batchSize = options.batchSize ?? DEFAULT_BATCH_SIZE;
     this.#sweepSize = options.sweepSize ?? DEFAULT_SWEEP_SIZE;
+    this.#reports = new ReportQueue((campaignId, reports) => this.#follow(campaignId, reports), options.reports);
   }
 
   /**
@@ -49,19 +53,32 @@ export class CampaignEngine {
     });
   }
 
-  /** Takes in what delivery tells of an attempt. The thresholds have acted when this returns. */
+  /**
+   * Takes in what delivery tells of an attempt. The thresholds have acted when this returns. Reports of one campaign that come while another
+   * is being written share the next transaction, in their order.
+   *
+   * @throws {UsageError} `UNKNOWN_CAMPAIGN`
+   * @throws {EnvironmentError} `STORE_BUSY` when too many wait.
+   */
   report(at: { campaignId: string; endpoint: string }, news: UpdateNews, utcMs: number): Promise<Campaign> {
-    return this.#turn(at.campaignId, utcMs, (turn) => turn.follow(at.endpoint, news));
+    return this.#reports.put(at.campaignId, { endpoint: at.endpoint, news, utcMs });
   }
 
-  /** Turns to the campaigns that are due; how many. To be called every second, and again at once while it returns the sweep's size. */
+  /**
+   * Turns to the campaigns that are due; how many. To be called every second, and again at once while there are some. One whose turn
+   * fails keeps no other from its own.
+   *
+   * @throws What the first turn that failed threw, when all have had their turn.
+   */
   async sweep(utcMs: number): Promise<number> {
     const due = await this.#store.takeDue(utcMs, this.#sweepSize);
+    const failures: unknown[] = [];
     for (const campaignId of due)
       await this.#turn(campaignId, utcMs, (turn) => {
         turn.step({ kind: "wake" });
         return turn.advance();
-      });
+      }).catch((error) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
     return due.length;
   }
 
@@ -93,6 +110,11 @@ export class CampaignEngine {
       count = await turn.retry(endpoint);
     });
     return count;
+  }
+
+  #follow(campaignId: string, reports: readonly Report[]): Promise<Campaign> {
+    const utcMs = Math.max(...reports.map((report) => report.utcMs));
+    return this.#turn(campaignId, utcMs, (turn) => turn.follow(reports));
   }
 
   async #turn(campaignId: string, utcMs: number, work: (turn: Turn) => Promise<void>): Promise<Campaign> {

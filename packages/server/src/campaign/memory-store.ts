@@ -77,6 +77,11 @@ export class MemoryCampaignStore implements CampaignStore {
         const target = kept.shelf.get(endpoint);
         return target && this.#candidate(target);
       },
+      candidates: async (endpoints) =>
+        endpoints.flatMap((endpoint) => {
+          const target = kept.shelf.get(endpoint);
+          return target ? [this.#candidate(target)] : [];
+        }),
       save: async (change) => this.#save(kept, change),
     });
   }

@@ -40,6 +40,8 @@ export interface CampaignTransaction {
   retryable(limit: number): Promise<readonly Target[]>;
   /** One target; undefined when the device is not in the campaign. */
   candidate(endpoint: string): Promise<Candidate | undefined>;
+  /** Those of these devices that are in the campaign, in any order; at most 1000 of them. */
+  candidates(endpoints: readonly string[]): Promise<readonly Candidate[]>;
   /** Writes. Called at most once, as the last thing. */
   save(change: CampaignChange): Promise<void>;
 }

@@ -9,6 +9,7 @@ import { OpeningHours } from "./opening-hours.ts";
 import { type Allowance, allowance } from "./pace.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import type { DeviceFacts } from "./query/ast.ts";
+import type { Report } from "./report-queue.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
 import type { CampaignTransaction } from "./store-ports.ts";
 import { canMove, moveOf, moveTarget, newTarget, placeOf, type Target } from "./target.ts";
@@ -46,10 +47,18 @@ export class Turn {
     this.#outputs.push(...outputs);
   }
 
-  /** Takes in news of one attempt; a device that holds the image is decided about at once. */
-  async follow(endpoint: string, news: UpdateNews): Promise<void> {
-    const candidate = await this.#transaction.candidate(endpoint);
-    if (!candidate) return;
+  /** Takes in news of attempts, one after the other; a device that holds the image is decided about at once. */
+  async follow(reports: readonly Pick<Report, "endpoint" | "news">[]): Promise<void> {
+    const endpoints = [...new Set(reports.map(({ endpoint }) => endpoint))];
+    const candidates = await this.#transaction.candidates(endpoints);
+    const byEndpoint = new Map(candidates.map((candidate) => [candidate.target.endpoint, candidate]));
+    for (const { endpoint, news } of reports) {
+      const candidate = byEndpoint.get(endpoint);
+      if (candidate) await this.#followOne({ ...candidate, target: this.#newest(candidate.target) }, news);
+    }
+  }
+
+  async #followOne(candidate: Candidate, news: UpdateNews): Promise<void> {
     const { utcMs } = this.#context;
     const next = followUpdate(candidate.target, news, { policy: this.#policy, utcMs });
     if (!next) return;
@@ -59,6 +68,11 @@ export class Turn {
     if (placeOf(next).phase !== "held") return;
     if (!openWaves(this.campaign).includes(next.wave)) return;
     this.#decideApply({ ...candidate, target: next });
+  }
+
+  /** The target as this turn has left it: the store shows rows as they were. */
+  #newest(target: Target): Target {
+    return this.#changed.get(target.endpoint)?.after ?? target;
   }
 
   /** Does what is due: devices are begun, told to apply, or, when the campaign was ended, stopped. */
@@ -219,9 +233,13 @@ export class Turn {
     const { utcMs, batchSize } = this.#context;
     const why = `cancelled: the campaign was ${this.campaign.state}`;
     const targets = await this.#transaction.stoppable(batchSize);
-    // The store shows rows as they were: what this turn has changed already is left as it is.
-    for (const target of targets.filter(({ endpoint }) => !this.#changed.has(endpoint)))
-      this.#move(target, moveTarget(target, target.isUnderWay ? "stop" : "end", { sentence: why }));
+    const own = [...this.#changed.values()].map(({ after }) => after);
+    const others = targets.filter(({ endpoint }) => !this.#changed.has(endpoint));
+    for (const target of [...own, ...others]) {
+      const event = target.isUnderWay ? "stop" : "end";
+      if (target.order?.kind === "cancel" || !canMove(target, event)) continue;
+      this.#move(target, moveTarget(target, event, { sentence: why }));
+    }
     this.#nextAtMs = targets.length === batchSize ? utcMs : null;
   }
 

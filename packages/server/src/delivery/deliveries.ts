@@ -13,9 +13,12 @@ export type DeliveriesInput =
       readonly order: UpdateOrder;
       readonly snapshot: UpdateSnapshot;
       readonly registered: boolean;
+      readonly asleep?: boolean;
     }
   /** For the update of this device, if it has one. */
   | { readonly kind: "device"; readonly endpoint: string; readonly input: DriverInput }
+  /** Another server drives it from here on. */
+  | { readonly kind: "letGo"; readonly updateId: string }
   /** For this update, if it is still under way. */
   | { readonly kind: "update"; readonly updateId: string; readonly input: DriverInput }
   | { readonly kind: "wake" };
@@ -79,13 +82,21 @@ export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
         return this.#feed(this.#updateOfEndpoint.get(input.endpoint), input.input, nowMs);
       case "update":
         return this.#feed(input.updateId, input.input, nowMs);
+      case "letGo":
+        return this.#letGo(input.updateId);
       case "wake":
         return this.#wakeDue(nowMs);
     }
   }
 
+  #letGo(updateId: string): DeliveriesOutput[] {
+    const running = this.#running.get(updateId);
+    if (running) this.#forget(running.order);
+    return [];
+  }
+
   #begin(input: Extract<DeliveriesInput, { kind: "begin" }>, nowMs: number): DeliveriesOutput[] {
-    const { order, snapshot, registered } = input;
+    const { order, snapshot, registered, asleep = false } = input;
     if (this.#updateOfEndpoint.has(order.endpoint)) {
       throw new UsageError("UPDATE_RUNNING", `${order.endpoint} has an update under way`, { endpoint: order.endpoint });
     }
@@ -94,7 +105,7 @@ export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
     }
     this.#running.set(order.updateId, { order, driver: new UpdateDriver(order, this.#policy, snapshot) });
     this.#updateOfEndpoint.set(order.endpoint, order.updateId);
-    return this.#feed(order.updateId, { kind: "start", registered }, nowMs);
+    return this.#feed(order.updateId, { kind: "start", registered, asleep }, nowMs);
   }
 
   #feed(updateId: string | undefined, input: DriverInput, nowMs: number): DeliveriesOutput[] {

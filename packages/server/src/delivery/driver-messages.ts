@@ -65,8 +65,8 @@ export type RequestOutcome =
   | { readonly outcome: "noAnswer" };
 
 export type DriverInput =
-  /** The first input: whether the device is registered now. */
-  | { readonly kind: "start"; readonly registered: boolean }
+  /** The first input: whether the device is registered now, and if so, whether it sleeps. */
+  | { readonly kind: "start"; readonly registered: boolean; readonly asleep?: boolean }
   /** The device has registered (again). */
   | { readonly kind: "registered" }
   /** The device's registration expired, or it de-registered. */

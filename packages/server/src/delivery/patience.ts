@@ -131,8 +131,8 @@ export class Patience {
       this.#dueAtMs.delete(due);
       // A device without power or link is waited for until it counts as silent: it may still go on where it stopped.
       if (due === "stalled" && !(this.isReachable && !this.isUnanswered)) continue;
-      // Nobody can know what a device that sleeps has come to.
-      if (due === "applyOverdue" && !this.#awake) continue;
+      // Nobody can know what a device that sleeps has come to; when it should have woken up and has not, it counts as awake.
+      if ((due === "applyOverdue" || due === "silent") && !this.#awake) continue;
       return due;
     }
     return undefined;

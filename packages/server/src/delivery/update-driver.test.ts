@@ -389,3 +389,20 @@ test("no answer is asked again, ever more rarely, up to every 15 minutes", () =>
   }
   assert.deepEqual(gaps, [30, 60, 120, 240, 480, 900, 900, 900, 900, 900, 900]);
 });
+
+test("an update of a device that sleeps is begun when it wakes up, and only then is anything observed", () => {
+  const bench = new Bench();
+  assert.deepEqual(bench.act({ kind: "start", registered: true, asleep: true }), ["start", "asleep"]);
+  assert.deepEqual(bench.act({ kind: "awake" }), ["appeared", "observe", "look"]);
+  assert.deepEqual(bench.report(0, 0), ["ready", "startTransfer"]);
+});
+
+test("a look that a sleeper does not answer is no news, and is not made again before it wakes up", () => {
+  const bench = pulling();
+  assert.deepEqual(bench.act({ kind: "asleep" }), ["asleep"]);
+  assert.deepEqual(bench.noReport(), []);
+  bench.nowMs += 3_600_000;
+  assert.deepEqual(bench.act({ kind: "wake" }), []);
+  assert.deepEqual(bench.act({ kind: "awake" }), ["awake", "look"]);
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+});

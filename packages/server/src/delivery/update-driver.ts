@@ -1,9 +1,8 @@
 /** Drives one device's update to its end: a table, what was last seen, and the next moment to act. */
-import { compareVersions } from "@airlift/protocol/image/version";
 import type { Core } from "@airlift/protocol/lib/core";
 import { BugError } from "@airlift/protocol/lib/errors";
 import { type FailureKind, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
-import { chooseDelivery, type DeliveryChoice } from "./delivery-choice.ts";
+import { chooseDelivery } from "./delivery-choice.ts";
 import { DEVICE_UPDATE, HAS_IMAGE, type UpdateAction, type UpdateEvent } from "./device-update.ts";
 import {
   type DriverInput,
@@ -13,20 +12,17 @@ import {
   type UpdateOrder,
   type UpdateSnapshot,
 } from "./driver-messages.ts";
+import { Looks } from "./looks.ts";
 import { Patience } from "./patience.ts";
 import type { UpdatePolicy } from "./policy.ts";
-import { type DeviceReport, FAILURE_OF_RESULT, interpretReport, runningVersion, type Situation } from "./report.ts";
+import { type DeviceReport, FAILURE_OF_RESULT, interpretReport, type Situation } from "./report.ts";
 import { sentenceFor } from "./sentences.ts";
+import { situationOf } from "./situation.ts";
+import { asText, withBefore, withChoice, withProgress, withResumption, withTransfer } from "./transfer-steps.ts";
 import { resetFormFor, updateObjectOf } from "./update-object.ts";
 
 /** Resets, in the two forms by turns, before a device counts as impossible to reset. */
 const RESET_COUNT = 4;
-
-/** Requests to install, before a device that is busy each time counts as unable to. */
-const EXECUTE_COUNT = 40;
-
-/** Looks in one poll interval: a device that notifies without end is asked no more often. */
-const LOOKS_AT_ONCE = 20;
 
 /** Refusals that are about the moment: blocks got lost, or the device is busy (RFC 7959 §2.9.2, RFC 7252 §5.9.3.4). */
 const isPassing = (answer: RequestOutcome): boolean =>
@@ -44,16 +40,13 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #why: string | undefined;
   /** A remark that only repeats this one is not made. */
   #lastSentence: string | undefined;
-  #lookCount = 0;
-  #lookPending = false;
-  /** Looks up to this number were asked for before the last request, and say nothing about its effect. */
-  #staleLook = 0;
+  readonly #looks = new Looks();
   #pushRunning = false;
   #resetCount = 0;
   /** The last push broke off without an answer. */
   #pushBroke = false;
-  /** Looks since this moment. */
-  #busyLooks = { sinceMs: 0, count: 0 };
+  /** It slept when the update was taken up, so that nothing of it is observed yet. */
+  #isUnobserved = false;
 
   constructor(order: UpdateOrder, policy: UpdatePolicy, snapshot: UpdateSnapshot) {
     this.#order = order;
@@ -81,14 +74,14 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     this.#noteLife(input, nowMs);
     switch (input.kind) {
       case "start":
-        return this.#start(input.registered, nowMs);
+        return this.#start(input, nowMs);
       case "unregistered":
         this.#patience.registered = false;
         return this.#take("vanished", nowMs);
       case "registered":
         this.#patience.registered = true;
         // What was asked before went to where the device was, and tells of the time before at best.
-        this.#staleLook = this.#lookCount;
+        this.#looks.outdate();
         this.#pushBroke = false;
         return [...this.#dropPush(), ...this.#take("appeared", nowMs)];
       case "asleep":
@@ -98,7 +91,9 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       case "heard":
         return this.#patience.isUnanswered ? this.#look(nowMs) : [];
       case "notified":
-        return this.#patience.isWaitingToRetry || this.#isFlooded(nowMs) ? [] : this.#look(nowMs);
+        return this.#patience.isWaitingToRetry || this.#looks.isFlooded(nowMs, this.#policy.pollIntervalMs)
+          ? []
+          : this.#look(nowMs);
       case "report":
         return this.#onReport(input, nowMs);
       case "transferAnswered":
@@ -129,25 +124,26 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     else this.#patience.heard(nowMs, input.kind !== "heard");
   }
 
-  #start(registered: boolean, nowMs: number): DriverOutput[] {
+  #start({ registered, asleep = false }: Extract<DriverInput, { kind: "start" }>, nowMs: number): DriverOutput[] {
     this.#patience.registered = registered;
+    if (asleep) this.#patience.slept();
+    this.#isUnobserved = asleep;
     const { state } = this.#snapshot;
     // What a push had sent before a restart of ours is unknown; the device's report tells.
     if (state === "transferring") this.#snapshot = { ...this.#snapshot, transferStarted: true };
     this.#patience.entered(state, nowMs);
     const outputs = state === "queued" ? this.#take(registered ? "start" : "startAbsent", nowMs) : [];
-    if (registered) outputs.push(...this.#take("appeared", nowMs));
+    if (registered) outputs.push(...this.#take(asleep ? "asleep" : "appeared", nowMs));
     return outputs;
   }
 
   /** Asks for a report unless one is on its way that was asked for late enough. */
   #look(nowMs: number): DriverOutput[] {
     if (!this.#patience.isReachable) return [];
-    if (this.#lookPending && this.#lookCount > this.#staleLook) return [];
-    this.#lookCount += 1;
-    this.#lookPending = true;
+    const look = this.#looks.begin();
+    if (look === undefined) return [];
     this.#patience.schedulePoll(nowMs);
-    return [{ kind: "look", look: this.#lookCount }];
+    return [{ kind: "look", look }];
   }
 
   /** What it is asked now would be lost, so nothing is; a push that is on its way keeps it awake. */
@@ -160,56 +156,31 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #wakeUp(nowMs: number): DriverOutput[] {
     if (this.#patience.awake) return [];
     this.#patience.woke();
-    this.#staleLook = this.#lookCount;
-    return this.#take("awake", nowMs);
-  }
-
-  #isFlooded(nowMs: number): boolean {
-    if (nowMs - this.#busyLooks.sinceMs >= this.#policy.pollIntervalMs) this.#busyLooks = { sinceMs: nowMs, count: 0 };
-    this.#busyLooks.count += 1;
-    return this.#busyLooks.count > LOOKS_AT_ONCE;
+    this.#looks.outdate();
+    const event = this.#isUnobserved ? "appeared" : "awake";
+    this.#isUnobserved = false;
+    return this.#take(event, nowMs);
   }
 
   #onReport({ look, report, schemes, why }: ReportInput, nowMs: number): DriverOutput[] {
-    if (look === this.#lookCount) this.#lookPending = false;
+    this.#looks.ended(look);
     this.#patience.schedulePoll(nowMs);
     this.#why = why;
+    // That a sleeper does not answer is no news, and no reason to ask it again.
+    if (report === undefined && !this.#patience.awake) return [];
     if (report === undefined) return this.#take("unanswered", nowMs);
-    if (look <= this.#staleLook) return look === this.#lookCount ? this.#look(nowMs) : [];
+    if (this.#looks.isStale(look)) return this.#looks.isNewest(look) ? this.#look(nowMs) : [];
     this.#report = report;
     const choice = report.firmware ? chooseDelivery({ by: this.#order.by, schemes }, report.firmware) : undefined;
     if (this.#patience.isWaitingToRetry) return [];
-    const event = interpretReport(report, this.#situation(report, choice));
+    const event = interpretReport(report, this.#situation(report, choice !== undefined));
     if (event === undefined) return [];
-    if (event === "ready" && choice !== undefined)
-      this.#snapshot = { ...this.#snapshot, choice: this.#encoded(choice) };
-    if (event === "mustPrepare") this.#noteBefore(report);
+    if (event === "ready" && choice !== undefined) this.#snapshot = withChoice(this.#snapshot, choice);
+    if (event === "mustPrepare") this.#snapshot = withBefore(this.#snapshot, report);
     if (event === "deferred") this.#patience.deferred(this.#deferPeriodMs(report), nowMs);
     if ((event === "occupied" || event === "mustPrepare") && this.#resetCount >= RESET_COUNT)
       return this.#take("resetUseless", nowMs);
     return this.#take(event, nowMs);
-  }
-
-  /** Octets of text are not those of the image, so a push of text starts over. */
-  #canGoOn(): boolean {
-    const { choice, acknowledgedBytes } = this.#snapshot;
-    return acknowledgedBytes > 0 && choice?.kind === "push" && choice.encoding === undefined;
-  }
-
-  /** A device that refused octets once would refuse them again. */
-  #encoded(choice: DeliveryChoice): DeliveryChoice {
-    const before = this.#snapshot.choice;
-    return choice.kind === "push" && before?.kind === "push" ? before : choice;
-  }
-
-  #noteBefore(report: DeviceReport | undefined): void {
-    const { versionBefore } = this.#snapshot;
-    const version = report && runningVersion(report);
-    this.#snapshot = {
-      ...this.#snapshot,
-      versionBefore: version ?? versionBefore,
-      resultBefore: report?.firmware?.result ?? null,
-    };
   }
 
   #deferPeriodMs({ firmware }: DeviceReport): number {
@@ -217,35 +188,21 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     return typeof periodS === "number" && periodS > 0 ? periodS * 1000 : this.#policy.deferTimeoutMs;
   }
 
-  #situation(report: DeviceReport, choice: DeliveryChoice | undefined): Situation {
-    const { state, transferStarted, transferCount, executeCount, versionBefore, apply } = this.#snapshot;
-    const { transferAttemptCount, pushResumeCount } = this.#policy;
-    const { acknowledgedBytes, resumeCount, resultBefore } = this.#snapshot;
-    const running = runningVersion(report);
-    const isVersion = (version: string | null): boolean =>
-      running !== null && version !== null && compareVersions(running, version) === 0;
-    const isWhole = acknowledgedBytes >= this.#order.totalBytes;
-    return {
-      state,
-      isTargetVersion: isVersion(this.#order.imageVersion),
-      isVersionBefore: isVersion(versionBefore),
-      canDeliver: choice !== undefined,
-      transferStarted,
-      pulling: this.#snapshot.choice?.kind === "pull",
+  #situation(report: DeviceReport, canDeliver: boolean): Situation {
+    return situationOf(report, {
+      order: this.#order,
+      policy: this.#policy,
+      snapshot: this.#snapshot,
+      canDeliver,
       pushRunning: this.#pushRunning,
-      transfersLeft: transferCount < transferAttemptCount,
-      installsLeft: executeCount < transferAttemptCount,
-      requestsLeft: executeCount < EXECUTE_COUNT,
-      mayResume: this.#pushBroke && this.#canGoOn() && resumeCount < pushResumeCount,
-      staleResult: isWhole ? null : resultBefore,
-      applyWanted: apply,
-    };
+      pushBroke: this.#pushBroke,
+    });
   }
 
   #onTransferAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
     // Of a push there is no such answer unless it could not begin.
     this.#pushRunning = false;
-    this.#staleLook = this.#lookCount;
+    this.#looks.outdate();
     if (this.#snapshot.state !== "transferring") return [];
     // Without an answer the device may have taken the Write all the same; what it reports next decides.
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
@@ -257,12 +214,15 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
 
   #onPushEnded(answer: RequestOutcome, nowMs: number): DriverOutput[] {
     this.#pushRunning = false;
-    this.#staleLook = this.#lookCount;
+    this.#looks.outdate();
     if (this.#snapshot.state !== "transferring") return [];
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
     this.#pushBroke = answer.outcome === "noAnswer";
-    if (answer.outcome === "refused" && answer.code === "4.15" && this.#takeAsText())
+    const text = answer.outcome === "refused" && answer.code === "4.15" ? asText(this.#snapshot) : undefined;
+    if (text !== undefined) {
+      this.#snapshot = text;
       return this.#take("formatRefused", nowMs);
+    }
     // 4.xx is the answer to the Write itself; a 5.xx leaves its reason in Update Result, and so does a broken transfer.
     if (answer.outcome === "refused" && answer.code.startsWith("4.") && !isPassing(answer)) {
       this.#responseCode = answer.code;
@@ -271,20 +231,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     return this.#look(nowMs);
   }
 
-  /** @returns Whether the package can be sent in another form than the one that was refused. */
-  #takeAsText(): boolean {
-    const { choice, transferCount } = this.#snapshot;
-    if (choice?.kind !== "push" || choice.encoding !== undefined) return false;
-    this.#snapshot = {
-      ...this.#snapshot,
-      choice: { kind: "push", encoding: "base64" },
-      transferCount: transferCount - 1,
-    };
-    return true;
-  }
-
   #onExecuteAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
-    this.#staleLook = this.#lookCount;
+    this.#looks.outdate();
     if (this.#snapshot.state === "applying") return this.#onActivateAnswered(answer, nowMs);
     if (this.#snapshot.state !== "downloaded") return [];
     if (answer.outcome === "accepted") return this.#take("executed", nowMs);
@@ -302,21 +250,14 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #onResetAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
-    this.#staleLook = this.#lookCount;
+    this.#looks.outdate();
     return answer.outcome === "noAnswer" ? [] : this.#take("resetSent", nowMs);
   }
 
   #onProgress(acknowledgedBytes: number, nowMs: number): DriverOutput[] {
     // A device that asks for the same block for ever gets no further.
     if (this.#snapshot.state !== "transferring" || acknowledgedBytes === this.#snapshot.acknowledgedBytes) return [];
-    const { furthestBytes, transferCount } = this.#snapshot;
-    const isFurther = acknowledgedBytes > furthestBytes;
-    this.#snapshot = {
-      ...this.#snapshot,
-      acknowledgedBytes,
-      // Power cuts and lost links cost time, not the update, as long as each attempt gets further than all before.
-      ...(isFurther && { furthestBytes: acknowledgedBytes, transferCount: Math.min(transferCount, 1) }),
-    };
+    this.#snapshot = withProgress(this.#snapshot, acknowledgedBytes);
     this.#patience.progressed(nowMs);
     return [];
   }
@@ -397,11 +338,11 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         return this.#resetDevice();
       case "execute":
         this.#snapshot = { ...this.#snapshot, executeCount: this.#snapshot.executeCount + 1 };
-        this.#staleLook = this.#lookCount;
+        this.#looks.outdate();
         return [{ kind: "execute", step: "install" }];
       case "activate":
         this.#snapshot = { ...this.#snapshot, executeCount: this.#snapshot.executeCount + 1 };
-        this.#staleLook = this.#lookCount;
+        this.#looks.outdate();
         return [{ kind: "execute", step: "activate" }];
       case "stopTransfer":
         this.#pushRunning = false;
@@ -421,31 +362,24 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #startTransfer(): DriverOutput[] {
-    const { choice, transferCount } = this.#snapshot;
+    const { choice } = this.#snapshot;
     if (choice === null) throw new BugError("NO_CHOICE", "a transfer starts only after its way was chosen");
-    this.#noteBefore(this.#report);
-    this.#snapshot = {
-      ...this.#snapshot,
-      transferCount: transferCount + 1,
-      transferStarted: false,
-      acknowledgedBytes: 0,
-      resumeCount: 0,
-    };
+    this.#snapshot = withTransfer(this.#snapshot, this.#report);
     this.#pushRunning = choice.kind === "push";
     this.#pushBroke = false;
-    this.#staleLook = this.#lookCount;
+    this.#looks.outdate();
     const holdBack = !this.#snapshot.apply && this.#report?.firmware?.automaticUpgrade === true;
     return [{ kind: "startTransfer", choice, offset: 0, holdBack }];
   }
 
   /** The device may still have what was acknowledged; if it has not, it asks for the beginning (4.08). */
   #resumeTransfer(): DriverOutput[] {
-    const { choice, acknowledgedBytes, resumeCount } = this.#snapshot;
+    const { choice, acknowledgedBytes } = this.#snapshot;
     if (choice === null) throw new BugError("NO_CHOICE", "a transfer goes on only after its way was chosen");
-    this.#snapshot = { ...this.#snapshot, resumeCount: resumeCount + 1, transferStarted: false };
+    this.#snapshot = withResumption(this.#snapshot);
     this.#pushRunning = true;
     this.#pushBroke = false;
-    this.#staleLook = this.#lookCount;
+    this.#looks.outdate();
     return [{ kind: "startTransfer", choice, offset: acknowledgedBytes, holdBack: false }];
   }
 

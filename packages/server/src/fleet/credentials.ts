@@ -27,11 +27,15 @@ export interface DeviceCredentials {
   endpointOf(identity: ProvenIdentity, place?: SpeakingPlace): Promise<string | undefined>;
   /** Whether any credential speaks for this endpoint name: then nobody registers under it without one. */
   hasCredentials(endpoint: string): Promise<boolean>;
+  /** Those of these endpoint names that a credential speaks for; any number of them. */
+  withCredentials(endpoints: readonly string[]): Promise<ReadonlySet<string>>;
   /**
-   * Calls `onChange` with every identity that was withdrawn and the endpoint name that it spoke for, so that its sessions
-   * and its registration end; until the returned function is called.
+   * Calls `onChange` with every identity that was withdrawn, so that its sessions end, and the endpoint name that it spoke
+   * for at the Registration interface, so that its registration ends; until the returned function is called.
    */
-  onWithdrawn(onChange: (identity: ProvenIdentity, endpoint: string) => void): () => void;
+  onWithdrawn(onChange: (identity: ProvenIdentity, endpoint: string | undefined) => void): () => void;
+  /** Calls `onChange` with every endpoint name that was given a credential to register with: without one it no longer may. */
+  onGiven(onChange: (endpoint: string) => void): () => void;
   /** Calls `onChange` when `authoritiesPem` has another answer: ask it again, and end certificate sessions it does not bear out. */
   onAuthorities(onChange: () => void): () => void;
 }

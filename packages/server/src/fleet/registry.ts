@@ -23,6 +23,8 @@ export type RegistryInput =
   | { readonly kind: "deregister"; readonly id: string; readonly sender: Sender }
   /** The credential that a device registered with was withdrawn. */
   | { readonly kind: "withdraw"; readonly endpoint: string }
+  /** Without a proof nobody may speak for this endpoint from now on. */
+  | { readonly kind: "bar"; readonly endpoint: string }
   /** Registrations of an earlier run; those that ended meanwhile expire at the next wake. */
   | { readonly kind: "restore"; readonly registrations: readonly Registration[]; readonly utcMs: number }
   | { readonly kind: "wake" };
@@ -32,6 +34,7 @@ export type RegistryOutput =
   | { readonly kind: "updated"; readonly registration: Registration; readonly moved: boolean }
   | { readonly kind: "deregistered"; readonly registration: Registration }
   | { readonly kind: "withdrawn"; readonly registration: Registration }
+  | { readonly kind: "barred"; readonly registration: Registration }
   | { readonly kind: "expired"; readonly registration: Registration }
   /** The sender may not speak for this endpoint, and nothing has changed: 4.03. */
   | { readonly kind: "forbidden"; readonly endpoint: string; readonly why: string }
@@ -102,6 +105,10 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
         return this.#deregister(input.id, input.sender);
       case "withdraw":
         return this.#end(this.#byEndpoint.get(input.endpoint)?.id ?? "", "withdrawn");
+      case "bar": {
+        const present = this.#byEndpoint.get(input.endpoint);
+        return present === undefined || isSecure(present.transport) ? [] : this.#end(present.id, "barred");
+      }
       case "restore":
         for (const registration of input.registrations) {
           // Sessions and connections of an earlier run are known to the doors, if they are there at all.
@@ -155,7 +162,7 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     return why === undefined ? this.#end(id, "deregistered") : [{ kind: "forbidden", endpoint: old.endpoint, why }];
   }
 
-  #end(id: string, kind: "deregistered" | "withdrawn" | "expired"): RegistryOutput[] {
+  #end(id: string, kind: "deregistered" | "withdrawn" | "barred" | "expired"): RegistryOutput[] {
     const registration = this.#byId.get(id);
     if (!registration) return [];
     this.#forget(registration);

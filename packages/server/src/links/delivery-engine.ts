@@ -22,10 +22,16 @@ import { ExchangeLog } from "./exchange-log.ts";
 export interface DeliveryEngineOptions extends ErrandOptions {
   readonly stores: Stores;
   readonly policy?: UpdatePolicy | undefined;
+  /** Whether a registered device sleeps now. Default: none does. */
+  readonly isAsleep?: ((endpoint: string) => boolean) | undefined;
   /** Default `DEFAULT_UPDATE_LIMIT`. */
   readonly updateLimit?: number | undefined;
   /** How long a cancel waits until it is on record. Default `CANCEL_WAIT_MS`. */
   readonly cancelWaitMs?: number | undefined;
+  /** Whether what this server drives is surely its own; while it is not, devices are left alone. Default: always. */
+  readonly holdsLease?: (() => boolean) | undefined;
+  /** Called with an update whenever a change of it is on record. */
+  readonly onTransition?: ((update: Update) => void) | undefined;
 }
 
 /** What runs for one update beside its core. */
@@ -34,6 +40,8 @@ interface Running {
   tail: Promise<void>;
   /** False while a transition could not be stored: then nothing may follow from it. */
   isOnRecord: boolean;
+  /** Another server has it, or may have it: nothing of it is done here any more. */
+  isLetGo: boolean;
   readonly errands: Errands;
   readonly exchanges: ExchangeLog;
 }
@@ -41,7 +49,10 @@ interface Running {
 /** A transition that the database cannot take now is tried again this often; meanwhile the update stands still. */
 const STORE_RETRY_MS = 1_000;
 
-/** Whoever cancels waits so long for it to be on record; it is done all the same. */
+/** What an update's own record says when somebody else has it. */
+const IS_ANOTHERS: ReadonlySet<string> = new Set(["UPDATE_TAKEN", "UPDATE_FINISHED", "UNKNOWN_UPDATE"]);
+
+/** Whoever commands waits so long for it to be on record; it is done all the same. */
 const CANCEL_WAIT_MS = 5_000;
 
 export class DeliveryEngine {
@@ -49,6 +60,9 @@ export class DeliveryEngine {
   readonly #core: Deliveries;
   readonly #driven: Driven<DeliveriesInput, DeliveriesOutput>;
   readonly #running = new Map<string, Running>();
+  /** Updates that are being looked up before they begin. */
+  readonly #beginning = new Set<string>();
+  #hasLetGoOwn = false;
   readonly #closing = new AbortController();
 
   constructor(options: DeliveryEngineOptions) {
@@ -61,14 +75,28 @@ export class DeliveryEngine {
     return this.#core.runningCount;
   }
 
-  /** Goes on with the updates of an earlier run; one that cannot be taken up keeps no other from it, nor the server from serving. */
+  /** Whether updates were let go although their record says that they are this server's: `restore` takes them up again. */
+  get hasLetGoOwn(): boolean {
+    return this.#hasLetGoOwn;
+  }
+
+  /** Whether an update is driven here. */
+  isRunning(updateId: string): boolean {
+    return this.#running.has(updateId);
+  }
+
+  /**
+   * Goes on with updates of an earlier run, or of another server; those that run here already go on as they are. One that cannot
+   * be taken up keeps no other from it, nor the server from serving.
+   */
   async restore(unfinished: readonly UnfinishedUpdate[]): Promise<void> {
+    this.#hasLetGoOwn = false;
     for (const { update, snapshot } of unfinished) {
       try {
         await this.#begin(update, snapshot ?? newSnapshot(update.apply, update.attempt));
       } catch (error) {
         if (!(error instanceof UsageError)) throw error;
-        this.#options.log.error({ err: error, updateId: update.id }, "an update of the last run is left as it is");
+        this.#options.log.error({ err: error, updateId: update.id }, "an update is left as it is");
       }
     }
   }
@@ -94,9 +122,13 @@ export class DeliveryEngine {
     }
   }
 
-  /** @throws {UsageError} UPDATE_STATE when it does not wait for that; UPDATE_FINISHED */
+  /**
+   * @throws {UsageError} UPDATE_STATE when it does not wait for that; UPDATE_FINISHED
+   * @throws {EnvironmentError} DATABASE_AWAY when it is applied but that could not be recorded within 5 s
+   */
   async apply(updateId: string): Promise<void> {
     this.#command(updateId, "apply");
+    await this.#untilOnRecord(updateId, "applied");
   }
 
   /**
@@ -105,19 +137,22 @@ export class DeliveryEngine {
    */
   async cancel(updateId: string): Promise<void> {
     this.#command(updateId, "cancel");
-    // Whoever cancels is told so when it is on record.
-    const tail = this.#running.get(updateId)?.tail;
-    if (tail === undefined) return;
-    const patience = new AbortController();
-    const late = sleep(this.#options.cancelWaitMs ?? CANCEL_WAIT_MS, "late" as const, {
-      signal: patience.signal,
-    }).catch(() => "late" as const);
-    const ended = await Promise.race([tail, late]);
-    patience.abort();
-    if (ended === "late")
-      throw new EnvironmentError("DATABASE_AWAY", "the update is being cancelled, but that is not on record yet", {
-        updateId,
-      });
+    await this.#untilOnRecord(updateId, "cancelled");
+  }
+
+  /** Nothing more is done here for an update that another server has; its record is left as it is. */
+  letGo(updateId: string): void {
+    const running = this.#running.get(updateId);
+    if (running === undefined) return;
+    running.isLetGo = true;
+    running.errands.close();
+    this.#running.delete(updateId);
+    this.#driven.feed({ kind: "letGo", updateId });
+  }
+
+  /** Lets go of everything: another server may have taken it over. */
+  letGoAll(): void {
+    for (const updateId of [...this.#running.keys()]) this.#letGoOwn(updateId);
   }
 
   onRegistered(endpoint: string): void {
@@ -169,7 +204,17 @@ export class DeliveryEngine {
   }
 
   async #begin(update: Update, snapshot: UpdateSnapshot): Promise<void> {
-    const { stores, registrationOf } = this.#options;
+    if (this.#running.has(update.id) || this.#beginning.has(update.id)) return;
+    this.#beginning.add(update.id);
+    try {
+      await this.#beginNew(update, snapshot);
+    } finally {
+      this.#beginning.delete(update.id);
+    }
+  }
+
+  async #beginNew(update: Update, snapshot: UpdateSnapshot): Promise<void> {
+    const { stores, registrationOf, isAsleep } = this.#options;
     const image = await stores.images.get(update.imageId);
     if (image === undefined) throw new UsageError("UNKNOWN_IMAGE", `there is no image ${update.imageId}`);
     const order: UpdateOrder = {
@@ -190,9 +235,16 @@ export class DeliveryEngine {
       feed: (input) => this.#feed(update.id, input),
       onPackageUri: (uri) => this.#keepPackageUri(update.id, uri),
     });
-    this.#running.set(update.id, { tail: Promise.resolve(), isOnRecord: true, errands, exchanges });
+    this.#running.set(update.id, {
+      tail: Promise.resolve(),
+      isOnRecord: true,
+      isLetGo: false,
+      errands,
+      exchanges,
+    });
     try {
-      this.#driven.feed({ kind: "begin", order, snapshot, registered });
+      const asleep = isAsleep?.(update.endpoint) ?? false;
+      this.#driven.feed({ kind: "begin", order, snapshot, registered, asleep });
     } catch (error) {
       this.#running.delete(update.id);
       throw error;
@@ -206,6 +258,27 @@ export class DeliveryEngine {
         this.#options.log.warn({ code: error.code, updateId }, "a Package URI could not be stored");
       else this.#report(error, { id: updateId });
     });
+  }
+
+  /** Whoever commands is told so when it is on record. */
+  async #untilOnRecord(updateId: string, what: "applied" | "cancelled"): Promise<void> {
+    const tail = this.#running.get(updateId)?.tail;
+    if (tail === undefined) return;
+    const patience = new AbortController();
+    const late = sleep(this.#options.cancelWaitMs ?? CANCEL_WAIT_MS, "late" as const, {
+      signal: patience.signal,
+    }).catch(() => "late" as const);
+    const ended = await Promise.race([tail, late]);
+    patience.abort();
+    if (ended === "late")
+      throw new EnvironmentError("DATABASE_AWAY", `the update is being ${what}, but that is not on record yet`, {
+        updateId,
+      });
+  }
+
+  #letGoOwn(updateId: string): void {
+    this.#hasLetGoOwn = true;
+    this.letGo(updateId);
   }
 
   #command(updateId: string, command: "apply" | "cancel"): void {
@@ -235,22 +308,49 @@ export class DeliveryEngine {
       const isOver = this.#core.snapshotOf(order.updateId) === undefined && running.tail === tail;
       if (!isOver) return;
       running.errands.close();
-      this.#running.delete(order.updateId);
+      if (this.#running.get(order.updateId) === running) this.#running.delete(order.updateId);
     });
   }
 
   /** Commands to the device are started here and answered by inputs; only what must be on the disk is waited for. */
   async #perform(order: UpdateOrder, output: DriverOutput, running: Running): Promise<void> {
+    if (running.isLetGo) return;
     if (output.kind === "transition") {
       if (HAS_IMAGE.has(output.event)) running.exchanges.endFetch(order.totalBytes);
       running.isOnRecord = false;
-      await this.#store(order, output);
-      running.isOnRecord = true;
-    } else if (running.isOnRecord && !this.#closing.signal.aborted) running.errands.run(output);
+      running.isOnRecord = await this.#storeOrLetGo(order, output, running);
+    } else if (running.isOnRecord && !this.#closing.signal.aborted) {
+      if (this.#options.holdsLease?.() ?? true) running.errands.run(output);
+      else this.#letGoOwn(order.updateId);
+    }
+  }
+
+  /** False when it turns out that another server has the update, or has ended it. */
+  async #storeOrLetGo(
+    order: UpdateOrder,
+    transition: Extract<DriverOutput, { kind: "transition" }>,
+    running: Running,
+  ): Promise<boolean> {
+    const { updateId } = order;
+    try {
+      const update = await this.#store(order, transition, running);
+      this.#options.onTransition?.(update);
+      return true;
+    } catch (error) {
+      if (running.isLetGo) return false;
+      if (!(error instanceof UsageError) || !IS_ANOTHERS.has(error.code)) throw error;
+      this.#options.log.info({ updateId, code: error.code }, "an update is driven by another server");
+      this.letGo(updateId);
+      return false;
+    }
   }
 
   /** A decision is never lost: while the database is away, the update waits with it. */
-  async #store(order: UpdateOrder, transition: Extract<DriverOutput, { kind: "transition" }>): Promise<void> {
+  async #store(
+    order: UpdateOrder,
+    transition: Extract<DriverOutput, { kind: "transition" }>,
+    running: Running,
+  ): Promise<Update> {
     const { snapshot, sentence, event } = transition;
     const change = {
       state: snapshot.state,
@@ -263,20 +363,21 @@ export class DeliveryEngine {
       facts: { event },
     };
     const { devices, updates } = this.#options.stores;
-    await this.#untilStored(order.updateId, async () => {
+    const store = async () => {
       // Whoever reads that an update has ended must find the device as it was reported, not as it was before.
       if (isFinalUpdateState(snapshot.state)) await devices.flush();
-      await updates.transition(order.updateId, change);
-    });
+      return await updates.transition(order.updateId, change);
+    };
+    return await this.#untilStored(order.updateId, store, () => !running.isLetGo);
   }
 
   /** Tries again for as long as the database is away. */
-  async #untilStored(updateId: string, work: () => Promise<void>): Promise<void> {
+  async #untilStored<Result>(updateId: string, work: () => Promise<Result>, isWanted = () => true): Promise<Result> {
     for (;;) {
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof EnvironmentError) || this.#closing.signal.aborted) throw error;
+        if (!(error instanceof EnvironmentError) || this.#closing.signal.aborted || !isWanted()) throw error;
         this.#options.log.warn({ code: error.code, updateId }, "an update waits for the database");
         await sleep(STORE_RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => {});
       }

@@ -116,12 +116,9 @@ class SessionDoor implements DtlsDoor {
   }
 
   revoke(identity: ProvenIdentity): readonly string[] {
-    const { kind, name } = identity;
-    const endpoints = [...this.#endpoints]
-      .filter(([peer]) => peer.identity.kind === kind && peer.identity.name === name)
-      .map(([, endpoint]) => endpoint);
-    this.#dtls.revoke({ kind, name });
-    return endpoints;
+    const reached = [...this.#endpoints];
+    this.#dtls.revoke(identity);
+    return reached.filter(([peer]) => !this.#dtls.has(peer)).map(([, endpoint]) => endpoint);
   }
 
   distrust(): void {

@@ -152,6 +152,7 @@ export class Errands {
     } catch (error) {
       if (!(error instanceof AirliftError)) throw error;
       why = whyUnread(error);
+      if (error.code === "DEVICE_ASLEEP") this.#feed({ kind: "asleep" });
       log.debug({ endpoint, code: error.code }, "a device did not report");
     }
     const schemes = this.#options.schemesFor(registration);

@@ -5,7 +5,7 @@ import type { Registration } from "../fleet/registration.ts";
 import type { KeptRegistration, NewEvent, Stores } from "../store/ports.ts";
 import type { KnownOfDevice } from "./errands.ts";
 
-export type RegistrationEnd = "deregistered" | "withdrawn" | "expired";
+export type RegistrationEnd = "deregistered" | "withdrawn" | "barred" | "expired";
 
 /** Events of one statement. */
 const EVENTS_AT_ONCE = 1_000;
@@ -72,6 +72,7 @@ export class FleetRecord {
 const ENDED: Readonly<Record<RegistrationEnd, string>> = {
   deregistered: "the device de-registered",
   withdrawn: "the registration was ended: the device's credential was withdrawn",
+  barred: "the registration was ended: it was made without the credential that the device now has to use",
   expired: "the registration expired",
 };
 

@@ -34,6 +34,17 @@ export class Gatekeeper {
       ?.hasCredentials(endpoint)
       .then((has) => (has ? "this endpoint has a credential and has to use it" : undefined));
   }
+
+  /** Those of these endpoint names that `whyNotPlain` keeps out. Rejects as `DeviceCredentials`. */
+  async keptFromPlain(endpoints: readonly string[]): Promise<ReadonlySet<string>> {
+    if (this.#plainDevices === "refuse") return new Set(endpoints);
+    return (await this.#credentials?.withCredentials(endpoints)) ?? new Set();
+  }
+
+  /** Whether nothing is left that this endpoint could register with over a secured transport. Rejects as `DeviceCredentials`. */
+  async isBare(endpoint: string): Promise<boolean> {
+    return this.#credentials !== undefined && !(await this.#credentials.hasCredentials(endpoint));
+  }
 }
 
 function senderFrom({ transport, peerKey, address }: Visitor, provenEndpoint: string | undefined): Sender {

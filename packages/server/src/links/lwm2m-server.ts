@@ -6,7 +6,7 @@ import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
-import { BugError, EnvironmentError } from "@airlift/protocol/lib/errors";
+import { BugError } from "@airlift/protocol/lib/errors";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import { type Driven, drive } from "@airlift/runtime/drive";
@@ -21,15 +21,17 @@ import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { PresenceOptions } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
-import { isSecure, type Sender, type Transport } from "../fleet/sender.ts";
+import { isSecure, type Transport } from "../fleet/sender.ts";
 import type { Stores } from "../store/ports.ts";
-import { BootstrapDoor } from "./bootstrap-door.ts";
+import type { BootstrapDoor } from "./bootstrap-door.ts";
+import { CampaignRunner } from "./campaign-runner.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
 import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
 import type { Door, DoorLoad, Visitor } from "./door.ts";
 import { Doors, type DoorsOptions } from "./doors.ts";
-import { FleetRecord, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
+import type { KnownOfDevice } from "./errands.ts";
+import { FleetRecord } from "./fleet-record.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
 import { DeviceOperations } from "./operations.ts";
@@ -38,10 +40,12 @@ import { PresenceWatch } from "./presence-watch.ts";
 import { PresentRequests } from "./present-requests.ts";
 import { Reception } from "./reception.ts";
 import { Refusals } from "./refusals.ts";
+import { RegistrationFollower } from "./registration-follower.ts";
 import { RegistrationRefusals } from "./registration-refusals.ts";
 import { ReportReader } from "./report-reader.ts";
 import { RequestDrain } from "./request-drain.ts";
-import { readSleepTimers } from "./sleep-timers.ts";
+import { bootstrapDoor } from "./server-bootstrap.ts";
+import { readSleepTimers, sleepTimersOf } from "./sleep-timers.ts";
 
 export interface Lwm2mServerOptions extends DoorsOptions {
   readonly stores: Stores;
@@ -75,12 +79,14 @@ export class Lwm2mServer {
   readonly #reception: Reception;
   readonly #images: ImageDoor;
   readonly #reports: ReportReader;
+  readonly #follower: RegistrationFollower;
   readonly #refusals: Refusals;
   readonly #record: FleetRecord;
   readonly #bootstrap: BootstrapDoor | undefined;
   #doors: Doors | undefined;
-  #stopHearing: (() => void) | undefined;
+  readonly #stopHearing: (() => void)[] = [];
   readonly engine: DeliveryEngine;
+  readonly campaigns: CampaignRunner;
   readonly registrationRefusals = new RegistrationRefusals();
   readonly presence: PresenceWatch;
   /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
@@ -102,32 +108,34 @@ export class Lwm2mServer {
     const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
     this.operations = new DeviceOperations({ requests, models, events: stores.events, log, flood, registrationOf });
     this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable });
-    this.presence.subscribe(({ endpoint }) => this.queue.onReachable(endpoint, isReachable(endpoint)));
     const uris = new PackageUris(() => ({
       publicHost,
       http: { scheme: httpScheme, port: httpPort() },
       portOf: (transport) => this.addressOf(transport)?.port,
     }));
-    this.#bootstrap = options.bootstrap && this.#createBootstrap(options.bootstrap, uris, log);
     this.#options = options;
     this.#record = new FleetRecord(stores, log);
+    this.#bootstrap = options.bootstrap && bootstrapDoor(options.bootstrap, { uris, record: this.#record, log });
     this.#refusals = new Refusals(log);
     this.#gatekeeper = new Gatekeeper(options.credentials, options.plainDevices ?? "allow");
     // What follows from a registration's end or start is done here; answers are made where the request came in.
-    this.#driven = drive(this.#registry, { kind: "wake" }, (output) => this.#follow(output));
+    this.#driven = drive(this.#registry, { kind: "wake" }, (output) => this.#follower.follow(output));
     this.#reception = new Reception({
       gatekeeper: this.#gatekeeper,
       feed: (input) => this.#driven.feed(input)[0],
       registrationOf: (sender) => this.#registry.of(sender),
       models,
       onValues: (registration, entries) => this.operations.onSent(registration, entries),
-      onNews: (registration) => this.#onNews(registration),
-      onHeard: (endpoint) => setImmediate(() => this.#onHeard(endpoint)),
+      onNews: (registration) => this.#follower.news(registration),
+      onHeard: (endpoint) => setImmediate(() => this.presence.feed({ kind: "heard", endpoint })),
       onRefused: (refusal) => {
         const event = this.registrationRefusals.note(refusal, performance.now());
         if (event !== undefined) this.#record.append(event);
       },
-      onForbidden: (endpoint, sender, why) => this.#onForbidden(endpoint, sender, why),
+      onForbidden: (endpoint, sender, why) => {
+        const event = this.#refusals.forbid(endpoint, sender, why);
+        if (event !== undefined) this.#record.append(event);
+      },
     });
     this.engine = new DeliveryEngine({
       stores,
@@ -135,18 +143,35 @@ export class Lwm2mServer {
       log,
       policy: options.policy,
       registrationOf,
+      isAsleep: (endpoint) => this.presence.of(endpoint).state === "asleep",
       packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
-      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      onReport: (endpoint, report) => this.#onReport(endpoint, report),
+      holdsLease: () => stores.nodes.holdsLease,
+      onTransition: (update) => this.campaigns.onTransition(update),
     });
+    this.campaigns = new CampaignRunner({ stores, delivery: this.engine, log });
     this.#reports = new ReportReader({
       link,
       log,
-      onReport: (endpoint, report) => this.#record.keepReport(endpoint, report),
+      onReport: (endpoint, report) => this.#onReport(endpoint, report),
       readMore: async (registration) => {
         const timers = await readSleepTimers(requests, registration);
-        if (timers !== undefined) this.presence.feed({ kind: "timers", endpoint: registration.endpoint, timers });
+        if (timers === undefined) return;
+        this.presence.feed({ kind: "timers", endpoint: registration.endpoint, timers: sleepTimersOf(timers) });
+        stores.devices.queueReport({ endpoint: registration.endpoint, resources: timers });
       },
+    });
+    this.#follower = new RegistrationFollower({
+      record: this.#record,
+      presence: this.presence,
+      queue: this.queue,
+      engine: this.engine,
+      operations: this.operations,
+      reports: this.#reports,
+      campaigns: this.campaigns,
+      log,
+      forget: (endpoint) => this.#doors?.forget(endpoint),
     });
     this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset));
   }
@@ -167,6 +192,7 @@ export class Lwm2mServer {
     server.#doors = doors;
     // A 4.04 to a device that is known, only not remembered yet, would make it register anew.
     doors.serve(() => createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]));
+    server.#hearOfCredentials();
     try {
       await server.#restore();
     } catch (error) {
@@ -174,7 +200,6 @@ export class Lwm2mServer {
       throw error;
     }
     doors.serve((request, visitor, door) => server.#answer(request, visitor, door));
-    server.#stopHearing = options.credentials?.onWithdrawn((identity) => server.#onWithdrawn(identity));
     return server;
   }
 
@@ -199,6 +224,11 @@ export class Lwm2mServer {
     return this.presence.reachabilityOf(endpoint, this.#registry.get(endpoint));
   }
 
+  /** UTC milliseconds at which a device fell asleep; `undefined` while it does not sleep. */
+  asleepSinceMs(endpoint: string): number | undefined {
+    return this.presence.asleepSinceMs(endpoint);
+  }
+
   get registrationCount(): number {
     return this.#registry.size;
   }
@@ -214,13 +244,14 @@ export class Lwm2mServer {
   }
 
   async close(): Promise<void> {
-    this.#stopHearing?.();
+    for (const stop of this.#stopHearing.splice(0)) stop();
     this.#bootstrap?.close();
     this.#driven.stop();
     this.presence.stop();
     await this.queue.close();
     this.#reports.close();
     this.operations.close();
+    await this.campaigns.close();
     await this.engine.close();
     await this.#doors?.close();
     this.#refusals.close();
@@ -231,13 +262,35 @@ export class Lwm2mServer {
     // The socket is bound: whoever had this server's name before is gone.
     await stores.nodes.join();
     const kept = await stores.devices.loadRegistrations();
-    const registrations = kept.filter(({ presence }) => presence === "registered");
+    const registrations = kept.flatMap(({ resources: _, ...registration }) =>
+      registration.presence === "registered" ? [registration] : [],
+    );
     this.#driven.feed({ kind: "restore", registrations, utcMs: Date.now() });
     for (const registration of registrations) this.presence.registered(registration);
+    for (const { endpoint, queueMode, resources } of kept)
+      if (queueMode && resources !== undefined)
+        this.presence.feed({ kind: "timers", endpoint, timers: sleepTimersOf(resources) });
     // Whose window ended meanwhile sleeps from here on.
     this.presence.feed({ kind: "wake" });
     await this.queue.restore();
     await this.engine.restore(await stores.updates.unfinished());
+    this.campaigns.start();
+    const plain = registrations.filter(({ transport }) => !isSecure(transport)).map(({ endpoint }) => endpoint);
+    for (const endpoint of await this.#gatekeeper.keptFromPlain(plain)) this.#driven.feed({ kind: "bar", endpoint });
+  }
+
+  #hearOfCredentials(): void {
+    const { credentials, log } = this.#options;
+    if (credentials === undefined) return;
+    this.#stopHearing.push(
+      credentials.onWithdrawn((identity, endpoint) => {
+        const done = this.#onWithdrawn(identity, endpoint);
+        done.catch((error) =>
+          log.warn({ err: error, endpoint }, "what a withdrawn credential leaves cannot be looked up"),
+        );
+      }),
+      credentials.onGiven((endpoint) => void this.#driven.feed({ kind: "bar", endpoint })),
+    );
   }
 
   #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
@@ -255,36 +308,6 @@ export class Lwm2mServer {
     return this.#bootstrap.answer(request, { identity, address, request: (ask) => door.backTo(visitor).request(ask) });
   }
 
-  /** It sent something beside its registration: an update that waited for it to wake up goes on. */
-  #onHeard(endpoint: string): void {
-    const wasAsleep = this.presence.of(endpoint).state === "asleep";
-    this.presence.feed({ kind: "heard", endpoint });
-    if (wasAsleep) this.engine.onHeard(endpoint);
-  }
-
-  #onNews(registration: Registration): void {
-    // As with a registration: the device reads our answer first.
-    setImmediate(() => {
-      if (!this.engine.onNotified(registration.endpoint)) this.#reports.read(registration);
-    });
-  }
-
-  #createBootstrap(credentials: BootstrapCredentials, uris: PackageUris, log: Logger): BootstrapDoor {
-    return new BootstrapDoor({
-      credentials,
-      log,
-      serverUri: async (from) => {
-        const uri = await uris.serverUriFor(from);
-        if (uri === undefined) throw new EnvironmentError("NO_DOOR", "this server has no secured door");
-        return uri;
-      },
-      onNews: ({ outcome, endpoint, address, sentence }) => {
-        if (outcome !== "refused")
-          this.#record.append({ kind: "device.bootstrapped", endpoint, sentence, facts: { address, outcome } });
-      },
-    });
-  }
-
   /** A device that resumed a session may be asked before it says anything. */
   async #onSession(visitor: Visitor, door: Door): Promise<void> {
     try {
@@ -299,77 +322,20 @@ export class Lwm2mServer {
   }
 
   /** Whoever was reached through a session that is gone has to register anew, with another credential if it has one. */
-  #onWithdrawn(identity: ProvenIdentity): void {
-    for (const endpoint of this.#doors?.revoke(identity) ?? []) {
-      const registration = this.#registry.get(endpoint);
-      if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
-        this.#driven.feed({ kind: "withdraw", endpoint });
-    }
+  async #onWithdrawn(identity: ProvenIdentity, endpoint: string | undefined): Promise<void> {
+    for (const reached of this.#doors?.revoke(identity) ?? []) this.#withdraw(reached);
+    // One that has no session now cannot make another one either.
+    if (endpoint !== undefined && (await this.#gatekeeper.isBare(endpoint))) this.#withdraw(endpoint);
   }
 
-  #onForbidden(endpoint: string, { transport, address, provenEndpoint }: Sender, why: string): void {
-    const whose = provenEndpoint === undefined ? "somebody without a credential" : `the device ${provenEndpoint}`;
-    const sentence = `${whose} wanted to speak for ${endpoint} from ${address} over ${transport}: ${why}`;
-    const about = provenEndpoint ?? endpoint;
-    const refusal = { transport, code: "ENDPOINT_FORBIDDEN", about, why: sentence, address };
-    if (!this.#refusals.add(refusal)) return;
-    const facts = { address, transport, provenEndpoint };
-    this.#record.append({ kind: "device.refused", endpoint, sentence, facts });
+  #onReport(endpoint: string, report: KnownOfDevice): void {
+    this.#record.keepReport(endpoint, report);
+    this.campaigns.onDevice(endpoint);
   }
 
-  #follow(output: RegistryOutput): void {
-    switch (output.kind) {
-      case "registered":
-        this.#record.save(output.registration, "registered");
-        this.#record.remark("device.registered", output.registration, sentenceOfStart(output.registration));
-        // The device reads our answer first: what we ask of it may not overtake the 2.01.
-        setImmediate(() => {
-          this.presence.registered(output.registration);
-          this.#onRegistered(output.registration);
-        });
-        return;
-      case "updated":
-        this.#record.save(output.registration, "registered");
-        // At a new address it has to be observed anew, and what was sent to the old one is lost.
-        setImmediate(() => {
-          this.presence.registered(output.registration);
-          // It has just been heard, whatever became of the last request.
-          this.queue.onReachable(output.registration.endpoint, true);
-          if (output.moved) {
-            this.engine.onRegistered(output.registration.endpoint);
-            this.operations.onRegistered(output.registration);
-          } else this.engine.onHeard(output.registration.endpoint);
-        });
-        return;
-      case "deregistered":
-      case "withdrawn":
-      case "expired": {
-        const presence = output.kind === "expired" ? "expired" : "deregistered";
-        this.#doors?.forget(output.registration.endpoint);
-        this.#record.save(output.registration, presence);
-        this.#record.remark(`device.${presence}`, output.registration, sentenceOfEnd(output.kind));
-        this.presence.feed({ kind: "left", endpoint: output.registration.endpoint });
-        this.engine.onUnregistered(output.registration.endpoint);
-        this.operations.onUnregistered(output.registration.endpoint);
-        return;
-      }
-      case "full":
-        this.#options.log.warn(
-          { registrations: this.#registry.size },
-          "the registry is full; a device was turned away",
-        );
-        return;
-      case "forbidden":
-      case "unknown":
-        return;
-    }
-  }
-
-  #onRegistered(registration: Registration): void {
-    const { endpoint } = registration;
-    // An update that is under way reads the device itself.
-    if (this.engine.isDriving(endpoint)) this.engine.onRegistered(endpoint);
-    else this.#reports.read(registration);
-    this.operations.onRegistered(registration);
+  #withdraw(endpoint: string): void {
+    const registration = this.#registry.get(endpoint);
+    if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
+      this.#driven.feed({ kind: "withdraw", endpoint });
   }
 }

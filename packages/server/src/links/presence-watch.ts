@@ -48,6 +48,12 @@ export class PresenceWatch {
     return describeReachability(this.#core.of(endpoint), device?.lifetimeS, offsetMs);
   }
 
+  /** UTC milliseconds at which a device fell asleep; `undefined` while it does not sleep. */
+  asleepSinceMs(endpoint: string): number | undefined {
+    const { state, sinceMs } = this.#core.of(endpoint);
+    return state === "asleep" ? Math.round(sinceMs + Date.now() - performance.now()) : undefined;
+  }
+
   /** Calls `listener` with every change until the returned function is called. */
   subscribe(listener: (change: PresenceChange) => void): () => void {
     this.#listeners.add(listener);

@@ -1,5 +1,7 @@
 /** Tells the operator of what was refused: the first of a kind at once, those that follow as one number a minute. */
 import type { Logger } from "pino";
+import type { Sender } from "../fleet/sender.ts";
+import type { NewEvent } from "../store/ports.ts";
 
 export const DEFAULT_REFUSAL_PAUSE_MS = 60_000;
 
@@ -52,6 +54,17 @@ export class Refusals {
     }
     this.#tell(place, refusal, 1);
     return true;
+  }
+
+  /** Somebody wanted to speak for an endpoint and may not. @returns What goes on the timeline, unless it was told a moment ago. */
+  forbid(endpoint: string, sender: Sender, why: string): NewEvent | undefined {
+    const { transport, address, provenEndpoint } = sender;
+    const whose = provenEndpoint === undefined ? "somebody without a credential" : `the device ${provenEndpoint}`;
+    const sentence = `${whose} wanted to speak for ${endpoint} from ${address} over ${transport}: ${why}`;
+    const about = provenEndpoint ?? endpoint;
+    const isTold = this.add({ transport, code: "ENDPOINT_FORBIDDEN", about, why: sentence, address });
+    if (!isTold) return undefined;
+    return { kind: "device.refused", endpoint, sentence, facts: { address, transport, provenEndpoint } };
   }
 
   close(): void {

@@ -56,6 +56,7 @@ export function registrationAnswer(output: RegistryOutput): CoapResponse {
       return createResponse(CODE.changed);
     case "deregistered":
     case "withdrawn":
+    case "barred":
     case "expired":
       return createResponse(CODE.deleted);
     case "forbidden":

@@ -70,8 +70,13 @@ class TcpDoor implements Door {
     this.#coap.setTrust(pem);
   }
 
-  revoke({ kind, name }: ProvenIdentity): readonly string[] {
-    return this.#end(({ identity }) => identity?.kind === kind && identity.name === name);
+  revoke({ kind, name, fingerprint }: ProvenIdentity): readonly string[] {
+    return this.#end(
+      ({ identity }) =>
+        identity?.kind === kind &&
+        identity.name === name &&
+        (fingerprint === undefined || identity.fingerprint === fingerprint),
+    );
   }
 
   distrust(): void {

@@ -5,6 +5,8 @@ import { waveSizes } from "../campaign/waves.ts";
 import { compileQuery } from "./device-query.ts";
 import type { Tables } from "./tables.ts";
 
+/** A million devices are sorted in memory; the setting ends with the transaction. */
+const MEMORY_FOR_SORTING = sql`set local work_mem = '256MB'`;
 const ROWS_WORTH_ANALYSING = 10_000;
 
 export interface SnapshotOrder {
@@ -25,6 +27,7 @@ export async function joinTargets(
   transaction: Kysely<Tables>,
   { campaignId, policy, utcMs }: SnapshotOrder,
 ): Promise<number[]> {
+  await MEMORY_FOR_SORTING.execute(transaction);
   const chosen = await chosenDevices(transaction, { campaignId, policy, utcMs });
   const { rows } = await sql<{ wave: number | null; count: number }>`
     select wave, count(*) as count from (${chosen}) as chosen group by wave`.execute(transaction);

@@ -7,6 +7,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignState } from "@airlift/protocol/update/campaign";
 import { type Kysely, type Selectable, sql } from "kysely";
 import { type Campaign, newCampaign, openWaves } from "../campaign/campaign.ts";
+import type { UpdateNews } from "../campaign/follow-update.ts";
 import type { CampaignPolicy } from "../campaign/policy.ts";
 import type { Query } from "../campaign/query/ast.ts";
 import type {
@@ -35,6 +36,12 @@ export interface CampaignStoreParts {
   readonly journal: Journal;
   /** The server that this one is. */
   readonly nodeId: string;
+}
+
+/** What an attempt's update has come to, for the campaign that has not heard of it. */
+export interface UnheardNews extends UpdateNews {
+  readonly campaignId: string;
+  readonly endpoint: string;
 }
 
 /** A campaign as it is kept. */
@@ -251,15 +258,36 @@ export class PostgresCampaignStore implements CampaignStore {
     return await this.#tables.transaction().execute((transaction) => fillRollback(transaction, { campaignId, utcMs }));
   }
 
-  async wakeDevice(endpoint: string, utcMs: number): Promise<void> {
+  wakeDevice(endpoint: string, utcMs: number): Promise<void> {
+    return this.wakeDevices([endpoint], utcMs);
+  }
+
+  /** As `wakeDevice`, for all of these in one statement. */
+  async wakeDevices(endpoints: readonly string[], utcMs: number): Promise<void> {
     await sql`
       with woken as (
         update campaign_targets t set not_before_ms = null from campaigns c
-        where t.endpoint = ${storableText(endpoint)} and t.phase in ('pending', 'held')
+        where t.endpoint = any(${endpoints.map(storableText)}::text[]) and t.phase in ('pending', 'held')
           and c.id = t.campaign_id and c.state = 'running'
         returning t.campaign_id)
       update campaigns set wake_at_ms = least(coalesce(wake_at_ms, ${utcMs}), ${utcMs}::bigint)
       where id in (select campaign_id from woken)`.execute(this.#tables);
+  }
+
+  /**
+   * Attempts whose campaign stands elsewhere than their update: what was stored when a server ended before it could tell the campaign.
+   *
+   * @param quietMs Updates that changed within this time are left out: whoever changed them is telling it.
+   */
+  async unheard(quietMs: number, limit: number): Promise<UnheardNews[]> {
+    const { rows } = await sql<UnheardNews>`
+      select t.campaign_id as "campaignId", t.endpoint, t.attempt, u.state, u.failure, u.sentence
+      from campaign_targets t
+      join updates u on u.campaign_id = t.campaign_id and u.endpoint = t.endpoint and u.attempt = t.attempt
+      where t.phase in ('active', 'held') and u.state <> t.state and u.state <> 'queued'
+        and u.updated_at <= now() - ${quietMs}::double precision * interval '1 millisecond'
+      limit ${limit}`.execute(this.#tables);
+    return rows;
   }
 }
 
@@ -328,6 +356,13 @@ class TurnTransaction implements CampaignTransaction {
       sql`where t.campaign_id = ${this.campaign.id} and t.endpoint = ${storableText(endpoint)}`,
     );
     return candidate;
+  }
+
+  candidates(endpoints: readonly string[]) {
+    return readCandidates(
+      this.#transaction,
+      sql`where t.campaign_id = ${this.campaign.id} and t.endpoint = any(${endpoints.map(storableText)}::text[])`,
+    );
   }
 
   async save({ campaign, targets, joined, outputs }: CampaignChange): Promise<void> {

@@ -15,7 +15,7 @@ import { openStores } from "./stores.ts";
 let scratch: ScratchStores;
 let folder: string;
 const withdrawn: ProvenIdentity[] = [];
-const endpoints: string[] = [];
+const endpoints: (string | undefined)[] = [];
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "credentials-"));

@@ -60,7 +60,8 @@ export class PostgresCredentialStore implements CredentialStore {
   readonly #known: ShortCache<Known>;
   readonly #lists: ShortCache<readonly CredentialRow[]>;
   readonly #uses: UseTimes;
-  readonly #listeners = new Set<(identity: ProvenIdentity, endpoint: string) => void>();
+  readonly #withdrawnListeners = new Set<(identity: ProvenIdentity, endpoint: string | undefined) => void>();
+  readonly #givenListeners = new Set<(endpoint: string) => void>();
   #isResealed = false;
 
   constructor(parts: CredentialStoreParts) {
@@ -101,9 +102,22 @@ export class PostgresCredentialStore implements CredentialStore {
     return (await this.#rowsOf(endpoint)).some((row) => row.purpose === "device" && isValid(row));
   }
 
-  onWithdrawn(onChange: (identity: ProvenIdentity, endpoint: string) => void): () => void {
-    this.#listeners.add(onChange);
-    return () => this.#listeners.delete(onChange);
+  async withCredentials(endpoints: readonly string[]): Promise<ReadonlySet<string>> {
+    if (endpoints.length === 0) return new Set();
+    const { rows } = await sql<{ endpoint: string }>`select distinct endpoint from device_credentials
+      where endpoint = any(${endpoints}) and purpose = 'device' and withdrawn_at is null
+        and (ends_at is null or ends_at > now())`.execute(this.#parts.tables);
+    return new Set(rows.map(({ endpoint }) => endpoint));
+  }
+
+  onWithdrawn(onChange: (identity: ProvenIdentity, endpoint: string | undefined) => void): () => void {
+    this.#withdrawnListeners.add(onChange);
+    return () => this.#withdrawnListeners.delete(onChange);
+  }
+
+  onGiven(onChange: (endpoint: string) => void): () => void {
+    this.#givenListeners.add(onChange);
+    return () => this.#givenListeners.delete(onChange);
   }
 
   onAuthorities(onChange: () => void): () => void {
@@ -192,11 +206,16 @@ export class PostgresCredentialStore implements CredentialStore {
     if (kind === "authority.added" || kind === "authority.removed") this.#authorities.changed();
     if (kind !== "credential.added" && kind !== "credential.ended") return;
     this.#forget();
-    const changed = facts as Pick<CredentialRow, "identity"> & { credentialKind: CredentialRow["kind"] };
+    const changed = facts as Pick<CredentialRow, "identity" | "purpose"> & { credentialKind: CredentialRow["kind"] };
     if (changed.credentialKind === "x509") this.#authorities.changed();
-    if (kind === "credential.added" || endpoint === null) return;
+    if (endpoint === null) return;
+    const isOfDevice = changed.purpose === "device";
+    if (kind === "credential.added") {
+      if (isOfDevice) for (const listener of this.#givenListeners) listener(endpoint);
+      return;
+    }
     const ended = provenAs({ kind: changed.credentialKind, identity: changed.identity, endpoint });
-    for (const listener of this.#listeners) listener(ended, endpoint);
+    for (const listener of this.#withdrawnListeners) listener(ended, isOfDevice ? endpoint : undefined);
   }
 
   /** A row that may speak; one that is over or withdrawn is as good as none, except that a certificate stays refused. */
@@ -271,8 +290,9 @@ function toCredential(row: CredentialRow): Credential {
 
 /** What the master keys must be able to open. @throws {UsageError} MASTER_KEY when one is missing. */
 export async function checkMasterKeys(tables: Kysely<Tables>, keys: MasterKeys): Promise<void> {
-  const { rows } = await sql<{ version: string }>`select distinct key_version as version from device_credentials
-    where key_version is not null`.execute(tables);
+  const { rows } = await sql<{ version: string }>`select key_version as version from device_credentials
+    where key_version is not null union select key_version from mesh_secrets
+    union select key_version from webhooks`.execute(tables);
   const missing = rows.map(({ version }) => version).filter((version) => !keys.has(version));
   if (missing.length === 0) return;
   throw new UsageError(

@@ -1,6 +1,7 @@
 /** The devices: how each is registered and what it last said of itself. Written in batches, read at once. */
 import { type Kysely, type Selectable, sql } from "kysely";
 import { expiresAtMs } from "../fleet/registration.ts";
+import type { Transport } from "../fleet/sender.ts";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { isRowFault, storableJson, storableText } from "./database.ts";
@@ -49,6 +50,7 @@ export class PostgresDeviceStore implements DeviceStore {
       .selectFrom("devices")
       .selectAll()
       .where("node_id", "=", this.#nodeId)
+      .where("transport", "!=", "zmesh")
       .orderBy("endpoint")
       .execute();
     return rows.map(toRegistration);
@@ -57,7 +59,8 @@ export class PostgresDeviceStore implements DeviceStore {
   async claimFree(limit?: number): Promise<KeptRegistration[]> {
     const { rows } = await sql<Selectable<DeviceTable>>`
       with mine as (
-        select endpoint from devices where node_id is distinct from ${this.#nodeId} and ${isFree("devices.node_id")}
+        select endpoint from devices where node_id is distinct from ${this.#nodeId} and transport <> 'zmesh'
+          and ${isFree("devices.node_id")}
         ${limit === undefined ? sql`` : sql`limit ${limit}`} for update skip locked)
       update devices set node_id = ${this.#nodeId} from mine where devices.endpoint = mine.endpoint
       returning devices.*`.execute(this.#tables);
@@ -198,7 +201,8 @@ function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
     endpoint: row.endpoint,
     id: row.registration_id,
     presence: row.presence,
-    transport: row.transport,
+    // Rows of mesh devices are never read as registrations.
+    transport: row.transport as Transport,
     address: row.address,
     lwm2mVersion: row.lwm2m_version,
     binding: row.binding,
@@ -207,6 +211,7 @@ function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
     objects: row.objects,
     registeredAtMs: row.registered_at.getTime(),
     lastSeenAtMs: row.last_seen_at.getTime(),
+    ...(Object.keys(row.resources).length > 0 && { resources: row.resources }),
   };
 }
 

@@ -9,6 +9,9 @@ import { INVENTORY } from "./migrations/0005-inventory.ts";
 import { NODES } from "./migrations/0006-nodes.ts";
 import { AUDIT } from "./migrations/0007-audit.ts";
 import { CAMPAIGNS } from "./migrations/0008-campaigns.ts";
+import { FLEET_DAYS } from "./migrations/0009-fleet-days.ts";
+import { MESH } from "./migrations/0010-mesh.ts";
+import { RECORDS } from "./migrations/0011-records.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -27,6 +30,9 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "nodes", sql: NODES },
   { name: "audit", sql: AUDIT },
   { name: "campaigns", sql: CAMPAIGNS },
+  { name: "fleet days", sql: FLEET_DAYS },
+  { name: "mesh", sql: MESH },
+  { name: "records", sql: RECORDS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

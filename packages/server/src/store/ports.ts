@@ -9,8 +9,13 @@ import type { PostgresCampaignStore } from "./campaign-store.ts";
 import type { CredentialStore, TokenStore } from "./credential-ports.ts";
 import type { DeviceInventory } from "./device-inventory.ts";
 import type { ExchangeStore } from "./exchange-store.ts";
+import type { FleetStatistics } from "./fleet-statistics.ts";
+import type { MeshStore } from "./mesh-store.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
+import type { Retention } from "./retention.ts";
+import type { WebhookOutbox } from "./webhook-outbox.ts";
+import type { WebhookStore } from "./webhook-store.ts";
 
 /** One page of a list, oldest or newest first as the list says; `next` is null on the last page. */
 export interface Page<Item> {
@@ -118,6 +123,8 @@ export interface UploadStore {
 /** A device's registration as the fleet holds it, or held it before it ended. */
 export interface KeptRegistration extends Registration {
   readonly presence: Device["presence"];
+  /** What was reported of other resources, by path; only where a registration was loaded. */
+  readonly resources?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What a device said of itself when it was asked; undefined = not asked, keep what is known. */
@@ -174,7 +181,7 @@ export interface UpdateChange {
   /** The event's sentence, and the update's from now on. */
   readonly sentence: string;
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
-  readonly method?: "push" | "pull" | null | undefined;
+  readonly method?: "push" | "pull" | "broadcast" | null | undefined;
   readonly packageUri?: string | null | undefined;
   readonly acknowledgedBytes?: number | undefined;
   readonly totalBytes?: number | undefined;
@@ -202,9 +209,23 @@ export interface UpdateOrder {
   readonly campaign?: { readonly id: string; readonly wave: number; readonly attempt: number } | undefined;
 }
 
+/** Which attempt of which campaign. */
+export interface CampaignAttempt {
+  readonly campaignId: string;
+  readonly endpoint: string;
+  readonly attempt: number;
+}
+
+/** What a campaign asks for. */
+export type CampaignUpdateOrder = Pick<UpdateOrder, "endpoint" | "imageId" | "by"> & {
+  readonly campaign: NonNullable<UpdateOrder["campaign"]>;
+};
+
 export interface UpdateFilter {
   readonly endpoint?: string | undefined;
-  readonly state?: UpdateState | undefined;
+  /** Absent = in any; else in one of these. */
+  readonly states?: readonly UpdateState[] | undefined;
+  readonly imageId?: string | undefined;
 }
 
 export interface UpdateStore {
@@ -226,9 +247,17 @@ export interface UpdateStore {
    * Opens an update that has ended once more, in state `queued` and with the next attempt's number.
    *
    * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_STATE (409) when it runs or needs no other attempt; UPDATE_RUNNING
-   *   (409) when the device has another unfinished one
+   *   (409) when the device has another unfinished one; CAMPAIGN_UPDATE (409) for a campaign's
    */
   reopen(updateId: string): Promise<Update>;
+  /** The update that a campaign's attempt is; undefined when it was never begun. */
+  ofAttempt(attempt: CampaignAttempt): Promise<Update | undefined>;
+  /**
+   * Makes sure that an attempt is never begun: an attempt without an update gets one that is cancelled.
+   *
+   * @returns The update of the attempt, which is another's and unchanged when it was begun after all.
+   */
+  createCancelled(order: CampaignUpdateOrder, sentence: string): Promise<Update>;
   /** The URI that the device was told to fetch. */
   setPackageUri(updateId: string, packageUri: string): Promise<void>;
   /** Saves soon, in a batch, and tells the live feed. Ignored unless the update is transferring. */
@@ -242,8 +271,8 @@ export interface UpdateStore {
   unfinished(): Promise<UnfinishedUpdate[]>;
   /** Takes over up to `limit` unfinished updates of servers that are gone, unless their device is at another that lives. */
   claimFree(limit: number): Promise<UnfinishedUpdate[]>;
-  /** Takes over the unfinished update of a device that has registered here; none when it is this server's already. */
-  claimOf(endpoint: string): Promise<UnfinishedUpdate[]>;
+  /** Takes over the unfinished updates of devices that have registered here; none when they are this server's already. */
+  claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]>;
   /** Updates that other servers, or a campaign, have created for this server and that nobody has begun. */
   ordered(): Promise<UnfinishedUpdate[]>;
 }
@@ -316,7 +345,12 @@ export interface Stores {
   readonly nodes: NodeStore;
   readonly audit: AuditStore;
   readonly campaigns: PostgresCampaignStore;
+  readonly mesh: MeshStore;
   readonly inventory: DeviceInventory;
+  readonly statistics: FleetStatistics;
+  readonly webhooks: WebhookStore;
+  readonly outbox: WebhookOutbox;
+  readonly retention: Retention;
   /** @throws {EnvironmentError} DATABASE_AWAY when the database does not answer. */
   ping(): Promise<void>;
   /** Writes what is queued, then lets go of the database and ends the embedded one. */

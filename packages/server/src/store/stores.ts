@@ -14,19 +14,24 @@ import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
 import { EventFollower } from "./event-follower.ts";
 import { PostgresEventStore } from "./event-store.ts";
 import { PostgresExchangeStore } from "./exchange-store.ts";
+import { FleetStatistics } from "./fleet-statistics.ts";
 import { PostgresIdempotencyStore } from "./idempotency-store.ts";
 import { ImageFiles } from "./image-files.ts";
 import { PageCache, type PageCacheOptions } from "./image-source.ts";
 import { PostgresImageStore } from "./image-store.ts";
 import { Journal } from "./journal.ts";
 import { type MasterKeySource, MasterKeys } from "./master-keys.ts";
+import { MeshStore } from "./mesh-store.ts";
 import { migrate } from "./migrate.ts";
 import { type NodeOptions, NodeStore } from "./node-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresRequestQueueStore } from "./request-queue-store.ts";
+import { Retention, type RetentionLimits } from "./retention.ts";
 import { PostgresTokenStore } from "./token-store.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
 import { UploadFiles } from "./upload-files.ts";
+import { WebhookOutbox } from "./webhook-outbox.ts";
+import { WebhookStore } from "./webhook-store.ts";
 
 export interface StoreOptions {
   /** Holds `images/`, `uploads/`, and `postgres/` when there is no `databaseUrl`. */
@@ -38,6 +43,8 @@ export interface StoreOptions {
   /** Who this server is among those on the same database. */
   readonly node?: NodeOptions;
   readonly pages?: PageCacheOptions;
+  /** How long records are kept. */
+  readonly retention?: RetentionLimits | undefined;
   readonly batches?: Omit<BatchWriterOptions, "onFailure">;
   /** Absent: `master.key` in the data folder. */
   readonly masterKey?: MasterKeySource | undefined;
@@ -115,12 +122,16 @@ async function assemble(
   await checkMasterKeys(tables, keys);
   const credentials = new PostgresCredentialStore({ tables, journal, keys, options: options.credentials });
   const tokens = new PostgresTokenStore(tables, journal);
+  const statistics = new FleetStatistics(tables);
+  const mesh = new MeshStore(tables, journal, keys);
   // The first thing that would go on by itself: nothing above may fail once it runs.
   follower.start();
   const stopTidying = tidyEvery(TIDY_EVERY_MS, async () => {
     await credentials.tidy();
     await tokens.flush();
+    await mesh.gateways.tidy();
   });
+  const stopCounting = tidyEvery(COUNT_EVERY_MS, () => statistics.count());
   return {
     images: new PostgresImageStore({ tables, journal, files, pages, inspect, maxImageBytes }),
     uploads,
@@ -130,8 +141,13 @@ async function assemble(
     exchanges,
     nodes,
     audit,
+    mesh,
     campaigns: new PostgresCampaignStore({ tables, journal, nodeId: nodes.id }),
     inventory: new DeviceInventory(tables, journal),
+    statistics,
+    webhooks: new WebhookStore(tables, keys),
+    outbox: new WebhookOutbox(tables, keys),
+    retention: new Retention(tables, options.retention),
     idempotency: new PostgresIdempotencyStore(tables),
     credentials,
     tokens,
@@ -139,6 +155,7 @@ async function assemble(
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       await stopTidying();
+      await stopCounting();
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
       await Promise.allSettled([
         devices.close(),
@@ -158,6 +175,9 @@ async function assemble(
 
 /** How late a credential may end after its time. */
 const TIDY_EVERY_MS = 5000;
+
+/** A day on which a server ran for as long has a count of the fleet. */
+const COUNT_EVERY_MS = 600_000;
 
 /** Runs `tidy` again and again, never twice at a time; what fails is tried again. The result ends it. */
 function tidyEvery(pauseMs: number, tidy: () => Promise<void>): () => Promise<void> {

@@ -12,6 +12,7 @@ import type { Target, TargetOrder } from "../campaign/target.ts";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { QueueOutcome, QueueState, RequestContent } from "../fleet/queued-request.ts";
 import type { Transport } from "../fleet/sender.ts";
+import type { MeshTables } from "./mesh-tables.ts";
 import type { QueueAnswer } from "./request-queue-store.ts";
 
 /** A timestamptz: read as a Date, written as one or left to its default. */
@@ -39,7 +40,8 @@ export interface DeviceTable {
   endpoint: string;
   registration_id: string;
   presence: Device["presence"];
-  transport: Transport;
+  /** "zmesh": a device behind gateways, which never registers. */
+  transport: Transport | "zmesh";
   address: string;
   lwm2m_version: string;
   binding: string;
@@ -101,7 +103,7 @@ export interface UpdateTable {
   failure: FailureKind | null;
   sentence: string;
   said_at: Instant;
-  method: "push" | "pull" | null;
+  method: "push" | "pull" | "broadcast" | null;
   package_uri: string | null;
   acknowledged_bytes: number;
   total_bytes: number;
@@ -113,6 +115,10 @@ export interface UpdateTable {
   node_id: string | null;
   campaign_id: string | null;
   wave: number | null;
+  /** The broadcast by which a mesh device gets it. */
+  mesh_session_id: string | null;
+  /** False when its exchanges were deleted for their age. */
+  has_exchanges: Generated<boolean>;
 }
 
 export interface CampaignTable {
@@ -265,13 +271,49 @@ export interface DeviceRequestTable {
   answer: Json<QueueAnswer> | null;
 }
 
+export interface WebhookTable {
+  id: string;
+  seq: Generated<number>;
+  url: string;
+  /** Empty = all. */
+  kinds: ColumnType<string[], string[] | undefined, string[]>;
+  campaign_id: string | null;
+  is_enabled: Generated<boolean>;
+  note: Generated<string>;
+  /** Sealed. */
+  secret: Buffer;
+  key_version: string;
+  /** Events up to this one have been looked at. */
+  position: number;
+  created_at: Instant;
+}
+
+export interface WebhookDeliveryTable {
+  id: string;
+  seq: Generated<number>;
+  webhook_id: string;
+  /** null = a test. */
+  event_id: number | null;
+  kind: string;
+  /** What is sent, octet for octet. */
+  body: string;
+  state: Generated<"waiting" | "delivered" | "dead">;
+  attempts: Generated<number>;
+  created_at: Instant;
+  next_at: Instant;
+  lease_until: MaybeInstant;
+  status: number | null;
+  problem: string | null;
+  finished_at: MaybeInstant;
+}
+
 export interface MigrationTable {
   number: number;
   name: string;
   applied_at: Instant;
 }
 
-export interface Tables {
+export interface Tables extends MeshTables {
   images: ImageTable;
   devices: DeviceTable;
   updates: UpdateTable;
@@ -287,5 +329,7 @@ export interface Tables {
   campaigns: CampaignTable;
   campaign_targets: CampaignTargetTable;
   audit: AuditTable;
+  webhooks: WebhookTable;
+  webhook_deliveries: WebhookDeliveryTable;
   applied_migrations: MigrationTable;
 }

@@ -1,7 +1,7 @@
 /** The updates: each change and the event that tells of it are one transaction. */
 import { randomBytes } from "node:crypto";
 import type { Update } from "@airlift/protocol/api/schemas";
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { BugError, UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
 import { type Kysely, type RawBuilder, type Selectable, sql, type Updateable } from "kysely";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
@@ -10,6 +10,8 @@ import { isRowFault, storableJson, storableText } from "./database.ts";
 import type { Journal, Written } from "./journal.ts";
 import { isFree } from "./node-store.ts";
 import type {
+  CampaignAttempt,
+  CampaignUpdateOrder,
   Page,
   PageRequest,
   UnfinishedUpdate,
@@ -67,6 +69,18 @@ export class PostgresUpdateStore implements UpdateStore {
     return result;
   }
 
+  async ofAttempt(attempt: CampaignAttempt): Promise<Update | undefined> {
+    const row = await attemptOf(this.#tables, attempt);
+    return row && toUpdate(row);
+  }
+
+  async createCancelled(order: CampaignUpdateOrder, sentence: string): Promise<Update> {
+    const { result } = await this.#journal.write((transaction) =>
+      insertCancelled(transaction, { order, sentence, nodeId: this.#nodeId }),
+    );
+    return result;
+  }
+
   async reopen(updateId: string): Promise<Update> {
     this.#progress.drop(updateId);
     const { result } = await this.#journal.write((transaction) => reopenUpdate(transaction, updateId));
@@ -105,7 +119,8 @@ export class PostgresUpdateStore implements UpdateStore {
   async list(filter: UpdateFilter, page: PageRequest): Promise<Page<Update>> {
     let query = this.#tables.selectFrom("updates").selectAll();
     if (filter.endpoint !== undefined) query = query.where("endpoint", "=", storableText(filter.endpoint));
-    if (filter.state !== undefined) query = query.where("state", "=", filter.state);
+    if (filter.states !== undefined) query = query.where("state", "in", filter.states);
+    if (filter.imageId !== undefined) query = query.where("image_id", "=", filter.imageId);
     if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
     const rows = await query
       .orderBy("seq", "desc")
@@ -122,8 +137,10 @@ export class PostgresUpdateStore implements UpdateStore {
     return this.#claim(sql`${isFree("updates.node_id")} and ${this.#mayReach}`, limit);
   }
 
-  claimOf(endpoint: string): Promise<UnfinishedUpdate[]> {
-    return this.#claim(sql`endpoint = ${storableText(endpoint)} and node_id is distinct from ${this.#nodeId}`);
+  claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]> {
+    return this.#claim(
+      sql`endpoint = any(${endpoints.map(storableText)}::text[]) and node_id is distinct from ${this.#nodeId}`,
+    );
   }
 
   ordered(): Promise<UnfinishedUpdate[]> {
@@ -142,6 +159,7 @@ export class PostgresUpdateStore implements UpdateStore {
     const { rows } = await sql<UpdateRow>`
       with mine as (
         select id from updates where finished_at is null and (${condition})
+          and not exists (select from mesh_devices where mesh_devices.endpoint = updates.endpoint)
         order by seq ${limit === undefined ? sql`` : sql`limit ${limit}`} for update of updates skip locked)
       update updates set node_id = ${this.#nodeId} from mine where updates.id = mine.id
       returning updates.*`.execute(this.#tables);
@@ -169,6 +187,40 @@ export class PostgresUpdateStore implements UpdateStore {
         facts: { state: row.state, acknowledgedBytes: row.acknowledged_bytes, totalBytes: row.total_bytes },
       });
   }
+}
+
+/** A cancelled update takes the attempt's place, so that whoever still holds the order to begin it finds it done. */
+async function insertCancelled(
+  transaction: Kysely<Tables>,
+  { order, sentence, nodeId }: { order: CampaignUpdateOrder; sentence: string; nodeId: string },
+): Promise<Written<Update>> {
+  const { campaign, endpoint, imageId, by } = order;
+  const row = await transaction
+    .insertInto("updates")
+    .values({
+      id: randomBytes(8).toString("hex"),
+      endpoint,
+      image_id: imageId,
+      by,
+      apply: false,
+      state: "cancelled",
+      sentence,
+      acknowledged_bytes: 0,
+      total_bytes: 0,
+      node_id: nodeId,
+      campaign_id: campaign.id,
+      wave: campaign.wave,
+      attempt: campaign.attempt,
+      finished_at: new Date(),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returningAll()
+    .executeTakeFirst();
+  if (row !== undefined)
+    return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { imageId } })] };
+  const same = await attemptOf(transaction, { campaignId: campaign.id, endpoint, attempt: campaign.attempt });
+  if (same === undefined) throw new BugError("NO_ATTEMPT", "an attempt is neither new nor known", { endpoint });
+  return { result: toUpdate(same), events: [] };
 }
 
 async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder, nodeId: string): Promise<Written<Update>> {
@@ -204,25 +256,26 @@ async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder, nod
     .returningAll()
     .executeTakeFirst();
   if (row === undefined) {
-    const same = order.campaign && (await attemptOf(transaction, order));
+    const { campaign, endpoint } = order;
+    const same =
+      campaign && (await attemptOf(transaction, { campaignId: campaign.id, endpoint, attempt: campaign.attempt }));
     if (same === undefined) throw await alreadyRunning(transaction, order.endpoint);
     return { result: toUpdate(same), events: [] };
   }
   return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { imageId: order.imageId } })] };
 }
 
-/** The update that an order was carried out with before. */
+/** The update that a campaign's attempt is. */
 async function attemptOf(
-  transaction: Kysely<Tables>,
-  { endpoint, campaign }: UpdateOrder,
+  tables: Kysely<Tables>,
+  { campaignId, endpoint, attempt }: CampaignAttempt,
 ): Promise<UpdateRow | undefined> {
-  if (campaign === undefined) return undefined;
-  return await transaction
+  return await tables
     .selectFrom("updates")
     .selectAll()
-    .where("campaign_id", "=", campaign.id)
-    .where("endpoint", "=", endpoint)
-    .where("attempt", "=", campaign.attempt)
+    .where("campaign_id", "=", campaignId)
+    .where("endpoint", "=", storableText(endpoint))
+    .where("attempt", "=", attempt)
     .executeTakeFirst();
 }
 
@@ -251,11 +304,16 @@ const MAY_BE_REOPENED: ReadonlySet<UpdateState> = new Set(["failed", "silent", "
 async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Promise<Written<Update>> {
   const old = await transaction
     .selectFrom("updates")
-    .select(["state", "attempt", "endpoint"])
+    .select(["state", "attempt", "endpoint", "campaign_id"])
     .where("id", "=", storableText(updateId))
     .forUpdate()
     .executeTakeFirst();
   if (old === undefined) throw new UsageError("UNKNOWN_UPDATE", `there is no update ${updateId}`, { updateId });
+  if (old.campaign_id !== null)
+    throw new UsageError("CAMPAIGN_UPDATE", "an update of a campaign is tried again by its campaign", {
+      updateId,
+      campaignId: old.campaign_id,
+    });
   if (!MAY_BE_REOPENED.has(old.state))
     throw new UsageError("UPDATE_STATE", `an update that is ${old.state} needs no other attempt`, {
       updateId,
@@ -283,6 +341,7 @@ async function reopenUpdate(transaction: Kysely<Tables>, updateId: string): Prom
       package_uri: null,
       acknowledged_bytes: 0,
       snapshot: null,
+      has_exchanges: true,
       updated_at: now,
       finished_at: null,
     })
@@ -381,6 +440,7 @@ function toUpdate(row: UpdateRow): Update {
     target: row.target,
     attempt: row.attempt,
     by: row.by,
+    campaignId: row.campaign_id,
     apply: row.apply,
     state: row.state,
     failure: row.failure,

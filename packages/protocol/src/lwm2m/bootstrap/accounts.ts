@@ -1,5 +1,5 @@
 /** Server accounts: what an instance of Security (0) and its instance of Server (1) say together (LwM2M Core 1.2 §6.1.3). */
-import { decodeUtf8, encodeUtf8 } from "../../lib/bytes.ts";
+import { decodeUtf8, EMPTY, encodeUtf8 } from "../../lib/bytes.ts";
 import type { Entry } from "../entry.ts";
 import { SECURITY_ID, SECURITY_MODE_ON_WIRE, SECURITY_RESOURCES } from "../objects/security.ts";
 import { SERVER_ID, SERVER_RESOURCES } from "../objects/server.ts";
@@ -79,18 +79,20 @@ export function entriesOfAccount(
   };
 }
 
+/** All three are mandatory in every mode; one that means nothing there is empty. @see LwM2M Core 1.2 §E.1 */
 function keysOf(security: AccountSecurity): [number, Uint8Array][] {
-  if (security.mode === "none") return [];
-  if (security.mode === "psk")
-    return [
-      [S.publicKeyOrIdentity, encodeUtf8(security.identity)],
-      [S.secretKey, security.key],
-    ];
+  const [own, server, secret] = octetsOf(security);
   return [
-    [S.publicKeyOrIdentity, security.own],
-    [S.serverPublicKey, security.server],
-    [S.secretKey, security.privateKey],
+    [S.publicKeyOrIdentity, own],
+    [S.serverPublicKey, server],
+    [S.secretKey, secret],
   ];
+}
+
+function octetsOf(security: AccountSecurity): readonly [own: Uint8Array, server: Uint8Array, secret: Uint8Array] {
+  if (security.mode === "none") return [EMPTY, EMPTY, EMPTY];
+  if (security.mode === "psk") return [encodeUtf8(security.identity), EMPTY, security.key];
+  return [security.own, security.server, security.privateKey];
 }
 
 /** What a configuration says, or a sentence for each thing that does not fit together. Never throws. */

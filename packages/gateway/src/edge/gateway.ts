@@ -1,0 +1,310 @@
+/** The radio edge: takes orders from a server, sends by the law, tells what devices say, and goes on while the server is away. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type {
+  BatchAnswer,
+  GatewayOrder,
+  GatewayReport,
+  GatewayState,
+  SessionProgress,
+} from "@airlift/protocol/api/gateway";
+import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
+import { AirliftError } from "@airlift/protocol/lib/errors";
+import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
+import { decodeInterest } from "@airlift/protocol/zmesh/interest";
+import { Refusals } from "@airlift/protocol/zmesh/refusals";
+import type { SubBand } from "@airlift/protocol/zmesh/regions";
+import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
+import type { Logger } from "pino";
+import type { RadioLink } from "../links/radio-link.ts";
+import { Air } from "./air.ts";
+import { CommandQueue } from "./command-queue.ts";
+import { readJson, replaceFile } from "./durable-file.ts";
+import { type FileLock, lockFile } from "./file-lock.ts";
+import { LedgerFile } from "./ledger-file.ts";
+import { type NewReport, Outbox } from "./outbox.ts";
+import { RecentFrames } from "./recent-frames.ts";
+import { Reporter } from "./reporter.ts";
+import { ServerClient } from "./server-client.ts";
+import { SessionDesk } from "./session-desk.ts";
+import { WallClock } from "./wall-clock.ts";
+
+export interface GatewayOptions {
+  readonly id: string;
+  readonly serverUrl: string;
+  readonly token?: string;
+  /** Opened; the gateway closes them. */
+  readonly links: readonly RadioLink[];
+  /** Its own folder: ledger, sessions, contents, what waits for the server. */
+  readonly dataDir: string;
+  readonly networkKey: Uint8Array;
+  readonly band: SubBand;
+  readonly version: string;
+  readonly log: Logger;
+  readonly answerPatienceMs?: number;
+  /** For programs that look at it; called with what is reported. */
+  readonly onReport?: (report: NewReport) => void;
+}
+
+interface Stored {
+  readonly lastOrder: number;
+  readonly lastUtcMs?: number;
+}
+
+/** In the field: a feed that broke is back in a second, a server that is down is asked twice a minute. */
+const FEED_RETRY = { firstMs: 500, longestMs: 30_000 } as const;
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #lock: FileLock;
+  readonly #ledger: LedgerFile;
+  readonly #clock: WallClock;
+  readonly #outbox: Outbox;
+  readonly #server: ServerClient;
+  readonly #queue: CommandQueue;
+  readonly #sessions: SessionDesk;
+  readonly #reporter: Reporter;
+  readonly #refusals = new Refusals();
+  readonly #refusedCounts = new Map<RadioLink, number>();
+  readonly #recent = new RecentFrames();
+  readonly #stop = new AbortController();
+  readonly #runId = toHex(zmeshCrypto.randomBytes(8));
+  readonly #startedAtMs: number;
+  /** Events that the server has not opened yet: number and device. */
+  readonly #unopened = new Map<number, string>();
+  #stored: Stored;
+  #isServerLost = false;
+
+  /**
+   * Opens all that is on disk; nothing is sent before `start`.
+   *
+   * @throws {EnvironmentError} `LOCKED` when another gateway uses the folder; node:fs throws its own.
+   */
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    const { dataDir, links, networkKey, band, log } = options;
+    mkdirSync(join(dataDir, "sessions"), { recursive: true });
+    this.#lock = lockFile(join(dataDir, "gateway.lock"));
+    const known = readJson(this.#storedPath);
+    this.#stored = storedOf(known);
+    const path = join(dataDir, `ledger-${encodeURIComponent(band.name)}.json`);
+    this.#ledger = new LedgerFile({ path, limit: band.limit, wasUsed: known !== undefined });
+    if (this.#ledger.doubtMs(0) > 0) log.warn({ path }, "the duty ledger was lost: its whole budget counts as used");
+    // From here on a ledger that is missing was lost.
+    this.#ledger.save();
+    this.#store({});
+    this.#clock = new WallClock(this.#stored.lastUtcMs);
+    this.#startedAtMs = this.#clock.utcMs();
+    this.#outbox = new Outbox(dataDir);
+    for (const report of this.#outbox.oldest(Number.POSITIVE_INFINITY))
+      if (report.kind === "event") this.#unopened.set(report.number, report.name);
+    this.#server = new ServerClient({
+      url: options.serverUrl,
+      gatewayId: options.id,
+      ...(options.token !== undefined && { token: options.token }),
+    });
+    const air = new Air({ links, networkKey, crypto: zmeshCrypto });
+    this.#queue = new CommandQueue(air, this.#ledger);
+    this.#sessions = new SessionDesk({
+      air,
+      queue: this.#queue,
+      ledger: this.#ledger,
+      clock: this.#clock,
+      crypto: zmeshCrypto,
+      dataDir,
+      server: this.#server,
+      log,
+      report: (report) => this.#report(report),
+      unopened: () => [...new Set(this.#unopened.values())],
+      ...(options.answerPatienceMs !== undefined && { answerPatienceMs: options.answerPatienceMs }),
+    });
+    this.#reporter = new Reporter({
+      outbox: this.#outbox,
+      server: this.#server,
+      state: () => this.state(),
+      answered: (...answer) => this.#answered(...answer),
+      failed: (error) => this.#serverLost(error),
+    });
+  }
+
+  /** Takes up what was under way, and the server's orders. */
+  async start(): Promise<void> {
+    for (const link of this.#options.links) link.listen((bytes) => this.#hear(link, bytes));
+    await this.#sessions.resume();
+    this.#reporter.start();
+    void this.#followOrders();
+  }
+
+  /** Silent when it settles; what was under way goes on with the next start. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#sessions.close();
+    this.#queue.close();
+    this.#reporter.close();
+    this.#ledger.save();
+    this.#store({});
+    await Promise.all(this.#options.links.map((link) => link.close()));
+    this.#lock.release();
+  }
+
+  /** What is true now. */
+  state(): GatewayState {
+    const { links, version } = this.#options;
+    return {
+      version,
+      runId: this.#runId,
+      startedAtMs: this.#startedAtMs,
+      utcMs: this.#clock.utcMs(),
+      isClockTrusted: this.#clock.isTrusted,
+      lastOrder: this.#stored.lastOrder,
+      links: links.map((link) => {
+        const { isUp, sentCount, heardCount, healedCount } = link.counts;
+        return {
+          link: link.uri,
+          isUp,
+          sentCount,
+          heardCount,
+          healedCount,
+          refusedCount: this.#refusedCounts.get(link) ?? 0,
+        };
+      }),
+      ledgers: [this.#ledger.state(this.#options.band.name)],
+      sessions: this.#sessions.progress(),
+      waitingCount: this.#outbox.waitingCount,
+      droppedCount: this.#outbox.droppedCount,
+      rssBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  // What is heard
+
+  #hear(link: RadioLink, bytes: Uint8Array): void {
+    const { networkKey } = this.#options;
+    const frame = this.#refusals.guard(() => decodeFrame(bytes, { networkKey, crypto: zmeshCrypto }));
+    if (!frame) this.#refusedCounts.set(link, (this.#refusedCounts.get(link) ?? 0) + 1);
+    else if (frame.kind === "event") this.#hearEvent(frame);
+    else if (frame.kind === "interest") this.#hearInterest(frame);
+  }
+
+  #hearEvent(frame: Frame): void {
+    const name = toHex(frame.name);
+    // Two links and every relay may bring the same one.
+    if (!this.#recent.add(`${name}/${frame.fseq}/${toHex(frame.payload)}`)) return;
+    const number = this.#report({
+      kind: "event",
+      atMs: this.#clock.utcMs(),
+      name,
+      fseq: frame.fseq,
+      payload: toHex(frame.payload),
+    });
+    this.#unopened.set(number, name);
+  }
+
+  #hearInterest(frame: Frame): void {
+    const seqs = this.#refusals.guard(() => decodeInterest(frame));
+    if (seqs) this.#sessions.interest(frame, seqs);
+  }
+
+  // What goes to the server and comes from it
+
+  #report(report: NewReport): number {
+    const number = this.#outbox.add(report);
+    this.#options.onReport?.(report);
+    this.#reporter.nudge();
+    return number;
+  }
+
+  #answered(answer: BatchAnswer, reports: readonly GatewayReport[], roundTripMs: number): void {
+    if (this.#isServerLost) this.#options.log.info("the server is back");
+    this.#isServerLost = false;
+    this.#clock.set(answer.utcMs, roundTripMs);
+    const names = new Map(reports.map((report) => [report.number, report.kind === "event" ? report.name : ""]));
+    this.#sessions.answers(
+      answer.events.map(({ number, content, deficit }) => ({ device: names.get(number) ?? "", content, deficit })),
+    );
+    for (const number of this.#unopened.keys()) if (number <= answer.takenNumber) this.#unopened.delete(number);
+    if ((this.#stored.lastUtcMs ?? 0) + 60_000 < this.#clock.utcMs()) this.#store({});
+  }
+
+  #serverLost(error: unknown): void {
+    if (!this.#isServerLost)
+      this.#options.log.warn({ reason: String(error) }, "the server cannot be reached: going on without it");
+    this.#isServerLost = true;
+  }
+
+  async #followOrders(): Promise<void> {
+    let pauseMs: number = FEED_RETRY.firstMs;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#server.followOrders(this.#stored.lastOrder, signal, async (order) => {
+          pauseMs = FEED_RETRY.firstMs;
+          await this.#take(order);
+        });
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.log.debug({ reason: String(error) }, "the feed of orders broke off");
+      }
+      await pause(pauseMs, signal);
+      pauseMs = Math.min(FEED_RETRY.longestMs, 2 * pauseMs);
+    }
+  }
+
+  async #take({ number, order }: GatewayOrder): Promise<void> {
+    if (number <= this.#stored.lastOrder) return;
+    let [code, detail]: [string | null, string | null] = [null, null];
+    try {
+      await this.#sessions.take(order, this.#options.band);
+    } catch (error) {
+      if (!(error instanceof AirliftError)) throw error;
+      [code, detail] = [error.code, error.message];
+    }
+    // The order is on disk now: it will not be needed again.
+    this.#store({ lastOrder: number });
+    const outcome = code === null ? "taken" : "refused";
+    this.#options.log.info({ number, kind: order.kind, outcome, code }, "order");
+    this.#report({ kind: "order", atMs: this.#clock.utcMs(), order: number, outcome, code, detail });
+  }
+
+  get #storedPath(): string {
+    return join(this.#options.dataDir, "gateway.json");
+  }
+
+  #store(change: Partial<Stored>): void {
+    const clock = this.#clock as WallClock | undefined;
+    const lastUtcMs = clock?.isTrusted === true ? clock.utcMs() : this.#stored.lastUtcMs;
+    this.#stored = { ...this.#stored, ...change, ...(lastUtcMs !== undefined && { lastUtcMs }) };
+    replaceFile(this.#storedPath, JSON.stringify(this.#stored));
+  }
+}
+
+export type { SessionProgress };
+
+function storedOf(value: unknown): Stored {
+  const { lastOrder, lastUtcMs } = (typeof value === "object" && value !== null ? value : {}) as Record<
+    string,
+    unknown
+  >;
+  return {
+    lastOrder: typeof lastOrder === "number" ? lastOrder : 0,
+    ...(typeof lastUtcMs === "number" && { lastUtcMs }),
+  };
+}
+
+function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, delayMs);
+    signal.addEventListener("abort", done, { once: true });
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+  });
+}
+
+/** The key that all members of a network share, from 32 hex digits. */
+export const networkKeyOf = (hex: string): Uint8Array | undefined => {
+  const key = fromHex(hex.trim());
+  return key?.length === 16 ? key : undefined;
+};

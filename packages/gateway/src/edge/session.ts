@@ -1,0 +1,321 @@
+/** One broadcast session on air: announces its contents, sends each by the transmitter, keeps to its windows and its airtime. */
+import type { SessionOutcome, SessionProgress, SessionState, TransmitOrder } from "@airlift/protocol/api/gateway";
+import { fromHex } from "@airlift/protocol/lib/bytes";
+import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
+import { sealCommand } from "@airlift/protocol/zmesh/command-channel";
+import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
+import { Transmitter } from "@airlift/protocol/zmesh/transmitter";
+import type { Tally, TransmitterInput, TransmitterOutput } from "@airlift/protocol/zmesh/transmitter-types";
+import type { Air } from "./air.ts";
+import type { CommandQueue } from "./command-queue.ts";
+import type { ContentShelf } from "./content-shelf.ts";
+import { EdgeTimer } from "./edge-timer.ts";
+import type { LedgerFile } from "./ledger-file.ts";
+import type { SessionRecord } from "./session-file.ts";
+import { monotonicMs, type WallClock } from "./wall-clock.ts";
+
+/** How often what keeps a session silent (its links, its clock) is looked at. */
+const PAUSE_MS = 250;
+/** How long a broadcast waits for the server to open the answers to a poll; then they are guessed at. */
+export const DEFAULT_ANSWER_PATIENCE_MS = 5_000;
+
+export interface SessionOptions {
+  readonly air: Air;
+  readonly queue: CommandQueue;
+  readonly ledger: LedgerFile;
+  readonly shelf: ContentShelf;
+  readonly clock: WallClock;
+  readonly crypto: ZmeshCrypto;
+  /** Durable when it returns. */
+  save(record: SessionRecord): void;
+  told(progress: SessionProgress): void;
+  ended(progress: SessionProgress, outcome: SessionOutcome, detail: string | null): void;
+  /** Devices whose events the server has not opened yet, as hex names. */
+  unopened(): readonly string[];
+  readonly answerPatienceMs?: number;
+}
+
+export class Session {
+  readonly order: TransmitOrder;
+  readonly #options: SessionOptions;
+  readonly #timer = new EdgeTimer(() => this.#run());
+  readonly #abort = new AbortController();
+  #record: SessionRecord;
+  #transmitter: Transmitter | undefined;
+  #isReady = false;
+  #isAnnouncing = false;
+  #isPaused = false;
+  #toldState: SessionState | undefined;
+  #deficits: number[] = [];
+
+  constructor(order: TransmitOrder, record: SessionRecord, options: SessionOptions) {
+    this.order = order;
+    this.#record = record;
+    this.#options = options;
+  }
+
+  get isOver(): boolean {
+    return this.#record.outcome !== null;
+  }
+
+  /** The content that is being sent, as hex name; `undefined` before and after. */
+  get contentName(): string | undefined {
+    return this.#transmitter && this.order.parts[this.#record.part]?.content.name;
+  }
+
+  /** Its contents are on the shelf: it may begin. */
+  ready(): void {
+    this.#isReady = true;
+    this.#timer.arm(0);
+  }
+
+  /** Nothing of it goes on air after this returns. */
+  cancel(): void {
+    this.#end("cancelled", null);
+  }
+
+  fail(detail: string): void {
+    this.#end("failed", detail);
+  }
+
+  /** Stops without an end: the next start goes on. */
+  close(): void {
+    this.#abort.abort();
+    this.#timer.stop();
+    this.#transmitter = undefined;
+    this.#isReady = false;
+  }
+
+  /** What devices answered to the last poll; it never sends anything by itself. */
+  answers(answers: readonly { readonly device: string; readonly deficit: number }[]): void {
+    const transmitter = this.#transmitter;
+    if (transmitter?.state !== "polling") return;
+    for (const { device, deficit } of answers) {
+      if (deficit < 1) continue;
+      this.#deficits = [...this.#deficits, deficit].sort((a, b) => b - a).slice(0, 64);
+      // Before the poll's time is over, whatever it is: one answer must not close the poll for those that come with it.
+      const beforeMs = Math.min(monotonicMs(), (transmitter.wakeAtMs ?? Number.POSITIVE_INFINITY) - 0.001);
+      this.#perform(transmitter.step({ kind: "answer", device, deficit }, beforeMs));
+    }
+    this.#timer.arm(0);
+  }
+
+  /** A device asks for packets. @returns Whether this session answers. */
+  interest(seqs: readonly number[]): boolean {
+    if (this.#transmitter?.state !== "pulling") return this.#transmitter !== undefined;
+    if (this.#silenceMs() === 0) this.#feed({ kind: "interest", seqs });
+    this.#timer.arm(0);
+    return true;
+  }
+
+  progress(): SessionProgress {
+    const { part, tallies, commandAirtimeMs } = this.#record;
+    const running = this.#transmitter ? [...tallies.slice(0, part), plain(this.#transmitter.tally)] : tallies;
+    const wakeAtMs = this.isOver ? undefined : this.#transmitter?.wakeAtMs;
+    return {
+      sessionId: this.order.sessionId,
+      state: this.#state,
+      part,
+      tallies: running,
+      airtimeMs: commandAirtimeMs + running.reduce((sum, tally) => sum + tally.airtimeMs, 0),
+      deficits: this.#deficits,
+      nextAtMs: wakeAtMs === undefined || !Number.isFinite(wakeAtMs) ? null : this.#options.clock.utcMs(wakeAtMs),
+    };
+  }
+
+  get #state(): SessionState {
+    if (this.isOver) return "ended";
+    if (!this.#isReady) return "fetching";
+    if (this.#isPaused) return "paused";
+    const state = this.#transmitter?.state ?? "waiting";
+    return state === "finished" || state === "cancelled" ? "ending" : state;
+  }
+
+  #run(): void {
+    if (this.isOver || !this.#isReady) return;
+    const silenceMs = this.#silenceMs();
+    this.#isPaused = silenceMs > 0;
+    if (silenceMs === Number.POSITIVE_INFINITY) this.#end("expired", null);
+    else if (silenceMs > 0) this.#timer.arm(silenceMs);
+    else if (!this.#record.isAnnounced) void this.#announce();
+    else this.#proceed();
+    this.#tell();
+  }
+
+  /** How long the session has to be silent: 0 = it may send, infinity = its windows are over. */
+  #silenceMs(): number {
+    const { clock, air } = this.#options;
+    if (!clock.isTrusted) return PAUSE_MS;
+    const utcMs = clock.utcMs();
+    const window = this.order.windows.find(({ untilMs }) => untilMs > utcMs);
+    if (!window) return Number.POSITIVE_INFINITY;
+    if (window.fromMs > utcMs) return Math.min(window.fromMs - utcMs, 60_000);
+    return air.isUp ? 0 : PAUSE_MS;
+  }
+
+  async #announce(): Promise<void> {
+    if (this.#isAnnouncing) return;
+    this.#isAnnouncing = true;
+    const { order } = this;
+    const { clock, queue } = this.#options;
+    const window = order.windows.find(({ untilMs }) => untilMs > clock.utcMs());
+    const outcome = await queue.send({
+      commands: order.parts.flatMap(({ commands }) => commands),
+      rateBps: order.rateBps,
+      ttl: order.ttl,
+      fromMs: 0,
+      untilMs: clock.toMonotonicMs(window?.untilMs ?? 0),
+      signal: this.#abort.signal,
+    });
+    this.#isAnnouncing = false;
+    if (this.#abort.signal.aborted || this.isOver) return;
+    const commandAirtimeMs = this.#record.commandAirtimeMs + outcome.airtimeMs;
+    this.#save({ isAnnounced: outcome.droppedCount === 0, commandAirtimeMs });
+    this.#timer.arm(0);
+  }
+
+  #proceed(): void {
+    this.#transmitter ??= this.#open();
+    const transmitter = this.#transmitter;
+    const nowMs = monotonicMs();
+    const wakeAtMs = transmitter.wakeAtMs ?? nowMs;
+    if (this.#isOverBudget(nowMs)) {
+      this.#end("spent", null);
+      return;
+    }
+    if (wakeAtMs > nowMs) this.#timer.arm(Math.min(wakeAtMs - nowMs, 60_000));
+    else if (!this.#waitsForAnswers(nowMs - wakeAtMs)) {
+      this.#feed({ kind: "wake" });
+      this.#timer.arm((this.#transmitter?.wakeAtMs ?? nowMs) - monotonicMs());
+    } else this.#timer.arm(20);
+  }
+
+  /** Whether answers to the poll are still being opened; those that the server does not open in time are guessed at. */
+  #waitsForAnswers(lateMs: number): boolean {
+    if (this.#transmitter?.state !== "polling") return false;
+    const unopened = this.#options.unopened();
+    if (unopened.length === 0) return false;
+    if (lateMs < (this.#options.answerPatienceMs ?? DEFAULT_ANSWER_PATIENCE_MS)) return true;
+    const { content } = this.order.parts[this.#record.part] as TransmitOrder["parts"][number];
+    const deficit = Math.max(2, Math.ceil(content.dataCount * this.order.loss * 0.1));
+    this.answers(unopened.map((device) => ({ device, deficit })));
+    return false;
+  }
+
+  #isOverBudget(nowMs: number): boolean {
+    const { airtimeBudgetMs } = this.order;
+    const wakeAtMs = this.#transmitter?.wakeAtMs;
+    if (airtimeBudgetMs === null || wakeAtMs === undefined || wakeAtMs > nowMs) return false;
+    const part = this.order.parts[this.#record.part];
+    return this.progress().airtimeMs + airtimeMs(part?.content.payloadBytes ?? 0, this.order.rateBps) > airtimeBudgetMs;
+  }
+
+  #open(): Transmitter {
+    const { order } = this;
+    const { shelf, ledger, clock } = this.#options;
+    const part = order.parts[this.#record.part] as TransmitOrder["parts"][number];
+    const nowMs = monotonicMs();
+    const transmitter = new Transmitter(
+      {
+        content: shelf.broadcastOf(part.content),
+        ledger,
+        startAtMs: clock.toMonotonicMs(part.updateAtMs),
+        gapMs: part.gapMs,
+        loss: order.loss,
+        deviceCount: order.deviceCount,
+        rateBps: order.rateBps,
+        usesRepair: part.usesRepair,
+        maxPolls: order.maxPolls,
+        slotMs: order.slotMs,
+      },
+      this.#record.transmitter ?? undefined,
+      nowMs,
+    );
+    return transmitter;
+  }
+
+  #feed(input: TransmitterInput): void {
+    const transmitter = this.#transmitter;
+    if (transmitter) this.#perform(transmitter.step(input, monotonicMs()));
+  }
+
+  #perform(outputs: readonly TransmitterOutput[]): void {
+    for (const output of outputs) {
+      switch (output.kind) {
+        case "save":
+          this.#save({ transmitter: output.record });
+          break;
+        case "content": {
+          const name = fromHex(this.contentName ?? "") ?? new Uint8Array(6);
+          this.#options.air.say({
+            kind: "content",
+            ttl: this.order.ttl,
+            name,
+            fseq: output.seq,
+            payload: output.payload,
+          });
+          break;
+        }
+        case "poll":
+          this.#poll(output.poll);
+          break;
+        case "ended":
+          if (!this.isOver) this.#partEnded(output.tally);
+          break;
+      }
+    }
+  }
+
+  #poll(poll: (TransmitterOutput & { kind: "poll" })["poll"]): void {
+    const { pollChannel, ttl } = this.order;
+    const { crypto, air } = this.#options;
+    this.#deficits = [];
+    const fseq = this.#record.nextFseq;
+    // Without a number that is free the poll stays unsaid: a nonce used twice gives the channel's key away.
+    if (fseq > pollChannel.lastFseq) return;
+    this.#save({ nextFseq: fseq + 1 });
+    const [name, key, iv] = [pollChannel.name, pollChannel.key, pollChannel.iv].map((hex) =>
+      fromHex(hex),
+    ) as Uint8Array[];
+    if (!name || !key || !iv) return;
+    const payload = sealCommand({ name, key, iv, crypto }, fseq, { kind: "poll", poll });
+    air.say({ kind: "command", ttl, name, fseq, payload });
+  }
+
+  #partEnded(tally: Tally): void {
+    const { part } = this.#record;
+    this.#transmitter = undefined;
+    const tallies = [...this.#record.tallies.slice(0, part), plain(tally)];
+    if (part + 1 < this.order.parts.length) {
+      this.#save({ part: part + 1, transmitter: null, tallies });
+      this.#options.told(this.progress());
+      return;
+    }
+    this.#save({ tallies, transmitter: null });
+    this.#end("finished", null);
+  }
+
+  #end(outcome: SessionOutcome, detail: string | null): void {
+    if (this.isOver) return;
+    const { tallies } = this.progress();
+    this.#abort.abort();
+    this.#timer.stop();
+    this.#transmitter = undefined;
+    this.#save({ outcome, tallies: [...tallies], transmitter: null });
+    this.#options.ended(this.progress(), outcome, detail);
+  }
+
+  #tell(): void {
+    const state = this.#state;
+    if (state === this.#toldState || this.isOver) return;
+    this.#toldState = state;
+    this.#options.told(this.progress());
+  }
+
+  #save(change: Partial<SessionRecord>): void {
+    this.#record = { ...this.#record, ...change };
+    this.#options.save(this.#record);
+  }
+}
+
+const plain = (tally: Tally): SessionProgress["tallies"][number] => ({ ...tally });

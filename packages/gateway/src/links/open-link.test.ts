@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { planLink } from "./open-link.ts";
+
+test("links by their names", () => {
+  const uris = [
+    "udp://239.1.2.3:5700",
+    "udp://239.1.2.3:80?interface=lo",
+    "udp://[ff15::1]:5700",
+    "kiss:/dev/ttyUSB0",
+    "kiss:/dev/serial/by-id/usb-modem?baud=57600",
+    "kiss+tcp://modem.example:8001",
+  ];
+  for (const uri of uris) assert.equal(planLink(uri).uri, uri);
+  assert.deepEqual(
+    uris.map((uri) => planLink(uri).isWired),
+    [true, true, true, false, false, false],
+  );
+});
+
+test("what is no link is refused with a reason", () => {
+  const wrong = [
+    "",
+    "tcp://a:1",
+    "udp://10.0.0.1:5700",
+    "udp://239.1.2.3",
+    "udp://[::1]:5",
+    "kiss:ttyUSB0",
+    "kiss:/dev/tty?baud=1",
+    "kiss+tcp://modem",
+    "udp://",
+  ];
+  for (const uri of wrong)
+    assert.throws(
+      () => planLink(uri),
+      (error) => error instanceof UsageError && error.code === "LINK_URI",
+      uri,
+    );
+});

@@ -1,0 +1,163 @@
+/** Carries out what campaigns order: an update is begun, told to apply, or cancelled; and what that came to goes back to the campaign. */
+import type { Update } from "@airlift/protocol/api/schemas";
+import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
+import type { DeliveryMethod } from "@airlift/protocol/update/device-update";
+import type { Logger } from "pino";
+import type { LeasedOrder } from "../campaign/store-ports.ts";
+import type { Target } from "../campaign/target.ts";
+import type { CampaignAttempt, Stores } from "../store/ports.ts";
+import type { CampaignReports } from "./campaign-reports.ts";
+import type { DeliveryEngine } from "./delivery-engine.ts";
+
+export interface CampaignOrdersOptions {
+  readonly stores: Pick<Stores, "campaigns" | "updates">;
+  readonly delivery: Pick<DeliveryEngine, "apply" | "cancel" | "isRunning" | "restore">;
+  readonly reports: Pick<CampaignReports, "add">;
+  readonly log: Logger;
+}
+
+/** Orders leased at once: a second's worth and more. */
+const ORDERS_AT_ONCE = 200;
+/** Campaigns whose way of delivery is remembered. */
+const MOST_REMEMBERED = 1_000;
+
+export class CampaignOrders {
+  readonly #options: CampaignOrdersOptions;
+  readonly #methods = new Map<string, DeliveryMethod>();
+
+  constructor(options: CampaignOrdersOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes the orders that wait and carries them out; how many.
+   *
+   * @throws {EnvironmentError} DATABASE_AWAY
+   */
+  async carryOut(utcMs: number): Promise<number> {
+    const leased = await this.#options.stores.campaigns.takeOrders(utcMs, ORDERS_AT_ONCE);
+    // Whoever is to stop goes first.
+    const urgent = leased.toSorted((a, b) => Number(b.order.kind === "cancel") - Number(a.order.kind === "cancel"));
+    await Promise.all(urgent.map((one) => this.#carryOutOne(one)));
+    return leased.length;
+  }
+
+  /** Begins updates that were created for this server. */
+  async takeUpOrdered(): Promise<void> {
+    const { stores, delivery } = this.#options;
+    await delivery.restore(await stores.updates.ordered());
+  }
+
+  /** One that fails comes again when its lease has run out. */
+  async #carryOutOne({ target, order }: LeasedOrder): Promise<void> {
+    const { log, stores } = this.#options;
+    const { campaignId, endpoint } = target;
+    try {
+      const isDone = await this.#act(target, order);
+      if (isDone) await stores.campaigns.orderDone(campaignId, endpoint, order);
+    } catch (error) {
+      const level = error instanceof AirliftError ? "warn" : "error";
+      log[level](
+        { err: error, campaignId, endpoint, order: order.kind },
+        "a campaign's order could not be carried out",
+      );
+    }
+  }
+
+  #act(target: Target, order: LeasedOrder["order"]): Promise<boolean> {
+    switch (order.kind) {
+      case "begin":
+        return this.#begin(target, order.imageId);
+      case "apply":
+        return this.#apply(target, order);
+      case "cancel":
+        return this.#cancel(target, order);
+    }
+  }
+
+  async #begin(target: Target, imageId: string): Promise<boolean> {
+    const { stores, reports } = this.#options;
+    const { campaignId, endpoint, wave, attempt } = target;
+    const news = { campaignId, endpoint, attempt, failure: null };
+    try {
+      const by = await this.#methodOf(campaignId);
+      const campaign = { id: campaignId, wave, attempt };
+      reports.add(await stores.updates.create({ endpoint, imageId, by, apply: false, campaign }));
+      return true;
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      if (error.code === "UPDATE_RUNNING") {
+        // The order comes again; meanwhile the operator reads why.
+        const sentence = "waiting: another update of the device, which no campaign began, is under way";
+        reports.add({ ...news, state: "waiting", sentence });
+        return false;
+      }
+      if (error.code !== "UNKNOWN_IMAGE") throw error;
+      reports.add({ ...news, state: "failed", failure: "rejected", sentence: `failed: ${error.message}` });
+      return true;
+    }
+  }
+
+  /** One that stands elsewhere by now is asked again when the order's lease has run out. */
+  async #apply(target: Target, order: LeasedOrder["order"]): Promise<boolean> {
+    const update = await this.#updateHere(target, order);
+    if (update === undefined || update.finishedAt !== null || update.apply) return true;
+    if (!this.#options.delivery.isRunning(update.id)) return false;
+    return await isCommanded(this.#options.delivery.apply(update.id), false);
+  }
+
+  /** Too late is done as well: a device that installs is not stopped. */
+  async #cancel(target: Target, order: LeasedOrder["order"]): Promise<boolean> {
+    const { campaignId, endpoint, wave } = target;
+    const campaign = { id: campaignId, wave, attempt: order.attempt };
+    if (target.imageId !== null && (await this.#ofAttempt(target, order)) === undefined) {
+      const { stores, reports } = this.#options;
+      const never = { endpoint, imageId: target.imageId, by: await this.#methodOf(campaignId), campaign };
+      reports.add(await stores.updates.createCancelled(never, "cancelled: before it was begun"));
+    }
+    const update = await this.#updateHere(target, order);
+    if (update === undefined || update.finishedAt !== null) return true;
+    if (!this.#options.delivery.isRunning(update.id)) return false;
+    return await isCommanded(this.#options.delivery.cancel(update.id), true);
+  }
+
+  /** The update of the attempt, driven here; what it came to is told when it has ended. */
+  async #updateHere(target: Target, order: LeasedOrder["order"]): Promise<Update | undefined> {
+    const { stores, delivery, reports } = this.#options;
+    const update = await this.#ofAttempt(target, order);
+    if (update === undefined) return undefined;
+    if (update.finishedAt !== null) reports.add(update);
+    else if (!delivery.isRunning(update.id)) {
+      // The order came here because the device is at no other server that lives.
+      await delivery.restore(await stores.updates.claimOf([target.endpoint]));
+      if (!delivery.isRunning(update.id)) await this.takeUpOrdered();
+    }
+    return update;
+  }
+
+  #ofAttempt({ campaignId, endpoint }: Target, { attempt }: LeasedOrder["order"]): Promise<Update | undefined> {
+    const which: CampaignAttempt = { campaignId, endpoint, attempt };
+    return this.#options.stores.updates.ofAttempt(which);
+  }
+
+  async #methodOf(campaignId: string): Promise<DeliveryMethod> {
+    const known = this.#methods.get(campaignId);
+    if (known !== undefined) return known;
+    const by = (await this.#options.stores.campaigns.get(campaignId))?.policy.by ?? "auto";
+    if (this.#methods.size >= MOST_REMEMBERED) this.#methods.clear();
+    this.#methods.set(campaignId, by);
+    return by;
+  }
+}
+
+/** Whether an order is done whose command came to this. */
+async function isCommanded(commanded: Promise<void>, isDoneWhenRefused: boolean): Promise<boolean> {
+  try {
+    await commanded;
+    return true;
+  } catch (error) {
+    if (error instanceof UsageError && error.code === "UPDATE_FINISHED") return true;
+    if (error instanceof UsageError && error.code === "UPDATE_STATE") return isDoneWhenRefused;
+    throw error;
+  }
+}

@@ -1,0 +1,135 @@
+/** All that is on record of meshes. */
+import type { Kysely } from "kysely";
+import { sql } from "kysely";
+import type { PackedRelease } from "../mesh/packed-release.ts";
+import { storableJson } from "./database.ts";
+import { GatewayStore } from "./gateway-store.ts";
+import type { Journal } from "./journal.ts";
+import type { MasterKeys } from "./master-keys.ts";
+import { MeshDevices } from "./mesh-devices.ts";
+import { MeshReports } from "./mesh-reports.ts";
+import { type ChannelKeys, MeshSecrets, releasePlace } from "./mesh-secrets.ts";
+import { MeshSessions } from "./mesh-sessions.ts";
+import { type MeshUpdate, readMeshUpdates } from "./mesh-updates.ts";
+import type { Tables } from "./tables.ts";
+
+/** Names the lock of the one server that plans broadcasts. */
+const PLANNING_LOCK = 7_104_531_893;
+const SIGNING_PLACE = "manifest key";
+
+export class MeshStore {
+  readonly secrets: MeshSecrets;
+  readonly devices: MeshDevices;
+  readonly gateways: GatewayStore;
+  readonly sessions: MeshSessions;
+  readonly reports: MeshReports;
+  readonly #tables: Kysely<Tables>;
+
+  constructor(tables: Kysely<Tables>, journal: Journal, keys: MasterKeys) {
+    this.#tables = tables;
+    this.secrets = new MeshSecrets(tables, keys);
+    this.devices = new MeshDevices(tables, journal, this.secrets);
+    this.gateways = new GatewayStore(tables, journal, this.secrets);
+    this.sessions = new MeshSessions(tables, journal, this.gateways);
+    this.reports = new MeshReports(journal, this.secrets);
+  }
+
+  /** Updates of mesh devices in this state. */
+  async updatesIn(state: MeshUpdate["state"], limit?: number): Promise<MeshUpdate[]> {
+    return await readMeshUpdates(this.#tables, sql`u.state = ${state}`, limit);
+  }
+
+  /** That have not ended, of these devices. */
+  async updatesOf(endpoints: readonly string[]): Promise<MeshUpdate[]> {
+    return await readMeshUpdates(this.#tables, sql`u.endpoint = any(${endpoints}::text[])`);
+  }
+
+  /** That wait for words of a device, none of which came for `quietMs`: their broadcast is over, or the device was told to install. */
+  async quietUpdates(quietMs: number, limit: number): Promise<MeshUpdate[]> {
+    return await readMeshUpdates(
+      this.#tables,
+      sql`(u.state = 'applying' or (u.state in ('waiting', 'transferring') and u.mesh_session_id is not null
+          and not exists (select from mesh_sessions s where s.id = u.mesh_session_id and s.ended_at is null)))
+        and u.updated_at < now() - ${quietMs} * interval '1 millisecond'
+        and (d.asked_at is null or d.asked_at < now() - ${quietMs} * interval '1 millisecond')
+        and (d.heard_at is null or d.heard_at < now() - ${quietMs} * interval '1 millisecond')`,
+      limit,
+    );
+  }
+
+  /** From here on these may install. */
+  async permit(updateIds: readonly string[]): Promise<void> {
+    await sql`update updates set apply = true where id = any(${updateIds}::text[])`.execute(this.#tables);
+  }
+
+  /** Whether the update's device is behind gateways. */
+  async isMesh(endpoint: string): Promise<boolean> {
+    return (await this.devices.getMany([endpoint])).length > 0;
+  }
+
+  async releaseOf(imageId: string): Promise<PackedRelease | undefined> {
+    const row = await this.#tables
+      .selectFrom("mesh_releases")
+      .select("packed")
+      .where("image_id", "=", imageId)
+      .executeTakeFirst();
+    return row?.packed;
+  }
+
+  /** By a content's name, the image's or the manifest's. */
+  async releaseNamed(name: string): Promise<{ readonly imageId: string; readonly packed: PackedRelease } | undefined> {
+    const row = await this.#tables
+      .selectFrom("mesh_releases")
+      .selectAll()
+      .where((where) => where.or([where("name", "=", name), where("manifest_name", "=", name)]))
+      .executeTakeFirst();
+    return row && { imageId: row.image_id, packed: row.packed };
+  }
+
+  /** Keeps a release for good. The first one stays. @throws {UsageError} when another image has its name (a row fault). */
+  async keepRelease(imageId: string, packed: PackedRelease): Promise<void> {
+    await this.#tables
+      .insertInto("mesh_releases")
+      .values({
+        image_id: imageId,
+        name: packed.image.content.name,
+        manifest_name: packed.manifest.content.name,
+        packed: storableJson(packed),
+      })
+      .onConflict((conflict) => conflict.column("image_id").doNothing())
+      .execute();
+  }
+
+  /** A release's keys, drawn by whoever is first. */
+  async keysOf(imageId: string, draw: () => ChannelKeys): Promise<ChannelKeys> {
+    const place = releasePlace(imageId);
+    const found = await this.secrets.get(place);
+    if (found !== undefined) return found;
+    await this.secrets.keep(this.#tables, place, draw());
+    return (await this.secrets.get(place)) as ChannelKeys;
+  }
+
+  /** The PEM of the key that manifests are signed with, made by whoever is first. */
+  async signingKey(make: () => string): Promise<string> {
+    const found = await this.secrets.textOf(SIGNING_PLACE);
+    if (found !== undefined) return found.toString("utf8");
+    await this.secrets.keepText(this.#tables, SIGNING_PLACE, Buffer.from(make(), "utf8"));
+    return `${(await this.secrets.textOf(SIGNING_PLACE))?.toString("utf8")}`;
+  }
+
+  /** Runs `work` unless another server is at it. @returns Whether it ran. */
+  async aloneDo(work: () => Promise<void>): Promise<boolean> {
+    return await this.#tables.connection().execute(async (connection) => {
+      const { rows } = await sql<{ taken: boolean }>`select pg_try_advisory_lock(${PLANNING_LOCK}) as taken`.execute(
+        connection,
+      );
+      if (rows[0]?.taken !== true) return false;
+      try {
+        await work();
+      } finally {
+        await sql`select pg_advisory_unlock(${PLANNING_LOCK})`.execute(connection);
+      }
+      return true;
+    });
+  }
+}

@@ -1,0 +1,145 @@
+/** Sends what events the webhooks are to hear of: soon after they happened, again when it failed, by one server at a time. */
+import type { Logger } from "pino";
+import type { EventStore } from "../store/ports.ts";
+import type { LeasedDelivery, WebhookOutbox } from "../store/webhook-outbox.ts";
+import type { DestinationPolicy } from "./destination.ts";
+import { Poster } from "./post.ts";
+import { planNext, type RetryOptions } from "./retry-plan.ts";
+import { signatureHeaders } from "./signature.ts";
+
+export interface WebhookSenderParts {
+  readonly outbox: WebhookOutbox;
+  readonly events: Pick<EventStore, "subscribe">;
+  readonly policy: DestinationPolicy;
+  readonly log: Pick<Logger, "warn" | "debug">;
+}
+
+export interface WebhookSenderOptions {
+  readonly retry?: RetryOptions;
+  readonly timeoutMs?: number;
+  /** Requests to one webhook at a time; a receiver that hangs holds up no other. Default 4. */
+  readonly perWebhook?: number;
+  /** Requests of this server at a time. Default 32. */
+  readonly mostSending?: number;
+  /** How late a delivery that failed, or that another server made, may be. Default 1 s. */
+  readonly lookEveryMs?: number;
+}
+
+/** Events of a burst become deliveries together. */
+const GATHER_MS = 50;
+
+export class WebhookSender {
+  readonly #parts: WebhookSenderParts;
+  readonly #options: WebhookSenderOptions;
+  readonly #poster: Poster;
+  readonly #perWebhook: number;
+  readonly #mostSending: number;
+  readonly #sending = new Set<Promise<void>>();
+  readonly #countOf = new Map<string, number>();
+  readonly #stopped = new AbortController();
+  #unsubscribe: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #isNews = false;
+
+  constructor(parts: WebhookSenderParts, options: WebhookSenderOptions = {}) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#poster = new Poster(parts.policy, options.timeoutMs);
+    this.#perWebhook = options.perWebhook ?? 4;
+    this.#mostSending = options.mostSending ?? 32;
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#parts.events.subscribe(() => this.#lookSoon());
+    this.#sweep = setInterval(() => this.look(), this.#options.lookEveryMs ?? 1000);
+    this.#sweep.unref();
+  }
+
+  /** Requests under way. */
+  get sendingCount(): number {
+    return this.#sending.size;
+  }
+
+  /** Makes deliveries of new events and sends what is due; never rejects. Returns when all that has a place is on its way. */
+  look(): Promise<void> {
+    this.#isNews = true;
+    this.#looking ??= this.#lookOn().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  /** Breaks off what is under way: another server, or the next start, sends it again under the same id. */
+  async close(): Promise<void> {
+    this.#unsubscribe?.();
+    clearInterval(this.#sweep);
+    clearTimeout(this.#timer);
+    this.#stopped.abort();
+    await this.#looking;
+    await Promise.allSettled(this.#sending);
+    this.#poster.close();
+  }
+
+  #lookSoon(): void {
+    if (this.#timer !== undefined || this.#stopped.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.look();
+    }, GATHER_MS);
+    this.#timer.unref();
+  }
+
+  async #lookOn(): Promise<void> {
+    try {
+      while (this.#isNews && !this.#stopped.signal.aborted) {
+        this.#isNews = false;
+        // A backlog of events is worked off without waiting for the next look.
+        if ((await this.#parts.outbox.fill()) > 0) this.#isNews = true;
+        this.#begin(await this.#take());
+      }
+    } catch (error) {
+      this.#parts.log.debug({ err: error }, "the webhooks' outbox cannot be read now");
+    }
+  }
+
+  async #take(): Promise<LeasedDelivery[]> {
+    const room = this.#mostSending - this.#sending.size;
+    if (room <= 0) return [];
+    return await this.#parts.outbox.take(this.#perWebhook, this.#countOf, room);
+  }
+
+  #begin(deliveries: readonly LeasedDelivery[]): void {
+    for (const delivery of deliveries) {
+      const { webhookId } = delivery;
+      this.#countOf.set(webhookId, (this.#countOf.get(webhookId) ?? 0) + 1);
+      const sending = this.#send(delivery).finally(() => {
+        this.#sending.delete(sending);
+        const left = (this.#countOf.get(webhookId) ?? 1) - 1;
+        if (left === 0) this.#countOf.delete(webhookId);
+        else this.#countOf.set(webhookId, left);
+        if (!this.#stopped.signal.aborted) void this.look();
+      });
+      this.#sending.add(sending);
+    }
+  }
+
+  async #send({ id, url, secret, kind, body, attempts, ageMs }: LeasedDelivery): Promise<void> {
+    const { outbox, log } = this.#parts;
+    const timestampS = Math.floor(Date.now() / 1000);
+    const headers = {
+      "content-type": "application/json",
+      "user-agent": "airlift-webhook/1",
+      ...signatureHeaders(secret, { id, timestampS, body }),
+    };
+    const answer = await this.#poster.post({ url, headers, body }, this.#stopped.signal);
+    // What was broken off by our own end says nothing of the receiver.
+    if (answer.status === null && this.#stopped.signal.aborted) return await outbox.release(id).catch(() => {});
+    const outcome = planNext(answer, { kind, attempts, ageMs, chance: Math.random() }, this.#options.retry);
+    if (outcome.kind === "dead") log.warn({ delivery: id, problem: outcome.problem }, "a webhook was given up");
+    await outbox.settle(id, outcome).catch((error) => {
+      log.debug({ err: error, delivery: id }, "a delivery could not be noted and will be sent again");
+    });
+  }
+}
