@@ -139,3 +139,14 @@ test("a sign-in provider is named whole, over https or on this machine, and not 
   ] as const)
     assert.throws(() => loadConfig({ flags: { ...flags, ...wrong }, environment: {} }), pattern);
 });
+
+test("records are kept for a time with its unit, or for ever", () => {
+  const load = (flags: Record<string, unknown>) => loadConfig({ flags, environment: {} });
+  const kept = load({ keepEvents: "90d", keepUpdates: "forever", keepExchanges: "12h", keepRequests: "2w" });
+  const { keepEvents, keepUpdates, keepExchanges, keepRequests, keepCampaignTargets } = kept;
+  const hours = [keepEvents, keepExchanges, keepRequests, keepCampaignTargets].map((ms) => Number(ms) / 3_600_000);
+  assert.deepEqual(hours, [2160, 12, 336, 8760]);
+  assert.equal(keepUpdates, null);
+  for (const wrong of ["90", "0d", "1y", "-1d", 90])
+    assert.throws(() => load({ keepEvents: wrong }), /--keep-events.*neither a time/);
+});

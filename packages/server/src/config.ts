@@ -1,13 +1,14 @@
 /** What `airlift serve` is told: flags before environment before file, read once, every mistake named in one error. */
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { DEFAULT_AWAKE_MS } from "./fleet/presence.ts";
 
 export interface ServeConfig {
   /** Absolute path of the folder that holds the images and the embedded database. */
   readonly dataDir: string;
+  /** Absolute path of the folder of images; servers on one database share one. Default: `images` in `dataDir`. */
+  readonly imageDir: string;
   /** Addresses that CoAP listens on; `::` takes IPv4 as well. */
   readonly hosts: readonly string[];
   /** Address that HTTP listens on: a loopback one with `noAuth`, and unless there is TLS or `insecureHttp`. */
@@ -86,6 +87,9 @@ export interface ConfigSources {
 /** One GiB: the largest firmware of a Linux device, far above any microcontroller's. */
 export const DEFAULT_MAX_IMAGE_BYTES = 2 ** 30;
 
+/** MAX_TRANSMIT_WAIT: what a device sends may be retransmitted for so long, so it has to listen for so long (RFC 7252 §4.8.2). */
+const AWAKE_WINDOW_S = 93;
+
 /** The port of `coap:` and `coap+tcp:`; those of `coaps:` and `coaps+tcp:` are the next ones. @see RFC 7252 §6, RFC 8323 §8 */
 const COAP_PORT = 5683;
 
@@ -102,6 +106,7 @@ interface Setting {
 
 const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   dataDir: { flag: "--data", environment: ["AIRLIFT_DATA"], fallback: ".airlift", parse: text },
+  imageDir: { flag: "--image-dir", environment: ["AIRLIFT_IMAGE_DIR"], fallback: undefined, parse: text },
   hosts: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: ["0.0.0.0"], parse: list("addresses") },
   httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: text },
   coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: COAP_PORT, parse: portOrOff },
@@ -127,7 +132,7 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   awakeWindowS: {
     flag: "--awake-window",
     environment: ["AIRLIFT_AWAKE_WINDOW"],
-    fallback: DEFAULT_AWAKE_MS / 1000,
+    fallback: AWAKE_WINDOW_S,
     parse: wholeNumber(86_400, 1),
   },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
@@ -249,6 +254,7 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
     tlsCertFile: config.tlsCertFile && resolve(config.tlsCertFile),
     tlsKeyFile: config.tlsKeyFile && resolve(config.tlsKeyFile),
     dataDir: resolve(config.dataDir),
+    imageDir: resolve(config.imageDir ?? join(config.dataDir, "images")),
     modelsDir: config.modelsDir === null ? null : resolve(config.modelsDir),
     masterKeyFile: config.masterKeyFile && resolve(config.masterKeyFile),
     oidcClientSecretFile: config.oidcClientSecretFile && resolve(config.oidcClientSecretFile),

@@ -1,5 +1,5 @@
 /** Every question of the REST API in one table: what clients are typed by. A test holds it against the server's own OpenAPI document. */
-import type { z } from "zod";
+import { z } from "zod";
 import { AuditCut, AuditCutOutcome, AuditLine, AuditVerification } from "./audit.ts";
 import {
   Campaign,
@@ -42,6 +42,7 @@ import {
   NewValues,
   ObservationList,
   PathList,
+  QueuedAnswer,
   ReadAnswer,
 } from "./operations.ts";
 import {
@@ -88,8 +89,8 @@ export interface Route {
 }
 
 const page = ["cursor", "limit"] as const;
-const patience = ["timeoutS"] as const;
-const format = ["timeoutS", "format"] as const;
+const patience = ["timeoutS", "queue"] as const;
+const format = [...patience, "format"] as const;
 
 export const ROUTES = {
   addImage: {
@@ -114,62 +115,72 @@ export const ROUTES = {
   importDevices: { method: "POST", path: "/device-import", body: DeviceLines, answer: ImportAnswer },
   listDeviceEvents: { method: "GET", path: "/devices/{endpoint}/events", query: page, answer: pageOf(Event) },
 
-  readResource: { method: "GET", path: "/devices/{endpoint}/resources/{*}", query: format, answer: ReadAnswer },
+  readResource: {
+    method: "GET",
+    path: "/devices/{endpoint}/resources/{*}",
+    query: format,
+    answer: z.union([ReadAnswer, QueuedAnswer]),
+  },
   replaceResource: {
     method: "PUT",
     path: "/devices/{endpoint}/resources/{*}",
     query: format,
     body: NewValue,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   updateResource: {
     method: "PATCH",
     path: "/devices/{endpoint}/resources/{*}",
     query: format,
     body: NewValue,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
-  deleteResource: { method: "DELETE", path: "/devices/{endpoint}/resources/{*}", query: patience, answer: DoneAnswer },
+  deleteResource: {
+    method: "DELETE",
+    path: "/devices/{endpoint}/resources/{*}",
+    query: patience,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
+  },
   executeResource: {
     method: "POST",
     path: "/devices/{endpoint}/execute",
     query: patience,
     body: NewExecution,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   createInstance: {
     method: "POST",
     path: "/devices/{endpoint}/create",
     query: patience,
     body: NewInstance,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   writeAttributes: {
     method: "PUT",
     path: "/devices/{endpoint}/attributes",
     query: patience,
     body: NewAttributes,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   discover: {
     method: "GET",
     path: "/devices/{endpoint}/discover",
     query: [...patience, "path"],
-    answer: DiscoverAnswer,
+    answer: z.union([DiscoverAnswer, QueuedAnswer]),
   },
   readComposite: {
     method: "POST",
     path: "/devices/{endpoint}/composite/read",
     query: format,
     body: PathList,
-    answer: ReadAnswer,
+    answer: z.union([ReadAnswer, QueuedAnswer]),
   },
   writeComposite: {
     method: "POST",
     path: "/devices/{endpoint}/composite/write",
     query: format,
     body: NewValues,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   listValues: { method: "GET", path: "/devices/{endpoint}/values", answer: LastValueList },
   listObjects: { method: "GET", path: "/devices/{endpoint}/objects", answer: DeviceObjectList },

@@ -165,6 +165,6 @@ test("roles are read from one text or many, and nothing else makes one", () => {
   assert.equal(roleOf("viewer"), "viewer");
   assert.equal(roleOf("openid airlift-admin"), "admin");
   assert.equal(roleOf(["viewer", "operator"]), "operator");
-  for (const claim of [undefined, null, 7, {}, [], ["Admin", "airlift_admin", { admin: true }], "toString"])
+  for (const claim of [undefined, null, 7, {}, [], "gateway", ["Admin", "airlift_admin", { admin: true }], "toString"])
     assert.equal(roleOf(claim), undefined);
 });
