@@ -124,6 +124,22 @@ test("loopback is told from the rest", () => {
   for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example.com"]) assert.ok(!isLoopbackHost(host), host);
 });
 
+test("a sign-in provider is named whole, over https or on this machine, and not without sign-in", () => {
+  const flags = { oidcIssuer: "https://login.example", oidcClientId: "airlift", oidcClientSecretFile: "oidc.secret" };
+  const config = loadConfig({ flags, environment: { AIRLIFT_OIDC_ROLE_CLAIM: "realm_access.roles" } });
+  assert.deepEqual([config.oidcIssuer, config.oidcRoleClaim], ["https://login.example", "realm_access.roles"]);
+  assert.equal(
+    loadConfig({ flags: { ...flags, oidcIssuer: "http://127.0.0.1:9" }, environment: {} }).oidcNameClaim,
+    "preferred_username",
+  );
+  for (const [wrong, pattern] of [
+    [{ oidcClientId: undefined }, /belong together/],
+    [{ oidcIssuer: "http://login.example" }, /https:/],
+    [{ noAuth: true }, /nobody is asked to sign in/],
+  ] as const)
+    assert.throws(() => loadConfig({ flags: { ...flags, ...wrong }, environment: {} }), pattern);
+});
+
 test("records are kept for a time with its unit, or for ever", () => {
   const load = (flags: Record<string, unknown>) => loadConfig({ flags, environment: {} });
   const kept = load({ keepEvents: "90d", keepUpdates: "forever", keepExchanges: "12h", keepRequests: "2w" });
