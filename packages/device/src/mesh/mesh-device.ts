@@ -27,6 +27,7 @@ import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { BootReport } from "../node/slot-boot.ts";
 import type { Slots } from "../node/slots.ts";
 import { FileFlash } from "./file-flash.ts";
+import { rememberingKeystreams } from "./keystreams.ts";
 import { MeshMemoryFile, type StoredManifest } from "./mesh-memory.ts";
 import { type MeshRadio, MeshVoice } from "./mesh-radio.ts";
 
@@ -80,6 +81,7 @@ export class MeshDevice {
   readonly #receivers: Readonly<Record<Part, Receiver>>;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #known: { readonly schedule: Schedule; readonly expected: ExpectedContent | undefined } | undefined;
 
   /** Opens its files; it listens from `start` on. The errors are those of node:fs. */
   constructor(options: MeshDeviceOptions) {
@@ -107,16 +109,17 @@ export class MeshDevice {
       image: this.#open("image", maxImageBytes),
       manifest: this.#open("manifest", LARGEST_MANIFEST_BYTES + 1024),
     };
-    const common = { crypto: zmeshCrypto, random, canRequest: options.pulls };
+    const common = { random, canRequest: options.pulls };
     const nowMs = performance.now();
     this.#receivers = {
       image: new Receiver(
         {
           ...common,
+          crypto: rememberingKeystreams(zmeshCrypto),
           slotFlash: this.#flashes.image.slot,
           scratchFlash: this.#flashes.image.scratch,
           allowsUnsigned: options.trust === "allow-unsigned",
-          expectedContent: (name) => this.#expected(name),
+          expectedContent: () => this.#expected(),
         },
         image,
         nowMs,
@@ -124,6 +127,7 @@ export class MeshDevice {
       manifest: new Receiver(
         {
           ...common,
+          crypto: zmeshCrypto,
           slotFlash: this.#flashes.manifest.slot,
           scratchFlash: this.#flashes.manifest.scratch,
           // Its signature is what it is believed for.
@@ -323,9 +327,15 @@ export class MeshDevice {
       : undefined;
   }
 
-  #expected(_name: Uint8Array): ExpectedContent | undefined {
-    const manifest = this.#verifiedManifest();
-    return manifest && expectedContentOf(manifest);
+  /** Asked for at every message: a signature is checked once for each schedule. */
+  #expected(): ExpectedContent | undefined {
+    const { schedule } = this.#memory.memory.image;
+    if (schedule === undefined) return undefined;
+    if (this.#known?.schedule !== schedule || this.#known.expected === undefined) {
+      const manifest = this.#verifiedManifest();
+      this.#known = { schedule, expected: manifest && expectedContentOf(manifest) };
+    }
+    return this.#known.expected;
   }
 
   async #install(): Promise<void> {

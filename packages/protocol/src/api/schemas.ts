@@ -189,6 +189,9 @@ export const NewQueuedRequest = z.object({
 });
 export type NewQueuedRequest = z.input<typeof NewQueuedRequest>;
 
+/** The answer to a request that was queued. */
+export const QueuedRequestId = z.object({ id: z.string() });
+
 /** A request that waits until its device is awake, or what became of it. */
 export const QueuedRequest = z.object({
   id: z.string(),

@@ -46,6 +46,22 @@ test("object 5: State, Update Result, protocols and delivery method are read as 
   });
 });
 
+test("objects 3 and 4: battery, clock, cell and signal are read; what cannot be is not known", async () => {
+  const device = { ...HEALTHY, "/3/0/9": 80, "/3/0/14": "+02:00", "/3/0/15": "Europe/Oslo" };
+  const { battery, utcOffset, timezone } = await linkTo(device).readReport(exampleRegistration("pump-7"));
+  assert.deepEqual({ battery, utcOffset, timezone }, { battery: 80, utcOffset: "+02:00", timezone: "Europe/Oslo" });
+  const onAir = exampleRegistration("pump-7", {
+    objects: { rootSegments: [], contentFormats: [], objects: [{ objectId: 4, version: "1.0", instances: [0] }] },
+  });
+  const radio = { "/4/0/0": 6, "/4/0/2": -97, "/4/0/8": 268_435_455 };
+  assert.deepEqual(await linkTo(radio).readRadio(onAir), { cell: "268435455", signal: -97 });
+  assert.deepEqual(await linkTo({ ...radio, "/4/0/2": 99, "/4/0/8": -1 }).readRadio(onAir), {
+    cell: null,
+    signal: null,
+  });
+  assert.equal(await linkTo(radio).readRadio(exampleRegistration("pump-7")), undefined);
+});
+
 for (const [path, value] of [
   ["/5/0/3", 4],
   ["/5/0/3", -1],
