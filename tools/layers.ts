@@ -86,6 +86,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino", "zod", "eventsource-parser"],
   console: [
     "protocol/api",
+    "protocol/update",
     "react/",
     "react-dom/",
     "uplot/",

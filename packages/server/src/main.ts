@@ -19,12 +19,18 @@ import { bootstrapKeys } from "./fleet/bootstrap-keys.ts";
 import type { DeviceCredentials } from "./fleet/credentials.ts";
 import type { Transport } from "./fleet/sender.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
+import { AnyDevice } from "./links/any-device.ts";
+import { BroadcastDelivery } from "./links/broadcast-delivery.ts";
+import type { CampaignRunner } from "./links/campaign-runner.ts";
 import { formatAddress, SCHEMES } from "./links/door.ts";
 import type { DoorsOptions } from "./links/doors.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
+import { MeshDoor } from "./links/mesh-door.ts";
+import { MeshReleases } from "./links/mesh-releases.ts";
 import type { ObservationTable } from "./links/observation-table.ts";
 import { loadServerIdentity, SERVER_PUBLIC_KEY_FILE } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
+import type { MeshReport } from "./store/mesh-updates.ts";
 import type { RetentionLimits } from "./store/retention.ts";
 import { openStores } from "./store/stores.ts";
 import { keepTidy } from "./tidying.ts";
@@ -76,6 +82,12 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const tls = await TlsFiles.open(config, log);
     if (tls !== undefined) opened.push(async () => tls.close());
     let httpPort = config.httpPort;
+    const releases = new MeshReleases(stores, join(config.dataDir, "mesh"));
+    let campaigns: CampaignRunner | undefined;
+    // What comes before there is a runner, it finds on record.
+    const onTransition = (report: MeshReport) => campaigns?.onTransition(report);
+    const broadcast = new BroadcastDelivery({ stores, releases, log, onTransition });
+    const mesh = new MeshDoor({ stores, releases, broadcast });
     const lwm2m = await Lwm2mServer.open({
       ...(await doorsOf(config, stores.credentials, log)),
       stores,
@@ -87,8 +99,13 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       plainDevices: config.plainDevices,
       presence: { awakeMs: config.awakeWindowS * 1000 },
       bootstrap: bootstrapKeys(stores.credentials),
+      broadcast,
+      namedContents: (request) => mesh.answer(request),
     });
     opened.push(() => lwm2m.close());
+    campaigns = lwm2m.campaigns;
+    broadcast.start();
+    opened.push(() => broadcast.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
@@ -96,7 +113,8 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const app = await createApi({
       config,
       stores,
-      commands: lwm2m.engine,
+      commands: new AnyDevice(lwm2m.engine, broadcast),
+      mesh,
       campaigns: lwm2m.campaigns,
       operations: lwm2m.operations,
       fleet: lwm2m,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { PublicKey } from "@airlift/protocol/image/crypto-port";
 import { equalBytes, toHex } from "@airlift/protocol/lib/bytes";
 import { PeerError } from "@airlift/protocol/lib/errors";
+import type { Join } from "@airlift/protocol/zmesh/command";
 import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
 import { NO_FSEQ, openFreshCommand } from "@airlift/protocol/zmesh/command-gate";
 import { isReleaseIv, manifestIv } from "@airlift/protocol/zmesh/content-cipher";
@@ -69,6 +70,9 @@ export interface MeshDeviceOptions {
 }
 
 type Part = "image" | "manifest";
+
+/** Groups that a device can be made a member of. */
+const MAX_GROUPS = 8;
 
 export class MeshDevice {
   /** What was refused of what came over the air. */
@@ -198,14 +202,21 @@ export class MeshDevice {
 
   #obey(frame: Frame): void {
     const { channel: own, groups } = this.#options;
-    const channel = [own, ...groups].find(({ name }) => equalBytes(name, frame.name));
+    // A group's newer key stands in for the one that the device was made with.
+    const channel = [own, ...this.#memory.memory.joined, ...groups].find(({ name }) => equalBytes(name, frame.name));
     if (!channel) return;
     const { accepted } = this.#memory.memory;
     const key = toHex(channel.name);
     const command = openFreshCommand({ ...channel, crypto: zmeshCrypto }, accepted[key] ?? NO_FSEQ, frame);
     const isAccepted = { accepted: { ...accepted, [key]: frame.fseq } };
     if (command.kind === "schedule") {
-      this.#accept(command.schedule, isAccepted);
+      if (channel === own && this.#attempts.has(command.schedule)) this.#tellStanding(command.schedule, isAccepted);
+      else this.#accept(command.schedule, isAccepted);
+      return;
+    }
+    if (command.kind === "join") {
+      // Only the network, in the device's own channel, says what it belongs to.
+      if (channel === own) this.#join(command.join, isAccepted.accepted);
       return;
     }
     this.#memory.change(isAccepted);
@@ -214,6 +225,28 @@ export class MeshDevice {
       else if (command.kind === "poll") this.#feed(part, command);
       else if (command.kind === "apply") this.#feed(part, { kind: "apply", name: command.apply.name });
     }
+  }
+
+  #join({ lastFseq, ...group }: Join, accepted: Readonly<Record<string, number>>): void {
+    const joined = this.#memory.memory.joined.filter(({ name }) => !equalBytes(name, group.name));
+    this.#memory.change({
+      accepted: { ...accepted, [toHex(group.name)]: lastFseq },
+      joined: [...joined, group].slice(-MAX_GROUPS),
+    });
+    this.#voice.answer({
+      name: group.name,
+      state: "idle",
+      detail: "none",
+      result: "initial",
+      receivedCount: 0,
+      deficit: 0,
+    });
+  }
+
+  /** The network asks what became of an image that it scheduled before. */
+  #tellStanding({ name, iv }: Schedule, isAccepted: object): void {
+    this.#memory.change(isAccepted);
+    if (isReleaseIv(iv)) this.#voice.answer(this.receiver.standing(name));
   }
 
   #accept(schedule: Schedule, isAccepted: object): void {

@@ -24,9 +24,11 @@ import { deviceQueueRoutes } from "./device-queue.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
+import { gatewayRoutes } from "./gateways.ts";
 import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
+import { meshRoutes, namedContentRoutes } from "./mesh.ts";
 import { serveMetrics } from "./metrics.ts";
 import { observationRoutes } from "./observations.ts";
 import type { OidcOptions } from "./oidc.ts";
@@ -140,6 +142,11 @@ async function addRoutes(
       oidcRoutes(api, options, options.oidc);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
+      if (options.mesh) {
+        const parts = { ...options, mesh: options.mesh };
+        gatewayRoutes(api, parts);
+        meshRoutes(api, parts);
+      }
       campaignRoutes(api, options);
       const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
       campaignCommandRoutes(api, { ...options, campaigns });
@@ -152,6 +159,7 @@ async function addRoutes(
     { prefix: "/api/v1" },
   );
   firmwareRoutes(root.withTypeProvider<ZodTypeProvider>(), options);
+  if (options.mesh) namedContentRoutes(root.withTypeProvider<ZodTypeProvider>(), { ...options, mesh: options.mesh });
   root.get("/healthz", { schema: { hide: true } }, async () => ({ status: "alive" }));
   root.get("/readyz", { schema: { hide: true } }, async () => {
     await stores.ping();

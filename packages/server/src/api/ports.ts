@@ -1,4 +1,7 @@
 /** What the API asks of the engine that drives updates. */
+import type { Readable } from "node:stream";
+import type { BatchAnswer, GatewayContent, ReportBatch } from "@airlift/protocol/api/gateway";
+import type { MeshDevice, MeshPlan, NewMeshDevice } from "@airlift/protocol/api/mesh";
 import type {
   DeviceObject,
   DiscoverAnswer,
@@ -96,4 +99,27 @@ export interface OperationCommands {
   lastValues(endpoint: string): LastValue[];
   /** @throws {UsageError} DEVICE_GONE */
   objects(endpoint: string): DeviceObject[];
+}
+
+/** What the API asks of whoever speaks to devices through radio gateways. */
+export interface MeshCommands {
+  /** @throws {UsageError} ONBOARDING, MESH_DEVICE_EXISTS (409) */
+  onboard(asked: NewMeshDevice): Promise<MeshDevice>;
+  /** @throws {UsageError} UNKNOWN_GATEWAY (404) */
+  report(gatewayId: string, batch: ReportBatch): Promise<BatchAnswer>;
+  /** A content by its name on air, twelve hex digits, as ciphertext. */
+  openContent(name: string): Promise<
+    | {
+        readonly content: GatewayContent;
+        readonly sizeBytes: number;
+        /** Both included. */
+        stream(start: number, end: number): Readable;
+      }
+    | undefined
+  >;
+  /** The payload of one packet by its full name, "zdm/sw/ACME-TH%2D100-1.2.3/17"; undefined when there is none. */
+  packetAt(fullName: string): Promise<Uint8Array | undefined>;
+  manifestKeyPem(): Promise<string>;
+  /** @throws {UsageError} NO_GATEWAY, AIRTIME_OVER_BUDGET, NO_MESH_DEVICES, MESH_VERSION, MESH_IMAGE_SIZE */
+  preview(imageId: string, endpoints: readonly string[], spanMs: number): Promise<MeshPlan>;
 }
