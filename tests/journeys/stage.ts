@@ -98,6 +98,7 @@ export class Stage {
     return path;
   }
 
+  /** A page in a browser of somebody else: pages share no session and nothing that they keep. */
   async view(path: string, { width = 1280, height = 900, scheme = "light" }: ViewOptions = {}): Promise<Page> {
     this.#browser ??= await chromium.launch({ executablePath: browserPath(), args: ["--no-sandbox"] });
     const page = await this.#browser.newPage({ viewport: { width, height }, colorScheme: scheme, baseURL: this.url });

@@ -24,6 +24,7 @@ import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/regi
 import { isSecure, type Transport } from "../fleet/sender.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
 import type { BootstrapDoor } from "./bootstrap-door.ts";
+import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignRunner } from "./campaign-runner.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
@@ -55,6 +56,10 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   readonly publicHost: string | null;
   /** Port of the HTTP image door, for devices that fetch over HTTP. */
   readonly httpPort: () => number;
+  /** Takes campaigns' orders for devices behind radio gateways. */
+  readonly broadcast?: Pick<BroadcastDelivery, "take"> | undefined;
+  /** Answers requests below `/zdm`; absent = there is nothing. */
+  readonly namedContents?: ((request: CoapRequest) => Promise<CoapAnswer>) | undefined;
   /** Default http. */
   readonly httpScheme?: "http" | "https" | undefined;
   /** Default allow. */
@@ -152,7 +157,7 @@ export class Lwm2mServer {
       holdsLease: () => stores.nodes.holdsLease,
       onTransition: (update) => this.campaigns.onTransition(update),
     });
-    this.campaigns = new CampaignRunner({ stores, delivery: this.engine, log });
+    this.campaigns = new CampaignRunner({ stores, delivery: this.engine, broadcast: options.broadcast, log });
     this.#takeover = new Takeover({
       stores,
       delivery: this.engine,
@@ -318,6 +323,7 @@ export class Lwm2mServer {
   #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
     const [path] = optionTexts(request.options, OPTION.uriPath);
     if (path === "fw") return this.#images.answer(request);
+    if (path === "zdm" && this.#options.namedContents) return this.#options.namedContents(request);
     if (path === "rd") return this.#reception.registration(request, visitor, door);
     if (path === "dp") return this.#reception.report(request, visitor, door);
     if (path === "bs" || path === "bspack") return this.#answerBootstrap(request, visitor, door);
