@@ -52,10 +52,16 @@ test("submitted and started, it pauses by its criterion, and says by which", asy
 test("each device that failed says why, and its page has the exchanges", async () => {
   await page.getByRole("link", { name: "Devices", exact: true }).nth(1).click();
   await page.getByLabel("State").selectOption("failed");
-  await page.getByText(/^failed: /).first().waitFor();
+  await page
+    .getByText(/^failed: /)
+    .first()
+    .waitFor();
   await stage.picture(page, "campaign-devices");
   await page.getByRole("table").getByRole("link").first().click();
-  await page.getByText(/failed: /).first().waitFor();
+  await page
+    .getByText(/failed: /)
+    .first()
+    .waitFor();
   await page.goBack();
 });
 

@@ -122,7 +122,7 @@ export function CampaignCommands({ campaign }: { readonly campaign: Campaign }) 
       ))}
       {may.operator && badCount > 0 && (state === "running" || state === "paused") && (
         <ActionButton
-          label="Try all again that ended badly"
+          label="Retry all that ended badly"
           short="Retry"
           consequence={`${devices(badCount)} that failed, fell silent, fell back or were cancelled get another attempt.`}
           act={() => retryDevices(id)}

@@ -95,7 +95,7 @@ function useColumns(campaign: Campaign): readonly Column<CampaignTarget>[] {
         mayRetry &&
         MAY_BE_RETRIED.includes(state) && (
           <ActionButton
-            label={`Try ${endpoint.slice(0, 40)} again`}
+            label={`Retry ${endpoint.slice(0, 40)}`}
             short="Retry"
             consequence="The device gets another attempt, whatever its retry rules say."
             act={() => retryDevices(campaign.id, endpoint)}
