@@ -8,7 +8,7 @@ try {
   const figures = await runMeshCampaign(scratch, {
     gatewayCount: 10,
     devicesPerGateway: 1000,
-    imageBytes: 9600,
+    imageBytes: 3200,
     loss: 0.05,
     seed: 1,
   });

@@ -75,9 +75,9 @@ export async function runMeshCampaign(scratch: ScratchStores, of: MeshCampaignCa
     broadcast.report(site.gateway.id, site.gateway.batch(...reports));
   for (const site of sites) await tell(site, []);
 
-  for (const { devices } of sites)
-    for (const { deviceId } of devices)
-      await stores.updates.create({ endpoint: deviceId, imageId: image.id, by: "auto", apply: true });
+  const order = ({ deviceId: endpoint }: ExampleMeshDevice) =>
+    stores.updates.create({ endpoint, imageId: image.id, by: "auto", apply: true });
+  for (const { devices } of sites) await Promise.all(devices.map(order));
   await broadcast.sweep();
   for (const site of sites) await obey(scratch, site, (reports) => tell(site, reports));
 
@@ -111,8 +111,9 @@ async function openSites(of: MeshCampaignCase, parts: { scratch: ScratchStores; 
       { length: of.devicesPerGateway },
       (_, k) => new ExampleMeshDevice(`dev-${i}-${k}`, i * of.devicesPerGateway + k),
     );
-    for (const { label: payload } of devices)
-      await parts.door.onboard({ payload, manufacturer: "ACME", model: MODEL, version: "1.0.0", cell: `cell-${i}` });
+    const onboard = ({ label: payload }: ExampleMeshDevice) =>
+      parts.door.onboard({ payload, manufacturer: "ACME", model: MODEL, version: "1.0.0", cell: `cell-${i}` });
+    await Promise.all(devices.map(onboard));
     sites.push({ gateway, devices });
   }
   return sites;
@@ -160,7 +161,7 @@ function air(site: Site, { content, bytes, gapMs, of: { loss }, seed }: Air): Me
     gapMs,
     loss,
     receivers,
-    scratchBytes: 32 * 2048,
+    scratchBytes: 8 * 2048,
   });
   world.run(24 * 3_600_000);
   return world;

@@ -17,6 +17,7 @@ import type { FleetCommands } from "./ports.ts";
 
 const log = pino({ level: "silent" });
 const fleet: FleetCommands = {
+  asleepSinceMs: () => undefined,
   reachabilityOf: () => ({ awake: "unknown", awakeUntil: null, nextExpectedAt: null, reachability: "" }),
   queue: { submit: async () => "1", cancel: async () => {}, list: async () => [] },
 };
