@@ -1,6 +1,7 @@
 /** All benchmarks, one table: `npm run bench -- [--rounds 3] [--only TEXT] [--json | --markdown]`. */
 import { parseArgs } from "node:util";
 import { COAP_ROWS } from "./coap.ts";
+import { CONSOLE_ROWS } from "./console.ts";
 import { DEVICE_ROWS } from "./device.ts";
 import { DTLS_ROWS } from "./dtls.ts";
 import { type BenchRow, formatMarkdown, formatTable, measureRows } from "./report.ts";
@@ -8,7 +9,14 @@ import { SERVER_ROWS } from "./server.ts";
 import { TRANSPORT_ROWS } from "./transports.ts";
 
 /** Every row of the table; a new subject adds its rows here. */
-const ROWS: readonly BenchRow[] = [...COAP_ROWS, ...DTLS_ROWS, ...TRANSPORT_ROWS, ...SERVER_ROWS, ...DEVICE_ROWS];
+const ROWS: readonly BenchRow[] = [
+  ...COAP_ROWS,
+  ...DTLS_ROWS,
+  ...TRANSPORT_ROWS,
+  ...SERVER_ROWS,
+  ...DEVICE_ROWS,
+  ...CONSOLE_ROWS,
+];
 
 const { values } = parseArgs({
   options: {

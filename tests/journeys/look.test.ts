@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import type { Page } from "playwright-core";
+import { barriers } from "./barriers.ts";
 import { Stage } from "./stage.ts";
 
 let stage: Stage;
@@ -15,18 +14,6 @@ before(async () => {
 });
 after(() => stage.close());
 
-/** What axe holds against a page, the serious only. */
-async function barriers(page: Page): Promise<string[]> {
-  // Through the debugger, which the page's policy does not bind.
-  await page.evaluate(await readFile(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8"));
-  const { violations } = (await page.evaluate("axe.run()")) as {
-    violations: { id: string; impact: string; nodes: { html: string }[] }[];
-  };
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" · ")}`);
-}
-
 test("the devices are there, one opens by keyboard, and its timeline says what happened", async () => {
   const page = await stage.view("/devices");
   await page.getByRole("link", { name: "sim-1", exact: true }).focus();
@@ -37,7 +24,22 @@ test("the devices are there, one opens by keyboard, and its timeline says what h
   await page.close();
 });
 
-for (const path of ["/", "/devices", "/devices/sim-1", "/images"])
+const PAGES = [
+  "/",
+  "/devices",
+  "/devices/sim-1",
+  "/devices/sim-1?part=updates",
+  "/devices/sim-1?part=resources",
+  "/devices/sim-1?part=requests",
+  "/devices/sim-1?part=credentials",
+  "/images",
+  "/audit",
+  "/tokens",
+  "/webhooks",
+  "/settings",
+];
+
+for (const path of PAGES)
   for (const scheme of ["light", "dark"] as const)
     test(`${path} in ${scheme} colours puts no serious barrier before anybody`, async () => {
       const page = await stage.view(path, { scheme });
@@ -46,11 +48,80 @@ for (const path of ["/", "/devices", "/devices/sim-1", "/images"])
       await page.close();
     });
 
-test("a phone shows the whole page without scrolling sideways", async () => {
-  const page = await stage.view("/devices/sim-1", { width: 390, height: 800 });
-  await page.getByRole("heading", { name: "sim-1" }).waitFor();
-  const [content, window] = (await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as number[];
-  assert.ok((content ?? 0) <= (window ?? 0), `${content} px wide on a screen of ${window} px`);
+for (const path of PAGES)
+  test(`a phone shows the whole of ${path} without scrolling sideways`, async () => {
+    const page = await stage.view(path, { width: 390, height: 800 });
+    await page.getByRole("heading", { level: 2 }).first().waitFor();
+    const [content, window] = (await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as number[];
+    assert.ok((content ?? 0) <= (window ?? 0), `${content} px wide on a screen of ${window} px`);
+    await page.close();
+  });
+
+test("by keyboard alone: skip to the page, go by letters, walk the rows, open one, ask for help", async () => {
+  const page = await stage.view("/");
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate("document.activeElement?.id"), "main");
+  await page.keyboard.press("g");
+  await page.keyboard.press("d");
+  await page.getByRole("link", { name: "sim-1", exact: true }).waitFor();
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate("document.activeElement?.hasAttribute('data-search')"), true);
+  await page.getByRole("grid", { name: "Devices" }).focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "sim-10", level: 2 }).waitFor();
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keys" }).waitFor();
+  assert.deepEqual(await barriers(page), []);
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "detached" });
+  await page.close();
+});
+
+test("a query narrows the devices, is kept, and its devices come as a file", async () => {
+  const page = await stage.view("/devices");
+  await page.getByLabel("Query").fill("endpoint==sim-1*");
+  await page.keyboard.press("Enter");
+  await page.getByText("11 found").waitFor();
+  await page.getByRole("button", { name: "Keep …" }).click();
+  await page.getByLabel("Name").fill("The first");
+  await page.getByRole("button", { name: "Keep it in this browser" }).click();
+  await page.reload();
+  await page.getByRole("link", { name: "The first" }).waitFor();
+  const coming = page.waitForEvent("download");
+  await page.getByRole("button", { name: "CSV" }).click();
+  const lines = (await readFile(await (await coming).path(), "utf8")).trim().split("\r\n");
+  assert.equal(lines.length, 12);
+  assert.match(lines[0] ?? "", /^endpoint,presence,version/);
+  assert.match(lines[1] ?? "", /^sim-1,registered,1\.0\.0/);
+  await page.close();
+});
+
+test("a server that answers 500, or not what was asked, is told of in words, and asked again by a click", async () => {
+  const page = await stage.view("/tokens");
+  await page.getByRole("heading", { name: "Tokens" }).waitFor();
+  await page.route("**/api/v1/device-preview*", (route) => route.fulfill({ status: 500, body: "<html>" }));
+  await page.route("**/api/v1/devices?*", (route) => route.fulfill({ status: 500, body: "<html>" }));
+  await page.getByRole("link", { name: "Devices", exact: true }).click();
+  await page.getByText("The server could not do this").first().waitFor({ timeout: 30_000 });
+  await page.unrouteAll();
+  await page.getByRole("button", { name: "Try again" }).first().click();
+  await page.getByRole("link", { name: "sim-1", exact: true }).waitFor();
+  await page.close();
+  stage.complaints.length = 0;
+});
+
+test("a clock that is years apart is shown as it is", async () => {
+  const page = await stage.view("/");
+  await page.clock.setFixedTime(new Date("2031-06-01T12:00:00Z"));
+  await page.goto("/devices/sim-1");
+  await page
+    .getByText(/years ago/)
+    .first()
+    .waitFor();
   await page.close();
 });
 

@@ -98,6 +98,7 @@ export class Stage {
     return path;
   }
 
+  /** A page in a browser of somebody else: pages share no session and nothing that they keep. */
   async view(path: string, { width = 1280, height = 900, scheme = "light" }: ViewOptions = {}): Promise<Page> {
     this.#browser ??= await chromium.launch({ executablePath: browserPath(), args: ["--no-sandbox"] });
     const page = await this.#browser.newPage({ viewport: { width, height }, colorScheme: scheme, baseURL: this.url });
@@ -123,11 +124,11 @@ export class Stage {
   }
 }
 
-/** @throws {Error} when it has not come true after a minute: these are real processes. */
-export async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const giveUpAtMs = performance.now() + 60_000;
+/** @throws {Error} when it has not come true after so many minutes: these are real processes. */
+export async function until(what: string, isTrue: () => Promise<boolean>, minutes = 1): Promise<void> {
+  const giveUpAtMs = performance.now() + minutes * 60_000;
   while (!(await isTrue().catch(() => false))) {
-    if (performance.now() > giveUpAtMs) throw new Error(`waited a minute in vain until ${what}`);
+    if (performance.now() > giveUpAtMs) throw new Error(`waited ${minutes} min in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { registerAudit } from "./commands/audit.ts";
 import { registerAuthority } from "./commands/authority.ts";
+import { registerCampaign } from "./commands/campaign.ts";
 import { registerDevice } from "./commands/device.ts";
 import { registerDeviceAttributes } from "./commands/device-attributes.ts";
 import { registerDeviceCreate } from "./commands/device-create.ts";
@@ -114,7 +115,7 @@ function createProgram(): Command {
   ];
   for (const register of operations) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
-  for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
+  for (const register of [registerUpdateShow, registerUpdateCommands, registerCampaign]) register(program);
   for (const register of [registerAudit, registerWebhook]) register(program);
   return program;
 }

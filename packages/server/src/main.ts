@@ -1,6 +1,8 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { createModels, type Models } from "@airlift/protocol/lwm2m/model";
 import { STANDARD_MODELS, STANDARD_OBJECTS } from "@airlift/protocol/lwm2m/objects/standard";
 import { loadObjectModels } from "@airlift/runtime/object-models";
@@ -8,6 +10,7 @@ import type { Logger } from "pino";
 import { Counter, Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
+import type { OidcOptions } from "./api/oidc.ts";
 import { TlsFiles } from "./api/tls-files.ts";
 import type { ServeConfig } from "./config.ts";
 import { describeDoors } from "./door-metrics.ts";
@@ -45,7 +48,7 @@ export interface RunningServer {
 /**
  * Starts everything `airlift serve` consists of.
  *
- * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE, MASTER_KEY, TLS_FILES, TLS_FILE, DTLS_CREDENTIAL
+ * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE, MASTER_KEY, TLS_FILES, TLS_FILE, DTLS_CREDENTIAL, OIDC_SECRET
  * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL, MASTER_KEY_FILE, FIRST_TOKEN
  */
 export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
@@ -60,6 +63,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const trusted = await loadTrustedKeys(config.trustedKeyFiles);
     const stores = await openStores({
       dataDir: config.dataDir,
+      imageDir: config.imageDir,
       databaseUrl: config.databaseUrl,
       maxImageBytes: config.maxImageBytes,
       inspect: inspectWith(trusted),
@@ -116,6 +120,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       fleet: lwm2m,
       log,
       metrics,
+      oidc: await loadOidc(config),
       tls,
       coapUrls,
     });
@@ -134,6 +139,17 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     await close().catch((failure) => log.error({ err: failure }, "what was opened could not all be closed"));
     throw error;
   }
+}
+
+/** @throws {UsageError} OIDC_SECRET when the file with the client's secret cannot be read. */
+async function loadOidc(config: ServeConfig): Promise<OidcOptions | undefined> {
+  const { oidcIssuer: issuer, oidcClientId: clientId, oidcClientSecretFile: file } = config;
+  if (issuer === null || clientId === null || file === null) return undefined;
+  const clientSecret = await readFile(file, "utf8").catch((error: Error) => {
+    throw new UsageError("OIDC_SECRET", `--oidc-client-secret-file: ${error.message}`, { file }, { cause: error });
+  });
+  const { oidcRoleClaim: roleClaim, oidcNameClaim: nameClaim } = config;
+  return { issuer, clientId, clientSecret: clientSecret.trim(), roleClaim, nameClaim };
 }
 
 /** The objects that this project knows, and those of the operator's folder, which go before them. */

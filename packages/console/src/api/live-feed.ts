@@ -34,6 +34,7 @@ export class LiveFeed {
     clearTimeout(this.#silence);
     this.#source?.close();
     this.#source = undefined;
+    this.#change({ kind: "connecting" });
   }
 
   onEvent = (listener: OnEvent): (() => void) => {

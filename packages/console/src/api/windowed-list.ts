@@ -32,6 +32,7 @@ export class WindowedList<Row> {
   #isWorking = false;
   #error: Error | undefined;
   #version = 0;
+  #refreshCount = 0;
 
   constructor(options: WindowedListOptions<Row>) {
     this.#options = options;
@@ -78,6 +79,7 @@ export class WindowedList<Row> {
 
   /** What is seen is asked again; the rest when it is seen again. */
   refresh(): void {
+    this.#refreshCount += 1;
     this.#slots = this.#slots.map((slot) => ({ ...slot, isStale: true }));
     void this.#work();
   }
@@ -124,10 +126,13 @@ export class WindowedList<Row> {
     const before = this.#slots[place - 1];
     const cursor = place === 0 ? undefined : (before?.next ?? undefined);
     const firstIndex = before === undefined ? 0 : before.firstIndex + before.count;
+    const refreshCount = this.#refreshCount;
     try {
       const { items, next } = await this.#options.fetchPage(cursor);
       const old = this.#slots[place];
-      this.#slots[place] = { cursor, firstIndex, count: items.length, next, rows: items, isStale: false };
+      // Asked for again while the answer was on its way: it may be older than what called for it.
+      const isStale = refreshCount !== this.#refreshCount;
+      this.#slots[place] = { cursor, firstIndex, count: items.length, next, rows: items, isStale };
       // Rows came or went: what follows begins elsewhere and is walked again when it is wanted.
       if (old !== undefined && (old.next !== next || old.count !== items.length)) this.#slots.length = place + 1;
       this.#forgetFar();

@@ -5,20 +5,44 @@ import { Shell } from "./shell.tsx";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: PageFailure });
 
+const textOf = (value: unknown): string | undefined =>
+  // A search parameter that looks like a number was made one.
+  typeof value === "string" || typeof value === "number" ? `${value}` || undefined : undefined;
+
 const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
   component: lazyRouteComponent(() => import("../overview/overview-page.tsx"), "OverviewPage"),
 });
+
+export interface DevicesSearch {
+  /** RSQL. */
+  readonly query?: string;
+  /** Absent = from A to Z. */
+  readonly sort?: "-endpoint";
+}
+
 const devices = createRoute({
   getParentRoute: () => root,
   path: "/devices",
-  validateSearch: ({ query }): { query?: string } => (typeof query === "string" && query !== "" ? { query } : {}),
+  validateSearch: (search): DevicesSearch => {
+    const query = textOf(search["query"]);
+    return { ...(query !== undefined && { query }), ...(search["sort"] === "-endpoint" && { sort: "-endpoint" }) };
+  },
   component: lazyRouteComponent(() => import("../devices/devices-page.tsx"), "DevicesPage"),
 });
+
+/** The parts of a device's page, each at an address of its own. */
+export const DEVICE_PARTS = ["timeline", "updates", "resources", "requests", "credentials"] as const;
+export type DevicePart = (typeof DEVICE_PARTS)[number];
+
 const device = createRoute({
   getParentRoute: () => root,
   path: "/devices/$endpoint",
+  validateSearch: (search): { part?: DevicePart } => {
+    const part = DEVICE_PARTS.find((one) => one === search["part"]);
+    return part === undefined || part === "timeline" ? {} : { part };
+  },
   component: lazyRouteComponent(() => import("../devices/device-page.tsx"), "DevicePage"),
 });
 const images = createRoute({
@@ -26,9 +50,77 @@ const images = createRoute({
   path: "/images",
   component: lazyRouteComponent(() => import("../images/images-page.tsx"), "ImagesPage"),
 });
+const image = createRoute({
+  getParentRoute: () => root,
+  path: "/images/$id",
+  component: lazyRouteComponent(() => import("../images/image-page.tsx"), "ImagePage"),
+});
+const campaigns = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns",
+  component: lazyRouteComponent(() => import("../campaigns/campaigns-page.tsx"), "CampaignsPage"),
+});
+const newCampaign = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns/new",
+  component: lazyRouteComponent(() => import("../campaigns/new-campaign-page.tsx"), "NewCampaignPage"),
+});
+
+/** The parts of a campaign's page, each at an address of its own. */
+export const CAMPAIGN_PARTS = ["board", "devices", "timeline", "plan"] as const;
+export type CampaignPart = (typeof CAMPAIGN_PARTS)[number];
+
+const campaign = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns/$id",
+  validateSearch: (search): { part?: CampaignPart } => {
+    const part = CAMPAIGN_PARTS.find((one) => one === search["part"]);
+    return part === undefined || part === "board" ? {} : { part };
+  },
+  component: lazyRouteComponent(() => import("../campaigns/campaign-page.tsx"), "CampaignPage"),
+});
+const mesh = createRoute({
+  getParentRoute: () => root,
+  path: "/mesh",
+  component: lazyRouteComponent(() => import("../mesh/mesh-page.tsx"), "MeshPage"),
+});
+const tokens = createRoute({
+  getParentRoute: () => root,
+  path: "/tokens",
+  component: lazyRouteComponent(() => import("../tokens/tokens-page.tsx"), "TokensPage"),
+});
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("../audit/audit-page.tsx"), "AuditPage"),
+});
+const webhooks = createRoute({
+  getParentRoute: () => root,
+  path: "/webhooks",
+  component: lazyRouteComponent(() => import("../webhooks/webhooks-page.tsx"), "WebhooksPage"),
+});
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("../settings/settings-page.tsx"), "SettingsPage"),
+});
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, devices, device, images]),
+  routeTree: root.addChildren([
+    overview,
+    devices,
+    device,
+    images,
+    image,
+    campaigns,
+    newCampaign,
+    campaign,
+    mesh,
+    audit,
+    tokens,
+    webhooks,
+    settings,
+  ]),
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
 });

@@ -1,23 +1,44 @@
-/** Around every page: where one can go, and whether what one sees is true now. */
-import { ActionIcon, Anchor, Text, Title, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { Link, Outlet } from "@tanstack/react-router";
-import { useEffect } from "react";
+/** Around every page: where one can go, who one is, and whether what one sees is true now. */
+import type { Session } from "@airlift/protocol/api/credentials";
+import { ActionIcon, Anchor, Button, Skeleton, Text, Title, useMantineColorScheme } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useFeedKeepsPagesFresh } from "../api/fresh.ts";
 import { liveFeed } from "../api/live-feed.ts";
+import { serverQuery } from "../api/queries.ts";
+import { ask } from "../api/request.ts";
+import { sessionQuery, useMay } from "../api/session.ts";
 import { LineState } from "../parts/line-state.tsx";
+import { Failure } from "../parts/notices.tsx";
+import { takePlace } from "../session/place-to-return.ts";
+import { SignIn } from "../session/sign-in.tsx";
+import { Help } from "./help.tsx";
+import { PLACES, type Place } from "./places.ts";
+import { useShortcuts } from "./shortcuts.ts";
 
-const PLACES = [
-  ["/", "Overview"],
-  ["/devices", "Devices"],
-  ["/images", "Images"],
-] as const;
-
+/** Without a session the sign-in stands where the page would be, and the page comes when there is one. */
 export function Shell() {
+  const { data: session, error, refetch } = useQuery(sessionQuery());
+  if (session === null) return <SignIn />;
+  if (session === undefined)
+    return (
+      <main className="lone">
+        {error ? <Failure error={error} retry={() => void refetch()} /> : <Skeleton height={200} />}
+      </main>
+    );
+  return <SignedIn session={session} />;
+}
+
+function SignedIn({ session }: { readonly session: Session }) {
   useEffect(() => {
     liveFeed.start();
     return () => liveFeed.stop();
   }, []);
   useFeedKeepsPagesFresh();
+  useWayBack();
+  const [isHelping, setHelping] = useState(false);
+  useShortcuts(useCallback(() => setHelping(true), []));
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -30,33 +51,99 @@ export function Shell() {
           </Anchor>
         </Title>
         <LineState />
-        <ColorSchemeSwitch />
+        <div className="shell-tools">
+          <Who session={session} />
+          <ActionIcon variant="default" aria-label="Keys" onClick={() => setHelping(true)}>
+            <Text aria-hidden>?</Text>
+          </ActionIcon>
+          <ColorSchemeSwitch />
+        </div>
       </header>
       <nav className="shell-nav" aria-label="Pages">
-        {PLACES.map(([to, name]) => (
-          <Link key={to} to={to} className="place" activeOptions={{ exact: to === "/" }}>
-            {name}
-          </Link>
+        {PLACES.map((place) => (
+          <PlaceLink key={place.to} place={place} />
         ))}
       </nav>
-      <main className="shell-main" id="main" tabIndex={-1}>
-        <Outlet />
-      </main>
+      <Main />
+      {isHelping && <Help onClose={() => setHelping(false)} />}
     </div>
   );
 }
 
+/** From the sign-in provider to the page that was wanted. */
+function useWayBack(): void {
+  const navigate = useNavigate();
+  useEffect(() => {
+    const path = location.pathname === "/" ? takePlace() : undefined;
+    if (path !== undefined && path !== "/") void navigate({ href: path });
+  }, [navigate]);
+}
+
+/** Whoever goes to another page hears and reads on there, not at the link. */
+function Main() {
+  const element = useRef<HTMLElement>(null);
+  const path = useRouterState({ select: ({ location }) => location.pathname });
+  const lastPath = useRef(path);
+  useEffect(() => {
+    if (lastPath.current !== path) element.current?.focus({ preventScroll: true });
+    lastPath.current = path;
+  }, [path]);
+  return (
+    <main ref={element} className="shell-main" id="main" tabIndex={-1}>
+      <Outlet />
+    </main>
+  );
+}
+
+function PlaceLink({ place: { to, name, least, noun } }: { readonly place: Place }) {
+  const mayGo = useMay(least);
+  const { data: server } = useQuery(serverQuery());
+  if (!mayGo || (noun !== undefined && server?.nouns.includes(noun) !== true)) return null;
+  return (
+    <Link to={to} className="place" activeOptions={{ exact: to === "/" }}>
+      {name}
+    </Link>
+  );
+}
+
+function Who({ session }: { readonly session: Session }) {
+  const client = useQueryClient();
+  const signOut = useMutation({
+    mutationFn: () => ask("session", { method: "DELETE" }),
+    onSuccess: () => {
+      // What one person saw is not the next one's to see.
+      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
+      client.setQueryData(["session"], null);
+    },
+  });
+  const { data: server } = useQuery(serverQuery());
+  if (server?.wantsTokens === false) return null;
+  return (
+    <>
+      <Text size="sm" className="who">
+        {session.name} <span className="quiet">({session.role})</span>
+      </Text>
+      <Button size="compact-sm" variant="default" loading={signOut.isPending} onClick={() => signOut.mutate()}>
+        Sign out
+      </Button>
+    </>
+  );
+}
+
+const SCHEMES = { auto: ["◐", "light"], light: ["☀", "dark"], dark: ["☾", "auto"] } as const;
+const SCHEME_WORDS = { auto: "as the system has them", light: "light", dark: "dark" } as const;
+
 function ColorSchemeSwitch() {
-  const { setColorScheme } = useMantineColorScheme();
-  const isDark = useComputedColorScheme("light") === "dark";
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const [sign, next] = SCHEMES[colorScheme];
   return (
     <ActionIcon
       variant="default"
-      ml="auto"
-      aria-label={isDark ? "Use light colours" : "Use dark colours"}
-      onClick={() => setColorScheme(isDark ? "light" : "dark")}
+      aria-label={`Colours: ${SCHEME_WORDS[colorScheme]}; change to ${SCHEME_WORDS[next]}`}
+      title={`Colours: ${SCHEME_WORDS[colorScheme]}`}
+      onClick={() => setColorScheme(next)}
     >
-      <Text aria-hidden>{isDark ? "☀" : "☾"}</Text>
+      <Text aria-hidden>{sign}</Text>
     </ActionIcon>
   );
 }

@@ -1,88 +1,80 @@
 /** One device: who it is, what runs on it, and what happened to it. */
-
 import type { Device } from "@airlift/protocol/api/schemas";
-import { Group, Paper, Skeleton, Stack, Text, Timeline, Title } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
-import type { ReactNode } from "react";
-import { deviceQuery, timelineQuery, updateQuery } from "../api/queries.ts";
-import { Ago } from "../parts/instants.tsx";
+import { Group, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import type { ComponentType } from "react";
+import { deviceQuery } from "../api/queries.ts";
+import { useMay } from "../api/session.ts";
+import type { DevicePart } from "../app/router.tsx";
 import { Failure } from "../parts/notices.tsx";
-import { Presence, UpdateState } from "../parts/states.tsx";
+import { Presence } from "../parts/states.tsx";
+import { useTitle } from "../parts/title.ts";
+import { CredentialsPart } from "./credentials-part.tsx";
+import { RequestsPart } from "./requests-part.tsx";
+import { ResourcesPart } from "./resources-part.tsx";
+import { StandingPart } from "./standing-part.tsx";
+import { StartUpdate } from "./start-update.tsx";
+import { UpdatesPart } from "./updates-part.tsx";
 
 const route = getRouteApi("/devices/$endpoint");
 
+/** What each part of the page is given. */
+export interface PartProps {
+  readonly device: Device;
+}
+
+const PARTS: Readonly<Record<DevicePart, readonly [name: string, part: ComponentType<PartProps>]>> = {
+  timeline: ["Device", StandingPart],
+  updates: ["Updates", UpdatesPart],
+  resources: ["Resources", ResourcesPart],
+  requests: ["Requests", RequestsPart],
+  credentials: ["Credentials", CredentialsPart],
+};
+
 export function DevicePage() {
   const { endpoint } = route.useParams();
+  const { part = "timeline" } = route.useSearch();
+  useTitle(endpoint);
   const { data: device, error, refetch } = useQuery(deviceQuery(endpoint));
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  const mayUpdate = useMay("operator");
+  if (error && !device) return <Failure error={error} retry={() => void refetch()} />;
   if (!device) return <Skeleton height={300} />;
+  const [name, Part] = PARTS[part];
   return (
     <Stack>
-      <Group>
-        <Title order={2}>{device.endpoint}</Title>
-        <Presence presence={device.presence} />
+      <Group justify="space-between">
+        <Group wrap="nowrap" className="shrinks">
+          <Title order={2} className="anywhere">
+            {device.endpoint}
+          </Title>
+          <Presence device={device} />
+        </Group>
+        {mayUpdate && <StartUpdate device={device} />}
       </Group>
-      {device.updateId !== null && <CurrentUpdate id={device.updateId} />}
-      <Paper withBorder p="md">
-        <Facts device={device} />
-      </Paper>
-      <Title order={3}>Timeline</Title>
-      <DeviceTimeline endpoint={endpoint} />
+      <Text className="presence">{device.reachability}</Text>
+      <PartLinks endpoint={endpoint} />
+      <section aria-label={name}>
+        <Part device={device} />
+      </section>
     </Stack>
   );
 }
 
-function CurrentUpdate({ id }: { readonly id: string }) {
-  const { data: update } = useQuery(updateQuery(id));
-  if (!update) return null;
-  return (
-    <Paper withBorder p="md">
-      <Group>
-        <UpdateState state={update.state} />
-        <Text>{update.sentence}</Text>
-      </Group>
-    </Paper>
-  );
-}
-
-function Facts({ device }: { readonly device: Device }) {
-  const facts: readonly (readonly [string, ReactNode])[] = [
-    ["Manufacturer", device.manufacturer],
-    ["Model", device.model],
-    ["Version", device.version],
-    ["Hardware", device.hardware],
-    ["Last seen", <Ago key="seen" at={device.lastSeenAt} />],
-    ["Address", `${device.address} (${device.transport})`],
-    ["LwM2M", `${device.lwm2mVersion}, binding ${device.binding}, lifetime ${device.lifetimeS} s`],
-    ["Objects", device.objects.join(" ")],
-  ];
-  return (
-    <dl className="pairs">
-      {facts.map(([name, value]) => (
-        <div key={name} className="pair">
-          <dt>{name}</dt>
-          <dd>{value ?? "–"}</dd>
-        </div>
-      ))}
-    </dl>
-  );
-}
-
-function DeviceTimeline({ endpoint }: { readonly endpoint: string }) {
-  const { data, error } = useInfiniteQuery(timelineQuery(endpoint));
-  if (error) return <Failure error={error} />;
-  const events = data?.pages.flatMap(({ items }) => items) ?? [];
-  return (
-    <Timeline bulletSize={12} lineWidth={2}>
-      {events.map((event) => (
-        <Timeline.Item key={event.id}>
-          <Text size="sm">{event.sentence}</Text>
-          <Text size="xs" c="dimmed">
-            <Ago at={event.at} />
-          </Text>
-        </Timeline.Item>
-      ))}
-    </Timeline>
-  );
-}
+const PartLinks = ({ endpoint }: { readonly endpoint: string }) => (
+  <nav className="parts" aria-label="Parts of the device's page">
+    {(Object.keys(PARTS) as DevicePart[]).map((part) => (
+      <Link
+        key={part}
+        to="/devices/$endpoint"
+        params={{ endpoint }}
+        search={part === "timeline" ? {} : { part }}
+        className="part"
+        activeOptions={{ exact: true, includeSearch: true }}
+        resetScroll={false}
+      >
+        {PARTS[part][0]}
+      </Link>
+    ))}
+  </nav>
+);

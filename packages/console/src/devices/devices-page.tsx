@@ -1,92 +1,98 @@
-/** All devices, as many as there are. */
-
+/** The fleet: every device the server knows, narrowed by a query. */
 import type { Device } from "@airlift/protocol/api/schemas";
-import { Button, Group, Skeleton, Stack, Text, TextInput, Title } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
-import { type FormEvent, useCallback, useMemo, useState } from "react";
-import { devicesQuery } from "../api/queries.ts";
-import { Ago } from "../parts/instants.tsx";
+import { Group, Stack, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useCallback, useMemo } from "react";
+import { type Page, pathOf, previewQuery } from "../api/queries.ts";
+import { ask } from "../api/request.ts";
+import type { DevicesSearch } from "../app/router.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
-import { Presence } from "../parts/states.tsx";
-import { type Column, VirtualRows } from "../parts/virtual-rows.tsx";
+import { useStored } from "../parts/stored.ts";
+import { useTitle } from "../parts/title.ts";
+import { VirtualTable } from "../parts/virtual-rows.tsx";
+import { ColumnChoice } from "./column-choice.tsx";
+import { DEVICE_COLUMNS, USUAL_COLUMNS } from "./device-columns.tsx";
+import { DownloadButton } from "./download-button.tsx";
+import { useLiveWindow } from "./live-window.ts";
+import { QueryBar } from "./query-bar.tsx";
 
 const route = getRouteApi("/devices");
-
-const COLUMNS: readonly Column<Device>[] = [
-  {
-    name: "Endpoint",
-    width: "minmax(14rem, 2fr)",
-    cell: ({ endpoint }) => (
-      <Link to="/devices/$endpoint" params={{ endpoint }}>
-        {endpoint}
-      </Link>
-    ),
-  },
-  { name: "Presence", width: "9rem", cell: ({ presence }) => <Presence presence={presence} /> },
-  { name: "Version", width: "8rem", cell: ({ version }) => version ?? "–" },
-  { name: "Manufacturer", width: "minmax(8rem, 1fr)", cell: ({ manufacturer }) => manufacturer ?? "–" },
-  { name: "Model", width: "minmax(8rem, 1fr)", cell: ({ model }) => model ?? "–" },
-  { name: "Last seen", width: "8rem", cell: ({ lastSeenAt }) => <Ago at={lastSeenAt} /> },
-];
+const PAGE_ROWS = 200;
 
 export function DevicesPage() {
-  const { query } = route.useSearch();
-  const { data, error, hasNextPage, isFetchingNextPage, fetchNextPage, isPending, refetch } = useInfiniteQuery(
-    devicesQuery(query),
-  );
-  const devices = useMemo(() => data?.pages.flatMap(({ items }) => items) ?? [], [data]);
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
+  useTitle("Devices");
+  const search = route.useSearch();
+  const [keys, setKeys] = useStored("columns", USUAL_COLUMNS);
+  const columns = DEVICE_COLUMNS.filter(({ key }) => keys.includes(key));
   return (
     <Stack gap="sm">
       <Group justify="space-between">
         <Title order={2}>Devices</Title>
-        <Text size="sm" c="dimmed" role="status">
-          {devices.length.toLocaleString()}
-          {hasNextPage ? " shown, more below" : " in all"}
-        </Text>
+        <Group gap="xs">
+          <Count query={search.query} />
+          <ColumnChoice keys={keys} onChange={setKeys} />
+          <DownloadButton search={search} columns={columns} />
+        </Group>
       </Group>
-      <QueryForm key={query ?? ""} initial={query ?? ""} />
-      {error && <Failure error={error} retry={() => void refetch()} />}
-      {isPending && <Skeleton height={300} />}
-      {data && devices.length === 0 && <NoDevices isFiltered={query !== undefined} />}
-      {devices.length > 0 && (
-        <VirtualRows
-          label="Devices"
-          columns={COLUMNS}
-          rows={devices}
-          keyOf={({ endpoint }) => endpoint}
-          onEnd={onEnd}
-        />
-      )}
+      <QueryBar key={search.query ?? ""} search={search} />
+      <DeviceTable search={search} keys={keys} />
     </Stack>
   );
 }
 
-function QueryForm({ initial }: { readonly initial: string }) {
-  const navigate = route.useNavigate();
-  const [text, setText] = useState(initial);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    void navigate({ search: text.trim() === "" ? {} : { query: text.trim() } });
-  };
+function Count({ query }: { readonly query: string | undefined }) {
+  const { data } = useQuery(previewQuery(query));
   return (
-    <form onSubmit={submit}>
-      <Group align="end" gap="xs">
-        <TextInput
-          flex={1}
-          label="Query"
-          placeholder="model==Sensor;version=lt=2.0"
-          value={text}
-          onChange={({ currentTarget }) => setText(currentTarget.value)}
-        />
-        <Button type="submit" variant="default">
-          Show
-        </Button>
-      </Group>
-    </form>
+    <Text size="sm" c="dimmed" role="status">
+      {data &&
+        `${data.isExact ? "" : "about "}${data.count.toLocaleString()} ${query === undefined ? "in all" : "found"}`}
+    </Text>
+  );
+}
+
+interface DeviceTableProps {
+  readonly search: DevicesSearch;
+  readonly keys: readonly string[];
+}
+
+function DeviceTable({ search, keys }: DeviceTableProps) {
+  const { query, sort } = search;
+  const fetchPage = useCallback(
+    (cursor: string | undefined) => ask<Page<Device>>(pathOf("devices", { query, sort, cursor, limit: PAGE_ROWS })),
+    [query, sort],
+  );
+  const list = useLiveWindow(fetchPage);
+  const { data: preview } = useQuery(previewQuery(query));
+  const navigate = useNavigate();
+  const columns = useMemo(() => {
+    const onSort = () =>
+      void navigate({
+        to: "/devices",
+        search: { ...(query && { query }), ...(!sort && { sort: "-endpoint" as const }) },
+      });
+    const sorted = sort === undefined ? ("ascending" as const) : ("descending" as const);
+    return DEVICE_COLUMNS.filter(({ key }) => keys.includes(key)).map((column) =>
+      column.key === "endpoint" ? { ...column, onSort, sorted } : column,
+    );
+  }, [keys, navigate, query, sort]);
+  const failure = list.error && <Failure error={list.error} retry={() => list.retry()} />;
+  if (failure && list.knownCount === 0) return failure;
+  if (list.isComplete && list.knownCount === 0) return <NoDevices isFiltered={query !== undefined} />;
+  return (
+    <>
+      {failure}
+      <VirtualTable
+        label="Devices"
+        columns={columns}
+        // What is not known yet can be scrolled to all the same.
+        count={list.isComplete ? list.knownCount : Math.max(list.knownCount + 1, preview?.count ?? 0)}
+        rowAt={(index) => list.rowAt(index)}
+        keyOf={({ endpoint }) => endpoint}
+        onOpen={({ endpoint }) => void navigate({ to: "/devices/$endpoint", params: { endpoint } })}
+        onSight={(first, last) => list.show(first, last)}
+      />
+    </>
   );
 }
 

@@ -23,8 +23,12 @@ export const UpdateState = ({ state }: { readonly state: Update["state"] }) => (
   </Badge>
 );
 
-export const Presence = ({ presence }: { readonly presence: Device["presence"] }) => (
-  <Badge variant="dot" color={presence === "registered" ? "teal" : "gray"} tt="none">
-    {presence}
-  </Badge>
-);
+/** Registered devices that sleep are not gone: the word says which. */
+export function Presence({ device: { presence, awake } }: { readonly device: Pick<Device, "presence" | "awake"> }) {
+  const isAsleep = presence === "registered" && awake === "asleep";
+  return (
+    <Badge variant="dot" color={presence !== "registered" ? "gray" : isAsleep ? "blue" : "teal"} tt="none">
+      {isAsleep ? "asleep" : presence}
+    </Badge>
+  );
+}

@@ -1,71 +1,165 @@
 /** A table of any length of which only the rows in sight exist. */
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useEffect, useRef } from "react";
+import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useId, useRef, useState } from "react";
 
 export interface Column<Row> {
   readonly name: string;
-  /** As in CSS: "12rem", "minmax(10rem, 1fr)". */
+  /** As in CSS, the least of it in rem: "12rem", "minmax(10rem, 1fr)". */
   readonly width: string;
   readonly cell: (row: Row) => ReactNode;
+  /** Present: the head is a button that changes the order. */
+  readonly onSort?: () => void;
+  readonly sorted?: "ascending" | "descending";
 }
 
-export interface VirtualRowsProps<Row> {
+export interface VirtualTableProps<Row> {
   /** What the table is, for those who hear it. */
   readonly label: string;
   readonly columns: readonly Column<Row>[];
-  readonly rows: readonly Row[];
+  readonly count: number;
+  /** Undefined = on its way. */
+  readonly rowAt: (index: number) => Row | undefined;
   readonly keyOf: (row: Row) => string;
-  /** Called when the end comes into sight; more rows may come then. */
-  readonly onEnd?: () => void;
+  /** What Enter on a row does. */
+  readonly onOpen?: ((row: Row) => void) | undefined;
+  /** Called with the rows in sight, both included, whenever they change. */
+  readonly onSight?: ((first: number, last: number) => void) | undefined;
 }
 
 const ROW_PX = 36;
 
-export function VirtualRows<Row>({ label, columns, rows, keyOf, onEnd }: VirtualRowsProps<Row>) {
+/** Steps of the keys that move from row to row. */
+const STEPS: Readonly<Record<string, number>> = {
+  ArrowDown: 1,
+  ArrowUp: -1,
+  PageDown: 15,
+  PageUp: -15,
+  Home: Number.NEGATIVE_INFINITY,
+  End: Number.POSITIVE_INFINITY,
+};
+
+export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
+  const { label, columns, count, rowAt, onSight } = props;
   const scroller = useRef<HTMLDivElement>(null);
+  const id = useId();
   const virtualizer = useVirtualizer({
-    count: rows.length,
+    count,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
     overscan: 12,
+    // What is drawn later than the scrolling is better than what blocks it.
+    useFlushSync: false,
   });
   const visible = virtualizer.getVirtualItems();
-  const lastIndex = visible.at(-1)?.index ?? 0;
-  useEffect(() => {
-    if (lastIndex >= rows.length - 50) onEnd?.();
-  }, [lastIndex, rows.length, onEnd]);
-  const gridTemplateColumns = columns.map(({ width }) => width).join(" ");
+  const [first, last] = [visible[0]?.index ?? 0, visible.at(-1)?.index ?? 0];
+  useEffect(() => onSight?.(first, last), [first, last, onSight]);
+  const { active, onKeyDown } = useRowKeys(props, (index) => virtualizer.scrollToIndex(index));
+  const layout = layoutOf(columns);
   return (
-    // Rows that do not exist cannot be counted by a screen reader: it is told.
-    <div ref={scroller} className="rows" role="table" aria-label={label} aria-rowcount={rows.length + 1} tabIndex={0}>
-      <div className="rows-head" role="row" style={{ gridTemplateColumns }}>
-        {columns.map(({ name }) => (
-          <div key={name} className="cell" role="columnheader">
-            {name}
+    <div
+      ref={scroller}
+      className="rows"
+      role="grid"
+      aria-label={label}
+      // Rows that do not exist cannot be counted by a screen reader: it is told.
+      aria-rowcount={count + 1}
+      aria-activedescendant={active === undefined ? undefined : `${id}-${active}`}
+      tabIndex={0}
+      onKeyDown={onKeyDown}
+    >
+      <Head columns={columns} layout={layout} />
+      <div
+        role="rowgroup"
+        style={{ height: virtualizer.getTotalSize(), minWidth: layout.minWidth }}
+        className="rows-body"
+      >
+        {visible.map(({ index, start }) => (
+          <div
+            key={index}
+            id={`${id}-${index}`}
+            className="row"
+            role="row"
+            aria-rowindex={index + 2}
+            data-active={index === active || undefined}
+            style={{ ...layout, transform: `translateY(${start}px)`, height: ROW_PX }}
+          >
+            <Cells columns={columns} row={rowAt(index)} />
           </div>
         ))}
       </div>
-      <div role="rowgroup" style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
-        {visible.map(({ index, start }) => {
-          const row = rows[index];
-          if (row === undefined) return null;
-          return (
-            <div
-              key={keyOf(row)}
-              className="row"
-              role="row"
-              aria-rowindex={index + 2}
-              style={{ gridTemplateColumns, transform: `translateY(${start}px)`, height: ROW_PX }}
-            >
-              {columns.map(({ name, cell }) => (
-                <div key={name} className="cell" role="cell">
-                  {cell(row)}
-                </div>
-              ))}
-            </div>
-          );
-        })}
-      </div>
     </div>
   );
+}
+
+interface Layout {
+  readonly gridTemplateColumns: string;
+  readonly minWidth: string;
+}
+
+/** Every row is as wide as all its columns at least, whatever is in it: so they stand below each other. */
+function layoutOf(columns: readonly Column<never>[]): Layout {
+  const leastRem = columns.reduce((sum, { width }) => sum + Number(/([\d.]+)rem/.exec(width)?.[1] ?? 8), 0);
+  return { gridTemplateColumns: columns.map(({ width }) => width).join(" "), minWidth: `${leastRem}rem` };
+}
+
+function Head({ columns, layout }: { readonly columns: readonly Column<never>[]; readonly layout: Layout }) {
+  return (
+    <div className="rows-head" role="row" style={layout}>
+      {columns.map(({ name, onSort, sorted }) => (
+        <div key={name} className="cell" role="columnheader" aria-sort={sorted}>
+          {onSort === undefined ? (
+            name
+          ) : (
+            <button type="button" className="sort" onClick={onSort}>
+              {name} <span aria-hidden>{sorted === "descending" ? "▾" : "▴"}</span>
+            </button>
+          )}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function Cells<Row>({ columns, row }: { readonly columns: readonly Column<Row>[]; readonly row: Row | undefined }) {
+  return columns.map(({ name, cell }, at) => (
+    <div key={name} className="cell" role="gridcell">
+      {row === undefined ? at === 0 && <span className="coming">…</span> : cell(row)}
+    </div>
+  ));
+}
+
+/** The row that the arrow keys are at. */
+function useRowKeys<Row>({ count, rowAt, onOpen }: VirtualTableProps<Row>, scrollTo: (index: number) => void) {
+  const [active, setActive] = useState<number>();
+  const onKeyDown = (event: KeyboardEvent) => {
+    // Keys for a link or button within a row are its own.
+    if (event.target !== event.currentTarget) return;
+    const row = active === undefined ? undefined : rowAt(active);
+    if (event.key === "Enter" && row !== undefined) onOpen?.(row);
+    const step = STEPS[event.key];
+    if (step === undefined || count === 0) return;
+    event.preventDefault();
+    const to = Math.max(0, Math.min(count - 1, active === undefined && step === 1 ? 0 : (active ?? 0) + step));
+    setActive(to);
+    scrollTo(to);
+  };
+  return { active: active !== undefined && active < count ? active : undefined, onKeyDown };
+}
+
+export interface VirtualRowsProps<Row> extends Omit<VirtualTableProps<Row>, "count" | "rowAt" | "onSight"> {
+  readonly rows: readonly Row[];
+  /** Called when the end comes into sight; more rows may come then. */
+  readonly onEnd?: () => void;
+}
+
+/** The same for rows that are all here. */
+export function VirtualRows<Row>({ rows, onEnd, ...props }: VirtualRowsProps<Row>) {
+  const latest: RefObject<() => void> = useRef(() => {});
+  latest.current = () => onEnd?.();
+  const [onSight] = useState(() => (_: number, last: number) => {
+    if (last >= lastRow.current - 50) latest.current();
+  });
+  const lastRow = useRef(0);
+  lastRow.current = rows.length;
+  return <VirtualTable {...props} count={rows.length} rowAt={(index) => rows[index]} onSight={onSight} />;
 }

@@ -22,6 +22,9 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   // They look at what they are given themselves.
   "POST /api/v1/session": "open",
   "DELETE /api/v1/session": "open",
+  "GET /api/v1/session/methods": "open",
+  "GET /api/v1/session/oidc": "open",
+  "GET /api/v1/session/oidc/callback": "open",
 
   // A gateway's own; see `assertOwnGateway`.
   "GET /api/v1/gateways/:id/orders": "gateway",

@@ -17,6 +17,7 @@ import type {
   ReadAnswer,
 } from "@airlift/protocol/api/operations";
 import type { Reachability, Update } from "@airlift/protocol/api/schemas";
+import type { OperationWish } from "../fleet/operation-wish.ts";
 import type { RequestContent } from "../fleet/queued-request.ts";
 import type { RequestRecord } from "../store/request-queue-store.ts";
 
@@ -72,7 +73,8 @@ export interface OperationTarget {
  * What is asked of registered devices. Paths may have names of the object models in them.
  *
  * All reject with {UsageError} DEVICE_GONE (409), DEVICE_BUSY (429) or what is wrong with the question (422), {PeerError}
- * DEVICE_REFUSED (409, the device's code in the facts), DEVICE_ANSWER (502), {EnvironmentError} DEVICE_SILENT (504).
+ * DEVICE_REFUSED (409, the device's code in the facts), DEVICE_ANSWER (502), {EnvironmentError} DEVICE_SILENT (504),
+ * DEVICE_ASLEEP (409).
  */
 export interface OperationCommands {
   /** One path, or several as one composite operation. @param format Content format instead of the one that suits. */
@@ -88,6 +90,8 @@ export interface OperationCommands {
   delete(target: OperationTarget, path: string): Promise<DoneAnswer>;
   writeAttributes(target: OperationTarget, path: string, given: NotificationAttributes): Promise<DoneAnswer>;
   discover(target: OperationTarget, path: string): Promise<DiscoverAnswer>;
+  /** As it goes on record for a device that sleeps. @throws {UsageError} DEVICE_GONE and what is wrong with the question */
+  contentOf(endpoint: string, wish: OperationWish): RequestContent;
   observe(target: OperationTarget, paths: readonly string[], format?: number): Promise<NewObservation>;
   /** @throws {UsageError} UNKNOWN_OBSERVATION */
   cancel(endpoint: string, id: string): void;

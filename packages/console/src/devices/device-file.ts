@@ -1,0 +1,47 @@
+/** The devices of a query as a file of comma-separated values, a page at a time. */
+import type { Device } from "@airlift/protocol/api/schemas";
+import { type Page, pathOf } from "../api/queries.ts";
+import { ask } from "../api/request.ts";
+import type { DevicesSearch } from "../app/router.tsx";
+import { csvLine } from "./csv.ts";
+
+export interface FileColumn {
+  readonly key: string;
+  readonly text: (device: Device) => string;
+}
+
+export interface DeviceFileOptions extends DevicesSearch {
+  readonly columns: readonly FileColumn[];
+  /** Called with the devices written so far. */
+  readonly onProgress: (count: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The most that the API gives at a time. */
+const PAGE_ROWS = 1000;
+
+/** @throws {ApiError}. @throws {DOMException} AbortError */
+export async function deviceFile({ columns, onProgress, signal, ...search }: DeviceFileOptions): Promise<Blob> {
+  const parts: string[] = [csvLine(columns.map(({ key }) => key))];
+  let count = 0;
+  let cursor: string | undefined;
+  do {
+    const path = pathOf("devices", { ...search, limit: PAGE_ROWS, cursor });
+    const page: Page<Device> = await ask(path, { signal });
+    parts.push(page.items.map((device) => csvLine(columns.map(({ text }) => text(device)))).join(""));
+    count += page.items.length;
+    onProgress(count);
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined);
+  return new Blob(parts, { type: "text/csv;charset=utf-8" });
+}
+
+/** Hands a file to the browser's downloads. */
+export function saveFile(content: Blob, name: string): void {
+  const url = URL.createObjectURL(content);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -1,0 +1,82 @@
+/** One image: what it is, who runs it, and where it was sent. */
+import type { Image } from "@airlift/protocol/api/schemas";
+import { Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { imageQuery, previewQuery, updatesQuery } from "../api/queries.ts";
+import { Ago } from "../parts/instants.tsx";
+import { Failure } from "../parts/notices.tsx";
+import { UpdateState } from "../parts/states.tsx";
+import { useTitle } from "../parts/title.ts";
+import { ImageFacts } from "./image-facts.tsx";
+
+const route = getRouteApi("/images/$id");
+
+export function ImagePage() {
+  const { id } = route.useParams();
+  const { data: image, error, refetch } = useQuery(imageQuery(id));
+  useTitle(image ? `${image.model} ${image.version}` : "Image");
+  if (error && !image) return <Failure error={error} retry={() => void refetch()} />;
+  if (!image) return <Skeleton height={300} />;
+  return (
+    <Stack>
+      <Title order={2} className="anywhere">
+        {image.manufacturer} {image.model} {image.version}
+      </Title>
+      <Paper withBorder p="md">
+        <ImageFacts image={image} />
+      </Paper>
+      <Title order={3} size="h4">
+        Where it is used
+      </Title>
+      <Runs image={image} />
+      <Sent id={id} />
+    </Stack>
+  );
+}
+
+/** A value for RSQL. */
+const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
+
+function Runs({ image: { manufacturer, model, version } }: { readonly image: Image }) {
+  const query = `manufacturer==${quoted(manufacturer)};model==${quoted(model)};version==${quoted(version)}`;
+  const { data } = useQuery(previewQuery(query));
+  if (!data) return null;
+  if (data.count === 0) return <Text>No device runs this version.</Text>;
+  return (
+    <Text>
+      <Link to="/devices" search={{ query }}>
+        {data.isExact ? "" : "About "}
+        {data.count.toLocaleString()} {data.count === 1 ? "device runs" : "devices run"} this version
+      </Link>
+    </Text>
+  );
+}
+
+function Sent({ id }: { readonly id: string }) {
+  const { data, error } = useInfiniteQuery(updatesQuery({ imageId: id, limit: 50 }));
+  if (error) return <Failure error={error} />;
+  const updates = data?.pages.flatMap(({ items }) => items) ?? [];
+  if (updates.length === 0) return <Text c="dimmed">It was not sent to any device yet.</Text>;
+  return (
+    <ul className="lines">
+      {updates.map((update) => (
+        <li key={update.id}>
+          <Link
+            to="/devices/$endpoint"
+            params={{ endpoint: update.endpoint }}
+            search={{ part: "updates" }}
+            className="anywhere"
+          >
+            {update.endpoint}
+          </Link>{" "}
+          <UpdateState state={update.state} />
+          <Text size="sm">{update.sentence}</Text>
+          <Text size="xs" c="dimmed">
+            <Ago at={update.updatedAt} />
+          </Text>
+        </li>
+      ))}
+    </ul>
+  );
+}
