@@ -77,6 +77,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "zod",
     "pino",
     "prom-client",
+    "openid-client",
   ],
   server: ["protocol/", "runtime/", "server/", "node:", "pino", "prom-client"],
   sim: ["protocol/", "device/update", "device/transfer", "device/session", "device/ports"],
@@ -85,6 +86,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gateway: ["protocol/", "runtime/", "gateway/", "node:", "serialport", "pino", "zod", "eventsource-parser"],
   console: [
     "protocol/api",
+    "protocol/update",
     "react/",
     "react-dom/",
     "uplot/",

@@ -11,6 +11,7 @@ import { blockOffset, findBlock } from "@airlift/protocol/coap/block-option";
 import { OPTION } from "@airlift/protocol/coap/options";
 import { makeMcubootImage } from "@airlift/protocol/image/make-mcuboot";
 import { generateSigningKey, imageCrypto, loadSigningKey } from "@airlift/runtime/crypto";
+import { signatureHeaders } from "@airlift/server/webhooks/signature";
 import {
   compileGuideCode,
   fileOf,
@@ -165,6 +166,21 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
     assert.equal(await server.read("/5/0/3"), "3");
     await reads("/5/0/5", "1");
     assert.equal(await server.read("/3/0/3"), "2.0.0");
+  },
+  "verify-webhook": async () => {
+    const { isOurs } = (await import(join(CODE, "verify-webhook.ts"))) as {
+      isOurs(headers: Record<string, string | undefined>, body: string, secret: string): boolean;
+    };
+    const key = Buffer.alloc(32, 7);
+    const secret = `whsec_${key.toString("base64")}`;
+    const timestampS = Math.floor(Date.now() / 1000);
+    const headers = signatureHeaders(key, { id: "w-1", timestampS, body: "{}" });
+    assert.equal(isOurs(headers, "{}", secret), true);
+    assert.equal(isOurs(headers, "{} ", secret), false);
+    assert.equal(isOurs({ ...headers, "webhook-id": "w-2" }, "{}", secret), false);
+    assert.equal(isOurs({}, "{}", secret), false);
+    const old = signatureHeaders(key, { id: "w-1", timestampS: timestampS - 301, body: "{}" });
+    assert.equal(isOurs(old, "{}", secret), false, "a delivery that was caught is good for five minutes");
   },
   contract: async () => {
     const { NODE_TEST_CONTEXT: _ours, ...env } = process.env;

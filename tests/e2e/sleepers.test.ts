@@ -86,10 +86,10 @@ const becomes = (endpoint: string, state: string): Promise<void> =>
   });
 
 /** Resolves with the event of a request that has ended. */
-const requestEnds = (endpoint: string): Promise<string> =>
+const requestEnds = (endpoint: string, line = /^/): Promise<string> =>
   new Promise((resolve) => {
     const unsubscribe = scratch.stores.events.subscribe((event) => {
-      if (event.endpoint !== endpoint || event.kind !== "device.request") return;
+      if (event.endpoint !== endpoint || event.kind !== "device.request" || !line.test(event.sentence)) return;
       unsubscribe();
       resolve(event.sentence);
     });
@@ -165,6 +165,31 @@ test("an update of a device that sleeps between waits for it, says since when, a
   await sleepThen({ "/5/0/3": "0", "/5/0/5": "1", "/3/0/3": "1.1.0" });
   assert.equal(await ended, "succeeded");
   assert.deepEqual(heardWhileAsleep, []);
+  await device.close();
+});
+
+test("an operation on a sleeper is refused with a way out, and waits for it when that is wished, composite ones too", async () => {
+  const device = await ScriptedDevice.open("napper", server.address.port);
+  const location = await device.register("lt=3600&lwm2m=1.1&b=U&Q", "</3/0>");
+  await becomes("napper", "asleep");
+  await assert.rejects(server.operations.read({ endpoint: "napper", timeoutMs: 5_000 }, ["/3/0/3"]), {
+    code: "DEVICE_ASLEEP",
+    message: /^asleep since .*; with \?queue=true the request waits for it$/,
+  });
+  device.heard.length = 0;
+  for (const wish of [
+    { operation: "read", paths: ["/Device/0/Firmware Version"] },
+    { operation: "readComposite", paths: ["/3/0/3", "/3/0/0"] },
+    { operation: "write", path: "/3/0/14", write: { given: { value: "+01:00" }, mode: "replace" } },
+    { operation: "writeComposite", values: { values: { "/3/0/15": "Europe/Oslo" } } },
+    { operation: "execute", path: "/Device/0/Reboot", execution: { path: "/Device/0/Reboot" } },
+  ] as const)
+    await server.queue.submit("napper", server.operations.contentOf("napper", wish));
+  const ended = requestEnds("napper", /^execute/);
+  await device.request("post", location);
+  assert.match(await ended, /^execute \/3\/0\/4: the device answered 2\.04$/);
+  const verbs = device.heard.map((line) => line.split(" ").slice(0, 2).join(" "));
+  assert.deepEqual(verbs, ["GET /3/0/3", "FETCH /", "PUT /3/0/14", "IPATCH /", "POST /3/0/4"]);
   await device.close();
 });
 

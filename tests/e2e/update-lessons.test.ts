@@ -2,9 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { CODE } from "@airlift/protocol/coap/codes";
+import { blockOption, findBlock } from "@airlift/protocol/coap/block-option";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
 import { createRequest, createResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, optionBytes, pathOptions } from "@airlift/protocol/coap/options";
+import { EMPTY, toHex } from "@airlift/protocol/lib/bytes";
 import { udpPeer } from "@airlift/runtime/udp";
+import { RawDevice } from "./raw-device.ts";
 import { ScriptedDevice, untilClosed } from "./scripted-device.ts";
 import { openUpdateStage, type UpdateStage } from "./update-stage.ts";
 
@@ -21,10 +25,17 @@ const INSTALLED = [
   ["/3/0/3", "1.1.0"],
 ] as const;
 
+interface PushedDeviceOptions {
+  readonly blockBytes?: number;
+  readonly first?: ScriptedDevice["script"];
+  /** As `ScriptedDevice.register` takes them. */
+  readonly register?: Parameters<ScriptedDevice["register"]>;
+}
+
 /** A device that takes a push, installs at once and registers again. `first` decides before it does. */
 async function pushedDevice(
   endpoint: string,
-  { blockBytes, first = () => undefined }: { blockBytes?: number; first?: ScriptedDevice["script"] } = {},
+  { blockBytes, first = () => undefined, register = [] }: PushedDeviceOptions = {},
 ): Promise<ScriptedDevice> {
   const device = await ScriptedDevice.open(endpoint, stage.server.address.port, blockBytes);
   device.script = (verb, path, payload) => {
@@ -33,11 +44,11 @@ async function pushedDevice(
     if (verb === "PUSHED") device.resources.set("/5/0/3", "2");
     if (verb === "POST" && path === "/5/0/2") {
       for (const [resource, value] of INSTALLED) device.resources.set(resource, value);
-      setImmediate(() => void untilClosed(device.register()));
+      setImmediate(() => void untilClosed(device.register(...register)));
     }
     return undefined;
   };
-  await device.register();
+  await device.register(...register);
   return device;
 }
 
@@ -52,6 +63,65 @@ test("lesson 3: everything but the package is answered 5.03 during a push, and S
   });
   const done = await stage.reaches(await stage.update("busy", { by: "push" }));
   assert.equal(done.state, "succeeded", done.sentence);
+  await device.close();
+});
+
+/** A raw device whose installation succeeds at once. */
+async function rawPushed(endpoint: string): Promise<RawDevice> {
+  const device = await RawDevice.open(stage.server.address.port);
+  device.onExecute = (path) => {
+    if (path !== "/5/0/2") return;
+    for (const [resource, value] of INSTALLED) device.resources.set(resource, value);
+    void device.register(endpoint);
+  };
+  await device.register(endpoint);
+  return device;
+}
+
+test("lesson 4: all blocks of one push have one token", async () => {
+  const device = await rawPushed("one-token");
+  const done = await stage.reaches(await stage.update("one-token", { by: "push" }));
+  assert.equal(done.state, "succeeded", done.sentence);
+  assert.deepEqual([device.pushTokens.size, device.beginCount], [1, 1]);
+  await device.close();
+});
+
+for (const [what, query, links] of [
+  ["no version", "lt=60&lwm2m=1.1&b=U", "</3/0>,</5/0>"],
+  ["a quoted version", "lt=60&lwm2m=1.0&b=U", '</3/0>,</5>;ver="1.1",</5/0>'],
+  ["a bare version", "lt=60&lwm2m=1.1&b=U", "</3/0>,</5>;ver=1.1,</5/0>"],
+] as const)
+  test(`lesson 6: an object 5 registered with ${what} has its newer resources used all the same`, async () => {
+    const endpoint = `ver-${what.replaceAll(" ", "-")}`;
+    const device: ScriptedDevice = await pushedDevice(endpoint, { register: [query, links] });
+    device.resources.set("/5/0/14", "1");
+    const update = await stage.update(endpoint, { by: "push", apply: false });
+    const held = await stage.reaches(update, "waitingToApply");
+    assert.equal(held.state, "waitingToApply", held.sentence);
+    assert.ok(device.heard.includes("PUT /5/0/14 0"), device.heard.join("; "));
+    await stage.server.engine.apply(update.id);
+    const done = await stage.reaches(update);
+    assert.equal(done.state, "succeeded", done.sentence);
+    await device.close();
+  });
+
+test("lesson 8: a GET of an image without Block2 gets its first block, and every block has the same ETag", async () => {
+  const device = await RawDevice.open(stage.server.address.port);
+  const tags = new Set<string>();
+  const parts: Uint8Array[] = [];
+  for (let more = true, number = 0; more; number += 1) {
+    const wish = number === 0 ? [] : [blockOption(OPTION.block2, { number, more: false, sizeBytes: 1024 })];
+    const options = [...pathOptions(`/fw/${stage.imageId}`), ...wish];
+    const answer = await device.ask({ code: METHOD.get, options });
+    const block = findBlock(answer.options, OPTION.block2);
+    assert.deepEqual([block?.number, block?.sizeBytes], [number, 1024]);
+    tags.add(toHex(optionBytes(answer.options, OPTION.etag) ?? EMPTY));
+    parts.push(answer.payload);
+    more = block?.more ?? false;
+  }
+  assert.ok(Buffer.concat(parts).equals(stage.image));
+  assert.equal(tags.size, 1);
+  assert.ok(!tags.has(""));
   await device.close();
 });
 

@@ -124,11 +124,11 @@ export class Stage {
   }
 }
 
-/** @throws {Error} when it has not come true after a minute: these are real processes. */
-export async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const giveUpAtMs = performance.now() + 60_000;
+/** @throws {Error} when it has not come true after so many minutes: these are real processes. */
+export async function until(what: string, isTrue: () => Promise<boolean>, minutes = 1): Promise<void> {
+  const giveUpAtMs = performance.now() + minutes * 60_000;
   while (!(await isTrue().catch(() => false))) {
-    if (performance.now() > giveUpAtMs) throw new Error(`waited a minute in vain until ${what}`);
+    if (performance.now() > giveUpAtMs) throw new Error(`waited ${minutes} min in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }

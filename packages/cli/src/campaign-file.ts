@@ -1,20 +1,58 @@
 /** The file of `airlift campaign create`: YAML to a campaign's spec. */
 
 import type { CampaignSpec } from "@airlift/protocol/api/campaign";
-import { readCampaignSpec } from "@airlift/protocol/api/campaign-file";
+import { type CampaignProblem, readCampaignSpec } from "@airlift/protocol/api/campaign-file";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { parse, YAMLParseError } from "yaml";
+import { type Document, isNode, LineCounter, parseDocument } from "yaml";
+import { RefusedError } from "./failure.ts";
+
+/** A campaign's file as it was read. */
+export interface CampaignFile {
+  readonly spec: CampaignSpec;
+  /** What the server says of a place in the spec, told by the line; any other error as it is. */
+  locate(error: unknown): unknown;
+}
+
+/** Aliases that one file may use. */
+const MOST_ALIASES = 10;
 
 /**
  * Reads a campaign's file.
  *
- * @throws {UsageError} `YAML_SYNTAX` with the line; `CAMPAIGN_SPEC` with every mistake by its place.
+ * @throws {UsageError} `YAML_SYNTAX` with the line; `CAMPAIGN_SPEC` with every mistake by its line and place.
  */
-export function readCampaignFile(text: string): CampaignSpec {
+export function readCampaignFile(text: string): CampaignFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const [mistake] = document.errors;
+  if (mistake !== undefined)
+    throw new UsageError("YAML_SYNTAX", mistake.message, { line: lines.linePos(mistake.pos[0]).line });
+  const told = (problem: CampaignProblem) => `line ${lineOf(document, lines, problem.path)}: ${sentenceOf(problem)}`;
   try {
-    return readCampaignSpec(parse(text, { maxAliasCount: 10 }));
+    return {
+      spec: readCampaignSpec(document.toJS({ maxAliasCount: MOST_ALIASES })),
+      locate: (error) => {
+        if (!(error instanceof RefusedError) || error.code !== "CAMPAIGN_SPEC") return error;
+        const line = lineOf(document, lines, `${error.facts["path"] ?? ""}`);
+        return new UsageError("CAMPAIGN_SPEC", `line ${line}: ${error.message}`, error.facts);
+      },
+    };
   } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    throw new UsageError("YAML_SYNTAX", error.message, { line: error.linePos?.[0].line });
+    if (error instanceof ReferenceError) throw new UsageError("YAML_SYNTAX", error.message, {}, { cause: error });
+    if (!(error instanceof UsageError)) throw error;
+    const problems = error.facts["problems"] as readonly CampaignProblem[];
+    throw new UsageError("CAMPAIGN_SPEC", problems.map(told).join("\n"), error.facts);
   }
+}
+
+const sentenceOf = ({ path, message }: CampaignProblem): string => (path === "" ? message : `${path}: ${message}`);
+
+/** The line of a member, or of the nearest one around it. */
+function lineOf(document: Document, lines: LineCounter, path: string): number {
+  const keys = path === "" ? [] : path.split(".").map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+  for (let count = keys.length; count > 0; count -= 1) {
+    const node = document.getIn(keys.slice(0, count), true);
+    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+  }
+  return 1;
 }

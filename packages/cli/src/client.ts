@@ -1,5 +1,6 @@
 /** The API as functions. Answers are checked against the schemas that the server answers by. */
 import { randomUUID } from "node:crypto";
+import { type Answered, type Asked, type Route, requestOf } from "@airlift/protocol/api/routes";
 import {
   AddedImage,
   Device,
@@ -212,6 +213,19 @@ export class Client {
       if (page.next === null) return;
       cursor = page.next;
     }
+  }
+
+  /** Asks one of the questions of `ROUTES`; its answer is checked against the route's schema. */
+  async ask<Of extends Route>(route: Of, asked: Asked<Of>): Promise<Answered<Of>> {
+    const { method, path, body } = requestOf(route, asked);
+    const headers = {
+      ...(body !== undefined && { "content-type": "application/json" }),
+      // A lost answer can be asked for again, and nothing is done twice.
+      ...(method === "POST" && { "idempotency-key": randomUUID() }),
+    };
+    const schema: Schema<unknown> = route.answer === null || route.answer === "events" ? NOTHING : route.answer;
+    const call = { method, headers, ...(body !== undefined && { body }) };
+    return (await this.call(path.slice(1), schema, call)) as Answered<Of>;
   }
 
   /** What is at `path`, under `/api/v1/`; null when the answer has no content. */

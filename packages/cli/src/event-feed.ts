@@ -6,8 +6,8 @@ import { createParser } from "eventsource-parser";
 import type { Client } from "./client.ts";
 
 export interface FeedOptions {
-  /** Only events of this update, or of this device. */
-  readonly of: { readonly updateId: string } | { readonly endpoint: string };
+  /** Only events of this update, of this device, or of this campaign. */
+  readonly of: { readonly updateId: string } | { readonly endpoint: string } | { readonly campaignId: string };
   /** Only events with a greater id; absent: only what happens from now on. */
   readonly afterId?: number;
   /** Ends it. */

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { registerAudit } from "./commands/audit.ts";
 import { registerAuthority } from "./commands/authority.ts";
+import { registerCampaign } from "./commands/campaign.ts";
 import { registerDevice } from "./commands/device.ts";
 import { registerDeviceAttributes } from "./commands/device-attributes.ts";
 import { registerDeviceCreate } from "./commands/device-create.ts";
@@ -21,6 +22,7 @@ import { registerDevicesExport } from "./commands/devices-export.ts";
 import { registerDevicesImport } from "./commands/devices-import.ts";
 import { registerFleet } from "./commands/fleet.ts";
 import { registerGateway } from "./commands/gateway.ts";
+import { registerGatewayAdmin } from "./commands/gateway-admin.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
@@ -28,6 +30,7 @@ import { registerImageShow } from "./commands/image-show.ts";
 import { registerMasterKey } from "./commands/master-key.ts";
 import { registerMeshDevice } from "./commands/mesh-device.ts";
 import { registerMeshName } from "./commands/mesh-name.ts";
+import { registerMeshOnboard } from "./commands/mesh-onboard.ts";
 import { registerMeshPack } from "./commands/mesh-pack.ts";
 import { registerMeshPlan } from "./commands/mesh-plan.ts";
 import { registerMeshSimulate } from "./commands/mesh-simulate.ts";
@@ -83,6 +86,7 @@ function createProgram(): Command {
     registerMeshPlan,
     registerMeshSimulate,
     registerMeshDevice,
+    registerMeshOnboard,
   ])
     register(mesh);
   const rest = [
@@ -96,6 +100,7 @@ function createProgram(): Command {
     registerDevice,
     registerFleet,
     registerGateway,
+    registerGatewayAdmin,
   ];
   for (const register of rest) register(program);
   const operations = [
@@ -110,7 +115,7 @@ function createProgram(): Command {
   ];
   for (const register of operations) register(program);
   for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
-  for (const register of [registerUpdateShow, registerUpdateCommands]) register(program);
+  for (const register of [registerUpdateShow, registerUpdateCommands, registerCampaign]) register(program);
   for (const register of [registerAudit, registerWebhook]) register(program);
   return program;
 }

@@ -1,4 +1,4 @@
-/** The SDK's public door: an update agent, what it needs from an integrator, and slots for those who have a file system. */
+/** The SDK's public door: an update agent, what it needs from an integrator, and slots and keys for those who have a file system. */
 export { createUpdateAgent, type UpdateAgent } from "./agent.ts";
 export {
   type AgentEvent,
@@ -7,6 +7,7 @@ export {
   type SlotSet,
   type UpdateAgentOptions,
 } from "./agent-options.ts";
+export type { BootstrapOptions, CredentialStore, StoredConfiguration } from "./bootstrap-options.ts";
 export type {
   Component,
   ComponentHandlers,
@@ -15,7 +16,9 @@ export type {
   ComponentTable,
   ReceivedPackage,
 } from "./component-ports.ts";
+export type { ServerCredentials } from "./credentials.ts";
 export type { InitialState } from "./initial-state.ts";
+export { createCredentialFile } from "./node/credential-file.ts";
 export { createSlots, type Slots, type SlotsOptions } from "./node/slots.ts";
 export type { DeviceIdentity } from "./objects/device-object.ts";
 export type { DeliveryMethods } from "./objects/firmware-object.ts";

@@ -91,14 +91,14 @@ test("RFC 9110 §15.5.17: with nothing left to pull, the pull is done", async ()
   assert.equal(sizeBytes, FILE.length);
 });
 
-test("RFC 9110 §13.1.1: a resume asks for the same representation only, and 412 says that it has changed", async () => {
+test("lesson 9, RFC 9110 §13.1.1: a resume asks for the same representation only, and 412 says that it has changed", async () => {
   await assert.rejects(pullFrom(serveFile, { fromOffset: 10, etag: tag('"v0"') }), {
     name: "PeerError",
     code: "ETAG_CHANGED",
   });
 });
 
-test("a server without ranges: the octets held are skipped, unless the tag is another", async () => {
+test("lesson 9: of a server without ranges the octets held are skipped, unless the tag is another", async () => {
   const whole = (etag?: string): RequestListener => answer(200, etag ? { ETag: etag } : {}, "0123456789");
   for (const etag of [TAG, undefined]) {
     const { bytes } = await pullFrom(whole(etag), { fromOffset: 4, etag: tag(TAG) });

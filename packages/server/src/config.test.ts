@@ -123,3 +123,30 @@ test("loopback is told from the rest", () => {
   for (const host of ["127.0.0.1", "127.8.8.8", "::1", "localhost"]) assert.ok(isLoopbackHost(host), host);
   for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example.com"]) assert.ok(!isLoopbackHost(host), host);
 });
+
+test("a sign-in provider is named whole, over https or on this machine, and not without sign-in", () => {
+  const flags = { oidcIssuer: "https://login.example", oidcClientId: "airlift", oidcClientSecretFile: "oidc.secret" };
+  const config = loadConfig({ flags, environment: { AIRLIFT_OIDC_ROLE_CLAIM: "realm_access.roles" } });
+  assert.deepEqual([config.oidcIssuer, config.oidcRoleClaim], ["https://login.example", "realm_access.roles"]);
+  assert.equal(
+    loadConfig({ flags: { ...flags, oidcIssuer: "http://127.0.0.1:9" }, environment: {} }).oidcNameClaim,
+    "preferred_username",
+  );
+  for (const [wrong, pattern] of [
+    [{ oidcClientId: undefined }, /belong together/],
+    [{ oidcIssuer: "http://login.example" }, /https:/],
+    [{ noAuth: true }, /nobody is asked to sign in/],
+  ] as const)
+    assert.throws(() => loadConfig({ flags: { ...flags, ...wrong }, environment: {} }), pattern);
+});
+
+test("records are kept for a time with its unit, or for ever", () => {
+  const load = (flags: Record<string, unknown>) => loadConfig({ flags, environment: {} });
+  const kept = load({ keepEvents: "90d", keepUpdates: "forever", keepExchanges: "12h", keepRequests: "2w" });
+  const { keepEvents, keepUpdates, keepExchanges, keepRequests, keepCampaignTargets } = kept;
+  const hours = [keepEvents, keepExchanges, keepRequests, keepCampaignTargets].map((ms) => Number(ms) / 3_600_000);
+  assert.deepEqual(hours, [2160, 12, 336, 8760]);
+  assert.equal(keepUpdates, null);
+  for (const wrong of ["90", "0d", "1y", "-1d", 90])
+    assert.throws(() => load({ keepEvents: wrong }), /--keep-events.*neither a time/);
+});

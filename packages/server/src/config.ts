@@ -1,13 +1,14 @@
 /** What `airlift serve` is told: flags before environment before file, read once, every mistake named in one error. */
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { DEFAULT_AWAKE_MS } from "./fleet/presence.ts";
 
 export interface ServeConfig {
   /** Absolute path of the folder that holds the images and the embedded database. */
   readonly dataDir: string;
+  /** Absolute path of the folder of images; servers on one database share one. Default: `images` in `dataDir`. */
+  readonly imageDir: string;
   /** Addresses that CoAP listens on; `::` takes IPv4 as well. */
   readonly hosts: readonly string[];
   /** Address that HTTP listens on: a loopback one with `noAuth`, and unless there is TLS or `insecureHttp`. */
@@ -50,6 +51,14 @@ export interface ServeConfig {
   readonly trustedKeyFiles: readonly string[];
   /** Largest image that is accepted, in octets. */
   readonly maxImageBytes: number;
+  /** Where people sign in with accounts of their own (OpenID Connect); null = with tokens alone. */
+  readonly oidcIssuer: string | null;
+  /** What this server is called there, and the file with the secret that proves it. */
+  readonly oidcClientId: string | null;
+  readonly oidcClientSecretFile: string | null;
+  /** The claim with a person's roles, "realm_access.roles", and the one that people are told apart by. */
+  readonly oidcRoleClaim: string;
+  readonly oidcNameClaim: string;
   /** Absolute path of a folder of object models (OMA's XML); null = those this project knows by itself. */
   readonly modelsDir: string | null;
   /** Whether webhooks may go to http: addresses. */
@@ -78,6 +87,9 @@ export interface ConfigSources {
 /** One GiB: the largest firmware of a Linux device, far above any microcontroller's. */
 export const DEFAULT_MAX_IMAGE_BYTES = 2 ** 30;
 
+/** MAX_TRANSMIT_WAIT: what a device sends may be retransmitted for so long, so it has to listen for so long (RFC 7252 §4.8.2). */
+const AWAKE_WINDOW_S = 93;
+
 /** The port of `coap:` and `coap+tcp:`; those of `coaps:` and `coaps+tcp:` are the next ones. @see RFC 7252 §6, RFC 8323 §8 */
 const COAP_PORT = 5683;
 
@@ -94,6 +106,7 @@ interface Setting {
 
 const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   dataDir: { flag: "--data", environment: ["AIRLIFT_DATA"], fallback: ".airlift", parse: text },
+  imageDir: { flag: "--image-dir", environment: ["AIRLIFT_IMAGE_DIR"], fallback: undefined, parse: text },
   hosts: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: ["0.0.0.0"], parse: list("addresses") },
   httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: text },
   coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: COAP_PORT, parse: portOrOff },
@@ -119,7 +132,7 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   awakeWindowS: {
     flag: "--awake-window",
     environment: ["AIRLIFT_AWAKE_WINDOW"],
-    fallback: DEFAULT_AWAKE_MS / 1000,
+    fallback: AWAKE_WINDOW_S,
     parse: wholeNumber(86_400, 1),
   },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
@@ -148,6 +161,26 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     environment: ["AIRLIFT_MAX_IMAGE_BYTES"],
     fallback: DEFAULT_MAX_IMAGE_BYTES,
     parse: wholeNumber(Number.MAX_SAFE_INTEGER, 1),
+  },
+  oidcIssuer: { flag: "--oidc-issuer", environment: ["AIRLIFT_OIDC_ISSUER"], fallback: null, parse: issuerUrl },
+  oidcClientId: { flag: "--oidc-client-id", environment: ["AIRLIFT_OIDC_CLIENT_ID"], fallback: null, parse: text },
+  oidcClientSecretFile: {
+    flag: "--oidc-client-secret-file",
+    environment: ["AIRLIFT_OIDC_CLIENT_SECRET_FILE"],
+    fallback: null,
+    parse: text,
+  },
+  oidcRoleClaim: {
+    flag: "--oidc-role-claim",
+    environment: ["AIRLIFT_OIDC_ROLE_CLAIM"],
+    fallback: "roles",
+    parse: text,
+  },
+  oidcNameClaim: {
+    flag: "--oidc-name-claim",
+    environment: ["AIRLIFT_OIDC_NAME_CLAIM"],
+    fallback: "preferred_username",
+    parse: text,
   },
   modelsDir: { flag: "--models", environment: ["AIRLIFT_MODELS"], fallback: null, parse: text },
   allowHttpWebhooks: {
@@ -211,7 +244,7 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
     if ("problem" in parsed) problems.push(`${found.source}: ${parsed.problem}`);
     else settings[key] = parsed.value;
   }
-  problems.push(...doorProblems(settings as Partial<ServeConfig>));
+  problems.push(...doorProblems(settings as Partial<ServeConfig>), ...oidcProblems(settings as Partial<ServeConfig>));
   if (problems.length > 0) throw new UsageError("CONFIG", problems.join("\n"), { problems });
   const config = settings as unknown as ServeConfig;
   return Object.freeze({
@@ -221,8 +254,10 @@ export function loadConfig(sources: ConfigSources): ServeConfig {
     tlsCertFile: config.tlsCertFile && resolve(config.tlsCertFile),
     tlsKeyFile: config.tlsKeyFile && resolve(config.tlsKeyFile),
     dataDir: resolve(config.dataDir),
+    imageDir: resolve(config.imageDir ?? join(config.dataDir, "images")),
     modelsDir: config.modelsDir === null ? null : resolve(config.modelsDir),
     masterKeyFile: config.masterKeyFile && resolve(config.masterKeyFile),
+    oidcClientSecretFile: config.oidcClientSecretFile && resolve(config.oidcClientSecretFile),
     trustedProxies: Object.freeze([...config.trustedProxies]),
     trustedKeyFiles: Object.freeze(config.trustedKeyFiles.map((name) => resolve(name))),
   });
@@ -295,6 +330,24 @@ function doorProblems({ httpHost, noAuth, insecureHttp, tlsCertFile, tlsKeyFile 
   else if (tlsCertFile == null && insecureHttp !== true)
     problems.push(`${reach}, and tokens would travel in the clear: give --tls-cert and --tls-key, or --insecure-http`);
   return problems;
+}
+
+/** A setting that is wrong by itself is missing here. */
+function oidcProblems({ oidcIssuer, oidcClientId, oidcClientSecretFile, noAuth }: Partial<ServeConfig>): string[] {
+  const given = [oidcIssuer, oidcClientId, oidcClientSecretFile].filter((one) => one != null).length;
+  const problems: string[] = [];
+  if (given > 0 && given < 3)
+    problems.push("--oidc-issuer, --oidc-client-id and --oidc-client-secret-file belong together");
+  if (given > 0 && noAuth === true)
+    problems.push("--no-auth: nobody is asked to sign in, so --oidc-issuer is of no use");
+  return problems;
+}
+
+/** Tokens of the provider never travel in the clear. */
+function issuerUrl(value: unknown): Parsed {
+  const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+  const isOurs = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopbackHost(url.hostname));
+  return isOurs ? { value } : { problem: `${shown(value)} is not a URL that begins with https://` };
 }
 
 /** The value stays out of every message. */

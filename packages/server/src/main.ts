@@ -1,6 +1,8 @@
 /** The composition root: opens the store, the LwM2M server and the API in this order, and closes them in the other. */
+import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { createModels, type Models } from "@airlift/protocol/lwm2m/model";
 import { STANDARD_MODELS, STANDARD_OBJECTS } from "@airlift/protocol/lwm2m/objects/standard";
 import { loadObjectModels } from "@airlift/runtime/object-models";
@@ -8,6 +10,7 @@ import type { Logger } from "pino";
 import { Counter, Gauge, Registry } from "prom-client";
 import { createApi } from "./api/create-api.ts";
 import { listen } from "./api/listen.ts";
+import type { OidcOptions } from "./api/oidc.ts";
 import { TlsFiles } from "./api/tls-files.ts";
 import type { ServeConfig } from "./config.ts";
 import { describeDoors } from "./door-metrics.ts";
@@ -16,12 +19,18 @@ import { bootstrapKeys } from "./fleet/bootstrap-keys.ts";
 import type { DeviceCredentials } from "./fleet/credentials.ts";
 import type { Transport } from "./fleet/sender.ts";
 import { inspectWith, loadTrustedKeys } from "./image-inspection.ts";
+import { AnyDevice } from "./links/any-device.ts";
+import { BroadcastDelivery } from "./links/broadcast-delivery.ts";
+import type { CampaignRunner } from "./links/campaign-runner.ts";
 import { formatAddress, SCHEMES } from "./links/door.ts";
 import type { DoorsOptions } from "./links/doors.ts";
 import { Lwm2mServer } from "./links/lwm2m-server.ts";
+import { MeshDoor } from "./links/mesh-door.ts";
+import { MeshReleases } from "./links/mesh-releases.ts";
 import type { ObservationTable } from "./links/observation-table.ts";
 import { loadServerIdentity, SERVER_PUBLIC_KEY_FILE } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
+import type { MeshReport } from "./store/mesh-updates.ts";
 import type { RetentionLimits } from "./store/retention.ts";
 import { openStores } from "./store/stores.ts";
 import { keepTidy } from "./tidying.ts";
@@ -39,7 +48,7 @@ export interface RunningServer {
 /**
  * Starts everything `airlift serve` consists of.
  *
- * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE, MASTER_KEY, TLS_FILES, TLS_FILE, DTLS_CREDENTIAL
+ * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE, MASTER_KEY, TLS_FILES, TLS_FILE, DTLS_CREDENTIAL, OIDC_SECRET
  * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL, MASTER_KEY_FILE, FIRST_TOKEN
  */
 export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
@@ -54,6 +63,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const trusted = await loadTrustedKeys(config.trustedKeyFiles);
     const stores = await openStores({
       dataDir: config.dataDir,
+      imageDir: config.imageDir,
       databaseUrl: config.databaseUrl,
       maxImageBytes: config.maxImageBytes,
       inspect: inspectWith(trusted),
@@ -72,6 +82,12 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const tls = await TlsFiles.open(config, log);
     if (tls !== undefined) opened.push(async () => tls.close());
     let httpPort = config.httpPort;
+    const releases = new MeshReleases(stores, join(config.dataDir, "mesh"));
+    let campaigns: CampaignRunner | undefined;
+    // What comes before there is a runner, it finds on record.
+    const onTransition = (report: MeshReport) => campaigns?.onTransition(report);
+    const broadcast = new BroadcastDelivery({ stores, releases, log, onTransition });
+    const mesh = new MeshDoor({ stores, releases, broadcast });
     const lwm2m = await Lwm2mServer.open({
       ...(await doorsOf(config, stores.credentials, log)),
       stores,
@@ -83,8 +99,13 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       plainDevices: config.plainDevices,
       presence: { awakeMs: config.awakeWindowS * 1000 },
       bootstrap: bootstrapKeys(stores.credentials),
+      broadcast,
+      namedContents: (request) => mesh.answer(request),
     });
     opened.push(() => lwm2m.close());
+    campaigns = lwm2m.campaigns;
+    broadcast.start();
+    opened.push(() => broadcast.close());
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
@@ -92,12 +113,14 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const app = await createApi({
       config,
       stores,
-      commands: lwm2m.engine,
+      commands: new AnyDevice(lwm2m.engine, broadcast),
+      mesh,
       campaigns: lwm2m.campaigns,
       operations: lwm2m.operations,
       fleet: lwm2m,
       log,
       metrics,
+      oidc: await loadOidc(config),
       tls,
       coapUrls,
     });
@@ -116,6 +139,17 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     await close().catch((failure) => log.error({ err: failure }, "what was opened could not all be closed"));
     throw error;
   }
+}
+
+/** @throws {UsageError} OIDC_SECRET when the file with the client's secret cannot be read. */
+async function loadOidc(config: ServeConfig): Promise<OidcOptions | undefined> {
+  const { oidcIssuer: issuer, oidcClientId: clientId, oidcClientSecretFile: file } = config;
+  if (issuer === null || clientId === null || file === null) return undefined;
+  const clientSecret = await readFile(file, "utf8").catch((error: Error) => {
+    throw new UsageError("OIDC_SECRET", `--oidc-client-secret-file: ${error.message}`, { file }, { cause: error });
+  });
+  const { oidcRoleClaim: roleClaim, oidcNameClaim: nameClaim } = config;
+  return { issuer, clientId, clientSecret: clientSecret.trim(), roleClaim, nameClaim };
 }
 
 /** The objects that this project knows, and those of the operator's folder, which go before them. */

@@ -4,6 +4,7 @@ import { credentialMistakes, type ServerCredentials } from "@airlift/device/cred
 import { parsePackageUri } from "@airlift/device/transfer/package-uri";
 import { LWM2M_VERSIONS, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import { Fleet, type FleetOptions, type FleetSummary } from "@airlift/sim/node/fleet";
+import type { TemperShares } from "@airlift/sim/node/temper";
 import { seeded } from "@airlift/sim/world";
 import type { Command } from "commander";
 import { readFleetCredentials } from "../device/credential-options.ts";
@@ -22,6 +23,11 @@ interface RawFleetOptions {
   readonly methods: string;
   readonly loss: string;
   readonly failShare: string;
+  readonly silentShare: string;
+  readonly fallBackShare: string;
+  readonly slowShare: string;
+  readonly sleepShare: string;
+  readonly powerLossShare: string;
   readonly seed?: string;
   readonly json?: boolean;
 }
@@ -45,6 +51,11 @@ export function registerFleet(program: Command): void {
     .option("--methods <methods>", "how firmware may come: push, pull or both", "both")
     .option("--loss <share>", "share of all datagrams that is lost", "0")
     .option("--fail-share <share>", "share of updates that go wrong", "0")
+    .option("--silent-share <share>", "share of devices that never come back from their first installation", "0")
+    .option("--fall-back-share <share>", "share of devices on which no new image starts", "0")
+    .option("--slow-share <share>", "share of devices with a slow flash and a slow start", "0")
+    .option("--sleep-share <share>", "share of devices that register in queue mode", "0")
+    .option("--power-loss-share <share>", "share of devices that lose power once in each download", "0")
     .option("--seed <number>", "repeats the chances of an earlier run")
     .option("--json", "one JSON document a line on stdout")
     .action(async (_: unknown, command: Command) => {
@@ -74,11 +85,25 @@ function readFleetOptions(raw: RawFleetOptions): FleetOptions {
     methods: reader.choice("methods", raw.methods, ["both", "push", "pull"]),
     loss: reader.share("loss", raw.loss),
     failShare: reader.share("fail-share", raw.failShare),
+    tempers: readTempers(raw, reader),
     random: seeded(seed),
   };
   if (credentials) checkCredentials(options, credentials, reader);
   reader.assertNone();
   return options;
+}
+
+function readTempers(raw: RawFleetOptions, reader: OptionReader): TemperShares {
+  const shares = {
+    silent: reader.share("silent-share", raw.silentShare),
+    fallsBack: reader.share("fall-back-share", raw.fallBackShare),
+    slow: reader.share("slow-share", raw.slowShare),
+    sleeping: reader.share("sleep-share", raw.sleepShare),
+    losesPower: reader.share("power-loss-share", raw.powerLossShare),
+  };
+  const sum = Object.values(shares).reduce((total, share) => total + share, 0);
+  if (sum > 1) reader.mistakes.push("--…-share: together they are more than the whole fleet");
+  return shares;
 }
 
 /** Each device of the fleet has its own. */

@@ -18,7 +18,7 @@ interface ServeFlags {
   readonly [flag: string]: unknown;
 }
 
-const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"];
 
 export function registerServe(program: Command): void {
   program
@@ -26,6 +26,7 @@ export function registerServe(program: Command): void {
     .description("run the server: LwM2M over CoAP, the REST API and the console")
     .option("--config <file>", "settings as JSON; flags and AIRLIFT_… variables go before it")
     .option("--data <dir>", "folder of the images and the embedded database (default: .airlift)")
+    .option("--image-dir <dir>", "folder of the images; servers on one database share one (default: images in --data)")
     .option("--host <address...>", "addresses for CoAP; :: takes IPv4 as well (default: 0.0.0.0)")
     .option("--http-host <address>", "address for HTTP (default: 127.0.0.1)")
     .option("--coap-port <port>", "UDP port of CoAP, or off (default: 5683)")
@@ -57,6 +58,11 @@ export function registerServe(program: Command): void {
     .option("--keep-requests <time>", "how long finished requests and webhook deliveries are kept (default: 30d)")
     .option("--allow-http-webhooks", "let webhooks go to http: addresses")
     .option("--allow-private-webhooks", "let webhooks go to private addresses and to this machine")
+    .option("--oidc-issuer <url>", "let people sign in at this OpenID Connect provider, besides tokens")
+    .option("--oidc-client-id <id>", "what this server is called there")
+    .option("--oidc-client-secret-file <file>", "file with the secret that proves it")
+    .option("--oidc-role-claim <claim>", "claim with a person's roles, viewer … admin (default: roles)")
+    .option("--oidc-name-claim <claim>", "claim that people are told apart by (default: preferred_username)")
     .addOption(
       new Option("--log-level <level>", "what to log on stderr")
         .choices(LOG_LEVELS)

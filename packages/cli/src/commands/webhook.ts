@@ -1,6 +1,6 @@
 /** `airlift webhook`: who is told of events. */
 import { setTimeout as delay } from "node:timers/promises";
-import { EVENT_KINDS, pageOf } from "@airlift/protocol/api/schemas";
+import { EVENT_KINDS, LIVE_KINDS, pageOf } from "@airlift/protocol/api/schemas";
 import {
   CreatedWebhook,
   DELIVERY_STATES,
@@ -95,8 +95,9 @@ function registerAdd(webhook: Command): void {
     .option("--campaign <id>", "only events of this campaign")
     .option("--note <text>", "what it is for")
     .action(async (url: string, { kind, campaign, note }: AddOptions, command: Command) => {
-      const unknown = (kind ?? []).filter((one) => !EVENT_KINDS.includes(one));
-      if (unknown.length > 0) command.error(`error: no such kind: ${unknown.join(", ")}; ${EVENT_KINDS.join(", ")}`);
+      const known = EVENT_KINDS.filter((one) => !LIVE_KINDS.has(one));
+      const unknown = (kind ?? []).filter((one) => !known.includes(one));
+      if (unknown.length > 0) command.error(`error: no such kind: ${unknown.join(", ")}; ${known.join(", ")}`);
       const asked: NewWebhook = {
         url,
         ...(kind && { kinds: kind }),

@@ -16,6 +16,8 @@ export const PLACES: readonly Place[] = [
   { to: "/", name: "Overview", key: "o", least: "viewer" },
   { to: "/devices", name: "Devices", key: "d", least: "viewer" },
   { to: "/images", name: "Images", key: "i", least: "viewer" },
+  { to: "/campaigns", name: "Campaigns", key: "c", least: "viewer" },
+  { to: "/mesh", name: "Mesh", key: "m", least: "viewer", noun: "gateways" },
   { to: "/audit", name: "Audit", key: "a", least: "admin", noun: "audit" },
   { to: "/tokens", name: "Tokens", key: "t", least: "admin" },
   { to: "/webhooks", name: "Webhooks", key: "w", least: "admin", noun: "webhooks" },

@@ -55,6 +55,35 @@ const image = createRoute({
   path: "/images/$id",
   component: lazyRouteComponent(() => import("../images/image-page.tsx"), "ImagePage"),
 });
+const campaigns = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns",
+  component: lazyRouteComponent(() => import("../campaigns/campaigns-page.tsx"), "CampaignsPage"),
+});
+const newCampaign = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns/new",
+  component: lazyRouteComponent(() => import("../campaigns/new-campaign-page.tsx"), "NewCampaignPage"),
+});
+
+/** The parts of a campaign's page, each at an address of its own. */
+export const CAMPAIGN_PARTS = ["board", "devices", "timeline", "plan"] as const;
+export type CampaignPart = (typeof CAMPAIGN_PARTS)[number];
+
+const campaign = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns/$id",
+  validateSearch: (search): { part?: CampaignPart } => {
+    const part = CAMPAIGN_PARTS.find((one) => one === search["part"]);
+    return part === undefined || part === "board" ? {} : { part };
+  },
+  component: lazyRouteComponent(() => import("../campaigns/campaign-page.tsx"), "CampaignPage"),
+});
+const mesh = createRoute({
+  getParentRoute: () => root,
+  path: "/mesh",
+  component: lazyRouteComponent(() => import("../mesh/mesh-page.tsx"), "MeshPage"),
+});
 const tokens = createRoute({
   getParentRoute: () => root,
   path: "/tokens",
@@ -77,7 +106,21 @@ const settings = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, devices, device, images, image, audit, tokens, webhooks, settings]),
+  routeTree: root.addChildren([
+    overview,
+    devices,
+    device,
+    images,
+    image,
+    campaigns,
+    newCampaign,
+    campaign,
+    mesh,
+    audit,
+    tokens,
+    webhooks,
+    settings,
+  ]),
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
 });

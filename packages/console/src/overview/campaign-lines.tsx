@@ -1,6 +1,7 @@
 /** The campaigns as the overview tells of them: those that run, and those that wait for an approval. */
 import { Badge, Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { listOf, serverQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
 
@@ -47,9 +48,9 @@ const CampaignLines = ({ campaigns }: { readonly campaigns: readonly Line[] }) =
     <ul className="lines">
       {campaigns.map(({ id, name, state, sentence }) => (
         <li key={id}>
-          <a href={`/campaigns/${encodeURIComponent(id)}`} className="anywhere">
+          <Link to="/campaigns/$id" params={{ id }} className="anywhere">
             {name}
-          </a>{" "}
+          </Link>{" "}
           <Badge variant="light" tt="none">
             {state}
           </Badge>

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { PublicKey } from "@airlift/protocol/image/crypto-port";
 import { equalBytes, toHex } from "@airlift/protocol/lib/bytes";
 import { PeerError } from "@airlift/protocol/lib/errors";
+import type { Join } from "@airlift/protocol/zmesh/command";
 import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
 import { NO_FSEQ, openFreshCommand } from "@airlift/protocol/zmesh/command-gate";
 import { isReleaseIv, manifestIv } from "@airlift/protocol/zmesh/content-cipher";
@@ -27,6 +28,7 @@ import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { BootReport } from "../node/slot-boot.ts";
 import type { Slots } from "../node/slots.ts";
 import { FileFlash } from "./file-flash.ts";
+import { rememberingKeystreams } from "./keystreams.ts";
 import { MeshMemoryFile, type StoredManifest } from "./mesh-memory.ts";
 import { type MeshRadio, MeshVoice } from "./mesh-radio.ts";
 
@@ -69,6 +71,9 @@ export interface MeshDeviceOptions {
 
 type Part = "image" | "manifest";
 
+/** Groups that a device can be made a member of. */
+const MAX_GROUPS = 8;
+
 export class MeshDevice {
   /** What was refused of what came over the air. */
   readonly refusals = new Refusals();
@@ -80,6 +85,7 @@ export class MeshDevice {
   readonly #receivers: Readonly<Record<Part, Receiver>>;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #known: { readonly schedule: Schedule; readonly expected: ExpectedContent | undefined } | undefined;
 
   /** Opens its files; it listens from `start` on. The errors are those of node:fs. */
   constructor(options: MeshDeviceOptions) {
@@ -107,16 +113,17 @@ export class MeshDevice {
       image: this.#open("image", maxImageBytes),
       manifest: this.#open("manifest", LARGEST_MANIFEST_BYTES + 1024),
     };
-    const common = { crypto: zmeshCrypto, random, canRequest: options.pulls };
+    const common = { random, canRequest: options.pulls };
     const nowMs = performance.now();
     this.#receivers = {
       image: new Receiver(
         {
           ...common,
+          crypto: rememberingKeystreams(zmeshCrypto),
           slotFlash: this.#flashes.image.slot,
           scratchFlash: this.#flashes.image.scratch,
           allowsUnsigned: options.trust === "allow-unsigned",
-          expectedContent: (name) => this.#expected(name),
+          expectedContent: () => this.#expected(),
         },
         image,
         nowMs,
@@ -124,6 +131,7 @@ export class MeshDevice {
       manifest: new Receiver(
         {
           ...common,
+          crypto: zmeshCrypto,
           slotFlash: this.#flashes.manifest.slot,
           scratchFlash: this.#flashes.manifest.scratch,
           // Its signature is what it is believed for.
@@ -194,14 +202,21 @@ export class MeshDevice {
 
   #obey(frame: Frame): void {
     const { channel: own, groups } = this.#options;
-    const channel = [own, ...groups].find(({ name }) => equalBytes(name, frame.name));
+    // A group's newer key stands in for the one that the device was made with.
+    const channel = [own, ...this.#memory.memory.joined, ...groups].find(({ name }) => equalBytes(name, frame.name));
     if (!channel) return;
     const { accepted } = this.#memory.memory;
     const key = toHex(channel.name);
     const command = openFreshCommand({ ...channel, crypto: zmeshCrypto }, accepted[key] ?? NO_FSEQ, frame);
     const isAccepted = { accepted: { ...accepted, [key]: frame.fseq } };
     if (command.kind === "schedule") {
-      this.#accept(command.schedule, isAccepted);
+      if (channel === own && this.#attempts.has(command.schedule)) this.#tellStanding(command.schedule, isAccepted);
+      else this.#accept(command.schedule, isAccepted);
+      return;
+    }
+    if (command.kind === "join") {
+      // Only the network, in the device's own channel, says what it belongs to.
+      if (channel === own) this.#join(command.join, isAccepted.accepted);
       return;
     }
     this.#memory.change(isAccepted);
@@ -210,6 +225,28 @@ export class MeshDevice {
       else if (command.kind === "poll") this.#feed(part, command);
       else if (command.kind === "apply") this.#feed(part, { kind: "apply", name: command.apply.name });
     }
+  }
+
+  #join({ lastFseq, ...group }: Join, accepted: Readonly<Record<string, number>>): void {
+    const joined = this.#memory.memory.joined.filter(({ name }) => !equalBytes(name, group.name));
+    this.#memory.change({
+      accepted: { ...accepted, [toHex(group.name)]: lastFseq },
+      joined: [...joined, group].slice(-MAX_GROUPS),
+    });
+    this.#voice.answer({
+      name: group.name,
+      state: "idle",
+      detail: "none",
+      result: "initial",
+      receivedCount: 0,
+      deficit: 0,
+    });
+  }
+
+  /** The network asks what became of an image that it scheduled before. */
+  #tellStanding({ name, iv }: Schedule, isAccepted: object): void {
+    this.#memory.change(isAccepted);
+    if (isReleaseIv(iv)) this.#voice.answer(this.receiver.standing(name));
   }
 
   #accept(schedule: Schedule, isAccepted: object): void {
@@ -323,9 +360,15 @@ export class MeshDevice {
       : undefined;
   }
 
-  #expected(_name: Uint8Array): ExpectedContent | undefined {
-    const manifest = this.#verifiedManifest();
-    return manifest && expectedContentOf(manifest);
+  /** Asked for at every message: a signature is checked once for each schedule. */
+  #expected(): ExpectedContent | undefined {
+    const { schedule } = this.#memory.memory.image;
+    if (schedule === undefined) return undefined;
+    if (this.#known?.schedule !== schedule || this.#known.expected === undefined) {
+      const manifest = this.#verifiedManifest();
+      this.#known = { schedule, expected: manifest && expectedContentOf(manifest) };
+    }
+    return this.#known.expected;
   }
 
   async #install(): Promise<void> {

@@ -1,5 +1,6 @@
 /** What of a mesh device survives a power cut, in one file that is replaced as a whole. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
 import type { ReceiverRecord } from "@airlift/protocol/zmesh/receiver-types";
 
 /** Octet strings are kept as they are. */
@@ -14,6 +15,8 @@ export interface MeshMemory {
   /** Signed manifests that were verified, with the key and the release IV they belong to; the newest last. */
   readonly manifests: readonly StoredManifest[];
   readonly securityCounter: number;
+  /** Channels of groups that the network made it a member of; one for each name. */
+  readonly joined: readonly CommandChannel[];
   /** Version that ran when the image was handed to the slots. */
   readonly versionBefore?: string;
 }
@@ -32,6 +35,7 @@ const BLANK: MeshMemory = {
   manifest: { state: "idle", result: "initial" },
   manifests: [],
   securityCounter: 0,
+  joined: [],
 };
 
 /** The errors are those of node:fs. */

@@ -91,7 +91,7 @@ export class CommandQueue {
       this.#timer.arm(LINK_PAUSE_MS);
       return;
     }
-    const next = this.#waiting.reduce((a, b) => (b.nextAtMs < a.nextAtMs ? b : a));
+    const next = this.#candidates().reduce((a, b) => (b.nextAtMs < a.nextAtMs ? b : a));
     const atMs = this.#ledger.earliestMs(next.airtimeMs, Math.max(nowMs, next.nextAtMs));
     if (atMs > nowMs) {
       this.#timer.arm(Math.min(atMs, next.batch.untilMs) - nowMs);
@@ -99,6 +99,13 @@ export class CommandQueue {
     }
     this.#say(next, nowMs);
     this.#timer.arm(next.airtimeMs);
+  }
+
+  /** The oldest of each channel: who has taken a command refuses those before it, so none may overtake a repeat. */
+  #candidates(): Waiting[] {
+    const firsts = new Map<string, Waiting>();
+    for (const one of this.#waiting) if (!firsts.has(one.command.name)) firsts.set(one.command.name, one);
+    return [...firsts.values()];
   }
 
   #say(next: Waiting, nowMs: number): void {

@@ -115,7 +115,8 @@ export class Gateway {
       server: this.#server,
       log,
       report: (report) => this.#report(report),
-      unopened: () => [...new Set(this.#unopened.values())],
+      unopened: (since) => this.#unopenedSince(since),
+      lastReport: () => this.#outbox.lastNumber,
       ...(options.answerPatienceMs !== undefined && { answerPatienceMs: options.answerPatienceMs }),
     });
     this.#reporter = new Reporter({
@@ -198,6 +199,12 @@ export class Gateway {
       payload: toHex(frame.payload),
     });
     this.#unopened.set(number, name);
+  }
+
+  #unopenedSince(since: number): string[] {
+    const names = new Set<string>();
+    for (const [number, name] of this.#unopened) if (number > since) names.add(name);
+    return [...names];
   }
 
   #hearInterest(frame: Frame): void {

@@ -45,6 +45,11 @@ export class Outbox {
     this.#rewrite();
   }
 
+  /** Of the latest report, in this run or an earlier one. */
+  get lastNumber(): number {
+    return this.#lastNumber;
+  }
+
   get waitingCount(): number {
     return this.#waiting.size;
   }

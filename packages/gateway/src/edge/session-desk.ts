@@ -40,7 +40,8 @@ export interface SessionDeskOptions {
   readonly server: ServerClient;
   readonly log: Logger;
   report(report: NewReport): void;
-  unopened(): readonly string[];
+  unopened(since: number): readonly string[];
+  lastReport(): number;
   readonly answerPatienceMs?: number;
 }
 
@@ -143,7 +144,7 @@ export class SessionDesk {
   }
 
   #session(order: TransmitOrder, record: SessionRecord): Session {
-    const { air, queue, ledger, clock, crypto, report, unopened, answerPatienceMs } = this.#options;
+    const { air, queue, ledger, clock, crypto, report, unopened, lastReport, answerPatienceMs } = this.#options;
     return new Session(order, record, {
       air,
       queue,
@@ -158,6 +159,7 @@ export class SessionDesk {
         report({ kind: "end", atMs: clock.utcMs(), progress, outcome, detail });
       },
       unopened,
+      lastReport,
       ...(answerPatienceMs !== undefined && { answerPatienceMs }),
     });
   }

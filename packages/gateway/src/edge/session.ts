@@ -30,8 +30,10 @@ export interface SessionOptions {
   save(record: SessionRecord): void;
   told(progress: SessionProgress): void;
   ended(progress: SessionProgress, outcome: SessionOutcome, detail: string | null): void;
-  /** Devices whose events the server has not opened yet, as hex names. */
-  unopened(): readonly string[];
+  /** Hex names of the devices whose events after report `since` the server has not opened yet. */
+  unopened(since: number): readonly string[];
+  /** Number of the latest report. */
+  lastReport(): number;
   readonly answerPatienceMs?: number;
 }
 
@@ -47,6 +49,8 @@ export class Session {
   #isPaused = false;
   #toldState: SessionState | undefined;
   #deficits: number[] = [];
+  /** The latest report when the poll went out: what came before is no answer to it. */
+  #polledAfter = 0;
 
   constructor(order: TransmitOrder, record: SessionRecord, options: SessionOptions) {
     this.order = order;
@@ -193,7 +197,7 @@ export class Session {
   /** Whether answers to the poll are still being opened; those that the server does not open in time are guessed at. */
   #waitsForAnswers(lateMs: number): boolean {
     if (this.#transmitter?.state !== "polling") return false;
-    const unopened = this.#options.unopened();
+    const unopened = this.#options.unopened(this.#polledAfter);
     if (unopened.length === 0) return false;
     if (lateMs < (this.#options.answerPatienceMs ?? DEFAULT_ANSWER_PATIENCE_MS)) return true;
     const { content } = this.order.parts[this.#record.part] as TransmitOrder["parts"][number];
@@ -270,6 +274,7 @@ export class Session {
     const { pollChannel, ttl } = this.order;
     const { crypto, air } = this.#options;
     this.#deficits = [];
+    this.#polledAfter = this.#options.lastReport();
     const fseq = this.#record.nextFseq;
     // Without a number that is free the poll stays unsaid: a nonce used twice gives the channel's key away.
     if (fseq > pollChannel.lastFseq) return;

@@ -131,6 +131,9 @@ export type NewToken = z.input<typeof NewToken>;
 /** The body of `POST /api/v1/session`. */
 export const NewSession = z.object({ token: z.string().max(256) });
 
+/** How a browser can sign in: with a token always, with the provider at `/api/v1/session/oidc` when `oidc` is true. */
+export const SignInMethods = z.object({ token: z.literal(true), oidc: z.boolean() });
+
 /** Who asks, as the server sees it. */
 export const Session = z.object({ name: z.string(), role: z.enum(ROLES), expiresAt: instant.nullable() });
 export type Session = z.infer<typeof Session>;

@@ -15,7 +15,15 @@ const paths = z.array(path).min(1).max(64);
 const value = z.unknown();
 
 /** How long the device may take, in seconds. */
-export const OperationQuery = z.object({ timeoutS: z.coerce.number().int().min(1).max(110).default(30) });
+export const OperationQuery = z.object({
+  timeoutS: z.coerce.number().int().min(1).max(110).default(30),
+  /** "true": on record and answered with 202 at once; asked as soon as the device is awake. */
+  queue: z.enum(["true", "false"]).default("false"),
+});
+
+/** An operation that is on record; what came of it is in the device's queue under this id. */
+export const QueuedAnswer = z.object({ id: z.string() });
+export type QueuedAnswer = z.infer<typeof QueuedAnswer>;
 
 /** Also of writes, which may name the format of their values. */
 export const ReadQuery = OperationQuery.extend({

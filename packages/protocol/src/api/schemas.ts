@@ -158,9 +158,20 @@ export type Device = z.infer<typeof Device>;
 const target = z.string().regex(UPDATE_TARGET_PATTERN, "a target is firmware, component:N or software:N");
 /** What a request that waits asks of its device. */
 const requestContent = {
-  operation: z.enum(["read", "discover", "write", "update", "writeAttributes", "execute", "create", "delete"]),
-  /** "/3/0/13". */
-  path: z.string().regex(/^(\/[0-9]{1,5}){1,4}$/, "is not a path such as /3/0/13"),
+  operation: z.enum([
+    "read",
+    "discover",
+    "write",
+    "update",
+    "writeAttributes",
+    "execute",
+    "create",
+    "delete",
+    "readComposite",
+    "writeComposite",
+  ]),
+  /** "/3/0/13"; "/" of the composite operations, whose paths are in the payload. */
+  path: z.string().regex(/^(\/|(\/[0-9]{1,5}){1,4})$/, "is not a path such as /3/0/13"),
   contentFormat: z.int().min(0).max(65_535).optional(),
   /** Content format wanted in the answer. */
   accept: z.int().min(0).max(65_535).optional(),
@@ -177,6 +188,9 @@ export const NewQueuedRequest = z.object({
   ttlS: z.int().min(1).max(2_592_000).optional(),
 });
 export type NewQueuedRequest = z.input<typeof NewQueuedRequest>;
+
+/** The answer to a request that was queued. */
+export const QueuedRequestId = z.object({ id: z.string() });
 
 /** A request that waits until its device is awake, or what became of it. */
 export const QueuedRequest = z.object({

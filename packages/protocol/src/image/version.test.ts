@@ -35,7 +35,7 @@ test("MCUboot versions and their texts are in the same order", () => {
   );
 });
 
-test("version texts are ordered as people mean them", () => {
+test("lesson 12: versions are compared as versions, never as text", () => {
   const rising = [
     ["", "0", "0.0.0"],
     ["0.9"],

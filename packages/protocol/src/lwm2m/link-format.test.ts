@@ -16,7 +16,7 @@ test("RFC 6690 §5: the published examples", () => {
     '</sensors>;ct=40;title="Sensor Index",</t>;anchor="/sensors/temp";rel="alternate",</firmware/v2.1>;sz=262144';
   assert.equal(formatLinks(parseLinks(index)), index);
 });
-test("LwM2M Core 1.1 §6.2.1: ver comes quoted in 1.0 and bare from 1.1 on", () => {
+test("lesson 6: a version is read quoted and bare, as LwM2M 1.0 and 1.1 write it (Core 1.1 §6.2.1)", () => {
   for (const text of ['</5/0>;ver="1.1"', "</5/0>;ver=1.1"]) {
     const [link] = parseLinks(text);
     assert.ok(link);

@@ -27,6 +27,7 @@ import {
   type ReceiverOptions,
   type ReceiverOutput,
   type ReceiverRecord,
+  type ReceiverStatus,
   type ReceiverTiming,
 } from "./receiver-types.ts";
 import { Reception } from "./reception.ts";
@@ -74,6 +75,12 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   get wakeAtMs(): number | undefined {
     const times = [this.#answer?.atMs, this.#stateDeadlineMs()].filter((atMs) => atMs !== undefined);
     return times.length > 0 ? Math.min(...times) : undefined;
+  }
+
+  /** Where it stands with a content that it was told of again; of one that has ended it says how. Changes nothing. */
+  standing(name: Uint8Array): ReceiverStatus {
+    const isOver = this.state === "idle" && this.#record.result === "success";
+    return this.#status(isOver ? "confirmed" : STATUS_OF[this.state].detail, name);
   }
 
   step(input: ReceiverInput, nowMs: number): ReceiverOutput[] {
@@ -397,8 +404,11 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   }
 
   #report(detail: StatusDetail, name = this.#record.schedule?.name): void {
-    if (name === undefined) return;
-    const status = {
+    if (name !== undefined) this.#outputs.push({ kind: "status", status: this.#status(detail, name) });
+  }
+
+  #status(detail: StatusDetail, name: Uint8Array): ReceiverStatus {
+    return {
       name,
       state: STATUS_OF[this.state].state,
       detail,
@@ -406,6 +416,5 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
       receivedCount: this.#reception?.receivedCount ?? 0,
       deficit: Math.min(this.#reception?.deficit ?? 0, LARGEST_DEFICIT),
     };
-    this.#outputs.push({ kind: "status", status });
   }
 }

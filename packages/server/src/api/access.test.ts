@@ -12,7 +12,7 @@ import { exampleRegistration, openScratchStores, type ScratchStores } from "../s
 import { ACCESS, isAllowed, requireRoles } from "./access.ts";
 import { createApi } from "./create-api.ts";
 import { listen } from "./listen.ts";
-import type { FleetCommands, OperationCommands } from "./ports.ts";
+import type { FleetCommands, MeshCommands, OperationCommands } from "./ports.ts";
 
 let scratch: ScratchStores;
 let api: FastifyInstance;
@@ -31,17 +31,20 @@ const operations = new Proxy({} as OperationCommands, {
     throw new UsageError("DEVICE_GONE", "the device is not registered");
   },
 });
+const mesh = operations as unknown as MeshCommands;
+/** A gateway's token names the gateway, and each route is asked for one of this name. */
+const nameOf = (role: Role): string => (role === "gateway" ? "nothing" : role);
 const commands = { start: async () => {}, apply: async () => {}, cancel: async () => {}, onFetched: () => {} };
 const config = { httpHost: "0.0.0.0", publicHost: null, maxImageBytes: 1000, noAuth: false };
 
 before(async () => {
   scratch = await openScratchStores();
-  for (const role of ROLES) tokens.set(role, (await scratch.stores.tokens.create({ role, name: role })).token);
+  for (const role of ROLES) tokens.set(role, (await scratch.stores.tokens.create({ role, name: nameOf(role) })).token);
   scratch.stores.devices.queueSave([exampleRegistration("pump")]);
   await scratch.stores.devices.flush();
 });
 beforeEach(async () => {
-  api = await createApi({ config, stores: scratch.stores, commands, fleet, operations, log });
+  api = await createApi({ config, stores: scratch.stores, commands, fleet, operations, mesh, log });
 });
 afterEach(async () => await api.close());
 after(async () => {

@@ -17,10 +17,29 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   // Devices download without a token; who knows an image's id may have the image. See docs/threat-model.md.
   "GET /firmware/:image": "open",
   "HEAD /firmware/:image": "open",
+  // Ciphertext, as it is on the air.
+  "GET /zdm/sw/*": "open",
   // They look at what they are given themselves.
   "POST /api/v1/session": "open",
   "DELETE /api/v1/session": "open",
+  "GET /api/v1/session/methods": "open",
+  "GET /api/v1/session/oidc": "open",
+  "GET /api/v1/session/oidc/callback": "open",
 
+  // A gateway's own; see `assertOwnGateway`.
+  "GET /api/v1/gateways/:id/orders": "gateway",
+  "GET /api/v1/gateways/:id/contents/:name": "gateway",
+  "POST /api/v1/gateways/:id/reports": "gateway",
+
+  "GET /api/v1/gateways": "viewer",
+  "GET /api/v1/gateways/:id": "viewer",
+  "GET /api/v1/gateways/:id/airtime": "viewer",
+  "GET /api/v1/mesh/devices": "viewer",
+  "GET /api/v1/mesh/groups": "viewer",
+  "GET /api/v1/mesh/sessions": "viewer",
+  "GET /api/v1/mesh/plan": "viewer",
+  "GET /api/v1/mesh/manifest-key": "viewer",
+  "GET /api/v1/campaigns/:id/broadcast": "viewer",
   "GET /metrics": "viewer",
   "GET /api/v1/session": "viewer",
   "GET /api/v1/server": "viewer",
@@ -93,6 +112,10 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "DELETE /api/v1/devices/:endpoint/observations/:id": "operator",
 
   // Whoever hands out credentials decides who is a device.
+  "POST /api/v1/mesh/devices": "admin",
+  "POST /api/v1/mesh/groups/:id/rotate": "admin",
+  "POST /api/v1/gateways": "admin",
+  "DELETE /api/v1/gateways/:id": "admin",
   "POST /api/v1/devices/:endpoint/credentials": "admin",
   "POST /api/v1/devices/:endpoint/credentials/rotate": "admin",
   "DELETE /api/v1/devices/:endpoint/credentials/:id": "admin",
@@ -117,8 +140,12 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "POST /api/v1/webhooks/:id/test": "admin",
 };
 
-export const isAllowed = (role: Role, least: Access): boolean =>
-  least === "open" || ROLES.indexOf(role) >= ROLES.indexOf(least);
+export function isAllowed(role: Role, least: Access): boolean {
+  if (least === "open") return true;
+  // Nobody but a gateway speaks for one, and whoever hands out its tokens.
+  if (least === "gateway") return role === "gateway" || role === "admin";
+  return ROLES.indexOf(role) >= ROLES.indexOf(least);
+}
 
 /**
  * The least role of the route that a request met; what met none may be told so without a token.

@@ -1,6 +1,6 @@
 /**
  * Who asked for a change, and how it was answered: each request that may change something and whose sender is known,
- * each that was refused for its role, each sign-in, good or not. Only the path is kept, never a body, a query or a header.
+ * each that was refused for its role, each sign-in, each token that is no good. Only the path is kept, never a body, a query or a header.
  */
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -29,6 +29,8 @@ export function keepAuditTrail(app: FastifyInstance, audit: AuditStore): void {
   });
   app.addHook("onResponse", async (request, reply) => {
     if (!isRecorded(request, reply)) return;
+    // Who guesses tokens may fill the log, but not so far that nothing can be changed any more.
+    if (request.principal === null && audit.waitingRows >= MOST_WAITING / 2) return;
     const { principal } = request;
     const kept = audit.queue({
       at: new Date().toISOString(),
@@ -42,13 +44,11 @@ export function keepAuditTrail(app: FastifyInstance, audit: AuditStore): void {
   });
 }
 
-function isRecorded({ method, principal, routeOptions }: FastifyRequest, { statusCode }: FastifyReply): boolean {
+function isRecorded(request: FastifyRequest, { statusCode }: FastifyReply): boolean {
+  const { method, principal, isTokenRefused, routeOptions } = request;
   if (routeOptions.config?.isAudited === false && statusCode < 400) return false;
-  if (principal !== null) return !SAFE.has(method) || statusCode === 403;
-  // Somebody showed a token that is no good; who shows none, or has to wait, is not worth a line.
-  return statusCode === 401 && isSignIn(routeOptions.url);
+  if (principal === null) return isTokenRefused;
+  return !SAFE.has(method) || statusCode === 403;
 }
-
-const isSignIn = (url: string | undefined): boolean => url === "/api/v1/session";
 
 const pathOf = ({ url }: FastifyRequest): string => url.split("?", 1)[0] ?? "";

@@ -185,12 +185,11 @@ describe("a campaign's life", () => {
     await engine.report(
       { campaignId: id, endpoint: target.endpoint },
       {
-        kind: "ended",
         attempt: target.attempt,
         state: "failed",
         failure: "integrityFailed",
         sentence: "broken",
-      } as never,
+      },
       Date.now(),
     );
     assert.deepEqual((await post(`/${id}/retry`, { endpoint: target.endpoint })).body, { count: 1 });

@@ -16,6 +16,7 @@ import { ACCESS, requireRoles } from "./access.ts";
 import { auditRoutes } from "./audit.ts";
 import { keepAuditTrail } from "./audit-trail.ts";
 import { campaignCommandRoutes } from "./campaign-commands.ts";
+import { describeCampaigns } from "./campaign-metrics.ts";
 import { campaignRoutes } from "./campaigns.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
@@ -23,11 +24,15 @@ import { deviceQueueRoutes } from "./device-queue.ts";
 import { deviceRoutes } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
+import { gatewayRoutes } from "./gateways.ts";
 import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
 import { imageRoutes } from "./images.ts";
+import { meshRoutes, namedContentRoutes } from "./mesh.ts";
 import { serveMetrics } from "./metrics.ts";
 import { observationRoutes } from "./observations.ts";
+import type { OidcOptions } from "./oidc.ts";
+import { oidcRoutes } from "./oidc-routes.ts";
 import { operationRoutes } from "./operations.ts";
 import { identifyRequests, type PrincipalOptions } from "./principal.ts";
 import { sendProblem } from "./problem.ts";
@@ -46,6 +51,8 @@ export interface ApiOptions extends ApiParts {
   readonly metrics?: Registry;
   readonly feed?: EventFeedOptions;
   readonly attempts?: PrincipalOptions["attempts"];
+  /** A provider to sign in with, besides tokens. */
+  readonly oidc?: OidcOptions | undefined;
   /** Certificate and key; absent = HTTP without TLS. */
   readonly tls?: TlsFiles | undefined;
 }
@@ -111,7 +118,9 @@ async function addRoutes(
 ): Promise<void> {
   const { stores } = options;
   let listenerCount = () => 0;
-  serveMetrics(root, options.metrics ?? new Registry(), {
+  const metrics = options.metrics ?? new Registry();
+  describeCampaigns(metrics, stores);
+  serveMetrics(root, metrics, {
     stores,
     listenerCount: () => listenerCount(),
   });
@@ -130,8 +139,14 @@ async function addRoutes(
       credentialRoutes(api, options);
       tokenRoutes(api, options);
       sessionRoutes(api, options, check);
+      oidcRoutes(api, options, options.oidc);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
+      if (options.mesh) {
+        const parts = { ...options, mesh: options.mesh };
+        gatewayRoutes(api, parts);
+        meshRoutes(api, parts);
+      }
       campaignRoutes(api, options);
       const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
       campaignCommandRoutes(api, { ...options, campaigns });
@@ -144,6 +159,7 @@ async function addRoutes(
     { prefix: "/api/v1" },
   );
   firmwareRoutes(root.withTypeProvider<ZodTypeProvider>(), options);
+  if (options.mesh) namedContentRoutes(root.withTypeProvider<ZodTypeProvider>(), { ...options, mesh: options.mesh });
   root.get("/healthz", { schema: { hide: true } }, async () => ({ status: "alive" }));
   root.get("/readyz", { schema: { hide: true } }, async () => {
     await stores.ping();

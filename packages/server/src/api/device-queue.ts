@@ -1,5 +1,5 @@
 /** /api/v1/devices/{endpoint}/queue: requests that wait until their device is awake. */
-import { NewQueuedRequest, pageOf, QueuedRequest } from "@airlift/protocol/api/schemas";
+import { NewQueuedRequest, pageOf, QueuedRequest, QueuedRequestId } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
 import type { RequestRecord } from "../store/request-queue-store.ts";
@@ -39,7 +39,7 @@ export function deviceQueueRoutes(app: Api, { stores, fleet: { queue } }: ApiPar
         summary: "Ask something of a device as soon as it is awake",
         params: OneDevice,
         body: NewQueuedRequest,
-        response: { 202: z.object({ id: z.string() }) },
+        response: { 202: QueuedRequestId },
       },
     },
     async ({ params: { endpoint }, body }, reply) => {

@@ -69,7 +69,7 @@ export function eventRoutes(app: Api, { stores }: ApiParts, options: EventFeedOp
 }
 
 /** Whoever may not ask any more does not listen any more; a browser that comes again is told so. */
-function endWithToken(client: ServerResponse, events: EventStore, principal: Principal | null): void {
+export function endWithToken(client: ServerResponse, events: EventStore, principal: Principal | null): void {
   if (principal === null || principal.tokenId === null) return;
   const { tokenId, expiresAtMs } = principal;
   const unsubscribe = events.subscribe(({ kind, facts }) => {

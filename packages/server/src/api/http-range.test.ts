@@ -32,7 +32,7 @@ test("RFC 9110 §13.1.5: If-Range keeps the range only for the same strong tag",
   for (const other of ['"other"', `W/${etag}`, "Sat, 01 Nov 2025 00:00:00 GMT"]) assert.equal(with_(other), "whole");
 });
 
-test("RFC 9110 §13.1.1: If-Match compares strongly, and comes before everything else", () => {
+test("lesson 9, RFC 9110 §13.1.1: If-Match compares strongly, and comes before everything else", () => {
   const kind = (ifMatch: string) => answerRange({ ifMatch, range: "bytes=99-" }, etag, 10).kind;
   for (const tags of [`W/${etag}`, '"other"', ""]) assert.equal(kind(tags), "preconditionFailed", tags);
   for (const tags of ["*", etag, `"a", ${etag}`]) assert.equal(kind(tags), "unsatisfiable", tags);

@@ -12,10 +12,12 @@ import {
   NewValues,
   OperationQuery,
   PathList,
+  QueuedAnswer,
   ReadAnswer,
   ReadQuery,
 } from "@airlift/protocol/api/operations";
 import { z } from "zod";
+import type { OperationWish } from "../fleet/operation-wish.ts";
 import { OneDevice, type OneDeviceParams, requireDevice } from "./devices.ts";
 import type { OperationTarget } from "./ports.ts";
 import type { Api, OperationParts } from "./routes.ts";
@@ -43,14 +45,47 @@ export function targetsOf(parts: OperationParts): TargetOf {
   };
 }
 
-function resourceRoutes(app: Api, { operations }: OperationParts, target: TargetOf): void {
+interface Asked {
+  readonly params: OneDeviceParams;
+  readonly query: { readonly timeoutS: number; readonly queue: "true" | "false" };
+}
+
+/** Asks the device now, or has the request wait for it, as the query says; 202 is what the second is answered with. */
+function asking(parts: OperationParts, target: TargetOf) {
+  return async <Answer>(
+    { params, query }: Asked,
+    reply: { code(status: 202): unknown },
+    { wish, now }: { wish: OperationWish; now: (target: OperationTarget) => Promise<Answer> },
+  ): Promise<Answer | QueuedAnswer> => {
+    const found = await target(params, query);
+    if (query.queue === "false") return await now(found);
+    const id = await parts.fleet.queue.submit(found.endpoint, parts.operations.contentOf(found.endpoint, wish));
+    reply.code(202);
+    return { id };
+  };
+}
+
+function resourceRoutes(app: Api, parts: OperationParts, target: TargetOf): void {
+  const { operations } = parts;
+  const ask = asking(parts, target);
   const url = "/devices/:endpoint/resources/*";
   app.get(
     url,
     {
-      schema: { tags, summary: "Read", params: OneResource, querystring: ReadQuery, response: { 200: ReadAnswer } },
+      schema: {
+        tags,
+        summary: "Read",
+        params: OneResource,
+        querystring: ReadQuery,
+        response: { 200: ReadAnswer, 202: QueuedAnswer },
+      },
     },
-    async ({ params, query }) => await operations.read(await target(params, query), [params["*"]], query.format),
+    (request, reply) => {
+      const { params, query } = request;
+      const paths = [params["*"]];
+      const wish = { operation: "read", paths, format: query.format } as const;
+      return ask(request, reply, { wish, now: (at) => operations.read(at, paths, query.format) });
+    },
   );
   for (const [method, mode, summary] of [
     ["PUT", "replace", "Write, replacing what is there"],
@@ -65,10 +100,14 @@ function resourceRoutes(app: Api, { operations }: OperationParts, target: Target
         params: OneResource,
         querystring: ReadQuery,
         body: NewValue,
-        response: { 200: DoneAnswer },
+        response: { 200: DoneAnswer, 202: QueuedAnswer },
       },
-      handler: async ({ params, query, body }) =>
-        await operations.write(await target(params, query), params["*"], { given: body, mode, format: query.format }),
+      handler: (request, reply) => {
+        const path = request.params["*"];
+        const write = { given: request.body, mode, format: request.query.format };
+        const wish = { operation: mode === "replace" ? "write" : "update", path, write } as const;
+        return ask(request, reply, { wish, now: (at) => operations.write(at, path, write) });
+      },
     });
   }
   app.delete(
@@ -79,30 +118,52 @@ function resourceRoutes(app: Api, { operations }: OperationParts, target: Target
         summary: "Delete an instance",
         params: OneResource,
         querystring: OperationQuery,
-        response: { 200: DoneAnswer },
+        response: { 200: DoneAnswer, 202: QueuedAnswer },
       },
     },
-    async ({ params, query }) => await operations.delete(await target(params, query), params["*"]),
+    (request, reply) => {
+      const path = request.params["*"];
+      const wish = { operation: "delete", path, isDiscover: false } as const;
+      return ask(request, reply, { wish, now: (at) => operations.delete(at, path) });
+    },
   );
 }
 
-function commandRoutes(app: Api, { operations }: OperationParts, target: TargetOf): void {
-  const shared = { tags, params: OneDevice, querystring: OperationQuery, response: { 200: DoneAnswer } };
+function commandRoutes(app: Api, parts: OperationParts, target: TargetOf): void {
+  const { operations } = parts;
+  const ask = asking(parts, target);
+  const shared = {
+    tags,
+    params: OneDevice,
+    querystring: OperationQuery,
+    response: { 200: DoneAnswer, 202: QueuedAnswer },
+  };
   app.post(
     "/devices/:endpoint/execute",
     { schema: { ...shared, summary: "Execute a resource", body: NewExecution } },
-    async ({ params, query, body }) => await operations.execute(await target(params, query), body),
+    (request, reply) => {
+      const { body } = request;
+      const wish = { operation: "execute", path: body.path, execution: body } as const;
+      return ask(request, reply, { wish, now: (at) => operations.execute(at, body) });
+    },
   );
   app.post(
     "/devices/:endpoint/create",
     { schema: { ...shared, summary: "Create an instance", body: NewInstance } },
-    async ({ params, query, body }) => await operations.create(await target(params, query), body),
+    (request, reply) => {
+      const { body } = request;
+      const wish = { operation: "create", path: body.path, instance: body } as const;
+      return ask(request, reply, { wish, now: (at) => operations.create(at, body) });
+    },
   );
   app.put(
     "/devices/:endpoint/attributes",
     { schema: { ...shared, summary: "Write attributes of notifications", body: NewAttributes } },
-    async ({ params, query, body: { path, attributes } }) =>
-      await operations.writeAttributes(await target(params, query), path, attributes),
+    (request, reply) => {
+      const { path, attributes } = request.body;
+      const wish = { operation: "writeAttributes", path, attributes } as const;
+      return ask(request, reply, { wish, now: (at) => operations.writeAttributes(at, path, attributes) });
+    },
   );
   app.get(
     "/devices/:endpoint/discover",
@@ -112,14 +173,20 @@ function commandRoutes(app: Api, { operations }: OperationParts, target: TargetO
         summary: "What is there, with attributes",
         params: OneDevice,
         querystring: DiscoverQuery,
-        response: { 200: DiscoverAnswer },
+        response: { 200: DiscoverAnswer, 202: QueuedAnswer },
       },
     },
-    async ({ params, query }) => await operations.discover(await target(params, query), query.path),
+    (request, reply) => {
+      const { path } = request.query;
+      const wish = { operation: "discover", path, isDiscover: true } as const;
+      return ask(request, reply, { wish, now: (at) => operations.discover(at, path) });
+    },
   );
 }
 
-function compositeRoutes(app: Api, { operations }: OperationParts, target: TargetOf): void {
+function compositeRoutes(app: Api, parts: OperationParts, target: TargetOf): void {
+  const { operations } = parts;
+  const ask = asking(parts, target);
   app.post(
     "/devices/:endpoint/composite/read",
     {
@@ -129,10 +196,15 @@ function compositeRoutes(app: Api, { operations }: OperationParts, target: Targe
         params: OneDevice,
         querystring: ReadQuery,
         body: PathList,
-        response: { 200: ReadAnswer },
+        response: { 200: ReadAnswer, 202: QueuedAnswer },
       },
     },
-    async ({ params, query, body }) => await operations.read(await target(params, query), body.paths, query.format),
+    (request, reply) => {
+      const { format } = request.query;
+      const { paths } = request.body;
+      const wish = { operation: paths.length === 1 ? "read" : "readComposite", paths, format } as const;
+      return ask(request, reply, { wish, now: (at) => operations.read(at, paths, format) });
+    },
   );
   app.post(
     "/devices/:endpoint/composite/write",
@@ -143,10 +215,14 @@ function compositeRoutes(app: Api, { operations }: OperationParts, target: Targe
         params: OneDevice,
         querystring: ReadQuery,
         body: NewValues,
-        response: { 200: DoneAnswer },
+        response: { 200: DoneAnswer, 202: QueuedAnswer },
       },
     },
-    async ({ params, query, body }) => await operations.writeComposite(await target(params, query), body, query.format),
+    (request, reply) => {
+      const { body: values, query } = request;
+      const wish = { operation: "writeComposite", values, format: query.format } as const;
+      return ask(request, reply, { wish, now: (at) => operations.writeComposite(at, values, query.format) });
+    },
   );
 }
 

@@ -1,4 +1,7 @@
 /** What the API asks of the engine that drives updates. */
+import type { Readable } from "node:stream";
+import type { BatchAnswer, GatewayContent, ReportBatch } from "@airlift/protocol/api/gateway";
+import type { MeshDevice, MeshPlan, NewMeshDevice } from "@airlift/protocol/api/mesh";
 import type {
   DeviceObject,
   DiscoverAnswer,
@@ -14,6 +17,7 @@ import type {
   ReadAnswer,
 } from "@airlift/protocol/api/operations";
 import type { Reachability, Update } from "@airlift/protocol/api/schemas";
+import type { OperationWish } from "../fleet/operation-wish.ts";
 import type { RequestContent } from "../fleet/queued-request.ts";
 import type { RequestRecord } from "../store/request-queue-store.ts";
 
@@ -69,7 +73,8 @@ export interface OperationTarget {
  * What is asked of registered devices. Paths may have names of the object models in them.
  *
  * All reject with {UsageError} DEVICE_GONE (409), DEVICE_BUSY (429) or what is wrong with the question (422), {PeerError}
- * DEVICE_REFUSED (409, the device's code in the facts), DEVICE_ANSWER (502), {EnvironmentError} DEVICE_SILENT (504).
+ * DEVICE_REFUSED (409, the device's code in the facts), DEVICE_ANSWER (502), {EnvironmentError} DEVICE_SILENT (504),
+ * DEVICE_ASLEEP (409).
  */
 export interface OperationCommands {
   /** One path, or several as one composite operation. @param format Content format instead of the one that suits. */
@@ -85,6 +90,8 @@ export interface OperationCommands {
   delete(target: OperationTarget, path: string): Promise<DoneAnswer>;
   writeAttributes(target: OperationTarget, path: string, given: NotificationAttributes): Promise<DoneAnswer>;
   discover(target: OperationTarget, path: string): Promise<DiscoverAnswer>;
+  /** As it goes on record for a device that sleeps. @throws {UsageError} DEVICE_GONE and what is wrong with the question */
+  contentOf(endpoint: string, wish: OperationWish): RequestContent;
   observe(target: OperationTarget, paths: readonly string[], format?: number): Promise<NewObservation>;
   /** @throws {UsageError} UNKNOWN_OBSERVATION */
   cancel(endpoint: string, id: string): void;
@@ -92,4 +99,27 @@ export interface OperationCommands {
   lastValues(endpoint: string): LastValue[];
   /** @throws {UsageError} DEVICE_GONE */
   objects(endpoint: string): DeviceObject[];
+}
+
+/** What the API asks of whoever speaks to devices through radio gateways. */
+export interface MeshCommands {
+  /** @throws {UsageError} ONBOARDING, MESH_DEVICE_EXISTS (409) */
+  onboard(asked: NewMeshDevice): Promise<MeshDevice>;
+  /** @throws {UsageError} UNKNOWN_GATEWAY (404) */
+  report(gatewayId: string, batch: ReportBatch): Promise<BatchAnswer>;
+  /** A content by its name on air, twelve hex digits, as ciphertext. */
+  openContent(name: string): Promise<
+    | {
+        readonly content: GatewayContent;
+        readonly sizeBytes: number;
+        /** Both included. */
+        stream(start: number, end: number): Readable;
+      }
+    | undefined
+  >;
+  /** The payload of one packet by its full name, "zdm/sw/ACME-TH%2D100-1.2.3/17"; undefined when there is none. */
+  packetAt(fullName: string): Promise<Uint8Array | undefined>;
+  manifestKeyPem(): Promise<string>;
+  /** @throws {UsageError} NO_GATEWAY, AIRTIME_OVER_BUDGET, NO_MESH_DEVICES, MESH_VERSION, MESH_IMAGE_SIZE */
+  preview(imageId: string, endpoints: readonly string[], spanMs: number): Promise<MeshPlan>;
 }

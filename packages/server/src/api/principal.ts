@@ -25,6 +25,8 @@ declare module "fastify" {
   interface FastifyRequest {
     /** null on routes that are open to everybody, when nothing good was shown. */
     principal: Principal | null;
+    /** A token or cookie was shown that is no good. */
+    isTokenRefused: boolean;
   }
 }
 
@@ -59,9 +61,11 @@ export function identifyRequests(app: FastifyInstance, options: PrincipalOptions
     const found = await look();
     if (found !== undefined) return found;
     attempts.fail(request.ip, nowMs());
+    request.isTokenRefused = true;
     throw new UsageError("TOKEN_REFUSED", "this token is not good: it is unknown, was revoked, or has expired");
   };
   app.decorateRequest("principal", null);
+  app.decorateRequest("isTokenRefused", false);
   app.addHook("onRequest", async (request) => {
     const least = accessOf(request);
     if (noAuth) {

@@ -6,12 +6,14 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { CampaignEngine } from "../campaign/engine.ts";
 import type { ServeConfig } from "../config.ts";
 import type { Stores } from "../store/ports.ts";
-import type { FleetCommands, OperationCommands, UpdateCommands } from "./ports.ts";
+import type { FleetCommands, MeshCommands, OperationCommands, UpdateCommands } from "./ports.ts";
 
 /** What is told to campaigns. */
 export type CampaignCommands = Pick<CampaignEngine, "command" | "retry">;
 
 export interface ApiParts {
+  /** Absent: there are no meshes, and no routes for them. */
+  readonly mesh?: MeshCommands | undefined;
   readonly config: Pick<ServeConfig, "httpHost" | "publicHost" | "maxImageBytes" | "noAuth"> &
     Partial<
       Pick<

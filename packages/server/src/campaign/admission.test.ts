@@ -85,6 +85,27 @@ test("who is left out is told why", () => {
   );
 });
 
+test("lesson 12: what a device left behind, or failed to install, is not offered to it again without an operator", () => {
+  const policy = policyOf({});
+  const left = candidate({}, { history: { ...NO_HISTORY, leftVersions: ["2.0"] } });
+  const decision = decide(left);
+  assert.deepEqual([decision.kind, decision.kind === "exclude" && decision.reason], ["exclude", "loop"]);
+  assert.equal(decide(left, { downgrade: true }).kind, "begin", "an operator may say so");
+  assert.equal(decide(candidate({ version: "v2.0.0" })).kind, "exclude", "the same version in other letters");
+  for (const [state, failure] of [
+    ["failed", "updateFailed"],
+    ["fellBack", null],
+  ] as const) {
+    const after = followUpdate(
+      { ...HOLDING, state: "applying" },
+      { attempt: 1, state, failure, sentence: "-" },
+      { policy, utcMs: NOW },
+    );
+    assert.equal(after?.state, state);
+    assert.equal(after?.isUnderWay, false);
+  }
+});
+
 test("a stepping stone is begun first, and its success leads on to the campaign's image", () => {
   const spec = { from: [{ atLeast: "1.5" }], steppingStones: [{ image: "00000000000000bb" }] };
   const decision = decide(candidate(), spec);

@@ -38,6 +38,12 @@ export interface DeviceReport {
   readonly manufacturer: string | null;
   readonly model: string | null;
   readonly hardware: string | null;
+  /** /3/0/9, percent. */
+  readonly battery?: number | null;
+  /** /3/0/14, "+02:00". */
+  readonly utcOffset?: string | null;
+  /** /3/0/15, "Europe/Oslo". */
+  readonly timezone?: string | null;
 }
 
 /** The version that runs of what an update replaces. */

@@ -64,14 +64,31 @@ export function updateObjectOf(target: UpdateTarget): UpdateObject {
 /** The resources that objects 5 and 33629 share have the same ids (spec of object 33629, resources 0 … 13). */
 const firmwareLike = (objectId: number, instance: number) => {
   const at = (resource: number): Path => pathOf(objectId, instance, resource);
-  const { state, updateResult, deliveryMethod, protocolSupport, packageName, packageVersion, maximumDeferPeriod } =
-    FIRMWARE_UPDATE_RESOURCES;
+  const {
+    state,
+    updateResult,
+    deliveryMethod,
+    protocolSupport,
+    packageName,
+    packageVersion,
+    maximumDeferPeriod,
+    automaticUpgrade,
+  } = FIRMWARE_UPDATE_RESOURCES;
   return {
     objectId,
     instance,
     resources: FIRMWARE_UPDATE_RESOURCES,
     observed: [state, updateResult],
-    wanted: [state, updateResult, deliveryMethod, protocolSupport, packageName, packageVersion, maximumDeferPeriod],
+    wanted: [
+      state,
+      updateResult,
+      deliveryMethod,
+      protocolSupport,
+      packageName,
+      packageVersion,
+      maximumDeferPeriod,
+      automaticUpgrade,
+    ],
     reset: (form: ResetForm): Lwm2mRequest =>
       form === "zeroPackage"
         ? writeRequest(at(0), "replace", { contentFormat: CONTENT_FORMATS.opaque, payload: Uint8Array.of(0) })

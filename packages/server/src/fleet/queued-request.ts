@@ -10,6 +10,8 @@ export const QUEUED_OPERATIONS = [
   "execute",
   "create",
   "delete",
+  "readComposite",
+  "writeComposite",
 ] as const;
 
 export type QueuedOperation = (typeof QUEUED_OPERATIONS)[number];
@@ -17,7 +19,7 @@ export type QueuedOperation = (typeof QUEUED_OPERATIONS)[number];
 /** What is asked of the device. */
 export interface RequestContent {
   readonly operation: QueuedOperation;
-  /** "/3/0/13"; below the device's root path. */
+  /** "/3/0/13"; below the device's root path. Of a composite operation "/": its paths are in the payload. */
   readonly path: string;
   /** Content format of `payload`. */
   readonly contentFormat?: number | undefined;
@@ -60,7 +62,7 @@ export function isRepeatable({ operation }: RequestContent): boolean {
 
 /** Whether nothing on the device changes by it. */
 export function isReading({ operation }: RequestContent): boolean {
-  return operation === "read" || operation === "discover";
+  return operation === "read" || operation === "discover" || operation === "readComposite";
 }
 
 /** Whether the order of the two can be seen from their effects. */
@@ -73,7 +75,7 @@ export function isOrdered(one: RequestContent, other: RequestContent): boolean {
 /** Whether `newer` may stand for both: a repeated question, or a write that leaves nothing of the older one. */
 export function isSameRequest(older: RequestContent, newer: RequestContent): boolean {
   const isAlike = older.operation === newer.operation && older.path === newer.path;
-  if (isReading(newer)) return isAlike && older.accept === newer.accept;
+  if (isReading(newer)) return isAlike && older.accept === newer.accept && older.payload === newer.payload;
   // Replacing an instance leaves nothing of an older replacement; an update might leave other resources.
   return isAlike && newer.operation === "write";
 }

@@ -27,6 +27,8 @@ export type RegistryInput =
   | { readonly kind: "bar"; readonly endpoint: string }
   /** Registrations of an earlier run; those that ended meanwhile expire at the next wake. */
   | { readonly kind: "restore"; readonly registrations: readonly Registration[]; readonly utcMs: number }
+  /** The device has registered at another server since. */
+  | { readonly kind: "leave"; readonly endpoint: string }
   | { readonly kind: "wake" };
 
 export type RegistryOutput =
@@ -36,6 +38,8 @@ export type RegistryOutput =
   | { readonly kind: "withdrawn"; readonly registration: Registration }
   | { readonly kind: "barred"; readonly registration: Registration }
   | { readonly kind: "expired"; readonly registration: Registration }
+  /** It is another server's by now. */
+  | { readonly kind: "left"; readonly registration: Registration }
   /** The sender may not speak for this endpoint, and nothing has changed: 4.03. */
   | { readonly kind: "forbidden"; readonly endpoint: string; readonly why: string }
   /** No such registration: 4.04, so that the device registers anew. */
@@ -109,6 +113,8 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
         const present = this.#byEndpoint.get(input.endpoint);
         return present === undefined || isSecure(present.transport) ? [] : this.#end(present.id, "barred");
       }
+      case "leave":
+        return this.#end(this.#byEndpoint.get(input.endpoint)?.id ?? "", "left");
       case "restore":
         for (const registration of input.registrations) {
           // Sessions and connections of an earlier run are known to the doors, if they are there at all.
@@ -162,7 +168,7 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     return why === undefined ? this.#end(id, "deregistered") : [{ kind: "forbidden", endpoint: old.endpoint, why }];
   }
 
-  #end(id: string, kind: "deregistered" | "withdrawn" | "barred" | "expired"): RegistryOutput[] {
+  #end(id: string, kind: "deregistered" | "withdrawn" | "barred" | "expired" | "left"): RegistryOutput[] {
     const registration = this.#byId.get(id);
     if (!registration) return [];
     this.#forget(registration);

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import type { LeasedOrder } from "../campaign/store-ports.ts";
 import type { Target } from "../campaign/target.ts";
 import type { CampaignAttempt, Stores } from "../store/ports.ts";
+import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import type { CampaignReports } from "./campaign-reports.ts";
 import type { DeliveryEngine } from "./delivery-engine.ts";
 
@@ -13,6 +14,8 @@ export interface CampaignOrdersOptions {
   readonly stores: Pick<Stores, "campaigns" | "updates">;
   readonly delivery: Pick<DeliveryEngine, "apply" | "cancel" | "isRunning" | "restore">;
   readonly reports: Pick<CampaignReports, "add">;
+  /** Is asked first, and takes what is for devices behind radio gateways. */
+  readonly broadcast?: Pick<BroadcastDelivery, "take"> | undefined;
   readonly log: Logger;
 }
 
@@ -53,7 +56,8 @@ export class CampaignOrders {
     const { log, stores } = this.#options;
     const { campaignId, endpoint } = target;
     try {
-      const isDone = await this.#act(target, order);
+      const taken = (await this.#options.broadcast?.take({ target, order })) ?? "notMine";
+      const isDone = taken === "notMine" ? await this.#act(target, order) : taken === "done";
       if (isDone) await stores.campaigns.orderDone(campaignId, endpoint, order);
     } catch (error) {
       const level = error instanceof AirliftError ? "warn" : "error";

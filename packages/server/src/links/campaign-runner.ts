@@ -10,6 +10,7 @@ import type { Logger } from "pino";
 import type { Campaign } from "../campaign/campaign.ts";
 import { CampaignEngine } from "../campaign/engine.ts";
 import type { Stores } from "../store/ports.ts";
+import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignOrders } from "./campaign-orders.ts";
 import { CampaignReports, type UpdateReport } from "./campaign-reports.ts";
 import type { DeliveryEngine } from "./delivery-engine.ts";
@@ -21,6 +22,8 @@ export interface CampaignRunnerOptions {
     DeliveryEngine,
     "apply" | "cancel" | "isRunning" | "restore" | "letGo" | "letGoAll" | "hasLetGoOwn"
   >;
+  /** For devices behind radio gateways. */
+  readonly broadcast?: Pick<BroadcastDelivery, "take"> | undefined;
   readonly log: Logger;
   /** Wall time. */
   readonly utcMs?: (() => number) | undefined;
@@ -50,7 +53,7 @@ export class CampaignRunner {
   #isClosed = false;
 
   constructor(options: CampaignRunnerOptions) {
-    const { stores, delivery, log } = options;
+    const { stores, delivery, broadcast, log } = options;
     this.#options = options;
     this.#utcMs = options.utcMs ?? (() => Date.now());
     const utcMs = this.#utcMs;
@@ -65,7 +68,7 @@ export class CampaignRunner {
         this.#complain(error, "a campaign could not be told of its updates", campaignId),
     });
     this.#news = new DeviceNews({ stores, delivery, engine, utcMs, onWoken, log });
-    this.#orders = new CampaignOrders({ stores, delivery, reports: this.#reports, log });
+    this.#orders = new CampaignOrders({ stores, delivery, broadcast, reports: this.#reports, log });
   }
 
   /** Begins; from then on campaigns go on by themselves. */

@@ -176,6 +176,12 @@ export class DeliveryEngine {
     this.#feedDevice(endpoint, { kind: "unregistered" });
   }
 
+  /** The device is at another server, which takes its update along. */
+  onLeft(endpoint: string): void {
+    const updateId = this.#core.updateOf(endpoint);
+    if (updateId !== undefined) this.letGo(updateId);
+  }
+
   /** The device told by itself that something has changed; false when no update of it is driven. */
   onNotified(endpoint: string): boolean {
     const updateId = this.#core.updateOf(endpoint);

@@ -5,8 +5,11 @@ import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, uintOption, uriPath } from "@airlift/protocol/coap/options";
 import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import { readRequest } from "@airlift/protocol/lwm2m/operations";
 import { pathOf } from "@airlift/protocol/lwm2m/path";
+import { encodePayload } from "@airlift/protocol/lwm2m/payload";
 import { exampleRegistration } from "../store/scratch-stores.ts";
 import { DeviceLink } from "./device-link.ts";
 import { DoorRequests } from "./device-requests.ts";
@@ -43,6 +46,22 @@ test("object 5: State, Update Result, protocols and delivery method are read as 
   });
 });
 
+test("objects 3 and 4: battery, clock, cell and signal are read; what cannot be is not known", async () => {
+  const device = { ...HEALTHY, "/3/0/9": 80, "/3/0/14": "+02:00", "/3/0/15": "Europe/Oslo" };
+  const { battery, utcOffset, timezone } = await linkTo(device).readReport(exampleRegistration("pump-7"));
+  assert.deepEqual({ battery, utcOffset, timezone }, { battery: 80, utcOffset: "+02:00", timezone: "Europe/Oslo" });
+  const onAir = exampleRegistration("pump-7", {
+    objects: { rootSegments: [], contentFormats: [], objects: [{ objectId: 4, version: "1.0", instances: [0] }] },
+  });
+  const radio = { "/4/0/0": 6, "/4/0/2": -97, "/4/0/8": 268_435_455 };
+  assert.deepEqual(await linkTo(radio).readRadio(onAir), { cell: "268435455", signal: -97 });
+  assert.deepEqual(await linkTo({ ...radio, "/4/0/2": 99, "/4/0/8": -1 }).readRadio(onAir), {
+    cell: null,
+    signal: null,
+  });
+  assert.equal(await linkTo(radio).readRadio(exampleRegistration("pump-7")), undefined);
+});
+
 for (const [path, value] of [
   ["/5/0/3", 4],
   ["/5/0/3", -1],
@@ -52,6 +71,36 @@ for (const [path, value] of [
   test(`object 5: a device that says ${path} = ${value} is not believed`, async () => {
     const link = linkTo({ ...HEALTHY, [path]: value });
     await assert.rejects(link.readReport(exampleRegistration("pump-7")), { code: "NO_STATE" });
+  });
+
+for (const [name, format] of [
+  ["TLV", CONTENT_FORMATS.tlv],
+  ["SenML CBOR", CONTENT_FORMATS.senmlCbor],
+  ["SenML JSON", CONTENT_FORMATS.senmlJson],
+] as const)
+  test(`lesson 7: /5/0/8 in ${name} is understood, and /5/0/6 and 7 may be absent`, async () => {
+    const request = async ({ options }: CoapRequest) => {
+      const [objectId, instance, resource] = uriPath(options).map(Number);
+      if (objectId === 3 || instance === undefined) return createResponse(CODE.notFound);
+      // A device that answers no read of a whole instance: each resource by itself, as text but for the multiple one.
+      if (resource === undefined) return createResponse(CODE.methodNotAllowed);
+      const base = pathOf(5, 0, resource);
+      const value = new Map([
+        [3, "0"],
+        [5, "1"],
+        [9, "0"],
+      ]).get(resource);
+      if (value !== undefined)
+        return createResponse(CODE.content, encodeUtf8(value), [uintOption(OPTION.contentFormat, 0)]);
+      if (resource !== 8) return createResponse(CODE.notFound);
+      const entries = [0, 4].map((value, index) => ({ path: [...base, index], value: BigInt(value) }));
+      const payload = encodePayload(format, entries, { base, models: STANDARD_MODELS });
+      return createResponse(CODE.content, payload, [uintOption(OPTION.contentFormat, format)]);
+    };
+    const link = new DeviceLink(new DoorRequests({ find: () => ({ request }) as unknown as DevicePeer }));
+    const { firmware } = await link.readReport(exampleRegistration("pump-7"));
+    assert.deepEqual(firmware?.protocols, [0, 4]);
+    assert.deepEqual([firmware?.packageName, firmware?.packageVersion], [null, null]);
   });
 
 test("a device without a session or connection is told of at once, not after a timeout", async () => {

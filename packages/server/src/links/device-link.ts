@@ -7,6 +7,10 @@ import { EMPTY, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { AirliftError, EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
+import {
+  CONNECTIVITY_MONITORING_ID,
+  CONNECTIVITY_MONITORING_RESOURCES,
+} from "@airlift/protocol/lwm2m/objects/connectivity";
 import { DEVICE_RESOURCES } from "@airlift/protocol/lwm2m/objects/device";
 import { FIRMWARE_UPDATE_RESOURCES } from "@airlift/protocol/lwm2m/objects/firmware-update";
 import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
@@ -60,6 +64,26 @@ export class DeviceLink {
       manufacturer: text(DEVICE_RESOURCES.manufacturer),
       model: text(DEVICE_RESOURCES.modelNumber),
       hardware: text(DEVICE_RESOURCES.hardwareVersion),
+      battery: numberIn(device.get(DEVICE_RESOURCES.batteryLevel)?.[0], 0, 100),
+      utcOffset: text(DEVICE_RESOURCES.utcOffset),
+      timezone: text(DEVICE_RESOURCES.timezone),
+    };
+  }
+
+  /**
+   * Which radio cell the device is in and how well it hears it; undefined when it has no Connectivity Monitoring object.
+   *
+   * @throws {EnvironmentError} when it does not answer. @throws {PeerError} when its answer cannot be read.
+   */
+  async readRadio(registration: Registration): Promise<RadioReport | undefined> {
+    if (registeredObject(registration.objects, CONNECTIVITY_MONITORING_ID) === undefined) return undefined;
+    const { cellId, radioSignalStrength } = CONNECTIVITY_MONITORING_RESOURCES;
+    const path = pathOf(CONNECTIVITY_MONITORING_ID, 0);
+    const values = await this.#readAll(registration, path, [radioSignalStrength, cellId]);
+    const cell = numberIn(values.get(cellId)?.[0], 0, MOST_CELL_ID);
+    return {
+      cell: cell === null ? null : `${cell}`,
+      signal: numberIn(values.get(radioSignalStrength)?.[0], LEAST_SIGNAL_DBM, 0),
     };
   }
 
@@ -168,6 +192,26 @@ export class DeviceLink {
   }
 }
 
+/** Where a device is on the air. */
+export interface RadioReport {
+  /** /4/0/8, decimal. */
+  readonly cell: string | null;
+  /** /4/0/2, dBm. */
+  readonly signal: number | null;
+}
+
+/** The 36 bits of an NR Cell Identity. @see 3GPP TS 38.413 §9.3.1.7 */
+const MOST_CELL_ID = 2 ** 36 - 1;
+/** Weaker than any radio hears: what a modem says that knows nothing. */
+const LEAST_SIGNAL_DBM = -200;
+
+/** A whole number of a range; null when the device tells none, or another. */
+function numberIn(value: Entry["value"] | undefined, least: number, most: number): number | null {
+  const number = typeof value === "bigint" ? Number(value) : value;
+  if (typeof number !== "number" || !Number.isFinite(number)) return null;
+  return number >= least && number <= most ? Math.round(number) : null;
+}
+
 type FoundValues = Map<number, Entry["value"][]>;
 
 const DEVICE_REPORT: readonly number[] = [
@@ -175,6 +219,9 @@ const DEVICE_REPORT: readonly number[] = [
   DEVICE_RESOURCES.manufacturer,
   DEVICE_RESOURCES.modelNumber,
   DEVICE_RESOURCES.hardwareVersion,
+  DEVICE_RESOURCES.batteryLevel,
+  DEVICE_RESOURCES.utcOffset,
+  DEVICE_RESOURCES.timezone,
 ];
 
 function valuesByResource(entries: readonly Entry[]): FoundValues {

@@ -12,12 +12,12 @@ const EVENTS_AT_ONCE = 1_000;
 
 /** Nothing here waits: the store takes what it is given when it can, and says in the log when it could not. */
 export class FleetRecord {
-  readonly #stores: Pick<Stores, "devices" | "events">;
+  readonly #stores: Pick<Stores, "devices" | "events" | "nodes">;
   readonly #log: Logger;
   /** What happened in this turn and is not stored yet. */
   readonly #events: NewEvent[] = [];
 
-  constructor(stores: Pick<Stores, "devices" | "events">, log: Logger) {
+  constructor(stores: Pick<Stores, "devices" | "events" | "nodes">, log: Logger) {
     this.#stores = stores;
     this.#log = log;
   }
@@ -29,7 +29,7 @@ export class FleetRecord {
 
   remark(kind: "device.registered" | "device.deregistered" | "device.expired", device: Registration, sentence: string) {
     const { endpoint, address, transport } = device;
-    this.append({ kind, endpoint, sentence, facts: { address, transport } });
+    this.append({ kind, endpoint, sentence, facts: { address, transport, node: this.#stores.nodes.id } });
   }
 
   /** Soon, in one statement with whatever else happens in this turn: a fleet that expires at once is no flood. */
@@ -57,6 +57,9 @@ export class FleetRecord {
       manufacturer: report.manufacturer,
       model: report.model,
       hardware: report.hardware,
+      battery: report.battery,
+      utcOffset: report.utcOffset,
+      timezone: report.timezone,
       firmware: firmware && {
         state: firmware.state,
         result: firmware.result,

@@ -22,8 +22,9 @@ import type { PresenceOptions } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Transport } from "../fleet/sender.ts";
-import type { Stores } from "../store/ports.ts";
+import type { KeptRegistration, Stores } from "../store/ports.ts";
 import type { BootstrapDoor } from "./bootstrap-door.ts";
+import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignRunner } from "./campaign-runner.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { DeviceLink } from "./device-link.ts";
@@ -46,6 +47,7 @@ import { ReportReader } from "./report-reader.ts";
 import { RequestDrain } from "./request-drain.ts";
 import { bootstrapDoor } from "./server-bootstrap.ts";
 import { readSleepTimers, sleepTimersOf } from "./sleep-timers.ts";
+import { Takeover } from "./takeover.ts";
 
 export interface Lwm2mServerOptions extends DoorsOptions {
   readonly stores: Stores;
@@ -54,6 +56,10 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   readonly publicHost: string | null;
   /** Port of the HTTP image door, for devices that fetch over HTTP. */
   readonly httpPort: () => number;
+  /** Takes campaigns' orders for devices behind radio gateways. */
+  readonly broadcast?: Pick<BroadcastDelivery, "take"> | undefined;
+  /** Answers requests below `/zdm`; absent = there is nothing. */
+  readonly namedContents?: ((request: CoapRequest) => Promise<CoapAnswer>) | undefined;
   /** Default http. */
   readonly httpScheme?: "http" | "https" | undefined;
   /** Default allow. */
@@ -83,6 +89,7 @@ export class Lwm2mServer {
   readonly #refusals: Refusals;
   readonly #record: FleetRecord;
   readonly #bootstrap: BootstrapDoor | undefined;
+  readonly #takeover: Takeover;
   #doors: Doors | undefined;
   readonly #stopHearing: (() => void)[] = [];
   readonly engine: DeliveryEngine;
@@ -150,16 +157,28 @@ export class Lwm2mServer {
       holdsLease: () => stores.nodes.holdsLease,
       onTransition: (update) => this.campaigns.onTransition(update),
     });
-    this.campaigns = new CampaignRunner({ stores, delivery: this.engine, log });
+    this.campaigns = new CampaignRunner({ stores, delivery: this.engine, broadcast: options.broadcast, log });
+    this.#takeover = new Takeover({
+      stores,
+      delivery: this.engine,
+      log,
+      onRegistrations: (kept) =>
+        this.#takeUp(kept.filter(({ endpoint }) => this.registrationOf(endpoint) === undefined)),
+      onLeft: (endpoint) => void this.#driven.feed({ kind: "leave", endpoint }),
+    });
     this.#reports = new ReportReader({
       link,
       log,
       onReport: (endpoint, report) => this.#onReport(endpoint, report),
       readMore: async (registration) => {
+        const { endpoint } = registration;
+        const radio = await link.readRadio(registration);
+        if (radio !== undefined && stores.devices.queueReport({ endpoint, ...radio }))
+          this.campaigns.onDevice(endpoint);
         const timers = await readSleepTimers(requests, registration);
         if (timers === undefined) return;
-        this.presence.feed({ kind: "timers", endpoint: registration.endpoint, timers: sleepTimersOf(timers) });
-        stores.devices.queueReport({ endpoint: registration.endpoint, resources: timers });
+        this.presence.feed({ kind: "timers", endpoint, timers: sleepTimersOf(timers) });
+        stores.devices.queueReport({ endpoint, resources: timers });
       },
     });
     this.#follower = new RegistrationFollower({
@@ -251,6 +270,7 @@ export class Lwm2mServer {
     await this.queue.close();
     this.#reports.close();
     this.operations.close();
+    await this.#takeover.close();
     await this.campaigns.close();
     await this.engine.close();
     await this.#doors?.close();
@@ -262,6 +282,19 @@ export class Lwm2mServer {
     // The socket is bound: whoever had this server's name before is gone.
     await stores.nodes.join();
     const kept = await stores.devices.loadRegistrations();
+    const registrations = this.#takeUp(kept);
+    // Whose window ended meanwhile sleeps from here on.
+    this.presence.feed({ kind: "wake" });
+    await this.queue.restore();
+    await this.engine.restore(await stores.updates.unfinished());
+    this.campaigns.start();
+    this.#takeover.start();
+    const plain = registrations.filter(({ transport }) => !isSecure(transport)).map(({ endpoint }) => endpoint);
+    for (const endpoint of await this.#gatekeeper.keptFromPlain(plain)) this.#driven.feed({ kind: "bar", endpoint });
+  }
+
+  /** Of registrations that are this server's now, those that have not ended. */
+  #takeUp(kept: readonly KeptRegistration[]): Registration[] {
     const registrations = kept.flatMap(({ resources: _, ...registration }) =>
       registration.presence === "registered" ? [registration] : [],
     );
@@ -270,13 +303,7 @@ export class Lwm2mServer {
     for (const { endpoint, queueMode, resources } of kept)
       if (queueMode && resources !== undefined)
         this.presence.feed({ kind: "timers", endpoint, timers: sleepTimersOf(resources) });
-    // Whose window ended meanwhile sleeps from here on.
-    this.presence.feed({ kind: "wake" });
-    await this.queue.restore();
-    await this.engine.restore(await stores.updates.unfinished());
-    this.campaigns.start();
-    const plain = registrations.filter(({ transport }) => !isSecure(transport)).map(({ endpoint }) => endpoint);
-    for (const endpoint of await this.#gatekeeper.keptFromPlain(plain)) this.#driven.feed({ kind: "bar", endpoint });
+    return registrations;
   }
 
   #hearOfCredentials(): void {
@@ -296,6 +323,7 @@ export class Lwm2mServer {
   #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
     const [path] = optionTexts(request.options, OPTION.uriPath);
     if (path === "fw") return this.#images.answer(request);
+    if (path === "zdm" && this.#options.namedContents) return this.#options.namedContents(request);
     if (path === "rd") return this.#reception.registration(request, visitor, door);
     if (path === "dp") return this.#reception.report(request, visitor, door);
     if (path === "bs" || path === "bspack") return this.#answerBootstrap(request, visitor, door);

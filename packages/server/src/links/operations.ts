@@ -25,6 +25,8 @@ import { nameOfPath, resolvePath } from "@airlift/protocol/lwm2m/path-names";
 import { LWM2M_VERSIONS } from "@airlift/protocol/lwm2m/registration";
 import type { Logger } from "pino";
 import type { FloodGateOptions } from "../fleet/flood-gate.ts";
+import type { OperationWish, WishContent } from "../fleet/operation-wish.ts";
+import type { RequestContent } from "../fleet/queued-request.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { EventStore } from "../store/ports.ts";
 import type { DeviceRequests } from "./device-requests.ts";
@@ -37,6 +39,7 @@ import {
   OperationExchange,
 } from "./operation-exchange.ts";
 import { assertLevel, OperationRequests, type Plan, plain, type ValueWrite } from "./operation-requests.ts";
+import { toRequestContent } from "./queued-operations.ts";
 import { ToldValues } from "./told-values.ts";
 import { toDeviceValue } from "./value-report.ts";
 
@@ -125,6 +128,28 @@ export class DeviceOperations {
 
   writeAttributes(target: OperationTarget, text: string, given: NotificationAttributes): Promise<DoneAnswer> {
     return this.#do(target, (device) => this.#plans.writeAttributes(device, this.#path(text), given));
+  }
+
+  /**
+   * An operation as it goes on record for a device that sleeps: in the format that suits best, as nobody is there to refuse it.
+   *
+   * @throws {UsageError} DEVICE_GONE and what is wrong with the question
+   */
+  contentOf(endpoint: string, { operation, ...wish }: OperationWish): RequestContent {
+    const plan = this.#planOf(this.#device(endpoint), wish);
+    return toRequestContent(operation, plan.requestIn(plan.formats[0]));
+  }
+
+  #planOf(device: Registration, wish: WishContent): Plan {
+    if ("paths" in wish) return this.#planOfRead(device, this.#paths(wish.paths), wish.format);
+    if ("values" in wish) return this.#plans.writeComposite(device, wish.values, wish.format);
+    const path = this.#path(wish.path);
+    if ("write" in wish) return this.#plans.write(device, path, wish.write);
+    if ("execution" in wish) return this.#plans.execute(path, wish.execution.arguments ?? {});
+    if ("instance" in wish) return this.#plans.create(device, path, wish.instance);
+    if ("attributes" in wish) return this.#plans.writeAttributes(device, path, wish.attributes);
+    assertLevel(path, 1, 4);
+    return plain(wish.isDiscover ? discoverRequest(path) : deleteRequest(path));
   }
 
   async discover(target: OperationTarget, text: string): Promise<DiscoverAnswer> {

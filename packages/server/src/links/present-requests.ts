@@ -56,7 +56,9 @@ export class PresentRequests implements DeviceRequests {
     const { endpoint } = device;
     if (this.#presence.of(endpoint).state === "asleep") {
       const { reachability } = this.#presence.reachabilityOf(endpoint, device);
-      throw new EnvironmentError("DEVICE_ASLEEP", reachability, { endpoint });
+      throw new EnvironmentError("DEVICE_ASLEEP", `${reachability}; with ?queue=true the request waits for it`, {
+        endpoint,
+      });
     }
     try {
       const answer = await ask();

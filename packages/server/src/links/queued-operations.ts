@@ -24,6 +24,8 @@ const LEVELS: Readonly<Record<QueuedOperation, readonly [number, number]>> = {
   execute: [3, 3],
   create: [1, 1],
   delete: [2, 4],
+  readComposite: [0, 0],
+  writeComposite: [0, 0],
 };
 
 /** @throws {UsageError} REQUEST when the path does not fit the operation. */
@@ -49,7 +51,24 @@ export function toLwm2mRequest(request: RequestContent): Lwm2mRequest {
       return createRequest(path, content);
     case "delete":
       return deleteRequest(path);
+    case "readComposite":
+      return requestOf({ code: METHOD.fetch, ...content, accept });
+    case "writeComposite":
+      return requestOf({ code: METHOD.iPatch, ...content });
   }
+}
+
+/** What is asked now as what goes on record. */
+export function toRequestContent(operation: QueuedOperation, request: Lwm2mRequest): RequestContent {
+  const { uriPath, uriQuery, contentFormat, accept, payload } = request;
+  return {
+    operation,
+    path: `/${uriPath.join("/")}`,
+    ...(contentFormat !== undefined && { contentFormat }),
+    ...(accept !== undefined && operation !== "discover" && { accept }),
+    ...(uriQuery.length > 0 && { query: uriQuery }),
+    ...(payload.length > 0 && { payload: Buffer.from(payload).toString("base64") }),
+  };
 }
 
 function pathFor({ operation, path: text }: RequestContent): Path {

@@ -58,6 +58,7 @@ export function registrationAnswer(output: RegistryOutput): CoapResponse {
     case "withdrawn":
     case "barred":
     case "expired":
+    case "left":
       return createResponse(CODE.deleted);
     case "forbidden":
       return createResponse(CODE.forbidden, encodeUtf8(output.why));

@@ -47,6 +47,9 @@ export class RegistrationFollower {
       case "expired":
         this.#onEnd(output.registration, output.kind);
         return;
+      case "left":
+        this.#onLeft(output.registration.endpoint);
+        return;
       case "full":
         this.#parts.log.warn({}, "the registry is full; a device was turned away");
         return;
@@ -106,6 +109,15 @@ export class RegistrationFollower {
     record.remark(`device.${ended}`, registration, sentenceOfEnd(how));
     presence.feed({ kind: "left", endpoint });
     engine.onUnregistered(endpoint);
+    operations.onUnregistered(endpoint);
+  }
+
+  /** Another server has it, and says so on its timeline. */
+  #onLeft(endpoint: string): void {
+    const { presence, engine, operations, forget } = this.#parts;
+    forget(endpoint);
+    presence.feed({ kind: "left", endpoint });
+    engine.onLeft(endpoint);
     operations.onUnregistered(endpoint);
   }
 

@@ -211,6 +211,42 @@ describe("campaigns", () => {
     await command(campaign.id, "stop");
   });
 
+  test("devices that report at once share transactions: the counts are the rows, and every sentence is an event", async () => {
+    const targets = { query: "manufacturer==Example;model==Sensor;presence==registered;version=lt=3" };
+    const { campaign } = await create({ targets, caps: { inFlight: 20 } });
+    await command(campaign.id, "submit");
+    await command(campaign.id, "start");
+    await engine.sweep(NOW_MS);
+    const orders = (await campaigns.takeOrders(NOW_MS, 100)).filter(({ target }) => target.campaignId === campaign.id);
+    assert.equal(orders.length, 20);
+    const tell = (endpoint: string, state: "transferring" | "downloaded" | "failed", sentence: string) =>
+      engine.report(
+        { campaignId: campaign.id, endpoint },
+        { attempt: 1, state, failure: state === "failed" ? "updateFailed" : null, sentence },
+        NOW_MS,
+      );
+    const from = await scratch.stores.events.newestId();
+    await Promise.all(
+      orders.flatMap(({ target: { endpoint } }, n) => [
+        tell(endpoint, "transferring", "fetching"),
+        n < 5 ? tell(endpoint, "failed", "broken") : tell(endpoint, "downloaded", "fetched"),
+      ]),
+    );
+    const kept = await campaigns.get(campaign.id);
+    const [counts] = kept?.campaign.waves.map((wave) => wave.counts) ?? [];
+    assert.deepEqual([counts?.failed, counts?.active], [{ updateFailed: 5 }, 15]);
+    const rowsOf = async (state: "failed" | "downloaded") =>
+      (await campaigns.targets(campaign.id, { state }, { limit: 100 })).items.length;
+    assert.deepEqual([await rowsOf("failed"), await rowsOf("downloaded")], [5, 15]);
+    const told = await scratch.stores.events.after({ campaignId: campaign.id, afterId: from }, 1000);
+    for (const { target } of orders) {
+      const own = told.filter((event) => event.endpoint === target.endpoint).map(({ sentence }) => sentence);
+      assert.equal(own[0], "fetching");
+      assert.equal(own.length, 2, own.join(", "));
+    }
+    await command(campaign.id, "stop");
+  });
+
   test("a turn that fails leaves nothing; a campaign that is due goes to one of two servers", async (t) => {
     const { campaign } = await create();
     await command(campaign.id, "submit");

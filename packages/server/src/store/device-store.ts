@@ -110,7 +110,11 @@ export class PostgresDeviceStore implements DeviceStore {
   async #write(rows: readonly Pending[]): Promise<void> {
     const registrations = rows.flatMap(({ registration }) => registration ?? []);
     const reports = rows.flatMap(({ report }) => report ?? []);
-    if (registrations.length > 0) await saveRegistrations(this.#tables, registrations, this.#nodeId);
+    const isHere = ({ presence }: KeptRegistration): boolean => presence === "registered";
+    const here = registrations.filter(isHere);
+    const gone = registrations.filter((registration) => !isHere(registration));
+    if (here.length > 0) await saveRegistrations(this.#tables, here, this.#nodeId);
+    if (gone.length > 0) await endRegistrations(this.#tables, gone, this.#nodeId);
     if (reports.length > 0) await saveReports(this.#tables, reports);
   }
 }
@@ -164,6 +168,33 @@ async function saveRegistrations(
   const arrays = COLUMNS.map(([, type, read]) => sql`${registrations.map(read)}::${sql.raw(type)}[]`);
   const from = sql`${nodeId}::text from unnest(${sql.join(arrays)}`;
   await sql`${sql.raw(UPSERT_HEAD)}${from}${sql.raw(UPSERT_TAIL)}`.execute(tables);
+}
+
+/**
+ * A fleet that expires at once: of what is on record only the presence and times change, so only they are sent. One that came and
+ * went within a batch is not on record yet.
+ */
+async function endRegistrations(
+  tables: Kysely<Tables>,
+  registrations: readonly KeptRegistration[],
+  nodeId: string,
+): Promise<void> {
+  const column = (read: (registration: KeptRegistration) => string) => registrations.map(read);
+  const { rows } = await sql<{ endpoint: string }>`
+    update devices set presence = ended.presence, last_seen_at = ended.last_seen_at, expires_at = ended.expires_at
+    from unnest(
+      ${column(({ endpoint }) => storableText(endpoint))}::text[],
+      ${column(({ id }) => storableText(id))}::text[],
+      ${column(({ presence }) => presence)}::text[],
+      ${column((it) => instantOf(it.lastSeenAtMs))}::timestamptz[],
+      ${column((it) => instantOf(expiresAtMs(it)))}::timestamptz[]
+    ) as ended(name, registration_id, presence, last_seen_at, expires_at)
+    where devices.endpoint = ended.name and devices.registration_id = ended.registration_id
+    returning devices.endpoint`.execute(tables);
+  if (rows.length === registrations.length) return;
+  const known = new Set(rows.map(({ endpoint }) => endpoint));
+  const unknown = registrations.filter(({ endpoint }) => !known.has(storableText(endpoint)));
+  await saveRegistrations(tables, unknown, nodeId);
 }
 
 async function saveReports(tables: Kysely<Tables>, reports: readonly DeviceReport[]): Promise<void> {

@@ -1,6 +1,6 @@
 /** The bytes of the images: one file each, named by its SHA-256, complete or not there. */
 import { createHash, randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
@@ -25,10 +25,11 @@ export class ImageFiles {
   }
 
   /** Makes the folder when it is missing, and deletes what a crash left unfinished. */
-  static async open(folder: string): Promise<ImageFiles> {
+  static async open(folder: string, quietMs = 0): Promise<ImageFiles> {
     await mkdir(folder, { recursive: true });
     const names = await readdir(folder);
-    await Promise.all(names.filter((name) => name.endsWith(UNFINISHED)).map((name) => rm(join(folder, name))));
+    const unfinished = names.filter((name) => name.endsWith(UNFINISHED)).map((name) => join(folder, name));
+    await Promise.all(unfinished.map((path) => removeQuiet(path, quietMs)));
     return new ImageFiles(folder);
   }
 
@@ -76,6 +77,15 @@ export class ImageFiles {
   async discard(received: ReceivedFile): Promise<void> {
     await rm(received.path, { force: true });
   }
+}
+
+/** Another server may have finished, or removed, it meanwhile. */
+async function removeQuiet(path: string, quietMs: number): Promise<void> {
+  const writtenAtMs = await stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  );
+  if (writtenAtMs !== undefined && Date.now() - writtenAtMs >= quietMs) await rm(path, { force: true });
 }
 
 /**

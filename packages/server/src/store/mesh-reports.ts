@@ -173,6 +173,7 @@ async function takeOwnReports(
     if (report.kind === "progress") await noteProgress(transaction, gatewayId, report.progress);
     else if (report.kind === "end") {
       const { outcome, detail, progress } = report;
+      await noteProgress(transaction, gatewayId, progress);
       await endSession(transaction, { id: progress.sessionId, outcome, detail, progress });
       const seconds = (progress.airtimeMs / 1000).toFixed(1);
       const sentence = `broadcast ${progress.sessionId} at ${gatewayId} is ${outcome} after ${seconds} s of air${detail === null ? "" : `: ${detail}`}`;
@@ -183,6 +184,9 @@ async function takeOwnReports(
       });
     } else if (report.kind === "order" && report.outcome === "refused")
       events.push(await refusedOrder(transaction, gatewayId, report));
+    else if (report.kind === "order")
+      await sql`update gateway_orders set is_over = true where gateway_id = ${gatewayId} and number = ${report.order}
+        and content -> 'order' ->> 'kind' = 'cancel'`.execute(transaction);
     else if (report.kind === "command")
       await sql`update gateway_orders set is_over = true where gateway_id = ${gatewayId}
         and content -> 'order' ->> 'commandId' = ${report.commandId}`.execute(transaction);

@@ -57,9 +57,32 @@ export class MeshStore {
     );
   }
 
+  /** Whether no update waits for a session any more. */
+  async isEmpty(sessionId: string): Promise<boolean> {
+    return (await readMeshUpdates(this.#tables, sql`u.mesh_session_id = ${sessionId}`, 1)).length === 0;
+  }
+
   /** From here on these may install. */
   async permit(updateIds: readonly string[]): Promise<void> {
     await sql`update updates set apply = true where id = any(${updateIds}::text[])`.execute(this.#tables);
+  }
+
+  /** Endpoints of the mesh devices that an image is made for. */
+  async endpointsFor(imageId: string): Promise<string[]> {
+    const { rows } = await sql<{ endpoint: string }>`
+      select d.endpoint from mesh_devices d join mesh_groups g on g.id = d.group_id
+      join images i on i.manufacturer = g.manufacturer and i.model = g.model where i.id = ${imageId}`.execute(
+      this.#tables,
+    );
+    return rows.map(({ endpoint }) => endpoint);
+  }
+
+  /** Endpoints of the mesh devices among a campaign's targets that have not ended. */
+  async targetsOf(campaignId: string): Promise<string[]> {
+    const { rows } = await sql<{ endpoint: string }>`
+      select d.endpoint from mesh_devices d join campaign_targets t on t.endpoint = d.endpoint
+      where t.campaign_id = ${campaignId} and t.phase <> 'ended'`.execute(this.#tables);
+    return rows.map(({ endpoint }) => endpoint);
   }
 
   /** Whether the update's device is behind gateways. */

@@ -1,4 +1,4 @@
-/** The tables of meshes as kysely sees them. Their SQL is in migrations/0009-mesh.ts. */
+/** The tables of meshes as kysely sees them. Their SQL is in migrations/0010-mesh.ts. */
 import type {
   AirWindow,
   GatewayOrder,

@@ -36,6 +36,8 @@ import { WebhookStore } from "./webhook-store.ts";
 export interface StoreOptions {
   /** Holds `images/`, `uploads/`, and `postgres/` when there is no `databaseUrl`. */
   readonly dataDir: string;
+  /** Where the images are instead, for several servers on one database. */
+  readonly imageDir?: string | undefined;
   /** null = the embedded database. */
   readonly databaseUrl: string | null;
   readonly maxImageBytes: number;
@@ -114,7 +116,9 @@ async function assemble(
   const updates = new PostgresUpdateStore({ tables, journal, nodeId: nodes.id }, batches);
   const audit = new AuditStore(tables, batches);
   const exchanges = new PostgresExchangeStore(tables, batches);
-  const files = await ImageFiles.open(join(options.dataDir, "images"));
+  // Of a folder that others may share, what is being written now is theirs.
+  const quietMs = options.databaseUrl === null ? 0 : LONGEST_PAUSE_MS;
+  const files = await ImageFiles.open(options.imageDir ?? join(options.dataDir, "images"), quietMs);
   const uploads = await UploadFiles.open(join(options.dataDir, "uploads"), options);
   const pages = new PageCache(options.pages);
   const { inspect, maxImageBytes } = options;
@@ -172,6 +176,9 @@ async function assemble(
     },
   };
 }
+
+/** An upload to which nothing was added for so long has been given up. */
+const LONGEST_PAUSE_MS = 3_600_000;
 
 /** How late a credential may end after its time. */
 const TIDY_EVERY_MS = 5000;

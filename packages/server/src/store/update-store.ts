@@ -143,6 +143,15 @@ export class PostgresUpdateStore implements UpdateStore {
     );
   }
 
+  claimStray(limit: number): Promise<UnfinishedUpdate[]> {
+    return this.#claim(
+      sql`updates.node_id is distinct from ${this.#nodeId} and exists (
+        select from devices where devices.endpoint = updates.endpoint and devices.node_id = ${this.#nodeId}
+          and devices.presence = 'registered')`,
+      limit,
+    );
+  }
+
   ordered(): Promise<UnfinishedUpdate[]> {
     return this.#claim(sql`node_id = ${this.#nodeId} and state = 'queued' and snapshot is null`);
   }

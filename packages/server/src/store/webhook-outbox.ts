@@ -33,6 +33,11 @@ export type DeliveryOutcome =
     }
   | { readonly kind: "dead"; readonly status: number | null; readonly problem: string };
 
+export interface SettledAttempt {
+  readonly id: string;
+  readonly outcome: DeliveryOutcome;
+}
+
 /** Events of one webhook that are looked at in one transaction. */
 const EVENTS_AT_ONCE = 500;
 /** Deliveries of one webhook that wait at most: the others stay in the event log until there is room. */
@@ -96,17 +101,22 @@ export class WebhookOutbox {
     }));
   }
 
-  /** Says how the attempt went, and gives the lease back. */
-  async settle(id: string, outcome: DeliveryOutcome): Promise<void> {
-    const isOver = outcome.kind !== "again";
-    const afterMs = isOver ? 0 : outcome.afterMs;
+  /** Says how attempts went, and gives their leases back. */
+  async settle(attempts: readonly SettledAttempt[]): Promise<void> {
+    if (attempts.length === 0) return;
+    const outcomes = attempts.map(({ outcome }) => outcome);
     await sql`
-      update webhook_deliveries set lease_until = null, status = ${outcome.status},
-        state = ${outcome.kind === "again" ? "waiting" : outcome.kind},
-        problem = ${outcome.kind === "delivered" ? null : outcome.problem},
-        next_at = now() + ${afterMs}::double precision * interval '1 millisecond',
-        finished_at = case when ${isOver} then now() end
-      where id = ${id}`.execute(this.#tables);
+      update webhook_deliveries d set lease_until = null, status = new.status, state = new.state, problem = new.problem,
+        next_at = now() + new.after_ms * interval '1 millisecond',
+        finished_at = case when new.state <> 'waiting' then now() end
+      from unnest(
+        ${attempts.map(({ id }) => id)}::text[],
+        ${outcomes.map(({ status }) => status)}::integer[],
+        ${outcomes.map(({ kind }) => (kind === "again" ? "waiting" : kind))}::text[],
+        ${outcomes.map((one) => (one.kind === "delivered" ? null : one.problem))}::text[],
+        ${outcomes.map((one) => (one.kind === "again" ? one.afterMs : 0))}::double precision[]
+      ) as new(id, status, state, problem, after_ms)
+      where d.id = new.id and d.state = 'waiting'`.execute(this.#tables);
   }
 
   /** Gives an attempt back that was broken off from this side: it does not count, and anybody may begin it at once. */

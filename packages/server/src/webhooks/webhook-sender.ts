@@ -1,7 +1,7 @@
 /** Sends what events the webhooks are to hear of: soon after they happened, again when it failed, by one server at a time. */
 import type { Logger } from "pino";
 import type { EventStore } from "../store/ports.ts";
-import type { LeasedDelivery, WebhookOutbox } from "../store/webhook-outbox.ts";
+import type { LeasedDelivery, SettledAttempt, WebhookOutbox } from "../store/webhook-outbox.ts";
 import type { DestinationPolicy } from "./destination.ts";
 import { Poster } from "./post.ts";
 import { planNext, type RetryOptions } from "./retry-plan.ts";
@@ -17,7 +17,7 @@ export interface WebhookSenderParts {
 export interface WebhookSenderOptions {
   readonly retry?: RetryOptions;
   readonly timeoutMs?: number;
-  /** Requests to one webhook at a time; a receiver that hangs holds up no other. Default 4. */
+  /** Requests to one webhook at a time; a receiver that hangs holds up no other. Default 8. */
   readonly perWebhook?: number;
   /** Requests of this server at a time. Default 32. */
   readonly mostSending?: number;
@@ -41,19 +41,23 @@ export class WebhookSender {
   #timer: NodeJS.Timeout | undefined;
   #sweep: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
-  #isNews = false;
+  /** Something is to be done: outcomes wait, or places are free. */
+  #isDue = false;
+  #mayBeEvents = true;
+  /** How attempts went, to be written together; no more than are sent at a time, because nothing is taken before. */
+  #settled: SettledAttempt[] = [];
 
   constructor(parts: WebhookSenderParts, options: WebhookSenderOptions = {}) {
     this.#parts = parts;
     this.#options = options;
     this.#poster = new Poster(parts.policy, options.timeoutMs);
-    this.#perWebhook = options.perWebhook ?? 4;
+    this.#perWebhook = options.perWebhook ?? 8;
     this.#mostSending = options.mostSending ?? 32;
   }
 
   start(): void {
     this.#unsubscribe = this.#parts.events.subscribe(() => this.#lookSoon());
-    this.#sweep = setInterval(() => this.look(), this.#options.lookEveryMs ?? 1000);
+    this.#sweep = setInterval(() => this.#lookForEvents(), this.#options.lookEveryMs ?? 1000);
     this.#sweep.unref();
   }
 
@@ -62,13 +66,18 @@ export class WebhookSender {
     return this.#sending.size;
   }
 
-  /** Makes deliveries of new events and sends what is due; never rejects. Returns when all that has a place is on its way. */
-  look(): Promise<void> {
-    this.#isNews = true;
+  /** Writes how attempts went, makes deliveries of new events, and sends what is due; never rejects. */
+  #look(): Promise<void> {
+    this.#isDue = true;
     this.#looking ??= this.#lookOn().finally(() => {
       this.#looking = undefined;
     });
     return this.#looking;
+  }
+
+  #lookForEvents(): void {
+    this.#mayBeEvents = true;
+    void this.#look();
   }
 
   /** Breaks off what is under way: another server, or the next start, sends it again under the same id. */
@@ -79,6 +88,8 @@ export class WebhookSender {
     this.#stopped.abort();
     await this.#looking;
     await Promise.allSettled(this.#sending);
+    await this.#looking;
+    await this.#parts.outbox.settle(this.#settled).catch(() => {});
     this.#poster.close();
   }
 
@@ -86,21 +97,38 @@ export class WebhookSender {
     if (this.#timer !== undefined || this.#stopped.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      void this.look();
+      this.#lookForEvents();
     }, GATHER_MS);
     this.#timer.unref();
   }
 
   async #lookOn(): Promise<void> {
+    const { outbox, log } = this.#parts;
     try {
-      while (this.#isNews && !this.#stopped.signal.aborted) {
-        this.#isNews = false;
-        // A backlog of events is worked off without waiting for the next look.
-        if ((await this.#parts.outbox.fill()) > 0) this.#isNews = true;
+      while (this.#isDue && !this.#stopped.signal.aborted) {
+        this.#isDue = false;
+        await this.#settleAll();
+        if (this.#mayBeEvents) {
+          this.#mayBeEvents = false;
+          // A backlog of events is worked off without waiting for the next look.
+          if ((await outbox.fill()) > 0) this.#mayBeEvents = this.#isDue = true;
+        }
         this.#begin(await this.#take());
       }
     } catch (error) {
-      this.#parts.log.debug({ err: error }, "the webhooks' outbox cannot be read now");
+      log.debug({ err: error }, "the webhooks' outbox cannot be reached now");
+    }
+  }
+
+  /** What cannot be written now is written with the next look, before anything else is sent. */
+  async #settleAll(): Promise<void> {
+    const settled = this.#settled;
+    this.#settled = [];
+    try {
+      await this.#parts.outbox.settle(settled);
+    } catch (error) {
+      this.#settled.unshift(...settled);
+      throw error;
     }
   }
 
@@ -119,7 +147,7 @@ export class WebhookSender {
         const left = (this.#countOf.get(webhookId) ?? 1) - 1;
         if (left === 0) this.#countOf.delete(webhookId);
         else this.#countOf.set(webhookId, left);
-        if (!this.#stopped.signal.aborted) void this.look();
+        if (!this.#stopped.signal.aborted) void this.#look();
       });
       this.#sending.add(sending);
     }
@@ -138,8 +166,6 @@ export class WebhookSender {
     if (answer.status === null && this.#stopped.signal.aborted) return await outbox.release(id).catch(() => {});
     const outcome = planNext(answer, { kind, attempts, ageMs, chance: Math.random() }, this.#options.retry);
     if (outcome.kind === "dead") log.warn({ delivery: id, problem: outcome.problem }, "a webhook was given up");
-    await outbox.settle(id, outcome).catch((error) => {
-      log.debug({ err: error, delivery: id }, "a delivery could not be noted and will be sent again");
-    });
+    this.#settled.push({ id, outcome });
   }
 }

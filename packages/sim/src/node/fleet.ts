@@ -1,8 +1,10 @@
 /** Many simulated devices in one process. They share nothing but the process: each has its own agent and socket. */
 import { createUpdateAgent, type UpdateAgent } from "@airlift/device/agent";
 import type { UpdateAgentOptions } from "@airlift/device/agent-options";
+import type { UnconditionalHandlers } from "@airlift/device/ports";
 import type { FirmwareState, UpdateResult } from "@airlift/protocol/update/firmware-update";
 import { SimulatedFirmware } from "./simulated-firmware.ts";
+import { type Temper, type TemperShares, temperOf } from "./temper.ts";
 
 export interface FleetOptions extends Pick<UpdateAgentOptions, "lifetimeS" | "lwm2mVersion" | "methods"> {
   readonly server: string;
@@ -18,6 +20,8 @@ export interface FleetOptions extends Pick<UpdateAgentOptions, "lifetimeS" | "lw
   readonly loss: number;
   /** Share of updates that go wrong, 0 … 1. */
   readonly failShare: number;
+  /** Default: all of them are steady. */
+  readonly tempers?: TemperShares;
   readonly random: () => number;
 }
 
@@ -35,6 +39,10 @@ export interface FleetSummary {
 /** Registrations begun in a second while the fleet starts. */
 const STARTS_PER_SECOND = 200;
 const RESTART_MS = { least: 200, most: 1_500 } as const;
+/** A slow device restarts so many times as long. */
+const SLOW_RESTART = 5;
+/** Octets after which the power is lost: the download has begun. */
+const POWER_LOSS_BYTES = 4_096;
 
 export class Fleet {
   readonly #devices: readonly SimulatedDevice[];
@@ -78,6 +86,9 @@ class SimulatedDevice {
   readonly #options: FleetOptions;
   readonly #endpoint: string;
   readonly #firmware: SimulatedFirmware;
+  readonly #temper: Temper;
+  /** Octets of this download that were written before the power is lost; undefined once it was. */
+  #writtenBytes: number | undefined = 0;
   #agent: UpdateAgent | undefined;
   #restarting: NodeJS.Timeout | undefined;
   #isRestarting = false;
@@ -86,7 +97,8 @@ class SimulatedDevice {
   constructor(options: FleetOptions, number: number) {
     this.#options = options;
     this.#endpoint = `${options.endpointPrefix}-${number}`;
-    this.#firmware = new SimulatedFirmware(options);
+    this.#temper = temperOf(options.tempers ?? {}, options.random);
+    this.#firmware = new SimulatedFirmware({ ...options, temper: this.#temper });
   }
 
   get state(): FirmwareState {
@@ -107,14 +119,15 @@ class SimulatedDevice {
 
   async start(): Promise<void> {
     const { server, manufacturer, model, loss, random, lifetimeS, lwm2mVersion, methods } = this.#options;
-    const { handlers, store, version } = this.#firmware;
+    const { store, version } = this.#firmware;
     const credentials = this.#options.credentialsOf?.(this.#endpoint);
     const agent = createUpdateAgent({
       endpoint: this.#endpoint,
       server,
       ...(credentials && { credentials }),
-      handlers,
+      handlers: this.#handlers(),
       store,
+      queueMode: this.#temper === "sleeping",
       identity: { manufacturer, model, serialNumber: this.#endpoint, firmwareVersion: version },
       ...(lifetimeS !== undefined && { lifetimeS }),
       ...(lwm2mVersion && { lwm2mVersion }),
@@ -133,15 +146,41 @@ class SimulatedDevice {
     await this.#agent?.close();
   }
 
+  #handlers(): UnconditionalHandlers {
+    const { handlers } = this.#firmware;
+    if (this.#temper !== "losesPower") return handlers;
+    return {
+      ...handlers,
+      write: (bytes) => {
+        this.#countWritten(bytes.length);
+        return handlers.write(bytes);
+      },
+      performUpgrade: () => {
+        this.#writtenBytes = 0;
+        return handlers.performUpgrade();
+      },
+    };
+  }
+
+  #countWritten(sizeBytes: number): void {
+    if (this.#writtenBytes === undefined) return;
+    this.#writtenBytes += sizeBytes;
+    if (this.#writtenBytes < POWER_LOSS_BYTES) return;
+    this.#writtenBytes = undefined;
+    // The write itself has still to return.
+    setImmediate(() => void this.#restart());
+  }
+
   async #restart(): Promise<void> {
     const agent = this.#agent;
     this.#agent = undefined;
     this.#isRestarting = true;
     await agent?.close({ saysGoodbye: false });
     this.#firmware.restart();
-    if (this.#isStopped) return;
+    if (this.#isStopped || this.#temper === "silent") return;
     const { least, most } = RESTART_MS;
-    const afterMs = least + this.#options.random() * (most - least);
+    const slowness = this.#temper === "slow" ? SLOW_RESTART : 1;
+    const afterMs = slowness * (least + this.#options.random() * (most - least));
     this.#restarting = setTimeout(() => void this.start(), afterMs);
   }
 }

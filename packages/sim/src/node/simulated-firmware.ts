@@ -10,11 +10,14 @@ import { decodeMcubootHeader, HEADER_FIELDS_BYTES, isMcuboot } from "@airlift/pr
 import { formatMcubootVersion } from "@airlift/protocol/image/version";
 import { concat, EMPTY } from "@airlift/protocol/lib/bytes";
 import type { Random } from "@airlift/protocol/lib/core";
+import { SLOW_WRITE_MS, type Temper } from "./temper.ts";
 
 export interface SimulatedFirmwareOptions {
   readonly version: string;
   /** Share of updates that go wrong: a third each in the verification, the installation and the first start. */
   readonly failShare: number;
+  /** Default steady. */
+  readonly temper?: Temper;
   readonly random: Random;
 }
 
@@ -84,15 +87,17 @@ export class SimulatedFirmware {
     this.#hash = createHash("sha256");
   }
 
-  #write(bytes: Uint8Array): void {
+  #write(bytes: Uint8Array): Promise<void> | void {
     if (this.#head.length < HEADER_FIELDS_BYTES) this.#head = concat([this.#head, bytes]).slice(0, HEADER_FIELDS_BYTES);
     this.#sizeBytes += bytes.length;
     this.#hash.update(bytes);
+    if (this.#options.temper === "slow") return new Promise((resolve) => setTimeout(resolve, SLOW_WRITE_MS));
   }
 
   #finish(): void {
-    const { random, failShare } = this.#options;
+    const { random, failShare, temper } = this.#options;
     this.#fault = random() < failShare ? FAULTS[Math.floor(random() * FAULTS.length)] : undefined;
+    if (temper === "fallsBack") this.#fault = "firstStart";
     if (this.#sizeBytes === 0) throw new HandlerError("unsupportedPackage", "an empty image");
     if (this.#fault === "verification") throw new HandlerError("integrityFailed", "a fault of the simulation");
   }

@@ -1,0 +1,75 @@
+/** Campaigns and their plans for people at a terminal. */
+import type { Campaign, CampaignPlan, WaveCounts } from "@airlift/protocol/api/campaign";
+import { pairs, printable, sizeText, table } from "./text.ts";
+
+export const failedCount = ({ failed, silent, fellBack }: WaveCounts): number =>
+  Object.values(failed).reduce((sum, count) => sum + count, silent + fellBack);
+
+/** "12 succeeded, 2 failed, 1 silent"; "none" when nobody is anywhere. */
+export function countsText({ failed, ...counts }: WaveCounts): string {
+  const words = [
+    ["succeeded", counts.succeeded],
+    ...Object.entries(failed).map(([kind, count]) => [`failed (${kind})`, count] as const),
+    ["silent", counts.silent],
+    ["fell back", counts.fellBack],
+    ["cancelled", counts.cancelled],
+    ["skipped", counts.skipped],
+    ["under way", counts.active],
+    ["waiting to apply", counts.held],
+    ["waiting", counts.pending],
+  ] as const;
+  return words.flatMap(([word, count]) => (count > 0 ? [`${count} ${word}`] : [])).join(", ") || "none";
+}
+
+export function campaignText(campaign: Campaign): string {
+  const { counts, waves, criteria } = campaign;
+  const standing = [...criteria, ...waves.flatMap((wave) => wave.criteria)];
+  return [
+    pairs([
+      ["campaign", campaign.id],
+      ["name", campaign.name],
+      ["image", campaign.imageId],
+      ["state", campaign.state],
+      ["why", campaign.sentence],
+      ["targets", campaign.spec.targets.query],
+      ["devices", `${counts.total}: ${countsText(counts)}`],
+      ["created", `${campaign.createdAt} by ${campaign.createdBy}`],
+      ["approved", campaign.approvedBy ?? (campaign.needsApproval ? "not yet" : "not needed")],
+      ["rollback", campaign.rollbackId ?? (campaign.rollbackOf === null ? "none" : `undoes ${campaign.rollbackOf}`)],
+    ]),
+    table(
+      ["WAVE", "STATE", "DEVICES", "SUCCEEDED", "FAILED", "OPEN", "WHY"],
+      waves.map((wave) => [
+        wave.name,
+        wave.state,
+        `${wave.counts.total}`,
+        `${wave.counts.succeeded}`,
+        `${failedCount(wave.counts)}`,
+        `${wave.counts.pending + wave.counts.active + wave.counts.held}`,
+        wave.sentence,
+      ]),
+    ),
+    ...standing.map(({ criterion, sentence }) => `${criterion.do} at: ${printable(sentence)}\n`),
+  ].join("");
+}
+
+export function planText(plan: CampaignPlan): string {
+  const end = (instant: string | null) => instant ?? "never, as it is written";
+  return [
+    pairs([
+      ["matched", `${plan.matchedCount} devices`],
+      ["to update", `${plan.targetCount} devices, ${sizeText(plan.bytes)}`],
+      ["airtime", plan.airtimeMs === null ? "no device behind a gateway" : `${Math.round(plan.airtimeMs / 1000)} s`],
+      ["expected end", end(plan.expectedEndAt)],
+    ]),
+    table(
+      ["WAVE", "DEVICES", "BYTES", "EXPECTED END"],
+      plan.waves.map((wave) => [wave.name, `${wave.count}`, sizeText(wave.bytes), end(wave.expectedEndAt)]),
+    ),
+    ...plan.exclusions.map(
+      ({ count, sentence, endpoints }) =>
+        `${count} left out: ${printable(sentence)} (${printable(endpoints.slice(0, 3).join(", "))}${count > 3 ? ", …" : ""})\n`,
+    ),
+    ...plan.warnings.map((warning) => `warning: ${printable(warning)}\n`),
+  ].join("");
+}

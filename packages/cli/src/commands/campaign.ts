@@ -1,0 +1,170 @@
+/** `airlift campaign`: an image brought to many devices, wave by wave. */
+import { readFileSync } from "node:fs";
+import { type Campaign, CampaignSummary } from "@airlift/protocol/api/campaign";
+import { ROUTES } from "@airlift/protocol/api/routes";
+import { UsageError } from "@airlift/protocol/lib/errors";
+import { CAMPAIGN_STATES } from "@airlift/protocol/update/campaign";
+import { type Command, Option } from "commander";
+import { type CampaignFile, readCampaignFile } from "../campaign-file.ts";
+import { campaignText, countsText, planText } from "../campaign-text.ts";
+import type { Client } from "../client.ts";
+import { clientOf, printResult } from "../terminal.ts";
+import { agoText, printable, table } from "../text.ts";
+import { registerCampaignWatch } from "./campaign-watch.ts";
+
+/** What operators and approvers tell a campaign in one word. */
+const WORDS = [
+  ["submit", ROUTES.submitCampaign, "submit a draft: it is ready, or waits for approval"],
+  ["approve", ROUTES.approveCampaign, "approve a campaign that somebody else has made"],
+  ["reject", ROUTES.rejectCampaign, "send a campaign back to be a draft"],
+  ["pause", ROUTES.pauseCampaign, "pause it: nothing new starts, and no device is told to apply"],
+  ["resume", ROUTES.resumeCampaign, "go on, in spite of what its criteria have counted"],
+  ["stop", ROUTES.stopCampaign, "stop it for good: transfers are cancelled, devices that are installing finish"],
+  ["abort", ROUTES.abortCampaign, "stop it for good, as failed"],
+  ["rollback", ROUTES.rollBackCampaign, "start the rollback that was prepared with it"],
+] as const;
+
+export function registerCampaign(program: Command): void {
+  const campaign = program.command("campaign").description("bring an image to many devices, wave by wave");
+  registerCreate(campaign);
+  registerPlan(campaign);
+  registerStart(campaign);
+  for (const [word, route, description] of WORDS)
+    campaign
+      .command(`${word} <id>`)
+      .description(description)
+      .action(async (id: string, _: unknown, command: Command) => {
+        printCampaign(command, await clientOf(command).ask(route, { params: { id } }));
+      });
+  registerCampaignWatch(campaign);
+  registerLists(campaign);
+  registerRetry(campaign);
+}
+
+function registerCreate(campaign: Command): void {
+  campaign
+    .command("create <file>")
+    .description("make a draft of a campaign from its file (YAML)")
+    .action(async (name: string, _: unknown, command: Command) => {
+      const client = clientOf(command);
+      const created = await asked(readFile(name), name, (body) => client.ask(ROUTES.createCampaign, { body }));
+      printResult(command, created, () => campaignText(created));
+    });
+}
+
+function registerPlan(campaign: Command): void {
+  campaign
+    .command("plan <id-or-file>")
+    .description("show what a campaign would do: waves, bytes, expected end, who is left out and why; changes nothing")
+    .action(async (which: string, _: unknown, command: Command) => {
+      const client = clientOf(command);
+      const plan = /\.ya?ml$|\//.test(which)
+        ? await asked(readFile(which), which, (body) => client.ask(ROUTES.planCampaign, { body }))
+        : await client.ask(ROUTES.getCampaignPlan, { params: { id: which } });
+      printResult(command, plan, () => planText(plan));
+    });
+}
+
+function registerStart(campaign: Command): void {
+  campaign
+    .command("start <id>")
+    .description("start a campaign; a draft is submitted first")
+    .action(async (id: string, _: unknown, command: Command) => {
+      printCampaign(command, await start(clientOf(command), id));
+    });
+}
+
+async function start(client: Client, id: string): Promise<Campaign> {
+  const params = { id };
+  const seen = await client.ask(ROUTES.getCampaign, { params });
+  if (seen.state === "draft") {
+    const submitted = await client.ask(ROUTES.submitCampaign, { params });
+    // It has not started, and says what it waits for.
+    if (submitted.state !== "ready") {
+      process.exitCode = 1;
+      return submitted;
+    }
+  }
+  return await client.ask(ROUTES.startCampaign, { params });
+}
+
+function registerLists(campaign: Command): void {
+  campaign
+    .command("list")
+    .description("list the campaigns, newest first")
+    .addOption(new Option("--state <state>", "only those that stand there").choices(CAMPAIGN_STATES))
+    .action(async ({ state }: { state?: string }, command: Command) => {
+      const path = `campaigns${state === undefined ? "" : `?state=${state}`}`;
+      const campaigns = await clientOf(command).all(path, CampaignSummary);
+      printResult(command, campaigns, () =>
+        table(
+          ["ID", "NAME", "STATE", "DEVICES", "CREATED", "BY", "WHY"],
+          campaigns.map((one) => [
+            one.id,
+            one.name,
+            one.state,
+            `${one.counts.total}`,
+            agoText(one.createdAt, Date.now()),
+            one.createdBy,
+            one.sentence,
+          ]),
+        ),
+      );
+    });
+  campaign
+    .command("show <id>")
+    .description("show a campaign with its waves, and its criteria against their limits")
+    .action(async (id: string, _: unknown, command: Command) => {
+      const found = await clientOf(command).ask(ROUTES.getCampaign, { params: { id } });
+      printResult(command, found, () => campaignText(found));
+    });
+}
+
+function registerRetry(campaign: Command): void {
+  campaign
+    .command("retry <id> [endpoint]")
+    .description("try devices again that failed, fell silent, fell back or were cancelled: one, or all of them")
+    .action(async (id: string, endpoint: string | undefined, _: unknown, command: Command) => {
+      const body = endpoint === undefined ? {} : { endpoint };
+      const retried = await clientOf(command).ask(ROUTES.retryCampaign, { params: { id }, body });
+      printResult(
+        command,
+        retried,
+        () => `${retried.count} device${retried.count === 1 ? " is" : "s are"} tried again\n`,
+      );
+    });
+}
+
+const printCampaign = (command: Command, campaign: Campaign): void =>
+  printResult(command, campaign, () => {
+    const { name, state, sentence, counts } = campaign;
+    return `${printable(`${name}: ${state} (${sentence}); ${countsText(counts)}`)}\n`;
+  });
+
+/** @throws {UsageError} FILE, YAML_SYNTAX, CAMPAIGN_SPEC, each with the file's name. */
+function readFile(name: string): CampaignFile {
+  try {
+    return readCampaignFile(readFileSync(name, "utf8"));
+  } catch (error) {
+    if (!(error instanceof UsageError))
+      throw new UsageError("FILE", `${name}: ${(error as Error).message}`, {}, { cause: error });
+    throw named(name, error);
+  }
+}
+
+/** Asks with a file's spec; what the server finds wrong in it is told by file and line. */
+async function asked<Answer>(
+  { spec, locate }: CampaignFile,
+  name: string,
+  ask: (spec: CampaignFile["spec"]) => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await ask(spec);
+  } catch (error) {
+    const located = locate(error);
+    throw located instanceof UsageError ? named(name, located) : located;
+  }
+}
+
+const named = (name: string, { code, message, facts }: UsageError): UsageError =>
+  new UsageError(code, message.replaceAll(/^/gm, `${name}: `), facts);

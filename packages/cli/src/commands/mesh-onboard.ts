@@ -1,0 +1,95 @@
+/** `airlift mesh onboard`, `mesh devices`, `mesh keys`: devices behind radio gateways, and the keys of their groups. */
+import { MeshDevice, MeshGroup, NewMeshDevice } from "@airlift/protocol/api/mesh";
+import type { Command } from "commander";
+import { postOf, segment } from "../client.ts";
+import { fileText } from "../file-text.ts";
+import { clientOf, printResult } from "../terminal.ts";
+import { agoText, pairs, table } from "../text.ts";
+
+interface Options {
+  readonly manufacturer: string;
+  readonly model: string;
+  readonly hardware?: string;
+  readonly version?: string;
+  readonly cell?: string;
+}
+
+export function registerMeshOnboard(mesh: Command): void {
+  mesh
+    .command("onboard <label>")
+    .description(
+      "take a device in: the text of its QR label, or a file that holds it; - for stdin, out of others' sight",
+    )
+    .requiredOption("--manufacturer <name>", "who makes the device")
+    .requiredOption("--model <name>", "the device's model")
+    .option("--hardware <revision>", "its hardware revision")
+    .option("--version <version>", "the version that runs now")
+    .option("--cell <name>", "the radio cell it is in: gateways of that cell reach it")
+    .action(async (label: string, options: Options, command: Command) => {
+      const payload = /^zmesh:/i.test(label) ? label : (await fileText(label)).trim();
+      const device = await clientOf(command).call(
+        "mesh/devices",
+        MeshDevice,
+        postOf(NewMeshDevice.parse({ payload, ...options })),
+      );
+      printResult(command, device, () =>
+        pairs([
+          ["endpoint", device.endpoint],
+          ["name on air", device.name],
+          ["group", device.groupId],
+          ["cell", device.cell ?? "-"],
+        ]),
+      );
+    });
+  mesh
+    .command("devices")
+    .description("list the devices behind radio gateways")
+    .action(async (_: unknown, command: Command) => {
+      const devices = await clientOf(command).all("mesh/devices", MeshDevice);
+      printResult(command, devices, () =>
+        table(["ENDPOINT", "NAME", "GROUP", "GROUP KEY", "CELL", "GATEWAY", "MISSING", "HEARD"], devices.map(lineOf)),
+      );
+    });
+  registerKeys(mesh.command("keys").description("the keys that groups of mesh devices share"));
+}
+
+const lineOf = (one: MeshDevice): string[] => [
+  one.endpoint,
+  one.name,
+  one.groupId,
+  one.hasGroupKey ? "yes" : "no",
+  one.cell ?? "-",
+  one.gatewayId ?? "-",
+  one.deficit === null ? "-" : `${one.deficit}`,
+  one.heardAt === null ? "never" : agoText(one.heardAt, Date.now()),
+];
+
+function registerKeys(keys: Command): void {
+  keys
+    .command("list")
+    .description("list the groups, and how many of their devices have the present key")
+    .action(async (_: unknown, command: Command) => {
+      const groups = await clientOf(command).all("mesh/groups", MeshGroup);
+      printResult(command, groups, () =>
+        table(
+          ["GROUP", "MANUFACTURER", "MODEL", "KEY", "DEVICES", "HAVE IT"],
+          groups.map((one) => [
+            one.id,
+            one.manufacturer,
+            one.model,
+            `${one.generation}`,
+            `${one.deviceCount}`,
+            `${one.keyCount}`,
+          ]),
+        ),
+      );
+    });
+  keys
+    .command("rotate <group>")
+    .description("draw a new key; each device gets it, under its own, before its next broadcast")
+    .action(async (group: string, _: unknown, command: Command) => {
+      const call = { method: "POST" } as const;
+      const rotated = await clientOf(command).call(`mesh/groups/${segment(group)}/rotate`, MeshGroup, call);
+      printResult(command, rotated, () => `${rotated.id} has its ${rotated.generation}. key\n`);
+    });
+}

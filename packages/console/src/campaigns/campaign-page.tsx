@@ -1,0 +1,189 @@
+/** One campaign: the wave board, the devices, the timeline, the plan, and a report to print or save. */
+import type { Campaign } from "@airlift/protocol/api/campaign";
+import { Button, Group, Paper, Skeleton, Stack, Text, Timeline, Title } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { imageQuery } from "../api/queries.ts";
+import { Ago, Moment } from "../parts/instants.tsx";
+import { Failure } from "../parts/notices.tsx";
+import { useTitle } from "../parts/title.ts";
+import { BroadcastPart } from "./broadcast-part.tsx";
+import { CampaignState } from "./campaign-state.tsx";
+import { CampaignCommands } from "./commands.tsx";
+import { OutcomeBar } from "./outcome-bar.tsx";
+import { Pace } from "./pace.tsx";
+import { PlanView } from "./plan-view.tsx";
+import { campaignEventsQuery, campaignQuery, planQuery } from "./queries.ts";
+import { TargetsPart } from "./targets-part.tsx";
+import { Criteria, WaveLane } from "./wave-lane.tsx";
+
+const route = getRouteApi("/campaigns/$id");
+
+const PARTS = [
+  ["board", "Waves"],
+  ["devices", "Devices"],
+  ["timeline", "Timeline"],
+  ["plan", "Plan"],
+] as const;
+
+export function CampaignPage() {
+  const { id } = route.useParams();
+  const { part = "board" } = route.useSearch();
+  const { data: campaign, error, refetch } = useQuery(campaignQuery(id));
+  useTitle(campaign?.name ?? "Campaign");
+  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (!campaign) return <Skeleton height={300} />;
+  return (
+    <Stack gap="md">
+      <Head campaign={campaign} />
+      <nav className="parts no-print" aria-label="Parts of the campaign">
+        {PARTS.map(([name, label]) => (
+          <Link
+            key={name}
+            to="/campaigns/$id"
+            params={{ id }}
+            search={name === "board" ? {} : { part: name }}
+            className={name === part ? "part active" : "part"}
+            {...(name === part && { "aria-current": "page" as const })}
+          >
+            {label}
+          </Link>
+        ))}
+      </nav>
+      {part === "board" && <Board campaign={campaign} />}
+      {part === "devices" && <TargetsPart campaign={campaign} />}
+      {part === "timeline" && <CampaignTimeline id={id} />}
+      {part === "plan" && <Plan id={id} />}
+    </Stack>
+  );
+}
+
+function Head({ campaign }: { readonly campaign: Campaign }) {
+  const { name, state, sentence, spec, createdBy, createdAt, approvedBy, rollbackId, rollbackOf } = campaign;
+  const { data: image } = useQuery(imageQuery(campaign.imageId));
+  return (
+    <Stack gap="xs">
+      <Group justify="space-between">
+        <Group gap="sm">
+          <Title order={2} className="anywhere">
+            {name}
+          </Title>
+          <CampaignState state={state} />
+        </Group>
+        <ReportButtons campaign={campaign} />
+      </Group>
+      <Text role="status">{sentence}</Text>
+      <Text size="sm" c="dimmed">
+        {image ? `${image.manufacturer} ${image.model} ${image.version}` : campaign.imageId} to devices with{" "}
+        <span className="mono anywhere">{spec.targets.query}</span> · created by {createdBy}, <Moment at={createdAt} />
+        {approvedBy !== null && ` · approved by ${approvedBy}`}
+        {rollbackId !== null && (
+          <>
+            {" · "}
+            <Link to="/campaigns/$id" params={{ id: rollbackId }}>
+              its rollback
+            </Link>
+          </>
+        )}
+        {rollbackOf !== null && (
+          <>
+            {" · "}
+            <Link to="/campaigns/$id" params={{ id: rollbackOf }}>
+              the campaign that it undoes
+            </Link>
+          </>
+        )}
+      </Text>
+      <CampaignCommands campaign={campaign} />
+    </Stack>
+  );
+}
+
+function Board({ campaign }: { readonly campaign: Campaign }) {
+  return (
+    <Stack gap="md">
+      <Paper withBorder p="md">
+        <Stack gap="xs">
+          <Title order={3} size="h4">
+            All waves
+          </Title>
+          <OutcomeBar counts={campaign.counts} />
+          <Pace campaign={campaign} />
+          <Criteria criteria={campaign.criteria} />
+        </Stack>
+      </Paper>
+      <BroadcastPart campaignId={campaign.id} />
+      <div className="board">
+        {campaign.waves.map((wave, index) => (
+          // Waves never change their places.
+          // biome-ignore lint/suspicious/noArrayIndexKey: the place is the identity
+          <WaveLane key={index} wave={wave} number={index + 1} />
+        ))}
+      </div>
+    </Stack>
+  );
+}
+
+function CampaignTimeline({ id }: { readonly id: string }) {
+  const { data, error, hasNextPage, fetchNextPage } = useInfiniteQuery(campaignEventsQuery(id));
+  if (error) return <Failure error={error} />;
+  const events = data?.pages.flatMap(({ items }) => items) ?? [];
+  return (
+    <Stack>
+      <Timeline bulletSize={12} lineWidth={2}>
+        {events.map((event) => (
+          <Timeline.Item key={event.id}>
+            <Text size="sm" className="anywhere">
+              {event.endpoint !== null && (
+                <>
+                  <Link to="/devices/$endpoint" params={{ endpoint: event.endpoint }}>
+                    {event.endpoint}
+                  </Link>
+                  {": "}
+                </>
+              )}
+              {event.sentence}
+            </Text>
+            <Text size="xs" c="dimmed">
+              <Ago at={event.at} />
+            </Text>
+          </Timeline.Item>
+        ))}
+      </Timeline>
+      {hasNextPage && (
+        <Button variant="default" onClick={() => void fetchNextPage()}>
+          Earlier
+        </Button>
+      )}
+    </Stack>
+  );
+}
+
+function Plan({ id }: { readonly id: string }) {
+  const { data, error, isPending } = useQuery(planQuery(id));
+  if (error) return <Failure error={error} />;
+  if (isPending) return <Skeleton height={200} />;
+  return <PlanView plan={data} />;
+}
+
+/** The page itself prints as a report; the file has everything that the API tells. */
+function ReportButtons({ campaign }: { readonly campaign: Campaign }) {
+  const save = () => {
+    const url = URL.createObjectURL(new Blob([JSON.stringify(campaign, null, 2)], { type: "application/json" }));
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = `campaign-${campaign.id}.json`;
+    link.click();
+    URL.revokeObjectURL(url);
+  };
+  return (
+    <Group gap="xs" className="no-print">
+      <Button size="compact-sm" variant="default" onClick={() => window.print()}>
+        Print a report
+      </Button>
+      <Button size="compact-sm" variant="default" onClick={save}>
+        Save as JSON
+      </Button>
+    </Group>
+  );
+}

@@ -1,0 +1,146 @@
+/** What an operator can tell a campaign now, each with its consequence. */
+import type { Campaign } from "@airlift/protocol/api/campaign";
+import type { CampaignCommand } from "@airlift/protocol/update/campaign";
+import { Group } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useMay } from "../api/session.ts";
+import { ActionButton } from "../parts/action-button.tsx";
+import { deleteDraft, retryDevices, tellCampaign } from "./queries.ts";
+
+interface Offer {
+  readonly command: CampaignCommand;
+  readonly label: string;
+  readonly color?: string;
+  readonly least: "operator" | "approver";
+  readonly states: readonly Campaign["state"][];
+  readonly consequence: (campaign: Campaign) => string;
+}
+
+const devices = (count: number): string => `${count.toLocaleString()} device${count === 1 ? "" : "s"}`;
+
+/** Those that a pause or stop still reaches. */
+const notApplied = ({ counts }: Campaign): number => counts.pending + counts.active + counts.held;
+
+const OFFERS: readonly Offer[] = [
+  {
+    command: "submit",
+    label: "Submit",
+    least: "operator",
+    states: ["draft"],
+    consequence: ({ needsApproval }) =>
+      needsApproval
+        ? "It can no longer be changed. Somebody else has to approve it before it can start."
+        : "It can no longer be changed, and can be started.",
+  },
+  {
+    command: "approve",
+    label: "Approve",
+    color: "teal",
+    least: "approver",
+    states: ["awaitingApproval"],
+    consequence: ({ createdBy, counts }) =>
+      `You say that what ${createdBy} has written may go to ${devices(counts.total)}. It still has to be started.`,
+  },
+  {
+    command: "reject",
+    label: "Send back",
+    least: "approver",
+    states: ["awaitingApproval"],
+    consequence: () => "It becomes a draft again and can be changed.",
+  },
+  {
+    command: "start",
+    label: "Start",
+    color: "teal",
+    least: "operator",
+    states: ["ready"],
+    consequence: ({ waves, counts }) =>
+      `The first wave (${waves[0]?.name}, ${devices(waves[0]?.counts.total ?? 0)}) begins now; ${devices(counts.total)} in all.`,
+  },
+  {
+    command: "pause",
+    label: "Pause",
+    color: "orange",
+    least: "operator",
+    states: ["running"],
+    consequence: (campaign) =>
+      `Nothing new starts, and none of the ${devices(notApplied(campaign))} that have not installed yet is told to. Devices that install already finish.`,
+  },
+  {
+    command: "resume",
+    label: "Resume",
+    color: "teal",
+    least: "operator",
+    states: ["paused"],
+    consequence: () => "It goes on where it stood. What its criteria have counted so far is forgiven.",
+  },
+  {
+    command: "stop",
+    label: "Stop",
+    color: "red",
+    least: "operator",
+    states: ["ready", "running", "paused"],
+    consequence: (campaign) =>
+      `For good: ${devices(notApplied(campaign))} will not be updated by it. Transfers are cancelled; devices that install already finish.`,
+  },
+  {
+    command: "rollback",
+    label: "Roll back",
+    color: "red",
+    least: "operator",
+    states: ["running", "paused", "finished", "stopped", "aborted"],
+    consequence: ({ counts }) =>
+      `The rollback that was prepared with it begins for ${devices(counts.succeeded)} that it has updated. A campaign that runs is aborted first.`,
+  },
+];
+
+export function CampaignCommands({ campaign }: { readonly campaign: Campaign }) {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const may = { operator: useMay("operator"), approver: useMay("approver") };
+  const refresh = () => void client.invalidateQueries({ queryKey: ["campaigns"] });
+  const offers = OFFERS.filter(
+    ({ command, least, states }) =>
+      may[least] && states.includes(campaign.state) && (command !== "rollback" || campaign.rollbackId !== null),
+  );
+  const { id, name, state, counts } = campaign;
+  const badCount =
+    counts.silent + counts.fellBack + counts.cancelled + Object.values(counts.failed).reduce((a, b) => a + b, 0);
+  return (
+    <Group gap="xs" className="no-print">
+      {offers.map(({ command, label, color, consequence }) => (
+        <ActionButton
+          key={command}
+          label={`${label} ${name.slice(0, 40)}`}
+          short={label}
+          {...(color !== undefined && { color, variant: "filled" as const })}
+          consequence={consequence(campaign)}
+          act={() => tellCampaign(id, command)}
+          onDone={refresh}
+        />
+      ))}
+      {may.operator && badCount > 0 && (state === "running" || state === "paused") && (
+        <ActionButton
+          label="Retry all that ended badly"
+          short="Retry"
+          consequence={`${devices(badCount)} that failed, fell silent, fell back or were cancelled get another attempt.`}
+          act={() => retryDevices(id)}
+          onDone={refresh}
+        />
+      )}
+      {may.operator && state === "draft" && (
+        <ActionButton
+          label="Delete the draft"
+          short="Delete"
+          consequence="The draft is gone. No device has heard of it."
+          act={() => deleteDraft(id)}
+          onDone={() => {
+            refresh();
+            void navigate({ to: "/campaigns" });
+          }}
+        />
+      )}
+    </Group>
+  );
+}

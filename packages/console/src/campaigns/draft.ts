@@ -1,0 +1,137 @@
+/** What the wizard's fields hold, and the campaign that they make. */
+import type { Criterion, NewCampaign } from "@airlift/protocol/api/campaign";
+
+export interface WaveDraft {
+  /** Kept while waves are moved about. */
+  readonly key: string;
+  readonly name: string;
+  readonly share: "percent" | "count" | "query" | "remaining";
+  /** A number, or RSQL, as it was typed. */
+  readonly size: string;
+  readonly successPercent: string;
+  readonly soak: string;
+}
+
+export interface CriterionDraft {
+  readonly key: string;
+  readonly outcomes: readonly Criterion["outcomes"][number][];
+  readonly unit: "percent" | "count";
+  readonly limit: string;
+  readonly minimumExecuted: string;
+  readonly action: Criterion["do"];
+}
+
+export interface CampaignDraft {
+  readonly name: string;
+  readonly image: string;
+  readonly query: string;
+  readonly isContinuous: boolean;
+  readonly waves: readonly WaveDraft[];
+  readonly criteria: readonly CriterionDraft[];
+  readonly inFlight: string;
+  readonly startsPerMinute: string;
+  readonly downloadCron: string;
+  readonly downloadFor: string;
+  readonly applyCron: string;
+  readonly applyFor: string;
+  readonly timeZone: string;
+  readonly needsApproval: boolean;
+  readonly mayDowngrade: boolean;
+  readonly rollbackImage: string;
+}
+
+/** Unlike any that a kept draft has. */
+const newKey = (): string => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+
+export const newWave = (wave: Partial<WaveDraft> = {}): WaveDraft => ({
+  key: newKey(),
+  name: "next",
+  share: "percent",
+  size: "10",
+  successPercent: "95",
+  soak: "1h",
+  ...wave,
+});
+
+export const newCriterion = (criterion: Partial<CriterionDraft> = {}): CriterionDraft => ({
+  key: newKey(),
+  outcomes: ["failed", "fellBack"],
+  unit: "percent",
+  limit: "5",
+  minimumExecuted: "20",
+  action: "pauseCampaign",
+  ...criterion,
+});
+
+/** A careful beginning: a few, a tenth, the rest; it pauses when one in twenty ends badly. */
+export const emptyDraft = (timeZone: string): CampaignDraft => ({
+  name: "",
+  image: "",
+  query: "",
+  isContinuous: false,
+  waves: [
+    newWave({ name: "canaries", share: "count", size: "5", successPercent: "100" }),
+    newWave({ name: "tenth" }),
+    newWave({ name: "rest", share: "remaining", size: "", soak: "0s" }),
+  ],
+  criteria: [newCriterion()],
+  inFlight: "1000",
+  startsPerMinute: "",
+  downloadCron: "",
+  downloadFor: "8h",
+  applyCron: "",
+  applyFor: "2h",
+  timeZone,
+  needsApproval: false,
+  mayDowngrade: false,
+  rollbackImage: "",
+});
+
+/** What the server checks; a field that holds no number is sent as it is, and refused there in words. */
+export function specOf(draft: CampaignDraft): NewCampaign {
+  const { name, image, query, isContinuous, waves, criteria } = draft;
+  return {
+    name,
+    image,
+    targets: { query, continuous: isContinuous },
+    waves: waves.map(({ name: wave, successPercent, soak, ...share }) => ({
+      name: wave,
+      devices: shareOf(share),
+      ...(successPercent.trim() !== "" && { successPercent: Number(successPercent) }),
+      soak: soak.trim() === "" ? "0s" : soak.trim(),
+    })),
+    criteria: criteria.map(({ outcomes, unit, limit, minimumExecuted, action }) => ({
+      outcomes: [...outcomes],
+      threshold: unit === "count" ? { count: Number(limit) } : { percent: Number(limit) },
+      minimumExecuted: Number(minimumExecuted || 0),
+      do: action,
+    })),
+    ...limitsOf(draft),
+    timeZone: draft.timeZone,
+    approval: draft.needsApproval ? "required" : "none",
+    downgrade: draft.mayDowngrade,
+    ...(draft.rollbackImage !== "" && { rollback: { image: draft.rollbackImage } }),
+  };
+}
+
+function shareOf({
+  share,
+  size,
+}: Pick<WaveDraft, "share" | "size">): NonNullable<NewCampaign["waves"]>[number]["devices"] {
+  if (share === "remaining") return "remaining";
+  if (share === "query") return { query: size };
+  return share === "count" ? { count: Number(size) } : { percent: Number(size) };
+}
+
+function limitsOf(draft: CampaignDraft): Pick<NewCampaign, "caps" | "windows"> {
+  const { inFlight, startsPerMinute, downloadCron, downloadFor, applyCron, applyFor } = draft;
+  const windowOf = (cron: string, span: string) =>
+    cron.trim() === "" ? [] : [{ cron: cron.trim(), for: span.trim() }];
+  return {
+    caps: {
+      ...(inFlight.trim() !== "" && { inFlight: Number(inFlight) }),
+      ...(startsPerMinute.trim() !== "" && { startsPerMinute: Number(startsPerMinute) }),
+    },
+    windows: { download: windowOf(downloadCron, downloadFor), apply: windowOf(applyCron, applyFor) },
+  };
+}

@@ -1,0 +1,188 @@
+/** What stops it by itself, how fast it goes and when, who has to approve it, and what undoes it. */
+
+import { CRITERION_ACTIONS, CRITERION_OUTCOMES } from "@airlift/protocol/update/campaign";
+import { Button, Checkbox, Group, NativeSelect, Paper, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { imagesQuery } from "../api/queries.ts";
+import { type CriterionDraft, newCriterion } from "./draft.ts";
+import type { StepProps } from "./new-campaign-page.tsx";
+import { wordsOf } from "./outcome-bar.tsx";
+import { ImageSelect } from "./targets-step.tsx";
+
+export function LimitsStep({ draft, onChange }: StepProps) {
+  const { data } = useInfiniteQuery(imagesQuery());
+  const images = data?.pages.flatMap(({ items }) => items) ?? [];
+  return (
+    <Stack gap="md">
+      <CriteriaFields draft={draft} onChange={onChange} />
+      <PaceFields draft={draft} onChange={onChange} />
+      <WindowFields draft={draft} onChange={onChange} />
+      <Title order={3} size="h4">
+        Approval and way back
+      </Title>
+      <Checkbox
+        label="Somebody else has to approve it"
+        checked={draft.needsApproval}
+        onChange={({ currentTarget }) => onChange({ needsApproval: currentTarget.checked })}
+      />
+      <Checkbox
+        label="A lower version may be installed (needs approval)"
+        checked={draft.mayDowngrade}
+        onChange={({ currentTarget }) => onChange({ mayDowngrade: currentTarget.checked })}
+      />
+      <ImageSelect
+        label="Rollback: what devices get back that it has updated"
+        images={images}
+        value={draft.rollbackImage}
+        none="no rollback is prepared"
+        onChange={(rollbackImage) => onChange({ rollbackImage })}
+      />
+    </Stack>
+  );
+}
+
+function CriteriaFields({ draft: { criteria }, onChange }: StepProps) {
+  const change = (key: string, part: Partial<CriterionDraft>) =>
+    onChange({ criteria: criteria.map((one) => (one.key === key ? { ...one, ...part } : one)) });
+  return (
+    <Stack gap="sm">
+      <Title order={3} size="h4">
+        It stops by itself
+      </Title>
+      {criteria.length === 0 && <Text c="dimmed">Nothing stops it but you.</Text>}
+      {criteria.map((criterion, index) => (
+        <CriterionFields
+          key={criterion.key}
+          criterion={criterion}
+          number={index + 1}
+          onChange={(part) => change(criterion.key, part)}
+          onRemove={() => onChange({ criteria: criteria.filter(({ key }) => key !== criterion.key) })}
+        />
+      ))}
+      <Group>
+        <Button variant="default" onClick={() => onChange({ criteria: [...criteria, newCriterion()] })}>
+          Add a criterion
+        </Button>
+      </Group>
+    </Stack>
+  );
+}
+
+interface CriterionFieldsProps {
+  readonly criterion: CriterionDraft;
+  readonly number: number;
+  readonly onChange: (part: Partial<CriterionDraft>) => void;
+  readonly onRemove: () => void;
+}
+
+function CriterionFields({ criterion, number, onChange, onRemove }: CriterionFieldsProps) {
+  const { outcomes, unit, limit, minimumExecuted, action } = criterion;
+  return (
+    <Paper withBorder p="sm" component="fieldset">
+      <legend>Criterion {number}</legend>
+      <Stack gap="sm">
+        <Checkbox.Group
+          label="When devices"
+          value={[...outcomes]}
+          onChange={(value) => onChange({ outcomes: value as typeof outcomes })}
+        >
+          <Group gap="sm" mt={4}>
+            {CRITERION_OUTCOMES.map((outcome) => (
+              <Checkbox key={outcome} value={outcome} label={wordsOf(outcome)} />
+            ))}
+          </Group>
+        </Checkbox.Group>
+        <Group align="end" gap="sm">
+          <TextInput
+            label="reach"
+            w="6rem"
+            value={limit}
+            onChange={(event) => onChange({ limit: event.currentTarget.value })}
+          />
+          <NativeSelect
+            label="of those that ended"
+            value={unit}
+            data={[
+              { value: "percent", label: "percent" },
+              { value: "count", label: "devices" },
+            ]}
+            onChange={({ currentTarget }) => onChange({ unit: currentTarget.value as typeof unit })}
+          />
+          <TextInput
+            label="but not before"
+            description="devices have ended"
+            w="9rem"
+            value={minimumExecuted}
+            onChange={(event) => onChange({ minimumExecuted: event.currentTarget.value })}
+          />
+          <NativeSelect
+            label="then"
+            value={action}
+            data={CRITERION_ACTIONS.map((one) => ({ value: one, label: wordsOf(one) }))}
+            onChange={({ currentTarget }) => onChange({ action: currentTarget.value as typeof action })}
+          />
+          <Button variant="default" onClick={onRemove} aria-label={`Remove criterion ${number}`}>
+            Remove
+          </Button>
+        </Group>
+      </Stack>
+    </Paper>
+  );
+}
+
+const PaceFields = ({ draft, onChange }: StepProps) => (
+  <Group align="end">
+    <TextInput
+      label="Devices worked on at once"
+      value={draft.inFlight}
+      onChange={(event) => onChange({ inFlight: event.currentTarget.value })}
+    />
+    <TextInput
+      label="Starts a minute"
+      placeholder="no limit"
+      value={draft.startsPerMinute}
+      onChange={(event) => onChange({ startsPerMinute: event.currentTarget.value })}
+    />
+  </Group>
+);
+
+const WindowFields = ({ draft, onChange }: StepProps) => (
+  <Stack gap="sm">
+    <Title order={3} size="h4">
+      Windows, in each device's own time zone
+    </Title>
+    <Group align="end">
+      <TextInput
+        label="Downloads begin at"
+        description="cron; empty = any time"
+        placeholder="0 22 * * *"
+        value={draft.downloadCron}
+        onChange={(event) => onChange({ downloadCron: event.currentTarget.value })}
+      />
+      <TextInput
+        label="open for"
+        w="6rem"
+        value={draft.downloadFor}
+        onChange={(event) => onChange({ downloadFor: event.currentTarget.value })}
+      />
+      <TextInput
+        label="Installations begin at"
+        description="cron; empty = any time"
+        placeholder="0 2 * * mon-fri"
+        value={draft.applyCron}
+        onChange={(event) => onChange({ applyCron: event.currentTarget.value })}
+      />
+      <TextInput
+        label="open for"
+        w="6rem"
+        value={draft.applyFor}
+        onChange={(event) => onChange({ applyFor: event.currentTarget.value })}
+      />
+      <TextInput
+        label="Time zone of devices that report none"
+        value={draft.timeZone}
+        onChange={(event) => onChange({ timeZone: event.currentTarget.value })}
+      />
+    </Group>
+  </Stack>
+);

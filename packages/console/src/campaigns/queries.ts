@@ -1,0 +1,59 @@
+/** What the campaign pages ask, and what they tell the server. */
+import type {
+  Campaign,
+  CampaignPlan,
+  CampaignSummary,
+  CampaignTarget,
+  NewCampaign,
+} from "@airlift/protocol/api/campaign";
+import type { DevicePreview, Event } from "@airlift/protocol/api/schemas";
+import type { CampaignCommand } from "@airlift/protocol/update/campaign";
+import { queryOptions } from "@tanstack/react-query";
+import { listOf } from "../api/queries.ts";
+import { ask } from "../api/request.ts";
+
+const pathOf = (id: string, rest = ""): string => `campaigns/${encodeURIComponent(id)}${rest}`;
+
+export const campaignsQuery = () => listOf<CampaignSummary>(["campaigns", "list"], "campaigns");
+
+export const campaignQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["campaigns", "one", id],
+    queryFn: ({ signal }) => ask<Campaign>(pathOf(id), { signal }),
+  });
+
+export interface TargetFilter {
+  readonly state?: CampaignTarget["state"];
+  readonly wave?: number;
+}
+
+export const targetsQuery = (id: string, filter: TargetFilter) =>
+  listOf<CampaignTarget>(["campaigns", "targets", id], pathOf(id, "/targets"), { ...filter });
+
+export const campaignEventsQuery = (id: string) =>
+  listOf<Event>(["campaigns", "events", id], pathOf(id, "/events"), { limit: 50 });
+
+/** What a draft would do, or what a campaign would do with the devices that it has. */
+export const planQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["campaigns", "plan", id],
+    queryFn: ({ signal }) => ask<CampaignPlan>(pathOf(id, "/plan"), { signal }),
+  });
+
+export const previewTargets = (query: string) =>
+  ask<DevicePreview>("campaigns/preview", { method: "POST", body: { query } });
+
+export const planCampaign = (spec: NewCampaign) => ask<CampaignPlan>("campaigns/plan", { method: "POST", body: spec });
+
+export const createCampaign = (spec: NewCampaign) => ask<Campaign>("campaigns", { method: "POST", body: spec });
+
+export const deleteDraft = (id: string) => ask<undefined>(pathOf(id), { method: "DELETE" });
+
+export const tellCampaign = (id: string, command: CampaignCommand) =>
+  ask<Campaign>(pathOf(id, `/${command}`), { method: "POST" });
+
+export const retryDevices = (id: string, endpoint?: string) =>
+  ask<{ count: number }>(pathOf(id, "/retry"), {
+    method: "POST",
+    body: { ...(endpoint !== undefined && { endpoint }) },
+  });

@@ -1,0 +1,60 @@
+/** Airtime used in the sliding window, over the last hour, against what the law leaves. */
+import "uplot/dist/uPlot.min.css";
+import type { AirtimeSeries } from "@airlift/protocol/api/mesh";
+import { Text, useComputedColorScheme } from "@mantine/core";
+import { useEffect, useRef } from "react";
+import UPlot from "uplot";
+
+const HEIGHT_PX = 140;
+
+export function AirtimePlot({ band, budgetMs, windowMs, points }: AirtimeSeries["items"][number]) {
+  const place = useRef<HTMLDivElement>(null);
+  const scheme = useComputedColorScheme("light");
+  const usedMs = points.at(-1)?.usedMs ?? 0;
+  useEffect(() => {
+    const element = place.current;
+    if (element === null || points.length === 0) return;
+    const data: UPlot.AlignedData = [
+      points.map(({ at }) => Date.parse(at) / 1000),
+      points.map((point) => point.usedMs / 1000),
+      points.map(() => budgetMs / 1000),
+    ];
+    const plot = new UPlot(optionsOf(element.clientWidth, scheme), data, element);
+    const watcher = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT_PX }));
+    watcher.observe(element);
+    return () => {
+      watcher.disconnect();
+      plot.destroy();
+    };
+  }, [points, budgetMs, scheme]);
+  return (
+    <div>
+      <Text size="sm">
+        {band} MHz: {(usedMs / 1000).toFixed(1)} s of {(budgetMs / 1000).toFixed(1)} s used in the last{" "}
+        {windowMs / 60_000} min
+      </Text>
+      <meter min={0} max={budgetMs} value={usedMs} high={budgetMs * 0.9} aria-label={`airtime used in ${band} MHz`} />
+      <div ref={place} className="plot-small" role="img" aria-label={`Airtime of ${band} MHz over the last hour`} />
+    </div>
+  );
+}
+
+function optionsOf(width: number, scheme: "light" | "dark"): UPlot.Options {
+  const ink = scheme === "dark" ? "#c9c9c9" : "#495057";
+  const grid = { stroke: scheme === "dark" ? "#424242" : "#dee2e6", width: 1 };
+  return {
+    width,
+    height: HEIGHT_PX,
+    legend: { show: false },
+    scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] } },
+    axes: [
+      { stroke: ink, grid },
+      { stroke: ink, grid, size: 50, values: (_, ticks) => ticks.map((tick) => `${tick} s`) },
+    ],
+    series: [
+      {},
+      { label: "used", stroke: scheme === "dark" ? "#74c0fc" : "#1971c2", width: 2, fill: "rgb(25 113 194 / 15%)" },
+      { label: "allowed", stroke: scheme === "dark" ? "#faa2c1" : "#c2255c", width: 1, dash: [4, 4] },
+    ],
+  };
+}

@@ -1,0 +1,173 @@
+/** Gateways with their cells and airtime, the broadcasts, and the groups of mesh devices. */
+import type { AirtimeSeries, Gateway, MeshGroup, MeshSession } from "@airlift/protocol/api/mesh";
+import { Badge, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { queryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { listOf } from "../api/queries.ts";
+import { ask } from "../api/request.ts";
+import { Ago } from "../parts/instants.tsx";
+import { Empty, Failure } from "../parts/notices.tsx";
+import { Scrolls } from "../parts/scrolls.tsx";
+import { useTitle } from "../parts/title.ts";
+import { AirtimePlot } from "./airtime-plot.tsx";
+
+const gatewaysQuery = () =>
+  queryOptions({
+    queryKey: ["gateways", "list"],
+    queryFn: async ({ signal }) => (await ask<{ items: readonly Gateway[] }>("gateways", { signal })).items,
+    refetchInterval: 10_000,
+  });
+const airtimeQuery = (gatewayId: string) =>
+  queryOptions({
+    queryKey: ["gateways", "airtime", gatewayId],
+    queryFn: async ({ signal }) =>
+      (await ask<AirtimeSeries>(`gateways/${encodeURIComponent(gatewayId)}/airtime`, { signal })).items,
+    refetchInterval: 30_000,
+  });
+const sessionsQuery = () => ({ ...listOf<MeshSession>(["mesh", "sessions"], "mesh/sessions"), refetchInterval: 5_000 });
+const groupsQuery = () =>
+  queryOptions({
+    queryKey: ["mesh", "groups"],
+    queryFn: async ({ signal }) => (await ask<{ items: readonly MeshGroup[] }>("mesh/groups", { signal })).items,
+  });
+
+export function MeshPage() {
+  useTitle("Mesh");
+  const { data: gateways, error, isPending, refetch } = useQuery(gatewaysQuery());
+  return (
+    <Stack gap="md">
+      <Title order={2}>Mesh</Title>
+      {error && <Failure error={error} retry={() => void refetch()} />}
+      {isPending && <Skeleton height={200} />}
+      {gateways?.length === 0 && (
+        <Empty title="No gateway yet">
+          <Text c="dimmed">
+            A gateway is the radio edge of a mesh. Make one known, then start it with the token it gets:
+          </Text>
+          <code className="mono">npx airlift gateway --help</code>
+        </Empty>
+      )}
+      {gateways?.map((gateway) => (
+        <GatewayPart key={gateway.id} gateway={gateway} />
+      ))}
+      <Title order={3}>Broadcasts</Title>
+      <Sessions />
+      <Title order={3}>Groups</Title>
+      <Groups />
+    </Stack>
+  );
+}
+
+function GatewayPart({ gateway }: { readonly gateway: Gateway }) {
+  const { id, cells, band, rateBps, isOnline, seenAt, orderCount } = gateway;
+  const { data: bands } = useQuery(airtimeQuery(id));
+  return (
+    <Paper withBorder p="md" component="section" aria-label={`Gateway ${id}`}>
+      <Stack gap="xs">
+        <Group justify="space-between">
+          <Title order={3} size="h4" className="anywhere">
+            {id}
+          </Title>
+          <Badge variant="dot" color={isOnline ? "teal" : "gray"} tt="none">
+            {isOnline ? "online" : "not heard"}
+          </Badge>
+        </Group>
+        <Text size="sm" c="dimmed">
+          {cells.length === 1 ? "cell" : "cells"} {cells.join(", ")} · {band} MHz, {(rateBps / 1000).toLocaleString()}{" "}
+          kbit/s · {orderCount} order{orderCount === 1 ? "" : "s"} open ·{" "}
+          {seenAt === null ? "never heard" : <Ago at={seenAt} />}
+        </Text>
+        {bands?.map((series) => (
+          <AirtimePlot key={series.band} {...series} />
+        ))}
+      </Stack>
+    </Paper>
+  );
+}
+
+function Sessions() {
+  const { data, error } = useInfiniteQuery(sessionsQuery());
+  if (error) return <Failure error={error} />;
+  const sessions = data?.pages.flatMap(({ items }) => items) ?? [];
+  if (sessions.length === 0) return <Text c="dimmed">Nothing has been broadcast.</Text>;
+  return (
+    <Scrolls label="Broadcasts">
+      <table className="plain">
+        <thead>
+          <tr>
+            <th scope="col">Gateway</th>
+            <th scope="col">Campaign</th>
+            <th scope="col">Devices</th>
+            <th scope="col">Sent</th>
+            <th scope="col">State</th>
+            <th scope="col">Since</th>
+          </tr>
+        </thead>
+        <tbody>
+          {sessions.map(({ id, gatewayId, campaignId, deviceCount, progress, outcome, detail, createdAt }) => (
+            <tr key={id}>
+              <th scope="row" className="anywhere">
+                {gatewayId}
+              </th>
+              <td>
+                {campaignId === null ? (
+                  "–"
+                ) : (
+                  <Link to="/campaigns/$id" params={{ id: campaignId }}>
+                    {campaignId.slice(0, 8)}
+                  </Link>
+                )}
+              </td>
+              <td>{deviceCount.toLocaleString()}</td>
+              <td>{progress === null ? "–" : progressText(progress)}</td>
+              <td className="anywhere">
+                {outcome ?? "under way"}
+                {detail === null ? "" : `: ${detail}`}
+              </td>
+              <td>
+                <Ago at={createdAt} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scrolls>
+  );
+}
+
+function progressText({ tallies, state }: NonNullable<MeshSession["progress"]>): string {
+  const sum = (count: "dataCount" | "repairCount") => tallies.reduce((total, tally) => total + tally[count], 0);
+  return `${sum("dataCount").toLocaleString()} packets and ${sum("repairCount").toLocaleString()} of repair, ${state}`;
+}
+
+function Groups() {
+  const { data, error } = useQuery(groupsQuery());
+  if (error) return <Failure error={error} />;
+  if (!data || data.length === 0) return <Text c="dimmed">No mesh device has been made known.</Text>;
+  return (
+    <Scrolls label="Groups of mesh devices">
+      <table className="plain">
+        <thead>
+          <tr>
+            <th scope="col">Make and model</th>
+            <th scope="col">Devices</th>
+            <th scope="col">With the present key</th>
+            <th scope="col">Key number</th>
+          </tr>
+        </thead>
+        <tbody>
+          {data.map(({ id, manufacturer, model, deviceCount, keyCount, generation }) => (
+            <tr key={id}>
+              <th scope="row" className="anywhere">
+                {manufacturer} {model}
+              </th>
+              <td>{deviceCount.toLocaleString()}</td>
+              <td>{keyCount.toLocaleString()}</td>
+              <td>{generation}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scrolls>
+  );
+}

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type NewReport, Outbox } from "./outbox.ts";
+
+const event = (fseq: number): NewReport => ({ kind: "event", atMs: 1, name: "fe0102030405", fseq, payload: "00" });
+const order = (number: number): NewReport => ({
+  kind: "order",
+  atMs: 1,
+  order: number,
+  outcome: "taken",
+  code: null,
+  detail: null,
+});
+
+function withFolder(use: (folder: string) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), "airlift-outbox-"));
+  try {
+    use(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test("what waits is there after a restart, in order; what was taken is not", () => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder);
+    const numbers = [1, 2, 3, 4].map((fseq) => outbox.add(event(fseq)));
+    outbox.taken(numbers[1] ?? 0);
+    outbox.compact();
+    const next = new Outbox(folder);
+    assert.deepEqual(
+      next.oldest(10).map(({ number }) => number),
+      numbers.slice(2),
+    );
+  });
+});
+
+test("no number is ever given twice, even when the end of the file was lost", () => {
+  withFolder((folder) => {
+    const seen = new Set<number>();
+    for (let start = 0; start < 5; start += 1) {
+      const outbox = new Outbox(folder);
+      for (let i = 0; i < 700; i += 1) {
+        const number = outbox.add(event(i));
+        assert.ok(!seen.has(number));
+        seen.add(number);
+      }
+      rmSync(join(folder, "outbox.jsonl"));
+    }
+  });
+});
+
+test("half a line is passed over", () => {
+  withFolder((folder) => {
+    new Outbox(folder).add(event(1));
+    appendFileSync(join(folder, "outbox.jsonl"), '{"number":2,"kind":"ev');
+    assert.equal(new Outbox(folder).waitingCount, 1);
+  });
+});
+
+test("a full outbox drops the oldest event and says so; what is not said again stays", () => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder, 3);
+    outbox.add(order(1));
+    for (const fseq of [1, 2, 3]) outbox.add(event(fseq));
+    assert.equal(outbox.droppedCount, 1);
+    assert.deepEqual(
+      outbox.oldest(10).map(({ kind }) => kind),
+      ["order", "event", "event"],
+    );
+  });
+});

@@ -1,0 +1,135 @@
+/** Signing in with a company's own accounts (OpenID Connect Core 1.0, authorization code with PKCE): who comes back gets the session that a token would have got. */
+import { ROLES, type Role } from "@airlift/protocol/api/credentials";
+import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
+import * as client from "openid-client";
+
+/** What the operator said of the provider. */
+export interface OidcOptions {
+  /** Where its discovery document is: "https://login.example". */
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** Where the claim with the roles is; dots go into objects: "realm_access.roles". */
+  readonly roleClaim: string;
+  /** What a person is called by, and told from others by; `sub` when it is not there. */
+  readonly nameClaim: string;
+}
+
+/** What one attempt to sign in has to bring back. Kept by the browser until then. */
+export interface OidcAttempt {
+  readonly state: string;
+  readonly nonce: string;
+  readonly verifier: string;
+}
+
+export interface SignedIn {
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** How long the provider may take to answer. */
+const PATIENCE_S = 10;
+const LONGEST_NAME = 64;
+
+export class OidcProvider {
+  readonly #options: OidcOptions;
+  #configuration: Promise<client.Configuration> | undefined;
+
+  constructor(options: OidcOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Where the browser is to go, and what it has to keep.
+   *
+   * @param redirectUri Our own address that the provider sends it back to.
+   * @throws {EnvironmentError} OIDC_AWAY
+   */
+  async begin(redirectUri: string): Promise<{ url: string; attempt: OidcAttempt }> {
+    const configuration = await this.#discover();
+    const attempt = {
+      state: client.randomState(),
+      nonce: client.randomNonce(),
+      verifier: client.randomPKCECodeVerifier(),
+    };
+    const url = client.buildAuthorizationUrl(configuration, {
+      redirect_uri: redirectUri,
+      scope: "openid profile email",
+      state: attempt.state,
+      nonce: attempt.nonce,
+      code_challenge: await client.calculatePKCECodeChallenge(attempt.verifier),
+      code_challenge_method: "S256",
+    });
+    return { url: url.href, attempt };
+  }
+
+  /**
+   * Who has come back.
+   *
+   * @param url Our own address with what the provider added to it.
+   * @throws {UsageError} OIDC_REFUSED (403) when it is not what this attempt asked for, OIDC_NO_ROLE (403)
+   * @throws {EnvironmentError} OIDC_AWAY
+   */
+  async finish(url: URL, { state, nonce, verifier }: OidcAttempt): Promise<SignedIn> {
+    const configuration = await this.#discover();
+    const tokens = await client
+      .authorizationCodeGrant(configuration, url, {
+        expectedState: state,
+        expectedNonce: nonce,
+        pkceCodeVerifier: verifier,
+        idTokenExpected: true,
+      })
+      .catch((error: unknown) => {
+        if (isNetworkTrouble(error)) throw away(error);
+        throw new UsageError("OIDC_REFUSED", "the provider did not sign this browser in", {}, { cause: error });
+      });
+    const claims = tokens.claims() as Readonly<Record<string, unknown>>;
+    const role = roleOf(claimAt(claims, this.#options.roleClaim));
+    const name = nameOf(claims, this.#options.nameClaim);
+    if (role !== undefined) return { name, role };
+    throw new UsageError("OIDC_NO_ROLE", `${name} has no role here: ask for one in ${this.#options.roleClaim}`, {
+      name,
+    });
+  }
+
+  /** Asked for once; a provider that was away is asked again. */
+  #discover(): Promise<client.Configuration> {
+    const { issuer, clientId, clientSecret } = this.#options;
+    // Without TLS only on this machine: the settings see to that.
+    const execute = issuer.startsWith("http:") ? [client.allowInsecureRequests] : [];
+    this.#configuration ??= client
+      .discovery(new URL(issuer), clientId, clientSecret, undefined, { execute, timeout: PATIENCE_S })
+      .catch((error: unknown) => {
+        this.#configuration = undefined;
+        throw away(error);
+      });
+    return this.#configuration;
+  }
+}
+
+/** The highest of the roles that a claim names: "operator", or "airlift-operator" beside those of other programs. */
+export function roleOf(claim: unknown): Role | undefined {
+  const named = new Set([claim].flat().flatMap((one) => (typeof one === "string" ? one.split(" ") : [])));
+  return ROLES.toReversed().find((role) => named.has(role) || named.has(`airlift-${role}`));
+}
+
+/** What is at a claim's place; a claim whose own name has dots goes before objects in objects. */
+function claimAt(claims: Readonly<Record<string, unknown>>, place: string): unknown {
+  if (Object.hasOwn(claims, place)) return claims[place];
+  let found: unknown = claims;
+  for (const name of place.split("."))
+    found = typeof found === "object" && found !== null && Object.hasOwn(found, name) ? Reflect.get(found, name) : null;
+  return found;
+}
+
+function nameOf(claims: Readonly<Record<string, unknown>>, place: string): string {
+  const named = claimAt(claims, place);
+  const name = typeof named === "string" && named !== "" ? named : `${claims["sub"]}`;
+  return name.replaceAll(/\p{Cc}/gu, "").slice(0, LONGEST_NAME);
+}
+
+const isNetworkTrouble = (error: unknown): boolean =>
+  error instanceof TypeError || (error instanceof Error && ["TimeoutError", "AbortError"].includes(error.name));
+
+const away = (error: unknown): EnvironmentError =>
+  new EnvironmentError("OIDC_AWAY", "the sign-in provider does not answer as one", {}, { cause: error });

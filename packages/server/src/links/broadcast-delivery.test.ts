@@ -1,0 +1,390 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, before, test } from "node:test";
+import { CampaignSpec } from "@airlift/protocol/api/campaign";
+import type { GatewayOrder, TransmitOrder } from "@airlift/protocol/api/gateway";
+import type { Image } from "@airlift/protocol/api/schemas";
+import type { AirliftError } from "@airlift/protocol/lib/errors";
+import { pino } from "pino";
+import { CampaignEngine } from "../campaign/engine.ts";
+import { compilePolicy } from "../campaign/policy.ts";
+import type { MeshReport } from "../store/mesh-updates.ts";
+import { openScratchStores, type ScratchStores } from "../store/scratch-stores.ts";
+import { BroadcastDelivery, type BroadcastOptions } from "./broadcast-delivery.ts";
+import { MeshDoor } from "./mesh-door.ts";
+import { commandsIn, ExampleGateway, ExampleMeshDevice, type NewReport, octets } from "./mesh-example.ts";
+import { MeshReleases } from "./mesh-releases.ts";
+
+let scratch: ScratchStores;
+before(async () => {
+  scratch = await openScratchStores({ node: { name: "a" } });
+  await scratch.stores.nodes.join();
+});
+after(() => scratch.close());
+
+let worlds = 0;
+
+/** A model of its own with so many devices, a gateway that hears them, and a campaign's engine. */
+class World {
+  readonly model = `TH-${++worlds}`;
+  readonly gateway: ExampleGateway;
+  readonly devices: readonly ExampleMeshDevice[];
+  readonly bytes = Buffer.concat(Array.from({ length: 100 }, (_, i) => octets(worlds * 1000 + i, 32)));
+  readonly reports: MeshReport[] = [];
+  readonly releases = new MeshReleases(scratch.stores, join(scratch.folder, "mesh"));
+  readonly broadcast: BroadcastDelivery;
+  readonly door: MeshDoor;
+  readonly engine = new CampaignEngine(scratch.stores.campaigns, () => 0);
+  image!: Image;
+
+  constructor(count: number, options: Partial<BroadcastOptions> = {}) {
+    this.gateway = new ExampleGateway(`gw-${worlds}`);
+    this.devices = Array.from(
+      { length: count },
+      (_, i) => new ExampleMeshDevice(`${this.model}.${i}`, worlds * 10_000 + i),
+    );
+    const { stores } = scratch;
+    const onTransition = (report: MeshReport) => void this.reports.push(report);
+    this.broadcast = new BroadcastDelivery({
+      stores,
+      releases: this.releases,
+      log: pino({ level: "silent" }),
+      gatherMs: 0,
+      onTransition,
+      ...options,
+    });
+    this.door = new MeshDoor({ stores, releases: this.releases, broadcast: this.broadcast });
+  }
+
+  async open(version = "2.0.1"): Promise<this> {
+    const { stores } = scratch;
+    const manufacturer = "ACME";
+    const name = { manufacturer, model: this.model, version, hardware: [] };
+    this.image = (await stores.images.add(Readable.from([this.bytes]), name)).image;
+    const cell = `cell of ${this.model}`;
+    await stores.mesh.gateways.add({ id: this.gateway.id, cells: [cell] });
+    for (const { label: payload } of this.devices)
+      await this.door.onboard({ payload, manufacturer, model: this.model, version: "1.0.0", cell });
+    await this.tell();
+    return this;
+  }
+
+  tell(...reports: readonly NewReport[]) {
+    return this.broadcast.report(this.gateway.id, this.gateway.batch(...reports));
+  }
+
+  /** Orders that the gateway has not seen; its devices hear what they command, and answer. */
+  async orders(): Promise<GatewayOrder[]> {
+    const orders = await scratch.stores.mesh.gateways.openOrders(this.gateway.id, this.gateway.lastOrder);
+    this.gateway.lastOrder = orders.at(-1)?.number ?? this.gateway.lastOrder;
+    const answers = orders.flatMap(commandsIn).flatMap((command) =>
+      this.devices.flatMap((device) => {
+        const status = device.hear(command);
+        return status === undefined ? [] : [this.gateway.event(device.seal(status))];
+      }),
+    );
+    if (answers.length > 0) await this.tell(...answers);
+    return orders;
+  }
+
+  async fileOf(name: string): Promise<Buffer> {
+    const file = await this.door.openContent(name);
+    assert.ok(file !== undefined);
+    const chunks = await file.stream(0, file.sizeBytes - 1).toArray();
+    return Buffer.concat(chunks as Buffer[]);
+  }
+
+  async campaign(): Promise<string> {
+    const spec = CampaignSpec.parse({
+      name: this.model,
+      image: this.image.id,
+      targets: { query: `model==${this.model}` },
+    });
+    const { image } = this;
+    const policy = compilePolicy(
+      spec,
+      () => image,
+      () => 0,
+    );
+    const { campaign } = await scratch.stores.campaigns.create({ spec, policy, createdBy: "ann" }, Date.now());
+    for (const command of ["submit", "start"] as const)
+      await this.engine
+        .command(campaign.id, { command, by: "ann" }, Date.now())
+        .catch((error: AirliftError) => assert.equal(error.code, "CAMPAIGN_STATE"));
+    return campaign.id;
+  }
+
+  /** Turns of the campaign and of the broadcast until nobody has anything to do. */
+  async turn(): Promise<void> {
+    const { campaigns } = scratch.stores;
+    for (let i = 0; i < 4; i += 1) {
+      await this.engine.sweep(Date.now());
+      for (const leased of await campaigns.takeOrders(Date.now(), 1000)) {
+        assert.equal(await this.broadcast.take(leased), "done");
+        await campaigns.orderDone(leased.target.campaignId, leased.target.endpoint, leased.order);
+      }
+      await this.broadcast.sweep();
+      for (const { campaignId, endpoint, ...news } of this.reports.splice(0))
+        if (campaignId !== null) await this.engine.report({ campaignId, endpoint }, news, Date.now());
+    }
+  }
+
+  stateOf = async (index: number): Promise<string> => {
+    const { items } = await scratch.stores.updates.list({ endpoint: this.devices[index]?.deviceId }, { limit: 1 });
+    return `${items[0]?.state} ${items[0]?.failure ?? ""}`.trim();
+  };
+}
+
+const transmitIn = (orders: readonly GatewayOrder[]): TransmitOrder =>
+  orders.flatMap(({ order }) => (order.kind === "transmit" ? [order] : []))[0] ??
+  assert.fail("no broadcast was ordered");
+
+test("a device that was taken in by its label gets a campaign's image by broadcast, installs on the campaign's word and is believed", async () => {
+  const world = await new World(1).open();
+  const [device] = world.devices as [ExampleMeshDevice];
+  const campaignId = await world.campaign();
+  await world.turn();
+  const order = transmitIn(await world.orders());
+  assert.deepEqual(
+    order.parts.map(({ content }) => content.name),
+    [device.schedules[0], device.schedules[1]].map((one) => Buffer.from(one?.name ?? []).toString("hex")),
+  );
+  assert.ok(device.group !== undefined && Buffer.from(device.group.key).toString("hex") === order.pollChannel.key);
+  assert.equal((await scratch.stores.mesh.devices.get(device.deviceId))?.hasGroupKey, true);
+
+  const name = order.parts[1]?.content.name ?? "";
+  const file = await world.fileOf(name);
+  assert.deepEqual(Buffer.from(device.receive(name, file) ?? []), world.bytes);
+  await world.tell(world.gateway.event(device.say("receiving", { receivedCount: 20, deficit: 47 })));
+  assert.equal(await world.stateOf(0), "transferring");
+  await world.tell(world.gateway.event(device.say("verified")), world.gateway.end(order));
+  assert.equal(await world.stateOf(0), "waitingToApply");
+  await world.turn();
+  assert.equal(device.appliedName, undefined);
+  await world.orders();
+  assert.equal(device.appliedName, name);
+  assert.equal(await world.stateOf(0), "applying");
+  device.version = [2, 0, 1];
+  await world.tell(world.gateway.event(device.say("confirmed")));
+  assert.equal(await world.stateOf(0), "succeeded");
+  await world.turn();
+  const kept = await scratch.stores.campaigns.get(campaignId);
+  assert.equal(kept?.campaign.state, "finished");
+  assert.equal(kept.campaign.waves[0]?.counts.succeeded, 1);
+  assert.equal((await scratch.stores.devices.get(device.deviceId))?.version, "2.0.1");
+  const section = await scratch.stores.mesh.sessions.broadcastOf(campaignId);
+  assert.deepEqual([section?.sessionCount, section?.runningCount, section?.airtimeUsedMs], [1, 0, 1234]);
+});
+
+/** One campaign's broadcast, ordered and heard. */
+async function begun(count: number, options: Partial<BroadcastOptions> = {}) {
+  const world = await new World(count, options).open();
+  const campaignId = await world.campaign();
+  await world.turn();
+  const order = transmitIn(await world.orders());
+  return { world, campaignId, order, name: order.parts[1]?.content.name ?? "" };
+}
+
+test("a device cannot answer for another, say again what it said, or be spoken for by somebody without its key", async () => {
+  const { world, order } = await begun(3);
+  const [first, second, third] = world.devices as [ExampleMeshDevice, ExampleMeshDevice, ExampleMeshDevice];
+  const genuine = first.say("receiving", { deficit: 3 });
+  const forged = { ...second.say("verified"), name: genuine.name, fseq: genuine.fseq + 5 };
+  const damaged = { ...third.say("verified"), payload: "00".repeat(24) };
+  const answer = await world.tell(
+    world.gateway.event(genuine),
+    world.gateway.event(forged),
+    world.gateway.event(damaged),
+  );
+  assert.deepEqual(
+    answer.events.map(({ deficit }) => deficit),
+    [3],
+  );
+  assert.deepEqual(
+    [await world.stateOf(0), await world.stateOf(1), await world.stateOf(2)],
+    ["transferring", "waiting", "waiting"],
+  );
+
+  await world.tell(world.gateway.event(first.say("verified")));
+  // As it was heard by another gateway, later.
+  const replayed = await world.tell(world.gateway.event(genuine));
+  assert.deepEqual(replayed.events, []);
+  assert.equal(await world.stateOf(0), "waitingToApply");
+  assert.equal(order.deviceCount, 3);
+});
+
+test("a batch that comes twice is taken once, and answered both times", async () => {
+  const { world } = await begun(1);
+  const [device] = world.devices as [ExampleMeshDevice];
+  const batch = world.gateway.batch(world.gateway.event(device.say("receiving", { deficit: 9 })));
+  const first = await world.broadcast.report(world.gateway.id, batch);
+  const again = await world.broadcast.report(world.gateway.id, batch);
+  assert.deepEqual(again.events, first.events);
+  assert.equal(again.takenNumber, first.takenNumber);
+  assert.equal(first.events[0]?.deficit, 9);
+});
+
+test("done is done only with the new version", async () => {
+  const { world } = await begun(2);
+  const [liar, honest] = world.devices as [ExampleMeshDevice, ExampleMeshDevice];
+  honest.version = [2, 0, 1];
+  await world.tell(world.gateway.event(liar.say("confirmed")), world.gateway.event(honest.say("confirmed")));
+  assert.deepEqual([await world.stateOf(0), await world.stateOf(1)], ["failed wrongVersion", "succeeded"]);
+});
+
+test("what a device says of its failure is the update's", async () => {
+  const { world } = await begun(2);
+  const [wrong, back] = world.devices as [ExampleMeshDevice, ExampleMeshDevice];
+  await world.tell(
+    world.gateway.event(wrong.say("none", { result: "integrityFailed" })),
+    world.gateway.event(back.say("rolledBack")),
+  );
+  assert.deepEqual([await world.stateOf(0), await world.stateOf(1)], ["failed integrityFailed", "fellBack"]);
+});
+
+test("all of a group hear one schedule and one word to install; a part of it is spoken to one by one", async () => {
+  const { world, campaignId, order } = await begun(4);
+  assert.equal(order.parts[0]?.commands.filter(({ name }) => name === order.pollChannel.name).length, 2);
+  for (const device of world.devices) assert.equal(device.schedules.length, 2);
+  await world.tell(
+    ...world.devices.map((device) => world.gateway.event(device.say("verified"))),
+    world.gateway.end(order),
+  );
+  await world.turn();
+  const [apply, ...rest] = (await world.orders()).flatMap(commandsIn);
+  assert.equal(apply?.name, order.pollChannel.name);
+  assert.deepEqual(rest, []);
+  for (const device of world.devices) assert.ok(device.appliedName);
+  assert.ok(campaignId);
+
+  const other = await new World(4).open("3.0.0");
+  const { items } = await scratch.stores.images.list({ limit: 1 });
+  const only = other.devices[2] as ExampleMeshDevice;
+  await scratch.stores.updates.create({
+    endpoint: only.deviceId,
+    imageId: items[0]?.id ?? "",
+    by: "auto",
+    apply: true,
+  });
+  await other.broadcast.sweep();
+  const part = transmitIn(await other.orders());
+  assert.equal(part.deviceCount, 1);
+  assert.deepEqual(
+    other.devices.map(({ schedules }) => schedules.length),
+    [0, 0, 2, 0],
+  );
+});
+
+test("a stopped campaign is off the air at once: the gateway is ordered to, and the devices are told", async () => {
+  const { world, campaignId, order, name } = await begun(2);
+  world.broadcast.start();
+  try {
+    const heard = new Promise<void>((resolve) => {
+      const stop = scratch.stores.mesh.gateways.onOrders(world.gateway.id, () => {
+        stop();
+        resolve();
+      });
+    });
+    await world.engine.command(campaignId, { command: "stop", by: "ann" }, Date.now());
+    await heard;
+    const orders = await world.orders();
+    assert.ok(orders.some((one) => one.order.kind === "cancel" && one.order.sessionId === order.sessionId));
+    for (const device of world.devices) assert.equal(device.cancelledName, name);
+    await world.turn();
+    assert.deepEqual([await world.stateOf(0), await world.stateOf(1)], ["cancelled", "cancelled"]);
+    assert.equal((await scratch.stores.mesh.sessions.get(order.sessionId))?.outcome, "cancelled");
+  } finally {
+    await world.broadcast.close();
+  }
+});
+
+test("what the law does not allow within the time is refused with the numbers, and no gateway hears of it", async () => {
+  const world = await new World(2, { spanMs: 60_000 }).open();
+  world.gateway.usedMs = 32_000;
+  await world.tell();
+  await assert.rejects(
+    world.door.preview(
+      world.image.id,
+      world.devices.map(({ deviceId }) => deviceId),
+      60_000,
+    ),
+    (error: AirliftError) => {
+      assert.equal(error.code, "AIRTIME_OVER_BUDGET");
+      assert.ok(Number(error.facts["neededMs"]) > Number(error.facts["allowedMs"]));
+      return true;
+    },
+  );
+  await world.campaign();
+  await world.turn();
+  assert.deepEqual(await world.orders(), []);
+  const { items } = await scratch.stores.updates.list({ endpoint: world.devices[0]?.deviceId }, { limit: 1 });
+  assert.match(
+    items[0]?.sentence ?? "",
+    /wants \d+\.\d s of airtime .* 868\.0-868\.6 allows 32\.4 s in each 3600\.0 s, 32\.0 s of it used/,
+  );
+});
+
+test("a gateway that does not know the time is not trusted with one; when it does, the broadcast begins", async () => {
+  const world = await new World(1).open();
+  world.gateway.isClockTrusted = false;
+  await world.tell();
+  await world.campaign();
+  await world.turn();
+  assert.deepEqual(await world.orders(), []);
+  assert.equal(await world.stateOf(0), "waiting");
+  world.gateway.isClockTrusted = true;
+  await world.tell();
+  await world.turn();
+  assert.ok(transmitIn(await world.orders()));
+});
+
+test("a device that is silent after its broadcast is asked alone, some times, and then counts as silent", async () => {
+  const { world, order } = await begun(2, { quietMs: 0 });
+  const [talker, sleeper] = world.devices as [ExampleMeshDevice, ExampleMeshDevice];
+  await world.tell(world.gateway.event(talker.say("verified")), world.gateway.end(order));
+  for (let i = 0; i < 7; i += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await world.broadcast.sweep();
+  }
+  assert.equal(await world.stateOf(1), "silent");
+  await world.orders();
+  // Each time the manifest and the image, on request: whoever has them says so, whoever has not asks for them.
+  assert.equal(sleeper.schedules.filter(({ updateAtMs }) => updateAtMs === 0).length, 10);
+  assert.equal(talker.schedules.filter(({ updateAtMs }) => updateAtMs === 0).length, 0);
+});
+
+test("a group's new key reaches its devices before the next broadcast, and an order never holds a key at rest", async () => {
+  const { world, order, name } = await begun(1);
+  const [device] = world.devices as [ExampleMeshDevice];
+  const oldKey = device.group?.key;
+  device.version = [2, 0, 1];
+  await world.tell(world.gateway.event(device.say("confirmed")), world.gateway.end(order));
+  const [group] = (await scratch.stores.mesh.devices.groups()).filter(({ model }) => model === world.model);
+  const rotated = await scratch.stores.mesh.devices.rotate(group?.id ?? "");
+  assert.deepEqual([rotated.generation, rotated.keyCount], [2, 0]);
+  await scratch.stores.updates.create({ endpoint: device.deviceId, imageId: world.image.id, by: "auto", apply: true });
+  await world.broadcast.sweep();
+  const next = transmitIn(await world.orders());
+  assert.notDeepEqual(device.group?.key, oldKey);
+  assert.equal(Buffer.from(device.group?.key ?? []).toString("hex"), next.pollChannel.key);
+  // The content is the same for good: name, octets and key.
+  assert.equal(next.parts[1]?.content.sha256, order.parts[1]?.content.sha256);
+  assert.deepEqual(device.receive(name, await world.fileOf(name)), new Uint8Array(world.bytes));
+});
+
+test("a packet is the same by HTTP, by CoAP's path and in the gateway's file; parity can be asked for too", async () => {
+  const { world, order, name } = await begun(1);
+  const file = await world.fileOf(name);
+  const uri = `zdm/sw/ACME-${world.model.replace("-", "%2D")}-2.0.1`;
+  const { payloadBytes = 0, dataCount = 0 } = order.parts[1]?.content ?? {};
+  const third = file.subarray(12 + 2 * payloadBytes, 12 + 3 * payloadBytes);
+  assert.deepEqual(Buffer.from((await world.door.packetAt(`${uri}/3`)) ?? []), third);
+  assert.deepEqual(Buffer.from((await world.door.packetAt(`zdm/sw/${name}/3`)) ?? []), third);
+  assert.equal((await world.door.packetAt(`${uri}/0`))?.length, 12);
+  assert.equal((await world.door.packetAt(`${uri}/${dataCount + 1}`))?.length, 40);
+  assert.equal((await world.door.packetAt(`${uri}/${dataCount + 2}`))?.length, payloadBytes);
+  assert.ok(await world.door.packetAt(`${uri}/manifest/1`));
+  for (const wrong of ["zdm/sw/ACME-TH-2.0.1/3", `${uri}/99999999`, `${uri}`, "zdm/sw//1"])
+    assert.equal(await world.door.packetAt(wrong), undefined, wrong);
+});

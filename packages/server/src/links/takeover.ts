@@ -1,0 +1,74 @@
+/** What changes hands between servers on one database: what a dead one had, and devices that come and go. */
+import { AirliftError } from "@airlift/protocol/lib/errors";
+import type { Logger } from "pino";
+import type { KeptRegistration, Stores } from "../store/ports.ts";
+import type { DeliveryEngine } from "./delivery-engine.ts";
+
+export interface TakeoverOptions {
+  readonly stores: Pick<Stores, "devices" | "events" | "nodes" | "updates">;
+  readonly delivery: Pick<DeliveryEngine, "restore">;
+  /** Registrations that are this server's from now on, so that they expire when nothing is heard. */
+  readonly onRegistrations: (kept: readonly KeptRegistration[]) => void;
+  /** The device has registered at another server. */
+  readonly onLeft: (endpoint: string) => void;
+  readonly log: Logger;
+}
+
+/** How often it is looked for what nobody has: half a lease. */
+const LOOK_MS = 5_000;
+const DEVICES_AT_ONCE = 5_000;
+const UPDATES_AT_ONCE = 1_000;
+
+export class Takeover {
+  readonly #options: TakeoverOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #stopListening: (() => void) | undefined;
+
+  constructor(options: TakeoverOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { stores, onLeft } = this.#options;
+    this.#stopListening = stores.events.subscribe(({ kind, endpoint, facts: { node } }) => {
+      if (kind === "device.registered" && endpoint !== null && typeof node === "string" && node !== stores.nodes.id)
+        onLeft(endpoint);
+    });
+    this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
+    void this.look();
+  }
+
+  /** Takes over what is there to be taken; never throws: what cannot be had now is looked for again. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look()
+      .catch((error) => {
+        const level = error instanceof AirliftError ? "warn" : "error";
+        this.#options.log[level]({ err: error }, "what other servers left could not be taken over");
+      })
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stopListening?.();
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    const { stores, delivery, onRegistrations, log } = this.#options;
+    if (!stores.nodes.holdsLease) return;
+    const registrations = await stores.devices.claimFree(DEVICES_AT_ONCE);
+    if (registrations.length > 0) onRegistrations(registrations);
+    const updates = [
+      ...(await stores.updates.claimFree(UPDATES_AT_ONCE)),
+      ...(await stores.updates.claimStray(UPDATES_AT_ONCE)),
+    ];
+    await delivery.restore(updates);
+    if (registrations.length + updates.length > 0)
+      log.info({ devices: registrations.length, updates: updates.length }, "took over what another server had");
+  }
+}

@@ -1,0 +1,152 @@
+/** `airlift campaign` as a process of its own against a real API and store; the devices are played by the test. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { offsetAt } from "@airlift/runtime/zone-offset";
+import { createApi } from "@airlift/server/api/create-api";
+import { listen } from "@airlift/server/api/listen";
+import type { ApiParts } from "@airlift/server/api/routes";
+import { CampaignEngine } from "@airlift/server/campaign/engine";
+import { exampleRegistration, openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
+import type { FastifyInstance } from "fastify";
+import { pino } from "pino";
+
+const CLI = fileURLToPath(import.meta.resolve("@airlift/cli/main"));
+const folder = mkdtempSync(join(tmpdir(), "campaign-"));
+let scratch: ScratchStores;
+let api: FastifyInstance;
+let engine: CampaignEngine;
+let url: string;
+let imageId: string;
+
+before(async () => {
+  scratch = await openScratchStores();
+  const { stores } = scratch;
+  engine = new CampaignEngine(stores.campaigns, offsetAt);
+  api = await createApi({
+    config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20, noAuth: true },
+    stores,
+    commands: {} as ApiParts["commands"],
+    fleet: {} as ApiParts["fleet"],
+    campaigns: engine,
+    log: pino({ level: "silent" }),
+  });
+  url = await listen(api, "127.0.0.1", 0);
+  const answer = await fetch(`${url}/api/v1/images?manufacturer=Acme&model=pump&version=2.0.0`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body: Buffer.alloc(1000, 7),
+  });
+  imageId = ((await answer.json()) as { id: string }).id;
+  for (const endpoint of ["pump-1", "pump-2"]) {
+    stores.devices.queueSave([exampleRegistration(endpoint)]);
+    stores.devices.queueReport({ endpoint, manufacturer: "Acme", model: "pump", version: "1.0.0" });
+  }
+  await stores.devices.flush();
+});
+after(async () => {
+  await api.close();
+  await scratch.close();
+  rmSync(folder, { recursive: true });
+});
+
+function start(...args: string[]) {
+  const child = spawn(process.execPath, [CLI, "campaign", ...args], {
+    env: { PATH: "/usr/bin:/bin", AIRLIFT_URL: url },
+  });
+  const texts = { out: "", err: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    texts.out += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    texts.err += text;
+  });
+  const ended = once(child, "close").then(([code]) => ({ code: code as number, ...texts }));
+  const untilOut = async (pattern: RegExp) => {
+    while (!pattern.test(texts.out)) await once(child.stdout, "data");
+  };
+  return { ended, untilOut };
+}
+const campaign = (...args: string[]) => start(...args).ended;
+
+function fileOf(name: string, lines: readonly string[]): string {
+  const file = join(folder, name);
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  return file;
+}
+const specFile = (name: string, more: readonly string[] = []) =>
+  fileOf(name, ["name: spring", `image: ${imageId}`, "targets: { query: model==pump }", ...more]);
+const created = async (file: string): Promise<string> => {
+  const { code, out, err } = await campaign("create", file, "--json");
+  assert.equal(code, 0, err);
+  return JSON.parse(out).id;
+};
+
+test("mistakes in the file are told by file, line and place, whoever finds them; the exit code is 2", async () => {
+  const shape = fileOf("shape.yaml", ["name: x", "image: 12", "caps:", "  inflight: 3", "targets: { query: a==b }"]);
+  const wrong = await campaign("create", shape);
+  assert.deepEqual([wrong.code, wrong.out], [2, ""]);
+  assert.match(wrong.err, /shape\.yaml: line 2: image: /);
+  assert.match(wrong.err, /shape\.yaml: line 4: caps\.inflight: there is no such member/);
+  const unknown = specFile("unknown.yaml", ["windows:", "  apply:", '    - { cron: "61 * * * *", for: 1h }']);
+  for (const word of ["create", "plan"]) {
+    const refused = await campaign(word, unknown);
+    assert.equal(refused.code, 2, word);
+    assert.match(refused.err, /^airlift: .*unknown\.yaml: line 6: windows\.apply\.0\.cron: /);
+  }
+  assert.match((await campaign("create", join(folder, "none.yaml"))).err, /none\.yaml: ENOENT/);
+});
+
+test("a plan tells what would happen, from the file and from the campaign, and changes nothing", async () => {
+  const file = specFile("plan.yaml", [
+    "waves:",
+    "  - { name: first, devices: { count: 1 } }",
+    "  - { name: rest, devices: remaining }",
+  ]);
+  const fromFile = await campaign("plan", file);
+  assert.equal(fromFile.code, 0, fromFile.err);
+  assert.match(fromFile.out, /^to update +2 devices, 2\.0 KiB$/m);
+  assert.match(fromFile.out, /^first +1 +1000 B/m);
+  const id = await created(file);
+  assert.equal(JSON.parse((await campaign("plan", id, "--json")).out).targetCount, 2);
+  assert.match((await campaign("show", id)).out, /^state +draft$/m);
+  assert.match((await campaign("list", "--state", "draft")).out, new RegExp(`^${id} +spring +draft +2 `, "m"));
+  assert.match((await campaign("plan", "nobody")).err, /there is no campaign nobody \(UNKNOWN_CAMPAIGN\)/);
+});
+
+const succeeded = { attempt: 1, state: "succeeded", failure: null, sentence: "succeeded: 2.0.0 runs" } as const;
+
+test("watching ends with 0 when it has finished, and tells a line for each change on the way", async () => {
+  const id = await created(specFile("goes.yaml"));
+  assert.match((await campaign("start", id)).out, /^spring: running \(started by local: 2 devices in 1 wave\)/);
+  const watching = start("watch", id, "--json");
+  await watching.untilOut(/"active":2/);
+  for (const endpoint of ["pump-1", "pump-2"]) await engine.report({ campaignId: id, endpoint }, succeeded, Date.now());
+  const { code, out } = await watching.ended;
+  const lines = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.deepEqual([code, lines.at(-1).state, lines.at(-1).counts.succeeded], [0, "finished", 2]);
+});
+
+test("watching ends with 1 when it was stopped; a draft that needs approval does not start", async () => {
+  const id = await created(specFile("needs.yaml", ["approval: required"]));
+  const refused = await campaign("start", id);
+  assert.equal(refused.code, 1);
+  assert.match(refused.out, /awaitingApproval \(waits for somebody else than local to approve it\)/);
+  await campaign("approve", id);
+  await campaign("start", id);
+  const watching = start("watch", id, "--json");
+  await watching.untilOut(/"active":2/);
+  assert.equal((await campaign("stop", id)).code, 0);
+  const { code, err } = await watching.ended;
+  assert.equal(code, 1, err);
+  assert.match((await campaign("resume", id)).err, /cannot be told to resume \(CAMPAIGN_STATE\)/);
+  assert.match((await campaign("retry", id, "pump-1")).err, /\(CAMPAIGN_STATE\)/);
+});

@@ -1,0 +1,260 @@
+/** A gateway and its devices over real links, under a scripted server. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Gateway } from "@airlift/gateway/edge/gateway";
+import { WIRED_BAND } from "@airlift/gateway/edge/wired-band";
+import { planLink } from "@airlift/gateway/links/open-link";
+import type { RadioLink } from "@airlift/gateway/links/radio-link";
+import type { EndReport } from "@airlift/protocol/api/gateway";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
+import { FRAME_OVERHEAD_BYTES } from "@airlift/protocol/zmesh/frame";
+import { countViolations, type OnAir } from "@airlift/sim/mesh/sliding-window";
+import { seeded } from "@airlift/sim/world";
+import { pino } from "pino";
+import { NETWORK_KEY, releaseOf, ScriptedServer, StageDevice } from "./mesh-stage.ts";
+
+const cli = join(import.meta.dirname, "../../packages/cli/src/main.ts");
+const log = pino({ level: process.env["MESH_LOG"] ?? "silent" }, pino.destination({ dest: 2, sync: true }));
+let nextPort = 42_000 + (process.pid % 10_000);
+assert.ok(networkInterfaces()["lo"] !== undefined || process.platform !== "linux");
+const loopback = networkInterfaces()["lo"] ? "?interface=lo&hops=0" : "?hops=0";
+
+interface Setting {
+  readonly server: ScriptedServer;
+  readonly serverUrl: string;
+  readonly folder: string;
+  readonly devices: readonly StageDevice[];
+  open(): Promise<RadioLink>;
+  gateway(changes?: Partial<ConstructorParameters<typeof Gateway>[0]>): Promise<Gateway>;
+}
+
+async function onStage(
+  options: { readonly deviceCount: number; readonly loss?: number; readonly seed?: number; readonly pulls?: boolean },
+  play: (setting: Setting) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "airlift-mesh-"));
+  const server = new ScriptedServer();
+  const serverUrl = await server.listen();
+  const uri = `udp://239.195.8.1:${nextPort++}${loopback}`;
+  const open = () => planLink(uri).open();
+  const random = seeded(options.seed ?? 1);
+  const gateways: Gateway[] = [];
+  const devices = Array.from(
+    { length: options.deviceCount },
+    (_, number) =>
+      new StageDevice({
+        number,
+        folder,
+        open,
+        random,
+        onStatus: () => server.nudge(),
+        ...(options.loss !== undefined && { loss: options.loss }),
+        ...(options.pulls && { pulls: true }),
+      }),
+  );
+  try {
+    for (const device of devices) {
+      server.know(device.channel);
+      await device.start();
+    }
+    const gateway: Setting["gateway"] = async (changes = {}) => {
+      const made = new Gateway({
+        id: "g1",
+        serverUrl,
+        links: [await open()],
+        dataDir: join(folder, "gateway"),
+        networkKey: NETWORK_KEY,
+        band: WIRED_BAND,
+        version: "1",
+        log,
+        ...changes,
+      });
+      gateways.push(made);
+      await made.start();
+      return made;
+    };
+    await play({ server, serverUrl, folder, devices, open, gateway });
+  } finally {
+    await Promise.all(devices.map((device) => device.close()));
+    for (const gateway of gateways) await gateway.close().catch(() => undefined);
+    await server.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const endOf = (server: ScriptedServer, sessionId: string): EndReport | undefined =>
+  server.reports.find(
+    (report): report is EndReport => report.kind === "end" && report.progress.sessionId === sessionId,
+  );
+
+test("one device receives a signed image over multicast, installs it and says so", { timeout: 60_000 }, async () => {
+  await onStage({ deviceCount: 1 }, async ({ server, devices, gateway }) => {
+    await gateway();
+    server.transmit("s1", releaseOf("1.1.0", 10_000), { deviceCount: 1 });
+    const end = await server.until(() => endOf(server, "s1"));
+    assert.equal(end.outcome, "finished");
+    const confirmed = await server.until(() =>
+      server.events.find(({ status }) => status.detail === "confirmed" || status.result === "success"),
+    );
+    assert.deepEqual(confirmed.status.version, [1, 1, 0]);
+    assert.equal(devices[0]?.version, "1.1.0");
+    assert.ok(server.reports.some((report) => report.kind === "order" && report.outcome === "taken"));
+  });
+});
+
+test("fifty receivers with sockets of their own at 5 % loss: all complete, with at most 1.12 × K packets", {
+  timeout: 240_000,
+}, async () => {
+  await onStage({ deviceCount: 50, loss: 0.05, seed: 7 }, async ({ server, devices, gateway }) => {
+    await gateway();
+    const release = releaseOf("2.0.0", 24_000);
+    server.transmit("s1", release, { deviceCount: 50, gapMs: 3, leadMs: 8_000 });
+    const end = await server.until(() => endOf(server, "s1"));
+    assert.equal(end.outcome, "finished");
+    const { controlCount, dataCount, repairCount } = end.progress.tallies[1] ?? assert.fail();
+    const share = (controlCount + dataCount + repairCount) / release.image.dataCount;
+    await server.until(
+      () =>
+        new Set(server.events.filter(({ status }) => status.result === "success").map(({ name }) => name)).size === 50,
+    );
+    assert.deepEqual(new Set(devices.map(({ version }) => version)), new Set(["2.0.0"]));
+    assert.ok(share <= 1.12, `${share} × K`);
+  });
+});
+
+test("a server that is away for the whole broadcast: the gateway finishes it, and tells afterwards", {
+  timeout: 120_000,
+}, async () => {
+  await onStage({ deviceCount: 4, loss: 0.1, seed: 3 }, async ({ server, devices, gateway }) => {
+    const running = await gateway({ answerPatienceMs: 100 });
+    server.transmit("s1", releaseOf("1.1.0", 10_000), { deviceCount: 4, loss: 0.1 });
+    await server.until(() => server.reports.some(({ kind }) => kind === "order"));
+    await server.until(
+      () => server.state?.sessions[0]?.state === "waiting" || server.state?.sessions[0]?.state === "streaming",
+    );
+    server.goAway();
+    while (running.state().sessions.length > 0 || devices.some(({ version }) => version !== "1.1.0"))
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    server.isAway = false;
+    const end = await server.until(() => endOf(server, "s1"));
+    assert.equal(end.outcome, "finished");
+    await server.until(
+      () =>
+        new Set(server.events.filter(({ status }) => status.result === "success").map(({ name }) => name)).size === 4,
+    );
+    assert.equal(new Set(server.reports.map(({ number }) => number)).size, server.reports.length);
+  });
+});
+
+test("cancel ends the air within a second", { timeout: 60_000 }, async () => {
+  await onStage({ deviceCount: 1 }, async ({ server, devices, gateway, open }) => {
+    await gateway();
+    const { updateAtMs, content } =
+      server.transmit("s1", releaseOf("1.1.0", 100_000), { deviceCount: 1, gapMs: 5 }).parts[1] ?? assert.fail();
+    const witness = await open();
+    const heardAtMs: number[] = [];
+    const { promise: isStreaming, resolve: streams } = Promise.withResolvers<void>();
+    witness.listen((frame) => {
+      if ((frame[7] ?? 0) !== 0) return;
+      heardAtMs.push(performance.now());
+      if (heardAtMs.length === 200) streams();
+    });
+    await isStreaming;
+    const cancelledAtMs = performance.now();
+    const name = new Uint8Array(Buffer.from(content.name, "hex"));
+    server.order({
+      kind: "cancel",
+      sessionId: "s1",
+      commands: [server.seal({ kind: "cancel", cancel: { updateAtMs, name } })],
+    });
+    const end = await server.until(() => endOf(server, "s1"));
+    await server.until(() => server.reports.find(({ kind }) => kind === "command"));
+    assert.equal(end.outcome, "cancelled");
+    await server.until(() => server.events.some(({ status }) => status.result === "cancelled"));
+    assert.ok((heardAtMs.at(-1) ?? 0) - cancelledAtMs < 1_000);
+    assert.equal(devices[0]?.version, "1.0.0");
+    await witness.close();
+  });
+});
+
+test("a second gateway with the same folder refuses", { timeout: 60_000 }, async () => {
+  await onStage({ deviceCount: 0 }, async ({ gateway }) => {
+    await gateway();
+    await assert.rejects(gateway(), (error) => error instanceof EnvironmentError && error.code === "LOCKED");
+  });
+});
+
+test("a gateway that is killed again and again goes on, and no window of the law ever holds too much", {
+  timeout: 240_000,
+}, async () => {
+  await onStage({ deviceCount: 5, loss: 0.05, seed: 11 }, async ({ server, serverUrl, folder, devices, open }) => {
+    const limit = { windowMs: 4_000, budgetMs: 500, offMs: 0 };
+    const regions = join(folder, "regions.json");
+    await writeFile(
+      regions,
+      JSON.stringify({ source: "a test", subBands: [{ name: "test", fromKhz: 1, toKhz: 2, powerMw: 1, ...limit }] }),
+    );
+    const witness = await open();
+    const onAir: OnAir[] = [];
+    let nextKillAt = 150;
+    let killCount = 0;
+    let child: ChildProcess | undefined;
+    const random = seeded(5);
+    witness.listen((frame) => {
+      if ((frame[7] ?? 0) === 3) return;
+      onAir.push({ startMs: performance.now(), airtimeMs: airtimeMs(frame.length - FRAME_OVERHEAD_BYTES, 500_000) });
+      if (onAir.length < nextKillAt || killCount === 4) return;
+      killCount += 1;
+      nextKillAt = onAir.length + 20 + Math.floor(random() * 150);
+      child?.kill("SIGKILL");
+    });
+    const uri = witness.uri;
+    let isOver = false;
+    const supervise = async (): Promise<void> => {
+      while (!isOver) {
+        const key = Buffer.from(NETWORK_KEY).toString("hex");
+        const args = [
+          "gateway",
+          "--server",
+          serverUrl,
+          "--id",
+          "g1",
+          "--link",
+          uri,
+          "--data",
+          join(folder, "g"),
+          "--network-key",
+          key,
+        ];
+        child = spawn(
+          process.execPath,
+          [cli, ...args, "--band", "test", "--regions", regions, "--log-level", process.env["MESH_LOG"] ?? "warn"],
+          { stdio: ["ignore", "ignore", "inherit"] },
+        );
+        await once(child, "exit");
+      }
+    };
+    const supervised = supervise();
+    server.transmit("s1", releaseOf("1.1.0", 20_000), { deviceCount: 5, band: "test", leadMs: 10_000 });
+    const end = await server.until(() => endOf(server, "s1"));
+    await server.until(
+      () =>
+        new Set(server.events.filter(({ status }) => status.result === "success").map(({ name }) => name)).size === 5,
+    );
+    isOver = true;
+    child?.kill("SIGTERM");
+    await supervised;
+    await witness.close();
+    assert.equal(end.outcome, "finished");
+    assert.equal(killCount, 4);
+    assert.deepEqual(new Set(devices.map(({ version }) => version)), new Set(["1.1.0"]));
+    // A frame is heard a little after it was sent: by that much a window may seem fuller, which the reserve of 10 % covers.
+    assert.equal(countViolations(onAir, limit), 0);
+  });
+});
