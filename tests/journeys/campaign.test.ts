@@ -45,6 +45,9 @@ const spec = (name: string, image: string, more: Partial<NewCampaign> = {}): New
 /** Every device of the campaign has ended, once, and its timeline ends in what is so. */
 async function checkTruth({ id, counts }: Campaign, version: string): Promise<void> {
   const targets = await stage.targets(id);
+  if (process.env["AIRLIFT_TELL"])
+    for (const { endpoint, failure, sentence, attempt } of targets)
+      if (failure === "rejected") console.log(endpoint, attempt, sentence);
   const updates = (await stage.updates()).filter(({ campaignId }) => campaignId === id);
   const devices = new Map((await stage.devices()).map((device) => [device.endpoint, device]));
   assert.equal(targets.length, counts.total);
