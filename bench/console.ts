@@ -170,7 +170,7 @@ async function measureLatency(stage: Stage, register: Register): Promise<Figures
 
 const EVENTS_PER_SECOND = 50;
 /** Few enough for the timeline that is open to be as long as it gets before the measuring begins. */
-const BUSY_COUNT = 10;
+const BUSY_COUNT = 4;
 
 /** What the page holds after garbage was collected, before and after; a device page's timeline and the feed are open. */
 async function measureMemory(stage: Stage, register: Register, minutes: number): Promise<Figures> {
@@ -185,7 +185,7 @@ async function measureMemory(stage: Stage, register: Register, minutes: number):
     await page.waitForTimeout(3000);
     await page.goto("/devices/busy-1");
     // The timeline keeps its last lines: until it is full it grows as it should.
-    await page.waitForTimeout(20_000);
+    await page.waitForTimeout(45_000);
     const first = await heapBytes(session);
     const firstId = await newestEvent(stage);
     await page.waitForTimeout(minutes * 60_000);

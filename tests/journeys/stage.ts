@@ -47,6 +47,8 @@ export class Stage {
       `${httpPort}`,
       "--coap-port",
       `${coapPort}`,
+      // That a UDP port is free says nothing of the TCP port of that number.
+      ...["--coap-tcp-port", "0", "--coaps-tcp-port", "0"],
       ...serve,
     ];
   }
