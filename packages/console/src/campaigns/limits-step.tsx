@@ -1,10 +1,11 @@
 /** What stops it by itself, how fast it goes and when, who has to approve it, and what undoes it. */
 
 import { CRITERION_ACTIONS, CRITERION_OUTCOMES } from "@airlift/protocol/update/campaign";
-import { Button, Checkbox, Group, NativeSelect, Paper, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Button, Checkbox, Group, NativeSelect, Paper, Stack, Text, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { imagesQuery } from "../api/queries.ts";
 import { type CriterionDraft, newCriterion } from "./draft.ts";
+import { Field } from "./field.tsx";
 import type { StepProps } from "./new-campaign-page.tsx";
 import { wordsOf } from "./outcome-bar.tsx";
 import { ImageSelect } from "./targets-step.tsx";
@@ -93,12 +94,7 @@ function CriterionFields({ criterion, number, onChange, onRemove }: CriterionFie
           </Group>
         </Checkbox.Group>
         <Group align="end" gap="sm">
-          <TextInput
-            label="reach"
-            w="6rem"
-            value={limit}
-            onChange={(event) => onChange({ limit: event.currentTarget.value })}
-          />
+          <Field label="reach" w="6rem" value={limit} onText={(limit) => onChange({ limit })} />
           <NativeSelect
             label="of those that ended"
             value={unit}
@@ -108,12 +104,12 @@ function CriterionFields({ criterion, number, onChange, onRemove }: CriterionFie
             ]}
             onChange={({ currentTarget }) => onChange({ unit: currentTarget.value as typeof unit })}
           />
-          <TextInput
+          <Field
             label="but not before"
             description="devices have ended"
             w="9rem"
             value={minimumExecuted}
-            onChange={(event) => onChange({ minimumExecuted: event.currentTarget.value })}
+            onText={(minimumExecuted) => onChange({ minimumExecuted })}
           />
           <NativeSelect
             label="then"
@@ -132,16 +128,12 @@ function CriterionFields({ criterion, number, onChange, onRemove }: CriterionFie
 
 const PaceFields = ({ draft, onChange }: StepProps) => (
   <Group align="end">
-    <TextInput
-      label="Devices worked on at once"
-      value={draft.inFlight}
-      onChange={(event) => onChange({ inFlight: event.currentTarget.value })}
-    />
-    <TextInput
+    <Field label="Devices worked on at once" value={draft.inFlight} onText={(inFlight) => onChange({ inFlight })} />
+    <Field
       label="Starts a minute"
       placeholder="no limit"
       value={draft.startsPerMinute}
-      onChange={(event) => onChange({ startsPerMinute: event.currentTarget.value })}
+      onText={(startsPerMinute) => onChange({ startsPerMinute })}
     />
   </Group>
 );
@@ -152,36 +144,26 @@ const WindowFields = ({ draft, onChange }: StepProps) => (
       Windows, in each device's own time zone
     </Title>
     <Group align="end">
-      <TextInput
+      <Field
         label="Downloads begin at"
         description="cron; empty = any time"
         placeholder="0 22 * * *"
         value={draft.downloadCron}
-        onChange={(event) => onChange({ downloadCron: event.currentTarget.value })}
+        onText={(downloadCron) => onChange({ downloadCron })}
       />
-      <TextInput
-        label="open for"
-        w="6rem"
-        value={draft.downloadFor}
-        onChange={(event) => onChange({ downloadFor: event.currentTarget.value })}
-      />
-      <TextInput
+      <Field label="open for" w="6rem" value={draft.downloadFor} onText={(downloadFor) => onChange({ downloadFor })} />
+      <Field
         label="Installations begin at"
         description="cron; empty = any time"
         placeholder="0 2 * * mon-fri"
         value={draft.applyCron}
-        onChange={(event) => onChange({ applyCron: event.currentTarget.value })}
+        onText={(applyCron) => onChange({ applyCron })}
       />
-      <TextInput
-        label="open for"
-        w="6rem"
-        value={draft.applyFor}
-        onChange={(event) => onChange({ applyFor: event.currentTarget.value })}
-      />
-      <TextInput
+      <Field label="open for" w="6rem" value={draft.applyFor} onText={(applyFor) => onChange({ applyFor })} />
+      <Field
         label="Time zone of devices that report none"
         value={draft.timeZone}
-        onChange={(event) => onChange({ timeZone: event.currentTarget.value })}
+        onText={(timeZone) => onChange({ timeZone })}
       />
     </Group>
   </Stack>

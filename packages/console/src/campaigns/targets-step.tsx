@@ -1,9 +1,10 @@
 /** What is brought to whom. */
 import type { DevicePreview, Image } from "@airlift/protocol/api/schemas";
-import { Button, Checkbox, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { imagesQuery } from "../api/queries.ts";
 import { Failure } from "../parts/notices.tsx";
+import { Field } from "./field.tsx";
 import type { StepProps } from "./new-campaign-page.tsx";
 import { previewTargets } from "./queries.ts";
 
@@ -13,26 +14,20 @@ export function TargetsStep({ draft, onChange }: StepProps) {
   return (
     <Stack gap="sm">
       {error && <Failure error={error} />}
-      <TextInput
-        label="Name"
-        required
-        maxLength={100}
-        value={draft.name}
-        onChange={({ currentTarget }) => onChange({ name: currentTarget.value })}
-      />
+      <Field label="Name" required maxLength={100} value={draft.name} onText={(name) => onChange({ name })} />
       <ImageSelect
         label="Image"
         images={images}
         value={draft.image}
         onChange={(image) => onChange({ image, ...(draft.query === "" && queryFor(images, image)) })}
       />
-      <TextInput
+      <Field
         label="Devices"
         description="RSQL over what devices are and said"
         required
         placeholder="model==Pump;version=lt=2.0.0"
         value={draft.query}
-        onChange={({ currentTarget }) => onChange({ query: currentTarget.value })}
+        onText={(query) => onChange({ query })}
       />
       <Preview query={draft.query} />
       <Checkbox

@@ -1,6 +1,7 @@
 /** In which order devices get it, and what a wave has to come to before the next one begins. */
-import { Button, Group, NativeSelect, Paper, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, NativeSelect, Paper, Stack, Text } from "@mantine/core";
 import { newWave, type WaveDraft } from "./draft.ts";
+import { Field } from "./field.tsx";
 import type { StepProps } from "./new-campaign-page.tsx";
 
 const SHARES = [
@@ -53,7 +54,7 @@ function WaveFields({ wave, number, onChange, onRemove }: WaveFieldsProps) {
     <Paper withBorder p="sm" component="fieldset">
       <legend>Wave {number}</legend>
       <Group align="end" gap="sm">
-        <TextInput label="Name" value={wave.name} onChange={(event) => onChange({ name: event.currentTarget.value })} />
+        <Field label="Name" value={wave.name} onText={(name) => onChange({ name })} />
         <NativeSelect
           label="Devices"
           value={wave.share}
@@ -61,24 +62,24 @@ function WaveFields({ wave, number, onChange, onRemove }: WaveFieldsProps) {
           onChange={({ currentTarget }) => onChange({ share: currentTarget.value as WaveDraft["share"] })}
         />
         {wave.share !== "remaining" && (
-          <TextInput
+          <Field
             label={wave.share === "query" ? "Query" : wave.share === "count" ? "How many" : "Percent"}
             value={wave.size}
-            onChange={(event) => onChange({ size: event.currentTarget.value })}
+            onText={(size) => onChange({ size })}
           />
         )}
-        <TextInput
+        <Field
           label="Success, percent"
           w="9rem"
           value={wave.successPercent}
-          onChange={(event) => onChange({ successPercent: event.currentTarget.value })}
+          onText={(successPercent) => onChange({ successPercent })}
         />
-        <TextInput
+        <Field
           label="Then soak for"
           placeholder="30m, 2h, 1d"
           w="8rem"
           value={wave.soak}
-          onChange={(event) => onChange({ soak: event.currentTarget.value })}
+          onText={(soak) => onChange({ soak })}
         />
         {onRemove && (
           <Button variant="default" onClick={onRemove} aria-label={`Remove wave ${number}`}>
