@@ -282,7 +282,7 @@ const REFUSED = [
     bytes: `0000006458c932f500000003${"000000"}${"09"}${"00".repeat(24)}`,
     why: "repair scheme 9",
   },
-  { message: "command", code: "COMMAND_ID", bytes: "35fefa89093e11", why: "command 0x36" },
+  { message: "command", code: "COMMAND_ID", bytes: "36fefa89093e11", why: "command 0x36" },
   { message: "command", code: "COMMAND_LENGTH", bytes: "33fefa89093e1100", why: "one byte too many" },
   { message: "command", code: "COMMAND_FIELD", bytes: "34fefa89093e11000078000000140003", why: "a poll without slots" },
   { message: "status", code: "STATUS_LENGTH", bytes: "00".repeat(17), why: "17 bytes" },
