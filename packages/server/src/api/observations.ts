@@ -6,6 +6,10 @@ import { targetsOf } from "./operations.ts";
 import type { Api, OperationParts } from "./routes.ts";
 
 const OneObservation = OneDevice.extend({ id: z.string().min(1).max(64) });
+/** There is nobody yet to take the values of an observation that begins while no one looks. */
+const ObserveQuery = ReadQuery.extend({
+  queue: z.literal("false", "an observation cannot wait for a device that sleeps").default("false"),
+});
 const tags = ["operations"];
 
 export function observationRoutes(app: Api, parts: OperationParts): void {
@@ -26,7 +30,7 @@ export function observationRoutes(app: Api, parts: OperationParts): void {
         tags,
         summary: "Observe one path, or several as one",
         params: OneDevice,
-        querystring: ReadQuery,
+        querystring: ObserveQuery,
         body: PathList,
         response: { 201: NewObservation },
       },

@@ -56,9 +56,13 @@ export class PresentRequests implements DeviceRequests {
     const { endpoint } = device;
     if (this.#presence.of(endpoint).state === "asleep") {
       const { reachability } = this.#presence.reachabilityOf(endpoint, device);
-      throw new EnvironmentError("DEVICE_ASLEEP", `${reachability}; with ?queue=true the request waits for it`, {
-        endpoint,
-      });
+      throw new EnvironmentError(
+        "DEVICE_ASLEEP",
+        `${reachability}; with ?queue=true an operation other than Observe waits for it`,
+        {
+          endpoint,
+        },
+      );
     }
     try {
       const answer = await ask();
