@@ -9,6 +9,7 @@ import { isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/d
 import { offsetAt } from "@airlift/runtime/zone-offset";
 import { sql } from "kysely";
 import { pino } from "pino";
+import { CampaignEngine } from "../campaign/engine.ts";
 import { compilePolicy } from "../campaign/policy.ts";
 import { newSnapshot } from "../delivery/driver-messages.ts";
 import { openDatabase } from "../store/database.ts";
@@ -221,7 +222,6 @@ describe("the campaign runner", () => {
     // The orders are taken, by a server that is slow.
     const slow = new Life([], 0);
     await slow.runner.close();
-    const { CampaignEngine } = await import("../campaign/engine.ts");
     await new CampaignEngine(campaigns, offsetAt).command(id, { command: "start", by: "ann" }, Date.now());
     const taken = await campaigns.takeOrders(Date.now(), 10);
     assert.equal(taken.length, ENDPOINTS.length);
@@ -235,6 +235,31 @@ describe("the campaign runner", () => {
     }
     const { items } = await campaigns.targets(id, {}, { limit: 10 });
     assert.deepEqual(new Set(items.map(({ state }) => state)), new Set(["cancelled"]));
+    await life.runner.close();
+  });
+
+  test("an order that was taken just before a pause begins nothing until the campaign goes on", async () => {
+    const id = await createCampaign();
+    await start(id);
+    const { campaigns, updates } = scratch.stores;
+    const slow = new CampaignEngine(campaigns, offsetAt);
+    await slow.command(id, { command: "start", by: "ann" }, Date.now());
+    const [taken] = await campaigns.takeOrders(Date.now(), 10);
+    assert.ok(taken !== undefined);
+    const { endpoint, wave, attempt } = taken.target;
+    const begin = () =>
+      updates.create({ endpoint, imageId, by: "auto", apply: false, campaign: { id, wave, attempt } });
+    await slow.command(id, { command: "pause", by: "ann" }, Date.now());
+    await assert.rejects(begin(), { code: "CAMPAIGN_STATE" });
+    assert.deepEqual(
+      (await updates.list({ endpoint }, { limit: 10 })).items.filter((one) => one.campaignId === id),
+      [],
+    );
+    await slow.command(id, { command: "resume", by: "ann" }, Date.now());
+    assert.equal((await begin()).state, "queued");
+    await slow.command(id, { command: "stop", by: "ann" }, Date.now());
+    const life = new Life([]);
+    await life.runner.settle();
     await life.runner.close();
   });
 
