@@ -59,6 +59,25 @@ const ask = async (method: string, path: string, body?: object) => {
   return { status: answer.status, body: text === "" ? null : JSON.parse(text) };
 };
 
+test("?queue=true: 202 at once, and the answer is found in the device's queue", async () => {
+  const wishes = [
+    await ask("PUT", "pump/resources/3/0/14?queue=true", { value: "+02:00" }),
+    await ask("POST", "pump/composite/read?queue=true", { paths: ["/3/0/0", "/3/0/3"] }),
+  ];
+  for (const { status, body } of wishes) {
+    assert.equal(status, 202);
+    assert.match(body.id, /^[0-9a-f]{16}$/);
+  }
+  await bench.event(({ kind, sentence }) => kind === "device.request" && sentence.startsWith("readComposite /"));
+  const { body } = await ask("GET", "pump/queue");
+  const outcomes = body.items.map(({ operation, outcome }: Record<string, unknown>) => [operation, outcome]);
+  assert.deepEqual(outcomes, [
+    ["readComposite", "answered"],
+    ["write", "answered"],
+  ]);
+  assert.equal((await ask("PUT", "pump/resources/3/0/14?queue=true", { value: 5, typed: true })).status, 422);
+});
+
 test("one path by name, several at once", async () => {
   const one = await airlift("device-read", "pump", "/Device/0/Manufacturer");
   assert.deepEqual([one.code, one.err], [0, ""]);

@@ -57,7 +57,7 @@ test("each device that failed says why, and its page has the exchanges", async (
     .first()
     .waitFor();
   await stage.picture(page, "campaign-devices");
-  await page.getByRole("table").getByRole("link").first().click();
+  await page.getByRole("link", { name: /^sim-/ }).first().click();
   await page
     .getByText(/failed: /)
     .first()

@@ -47,6 +47,8 @@ export class Stage {
       `${httpPort}`,
       "--coap-port",
       `${coapPort}`,
+      // That a UDP port is free says nothing of the TCP port of that number.
+      ...["--coap-tcp-port", "0", "--coaps-tcp-port", "0"],
       ...serve,
     ];
   }
@@ -104,7 +106,7 @@ export class Stage {
     const page = await this.#browser.newPage({ viewport: { width, height }, colorScheme: scheme, baseURL: this.url });
     page.on("pageerror", (error) => this.complaints.push(`thrown: ${error.message}`));
     page.on("console", (message) => {
-      if (message.type() === "error") this.complaints.push(`logged: ${message.text()}`);
+      if (message.type() === "error") this.complaints.push(`logged: ${message.text()} ${message.location().url}`);
     });
     await page.goto(path);
     return page;

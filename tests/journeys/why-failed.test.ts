@@ -40,6 +40,6 @@ test("trying again says what follows, and does it", async () => {
   await dialog.getByText(/Attempt 2 begins/).waitFor();
   await stage.picture(page, "retry");
   await dialog.getByRole("button", { name: "Try again" }).click();
-  await page.getByText("attempt 2").waitFor();
+  await page.getByText("attempt 2", { exact: true }).waitFor();
   await page.close();
 });

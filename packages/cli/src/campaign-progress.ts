@@ -1,7 +1,7 @@
 /** Shows how a campaign goes: a bar for each wave on a terminal, lines of what has changed elsewhere. */
 import type { Campaign } from "@airlift/protocol/api/campaign";
 import { MultiBar, type SingleBar } from "cli-progress";
-import { countsText } from "./campaign-text.ts";
+import { broadcastText, countsText } from "./campaign-text.ts";
 import { say } from "./terminal.ts";
 import { clockText, printable } from "./text.ts";
 
@@ -62,16 +62,19 @@ function createBars(): CampaignProgress {
 
 const endedCount = ({ total, pending, active, held }: Campaign["counts"]): number => total - pending - active - held;
 
-const lineOf = ({ state, sentence, counts, waves }: Campaign): string => {
+const lineOf = ({ state, sentence, counts, waves, broadcast }: Campaign): string => {
   const open = waves.filter((wave) => wave.state !== "waiting").map((wave) => `${wave.name} ${wave.state}`);
-  return printable(`${state} (${sentence}); ${[...open, countsText(counts)].join("; ")}`);
+  return printable(
+    `${state} (${sentence}); ${[...open, countsText(counts), broadcastText({ broadcast })].filter(Boolean).join("; ")}`,
+  );
 };
 
-const jsonOf = ({ id, state, sentence, counts, waves }: Campaign): string =>
+const jsonOf = ({ id, state, sentence, counts, waves, broadcast }: Campaign): string =>
   JSON.stringify({
     id,
     state,
     sentence,
     counts,
+    ...(broadcast != null && { broadcast }),
     waves: waves.map((wave) => ({ name: wave.name, state: wave.state, sentence: wave.sentence, counts: wave.counts })),
   });

@@ -21,6 +21,16 @@ export function countsText({ failed, ...counts }: WaveCounts): string {
   return words.flatMap(([word, count]) => (count > 0 ? [`${count} ${word}`] : [])).join(", ") || "none";
 }
 
+/** Airtime used, what the law leaves each gateway, and how many devices still miss packets; empty without a mesh. */
+export function broadcastText({ broadcast }: Pick<Campaign, "broadcast">): string {
+  if (broadcast == null) return "";
+  const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+  const left = broadcast.budgets.map(({ gatewayId, leftMs }) => `${seconds(leftMs)} left at ${gatewayId}`);
+  const { none, to4, to16, to64, more, unheard } = broadcast.deficits;
+  const missing = `${none} miss nothing, ${to4 + to16 + to64 + more} some packets, ${unheard} have not said`;
+  return [`air ${seconds(broadcast.airtimeUsedMs)}`, ...left.slice(0, 3), missing].join(", ");
+}
+
 export function campaignText(campaign: Campaign): string {
   const { counts, waves, criteria } = campaign;
   const standing = [...criteria, ...waves.flatMap((wave) => wave.criteria)];
@@ -33,6 +43,7 @@ export function campaignText(campaign: Campaign): string {
       ["why", campaign.sentence],
       ["targets", campaign.spec.targets.query],
       ["devices", `${counts.total}: ${countsText(counts)}`],
+      ["broadcast", broadcastText(campaign) || "none"],
       ["created", `${campaign.createdAt} by ${campaign.createdBy}`],
       ["approved", campaign.approvedBy ?? (campaign.needsApproval ? "not yet" : "not needed")],
       ["rollback", campaign.rollbackId ?? (campaign.rollbackOf === null ? "none" : `undoes ${campaign.rollbackOf}`)],

@@ -7,9 +7,9 @@ import { agoText, pairs, table } from "../text.ts";
 
 interface AddOptions {
   readonly cell: readonly string[];
-  readonly band?: string;
+  readonly subBand?: string;
   readonly rate?: number;
-  readonly loss?: number;
+  readonly lossShare?: number;
 }
 
 /** Adds the commands below `airlift gateway`, which by itself runs one. */
@@ -28,10 +28,10 @@ export function registerGatewayAdmin(program: Command): void {
     .command("add <id>")
     .description("add one; the token for it is printed this once")
     .requiredOption("--cell <name>", "a cell whose devices hear it; may be given again", collected)
-    .option("--band <name>", "its sub-band (default: 868.0-868.6)")
+    .option("--sub-band <name>", "where it sends (default: 868.0-868.6)")
     .option("--rate <bps>", "bits a second on air", wholeNumber(1))
-    .option("--loss <share>", "share of packets that a device there is taken to lose", share)
-    .action(async (id: string, { cell, band, rate, loss }: AddOptions, command: Command) => {
+    .option("--loss-share <share>", "share of packets that a device there is taken to lose", share)
+    .action(async (id: string, { cell, subBand: band, rate, lossShare: loss }: AddOptions, command: Command) => {
       const asked = NewGateway.parse({
         id,
         cells: cell,

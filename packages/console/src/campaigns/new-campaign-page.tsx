@@ -87,10 +87,11 @@ function PlanStep({ draft, onCreated }: { readonly draft: CampaignDraft; readonl
   });
   const creation = useMutation({
     mutationFn: () => createCampaign(spec),
-    onSuccess: (campaign) => {
+    onSuccess: async (campaign) => {
+      void client.invalidateQueries({ queryKey: ["campaigns", "list"] });
+      await navigate({ to: "/campaigns/$id", params: { id: campaign.id } });
+      // Not before: the plan of an empty draft would be asked for.
       onCreated();
-      void client.invalidateQueries({ queryKey: ["campaigns"] });
-      void navigate({ to: "/campaigns/$id", params: { id: campaign.id } });
     },
   });
   return (

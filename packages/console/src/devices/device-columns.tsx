@@ -1,7 +1,7 @@
 /** What the table of devices can show, and what it says in a file. */
 import type { Device } from "@airlift/protocol/api/schemas";
-import { Link } from "@tanstack/react-router";
 import { Ago } from "../parts/instants.tsx";
+import { RowLink } from "../parts/row-link.tsx";
 import { Presence } from "../parts/states.tsx";
 import type { Column } from "../parts/virtual-rows.tsx";
 
@@ -39,11 +39,7 @@ export const DEVICE_COLUMNS: readonly DeviceColumn[] = [
     name: "Endpoint",
     width: "minmax(14rem, 2fr)",
     text: ({ endpoint }) => endpoint,
-    cell: ({ endpoint }) => (
-      <Link to="/devices/$endpoint" params={{ endpoint }} title={endpoint} preload={false}>
-        {endpoint}
-      </Link>
-    ),
+    cell: ({ endpoint }) => <RowLink path={`/devices/${encodeURIComponent(endpoint)}`} text={endpoint} />,
   },
   {
     key: "presence",

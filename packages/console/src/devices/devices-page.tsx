@@ -18,7 +18,7 @@ import { useLiveWindow } from "./live-window.ts";
 import { QueryBar } from "./query-bar.tsx";
 
 const route = getRouteApi("/devices");
-const PAGE_ROWS = 200;
+const PAGE_ROWS = 500;
 
 export function DevicesPage() {
   useTitle("Devices");

@@ -25,10 +25,10 @@ export const UpdateState = ({ state }: { readonly state: Update["state"] }) => (
 
 /** Registered devices that sleep are not gone: the word says which. */
 export function Presence({ device: { presence, awake } }: { readonly device: Pick<Device, "presence" | "awake"> }) {
-  const isAsleep = presence === "registered" && awake === "asleep";
+  const word = presence === "registered" && awake === "asleep" ? "asleep" : presence;
   return (
-    <Badge variant="dot" color={presence !== "registered" ? "gray" : isAsleep ? "blue" : "teal"} tt="none">
-      {isAsleep ? "asleep" : presence}
-    </Badge>
+    <span className="state" data-state={word}>
+      {word}
+    </span>
   );
 }

@@ -46,7 +46,7 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
     count,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
-    overscan: 12,
+    overscan: 6,
     // What is drawn later than the scrolling is better than what blocks it.
     useFlushSync: false,
   });
@@ -55,6 +55,8 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
   useEffect(() => onSight?.(first, last), [first, last, onSight]);
   const { active, onKeyDown } = useRowKeys(props, (index) => virtualizer.scrollToIndex(index));
   const layout = layoutOf(columns);
+  // A row that leaves at one end comes in again at the other: changing what is there is cheaper than making it.
+  const ringSize = Math.max(64, visible.length);
   return (
     <div
       ref={scroller}
@@ -75,7 +77,7 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
       >
         {visible.map(({ index, start }) => (
           <div
-            key={index}
+            key={index % ringSize}
             id={`${id}-${index}`}
             className="row"
             role="row"

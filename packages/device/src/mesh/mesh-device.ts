@@ -95,7 +95,7 @@ export class MeshDevice {
     this.#memory = new MeshMemoryFile(join(folder, "mesh.json"));
     const { attempts, image, manifest } = this.#memory.memory;
     this.#attempts = new Attempts(zmeshCrypto, attempts);
-    const { radio, channel, networkKey, limit, random = Math.random, ttl = 0, slots, rateBps, newsSpreadMs } = options;
+    const { radio, channel, networkKey, limit, random = Math.random, ttl = 0, rateBps, newsSpreadMs } = options;
     this.#voice = new MeshVoice({
       radio,
       channel,
@@ -105,7 +105,7 @@ export class MeshDevice {
       ttl,
       crypto: zmeshCrypto,
       memory: this.#memory,
-      version: () => slots.version(),
+      version: () => this.#version(),
       ...(rateBps !== undefined && { rateBps }),
       ...(newsSpreadMs !== undefined && { newsSpreadMs }),
     });
@@ -327,7 +327,7 @@ export class MeshDevice {
 
   #takeManifest(): void {
     const { schedule, profile } = this.#memory.memory.manifest;
-    const { trust, target, slots } = this.#options;
+    const { trust, target } = this.#options;
     // The core is done with it either way; not within its own step.
     queueMicrotask(() => this.#feed("manifest", { kind: "installed", outcome: "confirmed" }));
     if (!schedule || !profile || trust === "allow-unsigned") return;
@@ -336,7 +336,7 @@ export class MeshDevice {
     const manifest = this.refusals.guard(() => {
       const verified = verifyManifest(bytes, { keys: trust, crypto: imageCrypto });
       const { securityCounter } = this.#memory.memory;
-      assertTarget(verified, { ...target, version: slots.version(), securityCounter });
+      assertTarget(verified, { ...target, version: this.#version(), securityCounter });
       return verified;
     });
     if (manifest) {
@@ -394,9 +394,19 @@ export class MeshDevice {
     if (!this.#isClosed) restart();
   }
 
+  /** What runs, as the network knows it. */
+  #version(): string {
+    const { named } = this.#memory.memory;
+    const bySlots = this.#options.slots.version();
+    return named?.bySlots === bySlots ? named.byManifest : bySlots;
+  }
+
   #confirmed(): void {
     const securityCounter = this.#verifiedManifest()?.securityCounter ?? 0;
     if (securityCounter > this.#memory.memory.securityCounter) this.#memory.change({ securityCounter });
+    const byManifest = this.#verifiedManifest()?.version;
+    if (byManifest !== undefined)
+      this.#memory.change({ named: { bySlots: this.#options.slots.version(), byManifest } });
     this.#feed("image", { kind: "installed", outcome: "confirmed" });
   }
 

@@ -17,6 +17,8 @@ export interface MeshMemory {
   readonly securityCounter: number;
   /** Channels of groups that the network made it a member of; one for each name. */
   readonly joined: readonly CommandChannel[];
+  /** What an image calls itself by its manifest, with what the slots call it: raw bytes have no version of their own. */
+  readonly named?: { readonly bySlots: string; readonly byManifest: string };
   /** Version that ran when the image was handed to the slots. */
   readonly versionBefore?: string;
 }

@@ -8,6 +8,7 @@ import {
   WAVE_STATES,
 } from "../update/campaign.ts";
 import { DELIVERY_METHODS, FAILURE_KINDS, UPDATE_STATES } from "../update/device-update.ts";
+import { BroadcastSection } from "./mesh.ts";
 
 /** "90s", "30m", "2h", "7d": a whole number and its unit; read by `durationMs`. */
 export const Duration = z
@@ -263,6 +264,8 @@ export const Campaign = CampaignSummary.extend({
   waves: z.array(Wave),
   /** Those of the campaign as a whole; each wave has its own. */
   criteria: z.array(CriterionStanding),
+  /** Of the devices behind radio gateways; null or absent = none of them has begun. */
+  broadcast: BroadcastSection.nullable().optional(),
 });
 export type Campaign = z.infer<typeof Campaign>;
 

@@ -1,5 +1,6 @@
 /** Every question of the REST API in one table: what clients are typed by. A test holds it against the server's own OpenAPI document. */
-import type { z } from "zod";
+import { z } from "zod";
+import { AuditCut, AuditCutOutcome, AuditLine, AuditVerification } from "./audit.ts";
 import {
   Campaign,
   CampaignEdit,
@@ -41,6 +42,7 @@ import {
   NewValues,
   ObservationList,
   PathList,
+  QueuedAnswer,
   ReadAnswer,
 } from "./operations.ts";
 import {
@@ -62,6 +64,16 @@ import {
   Update,
   Upload,
 } from "./schemas.ts";
+import { ServerFacts, VersionStatistics } from "./statistics.ts";
+import {
+  CreatedWebhook,
+  NewWebhook,
+  Webhook,
+  WebhookDelivery,
+  WebhookEdit,
+  WebhookReplay,
+  WebhookReplayOutcome,
+} from "./webhooks.ts";
 
 /** One question. */
 export interface Route {
@@ -77,8 +89,8 @@ export interface Route {
 }
 
 const page = ["cursor", "limit"] as const;
-const patience = ["timeoutS"] as const;
-const format = ["timeoutS", "format"] as const;
+const patience = ["timeoutS", "queue"] as const;
+const format = [...patience, "format"] as const;
 
 export const ROUTES = {
   addImage: {
@@ -103,62 +115,72 @@ export const ROUTES = {
   importDevices: { method: "POST", path: "/device-import", body: DeviceLines, answer: ImportAnswer },
   listDeviceEvents: { method: "GET", path: "/devices/{endpoint}/events", query: page, answer: pageOf(Event) },
 
-  readResource: { method: "GET", path: "/devices/{endpoint}/resources/{*}", query: format, answer: ReadAnswer },
+  readResource: {
+    method: "GET",
+    path: "/devices/{endpoint}/resources/{*}",
+    query: format,
+    answer: z.union([ReadAnswer, QueuedAnswer]),
+  },
   replaceResource: {
     method: "PUT",
     path: "/devices/{endpoint}/resources/{*}",
     query: format,
     body: NewValue,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   updateResource: {
     method: "PATCH",
     path: "/devices/{endpoint}/resources/{*}",
     query: format,
     body: NewValue,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
-  deleteResource: { method: "DELETE", path: "/devices/{endpoint}/resources/{*}", query: patience, answer: DoneAnswer },
+  deleteResource: {
+    method: "DELETE",
+    path: "/devices/{endpoint}/resources/{*}",
+    query: patience,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
+  },
   executeResource: {
     method: "POST",
     path: "/devices/{endpoint}/execute",
     query: patience,
     body: NewExecution,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   createInstance: {
     method: "POST",
     path: "/devices/{endpoint}/create",
     query: patience,
     body: NewInstance,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   writeAttributes: {
     method: "PUT",
     path: "/devices/{endpoint}/attributes",
     query: patience,
     body: NewAttributes,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   discover: {
     method: "GET",
     path: "/devices/{endpoint}/discover",
     query: [...patience, "path"],
-    answer: DiscoverAnswer,
+    answer: z.union([DiscoverAnswer, QueuedAnswer]),
   },
   readComposite: {
     method: "POST",
     path: "/devices/{endpoint}/composite/read",
     query: format,
     body: PathList,
-    answer: ReadAnswer,
+    answer: z.union([ReadAnswer, QueuedAnswer]),
   },
   writeComposite: {
     method: "POST",
     path: "/devices/{endpoint}/composite/write",
     query: format,
     body: NewValues,
-    answer: DoneAnswer,
+    answer: z.union([DoneAnswer, QueuedAnswer]),
   },
   listValues: { method: "GET", path: "/devices/{endpoint}/values", answer: LastValueList },
   listObjects: { method: "GET", path: "/devices/{endpoint}/objects", answer: DeviceObjectList },
@@ -209,7 +231,12 @@ export const ROUTES = {
   getSession: { method: "GET", path: "/session", answer: Session },
   signOut: { method: "DELETE", path: "/session", answer: null },
 
-  listUpdates: { method: "GET", path: "/updates", query: [...page, "endpoint", "state"], answer: pageOf(Update) },
+  listUpdates: {
+    method: "GET",
+    path: "/updates",
+    query: [...page, "endpoint", "state", "imageId"],
+    answer: pageOf(Update),
+  },
   createUpdate: { method: "POST", path: "/updates", body: NewUpdate, answer: Update },
   getUpdate: { method: "GET", path: "/updates/{id}", answer: Update },
   listExchanges: { method: "GET", path: "/updates/{id}/exchanges", answer: Exchanges },
@@ -242,6 +269,31 @@ export const ROUTES = {
   abortCampaign: { method: "POST", path: "/campaigns/{id}/abort", answer: Campaign },
   rollBackCampaign: { method: "POST", path: "/campaigns/{id}/rollback", answer: Campaign },
   retryCampaign: { method: "POST", path: "/campaigns/{id}/retry", body: CampaignRetry, answer: RetriedCount },
+
+  listAudit: { method: "GET", path: "/audit", query: [...page, "order"], answer: pageOf(AuditLine) },
+  verifyAudit: { method: "GET", path: "/audit/verification", query: ["since"], answer: AuditVerification },
+  cutAudit: { method: "POST", path: "/audit/cut", body: AuditCut, answer: AuditCutOutcome },
+  listWebhooks: { method: "GET", path: "/webhooks", answer: pageOf(Webhook) },
+  createWebhook: { method: "POST", path: "/webhooks", body: NewWebhook, answer: CreatedWebhook },
+  getWebhook: { method: "GET", path: "/webhooks/{id}", answer: Webhook },
+  editWebhook: { method: "PATCH", path: "/webhooks/{id}", body: WebhookEdit, answer: Webhook },
+  deleteWebhook: { method: "DELETE", path: "/webhooks/{id}", answer: null },
+  listDeliveries: {
+    method: "GET",
+    path: "/webhooks/{id}/deliveries",
+    query: [...page, "state"],
+    answer: pageOf(WebhookDelivery),
+  },
+  replayDeliveries: {
+    method: "POST",
+    path: "/webhooks/{id}/replay",
+    body: WebhookReplay,
+    answer: WebhookReplayOutcome,
+  },
+  testWebhook: { method: "POST", path: "/webhooks/{id}/test", answer: WebhookDelivery },
+
+  getServer: { method: "GET", path: "/server", answer: ServerFacts },
+  getVersionStatistics: { method: "GET", path: "/statistics/versions", query: ["days"], answer: VersionStatistics },
 
   followEvents: {
     method: "GET",

@@ -48,7 +48,10 @@ function isRecorded(request: FastifyRequest, { statusCode }: FastifyReply): bool
   const { method, principal, isTokenRefused, routeOptions } = request;
   if (routeOptions.config?.isAudited === false && statusCode < 400) return false;
   if (principal === null) return isTokenRefused;
-  return !SAFE.has(method) || statusCode === 403;
+  return !SAFE.has(method) || statusCode === 403 || isComingBack(routeOptions.url);
 }
+
+/** Signed in at a provider: the browser comes back with a GET. */
+const isComingBack = (url: string | undefined): boolean => url === "/api/v1/session/oidc/callback";
 
 const pathOf = ({ url }: FastifyRequest): string => url.split("?", 1)[0] ?? "";

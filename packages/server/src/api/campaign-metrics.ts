@@ -16,7 +16,11 @@ export function describeCampaigns(registry: Registry, { campaigns }: Pick<Stores
     labelNames: ["state"],
     registers,
     async collect() {
-      const counted = new Map((await campaigns.countByState()).map(({ state, count }) => [state, count]));
+      this.reset();
+      // Whoever asks while the database is away is told everything else.
+      const counts = await campaigns.countByState().catch(() => undefined);
+      if (counts === undefined) return;
+      const counted = new Map(counts.map(({ state, count }) => [state, count]));
       for (const state of CAMPAIGN_STATES) this.set({ state }, counted.get(state) ?? 0);
     },
   });
@@ -28,8 +32,8 @@ export function describeCampaigns(registry: Registry, { campaigns }: Pick<Stores
     async collect() {
       this.reset();
       for (const state of ["running", "paused"] as const) {
-        const { items } = await campaigns.list(state, { limit: MOST_CAMPAIGNS });
-        for (const { campaign } of items) {
+        const found = await campaigns.list(state, { limit: MOST_CAMPAIGNS }).catch(() => undefined);
+        for (const { campaign } of found?.items ?? []) {
           const { failed: _, total: __, ...counts } = countsOf(campaign);
           const phases = { ...counts, failed: failedCount(countsOf(campaign)) };
           for (const [phase, count] of Object.entries(phases)) this.set({ campaign: campaign.id, phase }, count);

@@ -152,7 +152,8 @@ function draftRoutes(app: Api, parts: ApiParts): void {
       // What the edit was laid over has to be what it replaces, whether or not the client asks for that.
       const revision = revisionOf(request.headers) ?? seen.revision;
       const kept = await stores.campaigns.revise({ campaignId: seen.campaign.id, revision, order }, Date.now());
-      return await reply.header("etag", etagOf(kept)).send(showCampaign(kept, Date.now()));
+      const broadcast = await parts.stores.mesh.sessions.broadcastOf(request.params.id);
+      return await reply.header("etag", etagOf(kept)).send({ ...showCampaign(kept, Date.now()), broadcast });
     },
   );
 

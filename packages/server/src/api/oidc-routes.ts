@@ -15,28 +15,33 @@ const ATTEMPT_S = 600;
 const SESSION_S = 12 * 3600;
 
 export function oidcRoutes(app: Api, { stores: { tokens } }: ApiParts, options: OidcOptions | undefined): void {
-  const provider = options && new OidcProvider(options);
+  const known = options && new OidcProvider(options);
+  const required = (): OidcProvider => {
+    if (known !== undefined) return known;
+    throw new UsageError("UNKNOWN_PROVIDER", "this server has no sign-in provider: sign in with a token");
+  };
 
   app.get(
     "/session/methods",
     { schema: { tags: ["session"], summary: "How a browser can sign in", response: { 200: SignInMethods } } },
-    async () => ({ token: true as const, oidc: provider !== undefined }),
+    async () => ({ token: true as const, oidc: known !== undefined }),
   );
-  if (provider === undefined) return;
 
   app.get("/session/oidc", { schema: { hide: true } }, async (request, reply) => {
-    const { url, attempt } = await provider.begin(`${ownOrigin(request)}${CALLBACK}`);
+    const { url, attempt } = await required().begin(`${ownOrigin(request)}${CALLBACK}`);
     const value = Buffer.from(JSON.stringify(attempt)).toString("base64url");
     return await reply.header("set-cookie", attemptCookie(request, value, ATTEMPT_S)).redirect(url, 302);
   });
 
   app.get("/session/oidc/callback", { schema: { hide: true } }, async (request, reply) => {
+    const provider = required();
     const attempt = attemptOf(request.headers.cookie);
     forget(request, reply);
     const { name, role } = await provider.finish(new URL(request.url, ownOrigin(request)), attempt);
     // A token that nobody has the text of: listed with the others, and whoever revokes it ends the session.
     const { token } = await tokens.create({ name, role, expiresInS: SESSION_S });
-    const { secret, expiresAtMs } = await tokens.openSession(token);
+    const { secret, expiresAtMs, ...holder } = await tokens.openSession(token);
+    request.principal = { kind: "session", address: request.ip, ...holder, expiresAtMs };
     const lifetimeS = (expiresAtMs - Date.now()) / 1000;
     const isSecure = request.protocol === "https";
     return await reply.header("set-cookie", sessionCookie(secret, { isSecure, lifetimeS })).redirect("/", 303);

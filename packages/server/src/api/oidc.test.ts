@@ -17,6 +17,7 @@ let scratch: ScratchStores;
 let api: FastifyInstance;
 let provider: Server;
 let issuer: string;
+let admin: string;
 /** What the provider says of whoever signs in, and what it was told by the browser. */
 let claims: Record<string, unknown>;
 let asked: URLSearchParams;
@@ -70,6 +71,7 @@ function answerOf(path: string, body: string): object {
 
 before(async () => {
   scratch = await openScratchStores();
+  admin = (await scratch.stores.tokens.create({ name: "root", role: "admin" })).token;
   provider = startProvider().listen(0, "127.0.0.1");
   await once(provider, "listening");
   issuer = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`;
@@ -123,6 +125,11 @@ describe("signing in with a provider", () => {
     assert.deepEqual([who.json().name, who.json().role], ["ann", "approver"]);
     const [listed] = (await scratch.stores.tokens.list({ limit: 1 })).items;
     assert.deepEqual([listed?.name, listed?.role], ["ann", "approver"]);
+    const { body } = await api.inject({ url: "/api/v1/audit", headers: { authorization: `Bearer ${admin}` } });
+    assert.match(
+      body,
+      /"who":"ann","role":"approver".*"action":"GET \/api\/v1\/session\/oidc\/callback","outcome":303/,
+    );
     await scratch.stores.tokens.revoke(listed?.id ?? "");
     assert.equal((await ask("/api/v1/session", `airlift_session=${session?.value}`)).statusCode, 401);
   });
@@ -158,6 +165,6 @@ test("roles are read from one text or many, and nothing else makes one", () => {
   assert.equal(roleOf("viewer"), "viewer");
   assert.equal(roleOf("openid airlift-admin"), "admin");
   assert.equal(roleOf(["viewer", "operator"]), "operator");
-  for (const claim of [undefined, null, 7, {}, [], ["Admin", "airlift_admin", { admin: true }], "toString"])
+  for (const claim of [undefined, null, 7, {}, [], "gateway", ["Admin", "airlift_admin", { admin: true }], "toString"])
     assert.equal(roleOf(claim), undefined);
 });

@@ -107,10 +107,10 @@ export class OidcProvider {
   }
 }
 
-/** The highest of the roles that a claim names: "operator", or "airlift-operator" beside those of other programs. */
+/** The highest of a person's roles that a claim names: "operator", or "airlift-operator" beside those of other programs. */
 export function roleOf(claim: unknown): Role | undefined {
   const named = new Set([claim].flat().flatMap((one) => (typeof one === "string" ? one.split(" ") : [])));
-  return ROLES.toReversed().find((role) => named.has(role) || named.has(`airlift-${role}`));
+  return ROLES.toReversed().find((role) => role !== "gateway" && (named.has(role) || named.has(`airlift-${role}`)));
 }
 
 /** What is at a claim's place; a claim whose own name has dots goes before objects in objects. */

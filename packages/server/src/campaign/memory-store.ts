@@ -64,9 +64,9 @@ export class MemoryCampaignStore implements CampaignStore {
     return this.#kept(campaignId).outputs;
   }
 
-  transact<T>(campaignId: string, work: (transaction: CampaignTransaction) => Promise<T>): Promise<T> {
+  async transact<T>(campaignId: string, work: (transaction: CampaignTransaction) => Promise<T>): Promise<T> {
     const kept = this.#kept(campaignId);
-    return work({
+    return await work({
       campaign: kept.campaign,
       policy: kept.policy,
       due: async (query: DueQuery) => kept.shelf.due(query).map((target) => this.#candidate(target)),

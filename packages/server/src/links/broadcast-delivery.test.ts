@@ -238,7 +238,7 @@ test("what a device says of its failure is the update's", async () => {
   const [wrong, back] = world.devices as [ExampleMeshDevice, ExampleMeshDevice];
   await world.tell(
     world.gateway.event(wrong.say("none", { result: "integrityFailed" })),
-    world.gateway.event(back.say("rolledBack")),
+    world.gateway.event(back.say("rolledBack", { result: "failed" })),
   );
   assert.deepEqual([await world.stateOf(0), await world.stateOf(1)], ["failed integrityFailed", "fellBack"]);
 });

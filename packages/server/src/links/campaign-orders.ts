@@ -94,7 +94,7 @@ export class CampaignOrders {
       if (error.code === "CAMPAIGN_STATE") return false;
       if (error.code === "UPDATE_RUNNING") {
         // The order comes again; meanwhile the operator reads why.
-        const sentence = "waiting: another update of the device, which no campaign began, is under way";
+        const sentence = "waiting: another update of the device is under way";
         reports.add({ ...news, state: "waiting", sentence });
         return false;
       }

@@ -166,6 +166,7 @@ export class CampaignRunner {
     await this.#compare();
     const dueCount = await this.#engine.sweep(this.#utcMs());
     const orderCount = await this.#orders.carryOut(this.#utcMs());
+    if (orderCount > 0) this.#isOrdered = true;
     await this.#takeUpOrdered();
     if (dueCount > 0 || orderCount > 0) this.#isWanted = true;
   }

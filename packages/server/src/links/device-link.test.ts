@@ -18,9 +18,10 @@ import type { DevicePeer } from "./door.ts";
 const SENML_JSON = 110;
 
 /** A link to a device that answers a read of /3/0 or /5/0 with SenML-JSON of these values. */
-function linkTo(values: Readonly<Record<string, unknown>>): DeviceLink {
+function linkTo(values: Readonly<Record<string, unknown>>, onRead: (path: string) => void = () => {}): DeviceLink {
   const request = async ({ options }: CoapRequest) => {
     const base = `/${uriPath(options).join("/")}/`;
+    onRead(base);
     const records = Object.entries(values)
       .filter(([path]) => path.startsWith(base))
       .map(([path, value]) => (typeof value === "string" ? { n: path, vs: value } : { n: path, v: value }));
@@ -116,4 +117,11 @@ test("a device without a session or connection is told of at once, not after a t
     requests.observe(device, readRequest(pathOf(3, 0)), () => {}),
     gone,
   );
+});
+
+test("the result is read before the version: a device that installs in between does not seem to have fallen back", async () => {
+  const asked: string[] = [];
+  const link = linkTo(HEALTHY, (path) => asked.push(path));
+  await link.readReport(exampleRegistration("pump"));
+  assert.deepEqual(asked.slice(0, 2), ["/5/0/", "/3/0/"]);
 });

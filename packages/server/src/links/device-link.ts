@@ -53,13 +53,16 @@ export class DeviceLink {
    * @throws {EnvironmentError} when it does not answer. @throws {PeerError} when its answer cannot be read.
    */
   async readReport(registration: Registration): Promise<DeviceReport> {
+    // The object first: a device that has just installed sets its version and then the result, and with the old version
+    // beside the new result it would look as if it had fallen back.
+    const firmware = await this.#readFirmware(registration);
     const device = await this.#readAll(registration, DEVICE, DEVICE_REPORT);
     const text = (id: number): string | null => {
       const value = device.get(id)?.[0];
       return typeof value === "string" ? value : null;
     };
     return {
-      firmware: await this.#readFirmware(registration),
+      firmware,
       version: text(DEVICE_RESOURCES.firmwareVersion),
       manufacturer: text(DEVICE_RESOURCES.manufacturer),
       model: text(DEVICE_RESOURCES.modelNumber),

@@ -124,6 +124,8 @@ export class RegistrationFollower {
   #onPresence({ endpoint, state }: PresenceChange): void {
     const { presence, queue, engine } = this.#parts;
     queue.onReachable(endpoint, presence.isReachable(endpoint));
+    // Of a fleet that is restored, few devices have an update.
+    if (!engine.isDriving(endpoint)) return;
     if (state === "asleep") engine.onAsleep(endpoint);
     // Of an overdue sleeper too little is known to keep from asking.
     if (state === "awake" || state === "unknown") engine.onAwake(endpoint);

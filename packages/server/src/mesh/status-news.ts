@@ -38,7 +38,8 @@ const FAILURE_OF_RESULT: Partial<Record<FirmwareResult, FailureKind>> = {
 /** Undefined when it tells nothing new. The event is genuine and fresh, and about the update's content. */
 export function readStatus(status: StatusEvent, standing: MeshStanding): MeshNews | undefined {
   if (isFinalUpdateState(standing.state)) return undefined;
-  const failure = FAILURE_OF_RESULT[status.result];
+  // Only a device that is through says how it went: while it works, the result may be an older one. Going back is an end of its own.
+  const failure = status.detail === "none" ? FAILURE_OF_RESULT[status.result] : undefined;
   if (failure !== undefined) return news(failed(failure), status, standing);
   return news(NEWS_OF_DETAIL[status.detail](status, standing), status, standing);
 }

@@ -15,7 +15,7 @@ interface Got {
 }
 
 /** Everything is retried as soon as possible; a deadline that only what hangs meets. */
-const FAST: WebhookSenderOptions = { retry: { firstMs: 1, longestMs: 2 }, timeoutMs: 500, lookEveryMs: 5 };
+const FAST: WebhookSenderOptions = { retry: { firstMs: 1, longestMs: 2 }, timeoutMs: 500, lookEveryMs: 5, graceMs: 20 };
 const ANYWHERE = { allowsHttp: true, allowsPrivate: true };
 const log = { warn: () => {}, debug: () => {} };
 
@@ -197,6 +197,20 @@ test("two servers share the deliveries: each is sent once, and one that was left
   } finally {
     await second.close();
   }
+});
+
+test("a server that ends lets a request under way come to its end", async () => {
+  const { id } = await add();
+  const held: ServerResponse[] = [];
+  answer = (response) => held.push(response);
+  const sender = startSender({ ...FAST, graceMs: 10_000, timeoutMs: 10_000 });
+  await tell("just in time");
+  await until(id, () => held.length === 1);
+  const closed = sender.close();
+  held[0]?.writeHead(204).end();
+  await closed;
+  const [delivery] = await deliveriesOf(id);
+  assert.deepEqual([delivery?.state, delivery?.attempts], ["delivered", 1]);
 });
 
 test("a server that ends in the middle of a request leaves the delivery to the next", async () => {

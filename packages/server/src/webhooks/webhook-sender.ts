@@ -23,6 +23,8 @@ export interface WebhookSenderOptions {
   readonly mostSending?: number;
   /** How late a delivery that failed, or that another server made, may be. Default 1 s. */
   readonly lookEveryMs?: number;
+  /** How long requests under way may take when the server ends. Default 2 s. */
+  readonly graceMs?: number;
 }
 
 /** Events of a burst become deliveries together. */
@@ -37,6 +39,7 @@ export class WebhookSender {
   readonly #sending = new Set<Promise<void>>();
   readonly #countOf = new Map<string, number>();
   readonly #stopped = new AbortController();
+  #isClosing = false;
   #unsubscribe: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sweep: NodeJS.Timeout | undefined;
@@ -71,6 +74,8 @@ export class WebhookSender {
     this.#isDue = true;
     this.#looking ??= this.#lookOn().finally(() => {
       this.#looking = undefined;
+      // Somebody asked while the last look came to its end.
+      if (this.#isDue && !this.#isClosing) void this.#look();
     });
     return this.#looking;
   }
@@ -80,21 +85,22 @@ export class WebhookSender {
     void this.#look();
   }
 
-  /** Breaks off what is under way: another server, or the next start, sends it again under the same id. */
+  /** Breaks off what is under way after a while: another server, or the next start, sends it again under the same id. */
   async close(): Promise<void> {
     this.#unsubscribe?.();
     clearInterval(this.#sweep);
     clearTimeout(this.#timer);
-    this.#stopped.abort();
+    this.#isClosing = true;
     await this.#looking;
+    const grace = setTimeout(() => this.#stopped.abort(), this.#options.graceMs ?? 2000);
     await Promise.allSettled(this.#sending);
-    await this.#looking;
+    clearTimeout(grace);
     await this.#parts.outbox.settle(this.#settled).catch(() => {});
     this.#poster.close();
   }
 
   #lookSoon(): void {
-    if (this.#timer !== undefined || this.#stopped.signal.aborted) return;
+    if (this.#timer !== undefined || this.#isClosing) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#lookForEvents();
@@ -105,7 +111,7 @@ export class WebhookSender {
   async #lookOn(): Promise<void> {
     const { outbox, log } = this.#parts;
     try {
-      while (this.#isDue && !this.#stopped.signal.aborted) {
+      while (this.#isDue && !this.#isClosing) {
         this.#isDue = false;
         await this.#settleAll();
         if (this.#mayBeEvents) {
@@ -116,6 +122,8 @@ export class WebhookSender {
         this.#begin(await this.#take());
       }
     } catch (error) {
+      // The next sweep tries again; at once would be in vain.
+      this.#isDue = false;
       log.debug({ err: error }, "the webhooks' outbox cannot be reached now");
     }
   }
@@ -147,7 +155,7 @@ export class WebhookSender {
         const left = (this.#countOf.get(webhookId) ?? 1) - 1;
         if (left === 0) this.#countOf.delete(webhookId);
         else this.#countOf.set(webhookId, left);
-        if (!this.#stopped.signal.aborted) void this.#look();
+        if (!this.#isClosing) void this.#look();
       });
       this.#sending.add(sending);
     }

@@ -1,0 +1,166 @@
+/** What the campaign rules rely on, asked of every store: the one in memory, with which they are simulated, and PostgreSQL. */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { CampaignSpec } from "@airlift/protocol/api/campaign";
+import { newCampaign, newRollback } from "../campaign/campaign.ts";
+import { CampaignEngine } from "../campaign/engine.ts";
+import { MemoryCampaignStore } from "../campaign/memory-store.ts";
+import { type CampaignPolicy, compilePolicy } from "../campaign/policy.ts";
+import type { CampaignStore } from "../campaign/store-ports.ts";
+import { newTarget } from "../campaign/target.ts";
+import { exampleRegistration, openScratchStores } from "./scratch-stores.ts";
+
+const NOW_MS = Date.UTC(2026, 5, 1, 12);
+const ENDPOINTS = ["d1", "d2", "d3"];
+const offsetAt = () => undefined;
+const image = (id: string) => ({
+  id,
+  manufacturer: "Example",
+  model: "Sensor",
+  version: id === NEW ? "2.0.0" : "1.0.0",
+  hardware: [],
+  sizeBytes: 1000,
+});
+const NEW = "0123456789abcdef";
+const OLD = "fedcba9876543210";
+
+const specOf = (imageId: string) =>
+  CampaignSpec.parse({
+    name: imageId === NEW ? "spring" : "spring (rollback)",
+    image: imageId,
+    targets: { query: "endpoint==d*" },
+    downgrade: imageId === OLD,
+    ...(imageId === NEW && { rollback: { image: OLD } }),
+  });
+const policyOf = (imageId: string): CampaignPolicy => compilePolicy(specOf(imageId), image, offsetAt);
+
+interface Bench {
+  readonly store: CampaignStore;
+  /** A draft with all devices in one wave, its rollback prepared. */
+  create(): Promise<string>;
+  close(): Promise<void>;
+}
+
+async function memoryBench(): Promise<Bench> {
+  const store = new MemoryCampaignStore();
+  let count = 0;
+  for (const endpoint of ENDPOINTS)
+    store.setDevice({
+      endpoint,
+      manufacturer: null,
+      model: null,
+      version: null,
+      hardware: null,
+      tags: [],
+      presence: "registered",
+      lastSeenAtMs: NOW_MS,
+      signalDbm: null,
+      cell: null,
+      resources: {},
+      timeZone: null,
+      utcOffset: null,
+    });
+  const create = async () => {
+    count += 1;
+    const id = `c${count}`;
+    const targets = ENDPOINTS.map((endpoint, orderKey) => newTarget({ campaignId: id, endpoint, wave: 0, orderKey }));
+    store.add(newCampaign({ id, createdBy: "ann" }, policyOf(NEW), [ENDPOINTS.length]), policyOf(NEW), targets);
+    store.addRollback(id, newRollback({ id: `${id}-back`, createdBy: "ann" }, policyOf(OLD)), policyOf(OLD));
+    return id;
+  };
+  return { store, create, close: async () => {} };
+}
+
+async function postgresBench(): Promise<Bench> {
+  const scratch = await openScratchStores({ node: { name: "a" } });
+  const { devices, campaigns, nodes } = scratch.stores;
+  await nodes.join();
+  devices.queueSave(ENDPOINTS.map((endpoint) => exampleRegistration(endpoint)));
+  await devices.flush();
+  const create = async () => {
+    const rollback = { spec: specOf(OLD), policy: policyOf(OLD) };
+    const order = { spec: specOf(NEW), policy: policyOf(NEW), createdBy: "ann", rollback };
+    return (await campaigns.create(order, NOW_MS)).campaign.id;
+  };
+  return { store: campaigns, create, close: () => scratch.close() };
+}
+
+for (const [name, open] of [
+  ["memory", memoryBench],
+  ["PostgreSQL", postgresBench],
+] as const)
+  describe(`a campaign store: ${name}`, async () => {
+    const { store, create, close } = await open();
+    const engine = new CampaignEngine(store, offsetAt);
+    const tell = (id: string, command: "submit" | "start" | "pause" | "resume" | "stop") =>
+      engine.command(id, { command, by: "ann" }, NOW_MS);
+    const report = (campaignId: string, endpoint: string, state: "waitingToApply" | "succeeded" | "cancelled") =>
+      engine.report({ campaignId, endpoint }, { attempt: 1, state, failure: null, sentence: `it is ${state}` }, NOW_MS);
+    const ordersOf = async (id: string) =>
+      (await store.takeOrders(NOW_MS, 100)).filter(({ target }) => target.campaignId === id);
+    after(close);
+
+    test("a campaign that is not there is said to be unknown", async () => {
+      await assert.rejects(
+        store.transact("none", async () => {}),
+        { code: "UNKNOWN_CAMPAIGN" },
+      );
+    });
+
+    test("an order leaves once, and no more when it is done; what was told twice is counted once", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      const orders = await ordersOf(id);
+      assert.deepEqual(orders.map(({ target }) => target.endpoint).toSorted(), ENDPOINTS);
+      assert.deepEqual(await ordersOf(id), []);
+      for (const { target, order } of orders) {
+        assert.deepEqual(order, { kind: "begin", attempt: 1, imageId: NEW });
+        await store.orderDone(id, target.endpoint, order);
+      }
+      await report(id, "d1", "waitingToApply");
+      const [apply] = await ordersOf(id);
+      assert.deepEqual([apply?.target.endpoint, apply?.order], ["d1", { kind: "apply", attempt: 1 }]);
+      await report(id, "d1", "succeeded");
+      const after = await report(id, "d1", "succeeded");
+      assert.equal(after.waves[0]?.counts.succeeded, 1);
+      await tell(id, "stop");
+      for (const endpoint of ["d2", "d3"]) await report(id, endpoint, "cancelled");
+    });
+
+    test("while it is paused nothing leaves but the order to stop", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      await tell(id, "pause");
+      assert.deepEqual(await ordersOf(id), []);
+      await tell(id, "stop");
+      const orders = await ordersOf(id);
+      assert.deepEqual(new Set(orders.map(({ order }) => order.kind)), new Set(["cancel"]));
+      for (const endpoint of ENDPOINTS) await report(id, endpoint, "cancelled");
+    });
+
+    test("a turn that fails leaves nothing behind", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      const failing = store.transact(id, async () => {
+        throw new Error("in the middle");
+      });
+      await assert.rejects(failing, { message: "in the middle" });
+      assert.equal(await store.transact(id, async ({ campaign }) => campaign.state), "ready");
+    });
+
+    test("the rollback gets each device that was updated, once, however often it is filled", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      for (const endpoint of ["d1", "d2"]) {
+        await report(id, endpoint, "waitingToApply");
+        await report(id, endpoint, "succeeded");
+      }
+      await store.fillRollback(id, NOW_MS);
+      const rollback = await store.fillRollback(id, NOW_MS);
+      assert.equal(rollback?.waves[0]?.counts.total, 2);
+      await tell(id, "stop");
+    });
+  });
