@@ -276,6 +276,43 @@ test("all of a group hear one schedule and one word to install; a part of it is 
   );
 });
 
+test("a cancel that comes when the device has ended leaves its outcome as it is, and one before the begin takes its place", async () => {
+  const world = await new World(2).open();
+  const campaignId = await world.campaign();
+  await world.engine.sweep(Date.now());
+  const { campaigns, updates } = scratch.stores;
+  const [early, late] = await campaigns.takeOrders(Date.now(), 10);
+  assert.ok(early !== undefined && late !== undefined);
+  assert.equal(await world.broadcast.take(late), "done");
+  const [held] = (await updates.list({ endpoint: late.target.endpoint }, { limit: 1 })).items;
+  await updates.transition(held?.id ?? "", { state: "succeeded", sentence: "succeeded: runs 2.0.1" });
+  for (const { target, order } of [early, late]) {
+    const cancel = { kind: "cancel" as const, attempt: order.attempt };
+    assert.equal(await world.broadcast.take({ target, order: cancel }), "done");
+  }
+  assert.deepEqual(
+    world.reports.splice(0).map(({ endpoint, state }) => [endpoint, state]),
+    [
+      [early.target.endpoint, "cancelled"],
+      [late.target.endpoint, "succeeded"],
+    ],
+  );
+  assert.equal(await world.broadcast.take(early), "done");
+  const { items } = await updates.list({ endpoint: early.target.endpoint }, { limit: 10 });
+  assert.deepEqual(
+    items.map(({ state }) => state),
+    ["cancelled"],
+  );
+  await world.engine.command(campaignId, { command: "stop", by: "ann" }, Date.now());
+});
+
+test("a gateway cannot end the broadcast of another", async () => {
+  const { order } = await begun(1);
+  const stranger = await new World(0).open();
+  await stranger.tell(stranger.gateway.end(order, "failed"));
+  assert.equal((await scratch.stores.mesh.sessions.get(order.sessionId))?.endedAt, null);
+});
+
 test("a stopped campaign is off the air at once: the gateway is ordered to, and the devices are told", async () => {
   const { world, campaignId, order, name } = await begun(2);
   world.broadcast.start();

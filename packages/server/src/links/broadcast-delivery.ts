@@ -107,17 +107,22 @@ export class BroadcastDelivery {
     if (order.kind === "apply") {
       if (update !== undefined && isIts) await this.#permit(update.updateId);
     } else if (update !== undefined && isIts) await this.#cancel([update]);
-    else if (!isIts)
-      this.#tell([
-        {
-          endpoint,
-          campaignId,
-          attempt: order.attempt,
-          state: "cancelled",
-          failure: null,
-          sentence: "cancelled: before it was begun",
-        },
-      ]);
+    else return await this.#cancelUnbegun(target, order.attempt);
+    return "done";
+  }
+
+  /** Takes the attempt's place, so that whoever still holds the order to begin it finds it done; one that has ended by itself stays what it is. */
+  async #cancelUnbegun(
+    { endpoint, campaignId, wave, imageId }: LeasedOrder["target"],
+    attempt: number,
+  ): Promise<"done" | "later"> {
+    if (imageId === null) return "done";
+    const update = await this.#options.stores.updates.createCancelled(
+      { endpoint, imageId, by: "auto", campaign: { id: campaignId, wave, attempt } },
+      "cancelled: before it was begun",
+    );
+    if (!isFinalUpdateState(update.state)) return "later";
+    this.#tell([update]);
     return "done";
   }
 
@@ -193,6 +198,7 @@ export class BroadcastDelivery {
       return "done";
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
+      if (error.code === "CAMPAIGN_STATE") return "later";
       if (error.code === "UPDATE_RUNNING") {
         this.#tell([
           { ...news, state: "waiting", failure: null, sentence: "waiting: another update of the device is under way" },

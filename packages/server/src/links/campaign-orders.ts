@@ -90,6 +90,8 @@ export class CampaignOrders {
       return true;
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
+      // Paused or stopped since the order was taken: it comes again with the resume, or makes way for a cancel.
+      if (error.code === "CAMPAIGN_STATE") return false;
       if (error.code === "UPDATE_RUNNING") {
         // The order comes again; meanwhile the operator reads why.
         const sentence = "waiting: another update of the device is under way";

@@ -236,6 +236,31 @@ describe("the campaign runner", () => {
     await life.runner.close();
   });
 
+  test("an order that was taken just before a pause begins nothing until the campaign goes on", async () => {
+    const id = await createCampaign();
+    await start(id);
+    const { campaigns, updates } = scratch.stores;
+    const slow = new CampaignEngine(campaigns, offsetAt);
+    await slow.command(id, { command: "start", by: "ann" }, Date.now());
+    const [taken] = await campaigns.takeOrders(Date.now(), 10);
+    assert.ok(taken !== undefined);
+    const { endpoint, wave, attempt } = taken.target;
+    const begin = () =>
+      updates.create({ endpoint, imageId, by: "auto", apply: false, campaign: { id, wave, attempt } });
+    await slow.command(id, { command: "pause", by: "ann" }, Date.now());
+    await assert.rejects(begin(), { code: "CAMPAIGN_STATE" });
+    assert.deepEqual(
+      (await updates.list({ endpoint }, { limit: 10 })).items.filter((one) => one.campaignId === id),
+      [],
+    );
+    await slow.command(id, { command: "resume", by: "ann" }, Date.now());
+    assert.equal((await begin()).state, "queued");
+    await slow.command(id, { command: "stop", by: "ann" }, Date.now());
+    const life = new Life([]);
+    await life.runner.settle();
+    await life.runner.close();
+  });
+
   test("a clock that jumps back an hour and ahead a day starts nothing twice", async () => {
     const id = await createCampaign({ caps: { inFlight: 1 } });
     await start(id);

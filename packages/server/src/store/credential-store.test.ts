@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import pg from "pg";
 import { createAuthority, skipWithoutOpenssl } from "../../../../tests/certificates.ts";
+import { bootstrapKeys } from "../fleet/bootstrap-keys.ts";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
 import { MasterKeys } from "./master-keys.ts";
 import type { Stores } from "./ports.ts";
@@ -89,6 +90,14 @@ describe("an identity is bound to exactly one endpoint", () => {
     const at = (name: string, place?: "device" | "bootstrap") => store().endpointOf({ kind: "psk", name }, place);
     assert.deepEqual([await at(factory.identity), await at(factory.identity, "bootstrap")], [undefined, "pump-5"]);
     assert.deepEqual([await at(own.identity), await at(own.identity, "bootstrap")], ["pump-5", undefined]);
+  });
+
+  test("a name is in use for those that share a factory credential as soon as its device has shown its own", async () => {
+    const keys = bootstrapKeys(store());
+    const { identity } = await keys.issueDeviceCredential("batch-7-001");
+    assert.equal(await keys.isInUse("batch-7-001"), false);
+    assert.equal(await store().endpointOf({ kind: "psk", name: identity }), "batch-7-001");
+    assert.equal(await keys.isInUse("batch-7-001"), true);
   });
 
   test("a raw public key is known by its SHA-256; private keys and other curves are refused", async () => {

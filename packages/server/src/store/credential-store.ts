@@ -125,6 +125,8 @@ export class PostgresCredentialStore implements CredentialStore {
   }
 
   async list(endpoint: string): Promise<Credential[]> {
+    // Whether a credential was ever used decides who may be bootstrapped under its name.
+    await this.#uses.flush();
     return (await this.#read(endpoint)).map(toCredential);
   }
 

@@ -10,6 +10,7 @@ import type { Journal } from "./journal.ts";
 import type { MeshSecrets } from "./mesh-secrets.ts";
 import type { GatewayTable, StoredOrder } from "./mesh-tables.ts";
 import type { Tables } from "./tables.ts";
+import { revokeGatewayTokens } from "./token-store.ts";
 
 /** A gateway that was silent for longer is taken to be away. */
 const ONLINE_MS = 120_000;
@@ -66,13 +67,18 @@ export class GatewayStore {
     return await this.#read(sql`order by g.id`);
   }
 
-  /** With its orders. @throws {UsageError} UNKNOWN_GATEWAY (404) */
+  /** With its orders and tokens. @throws {UsageError} UNKNOWN_GATEWAY (404) */
   async remove(id: string): Promise<void> {
     await this.#journal.write(async (transaction) => {
       const row = await transaction.deleteFrom("gateways").where("id", "=", id).returning("id").executeTakeFirst();
       if (row === undefined) throw unknown(id);
       const sentence = `the gateway ${id} was removed`;
-      return { result: undefined, events: [{ kind: "gateway.removed", sentence, facts: { gatewayId: id } }] };
+      // Who takes a gateway down may do so because it was stolen: its token must not speak for the next one of this name.
+      const revoked = await revokeGatewayTokens(transaction, id);
+      return {
+        result: undefined,
+        events: [{ kind: "gateway.removed", sentence, facts: { gatewayId: id } }, ...revoked],
+      };
     });
   }
 

@@ -7,6 +7,7 @@ import { BATTERY_UNKNOWN, type StatusEvent } from "@airlift/protocol/zmesh/statu
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import { type Kysely, sql } from "kysely";
 import { readStatus } from "../mesh/status-news.ts";
+import { storableText } from "./database.ts";
 import type { Journal } from "./journal.ts";
 import { devicePlace, type MeshSecrets } from "./mesh-secrets.ts";
 import { endSession, noteProgress } from "./mesh-sessions.ts";
@@ -173,6 +174,7 @@ async function takeOwnReports(
     if (report.kind === "progress") await noteProgress(transaction, gatewayId, report.progress);
     else if (report.kind === "end") {
       const { outcome, detail, progress } = report;
+      if (!(await isSessionOf(transaction, gatewayId, progress.sessionId))) continue;
       await noteProgress(transaction, gatewayId, progress);
       await endSession(transaction, { id: progress.sessionId, outcome, detail, progress });
       const seconds = (progress.airtimeMs / 1000).toFixed(1);
@@ -192,6 +194,17 @@ async function takeOwnReports(
         and content -> 'order' ->> 'commandId' = ${report.commandId}`.execute(transaction);
   }
   return { events, hasEnds: reports.some(({ kind }) => kind === "end" || kind === "order") };
+}
+
+/** A gateway tells of its own broadcasts; what it says of another's is as if it were not there. */
+async function isSessionOf(transaction: Kysely<Tables>, gatewayId: string, sessionId: string): Promise<boolean> {
+  const row = await transaction
+    .selectFrom("mesh_sessions")
+    .select("id")
+    .where("id", "=", storableText(sessionId))
+    .where("gateway_id", "=", gatewayId)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 async function refusedOrder(

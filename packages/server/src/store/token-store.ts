@@ -6,7 +6,7 @@ import { type Kysely, type Selectable, sql } from "kysely";
 import type { OpenedSession, TokenHolder, TokenStore } from "./credential-ports.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import type { Journal } from "./journal.ts";
-import type { Page, PageRequest } from "./ports.ts";
+import type { NewEvent, Page, PageRequest } from "./ports.ts";
 import { ShortCache } from "./short-cache.ts";
 import type { ApiTokenTable, Tables } from "./tables.ts";
 import { UseTimes } from "./use-times.ts";
@@ -77,9 +77,7 @@ export class PostgresTokenStore implements TokenStore {
         .executeTakeFirst();
       if (row === undefined) throw new UsageError("UNKNOWN_TOKEN", `there is no token ${id}`, { id });
       await transaction.deleteFrom("api_sessions").where("token_id", "=", id).execute();
-      const { name, role } = row;
-      const sentence = `the token ${name} of role ${role} is good no more`;
-      return { result: row, events: [{ kind: "token.revoked", sentence, facts: { tokenId: id, name, role } }] };
+      return { result: row, events: [revokedEvent(row)] };
     });
     return toToken(result);
   }
@@ -171,6 +169,24 @@ async function insertToken(transaction: Kysely<Tables>, text: string, asked: New
   const sentence = `a token of role ${role} was made: ${name}`;
   const event = { kind: "token.created", sentence, facts: { tokenId: id, name, role } } as const;
   return { result: row, events: [event] };
+}
+
+/** Ends the tokens of a gateway that is no more; the events tell every server, and whoever listens with one of them. */
+export async function revokeGatewayTokens(transaction: Kysely<Tables>, gatewayId: string): Promise<NewEvent[]> {
+  const rows = await transaction
+    .updateTable("api_tokens")
+    .set({ revoked_at: sql<Date>`now()` })
+    .where("role", "=", "gateway")
+    .where("name", "=", gatewayId)
+    .where("revoked_at", "is", null)
+    .returning(["id", "name", "role"])
+    .execute();
+  return rows.map(revokedEvent);
+}
+
+function revokedEvent({ id, name, role }: { id: string; name: string; role: Role }): NewEvent {
+  const sentence = `the token ${name} of role ${role} is good no more`;
+  return { kind: "token.revoked", sentence, facts: { tokenId: id, name, role } };
 }
 
 function toHolder(row: { id: string; name: string; role: Role }, expiresAt: Date | null): TokenHolder {

@@ -271,7 +271,26 @@ async function insertUpdate(transaction: Kysely<Tables>, order: UpdateOrder, nod
     if (same === undefined) throw await alreadyRunning(transaction, order.endpoint);
     return { result: toUpdate(same), events: [] };
   }
+  // Behind the insert: an attempt that is there already is told as it is, whatever its campaign does now.
+  if (order.campaign !== undefined) await refuseWhatStands(transaction, order.campaign);
   return { result: toUpdate(row), events: [transitionEvent(row, { sentence, facts: { imageId: order.imageId } })] };
+}
+
+/**
+ * An order that a server took just before its campaign was paused or stopped begins nothing afterwards.
+ *
+ * @throws {UsageError} CAMPAIGN_STATE
+ */
+async function refuseWhatStands(
+  transaction: Kysely<Tables>,
+  { id, wave }: NonNullable<UpdateOrder["campaign"]>,
+): Promise<void> {
+  const { rows } = await sql`
+    select from campaigns where id = ${id} and state = 'running' and ${wave}::integer = any(open_waves)`.execute(
+    transaction,
+  );
+  if (rows.length > 0) return;
+  throw new UsageError("CAMPAIGN_STATE", `wave ${wave} of campaign ${id} begins nothing now`, { campaignId: id });
 }
 
 /** The update that a campaign's attempt is. */
