@@ -98,7 +98,7 @@ test("a command wants the server's authority and a token, and says which of them
   assert.deepEqual([stranger.code, stranger.out], [1, ""]);
   assert.match(stranger.err, /UNREACHABLE/);
   const nobody = await run(["devices", "--ca", authority.certificatePath]);
-  assert.match(nobody.err, /show a token.*\(TOKEN_MISSING\)/);
+  assert.match(nobody.err, /give --token.*\(TOKEN_MISSING\)/);
   assert.deepEqual(await json("devices"), []);
 });
 

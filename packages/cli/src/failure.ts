@@ -23,6 +23,8 @@ export interface Ending {
 export function endingOf(error: unknown): Ending {
   // Commander has printed its own line: help, version, or a mistake in the arguments.
   if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? 0 : 2, lines: [] };
+  if (error instanceof RefusedError && error.code === "TOKEN_MISSING")
+    return { exitCode: 1, lines: ["the server wants a token: give --token, or set AIRLIFT_TOKEN (TOKEN_MISSING)"] };
   if (error instanceof RefusedError)
     return { exitCode: error.code === "VALIDATION" ? 2 : 1, lines: [`${error.message} (${error.code})`] };
   if (error instanceof UsageError) return { exitCode: 2, lines: error.message.split("\n") };
