@@ -84,7 +84,13 @@ export class Gateway {
     this.#options = options;
     const { dataDir, links, networkKey, band, log } = options;
     mkdirSync(join(dataDir, "sessions"), { recursive: true });
-    this.#lock = lockFile(join(dataDir, "gateway.lock"));
+    try {
+      this.#lock = lockFile(join(dataDir, "gateway.lock"));
+    } catch (error) {
+      // The links are ours from here on, and an open one keeps a process from ending.
+      for (const link of links) void link.close();
+      throw error;
+    }
     const known = readJson(this.#storedPath);
     this.#stored = storedOf(known);
     const path = join(dataDir, `ledger-${encodeURIComponent(band.name)}.json`);
