@@ -137,7 +137,12 @@ export class NodeStore {
   }
 }
 
-/** Whether nobody alive holds the row whose column this is: its holder is gone, or there never was one. */
+/**
+ * Whether nobody alive holds the row whose column this is: its holder is gone, or there never was one.
+ *
+ * Those alive are an array and not a join: of a row that another server took between our look and our lock, PostgreSQL
+ * tests the condition again, but with what the joined tables gave before, and `not exists` would stay true.
+ */
 export const isFree = (column: string) =>
-  sql<boolean>`not exists (
-    select from nodes where nodes.id = ${sql.ref(column)} and nodes.lease_until > now())`;
+  sql<boolean>`(${sql.ref(column)} is null
+    or ${sql.ref(column)} <> all (array(select id from nodes where lease_until > now())))`;
