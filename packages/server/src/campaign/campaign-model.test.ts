@@ -247,7 +247,9 @@ class World {
     if (order.kind === "cancel") {
       if (attempt && isFinalUpdateState(attempt.state)) return this.newsOf(attempt);
       if (attempt && (attempt.state === "applying" || attempt.state === "confirming")) return undefined;
-      if (attempt) attempt.state = "cancelled";
+      // One that was never begun is on record as well, so that it is told again when this report is lost.
+      const ended = attempt ?? this.newAttempt(key, { campaignId, endpoint, attempt: order.attempt, imageId: "" });
+      ended.state = "cancelled";
       return { attempt: order.attempt, state: "cancelled", failure: null, sentence: "cancelled" };
     }
     assert.equal(this.store.campaign(campaignId).state, "running", `${order.kind} while the campaign does not run`);
@@ -260,15 +262,14 @@ class World {
       (one) => one.endpoint === endpoint && !isFinalUpdateState(one.state),
     );
     assert.deepEqual(others, [], `${endpoint} has two updates at once`);
-    this.attempts.set(key, {
-      campaignId,
-      endpoint,
-      attempt: order.attempt,
-      imageId: order.imageId,
-      state: "queued",
-      mayApply: false,
-    });
+    this.newAttempt(key, { campaignId, endpoint, attempt: order.attempt, imageId: order.imageId });
     return undefined;
+  }
+
+  newAttempt(key: string, of: Omit<Attempt, "state" | "mayApply">): Attempt {
+    const attempt: Attempt = { ...of, state: "queued", mayApply: false };
+    this.attempts.set(key, attempt);
+    return attempt;
   }
 
   newsOf({ attempt, state }: Attempt): UpdateNews {
