@@ -42,19 +42,20 @@ const spec = (name: string, image: string, more: Partial<NewCampaign> = {}): New
   ...more,
 });
 
+/** How an update may end: well, or by one of the faults of the simulation. */
+const SIMULATED: ReadonlySet<string> = new Set(["succeeded", "integrityFailed", "updateFailed", "fellBack"]);
+
 /** Every device of the campaign has ended, once, and its timeline ends in what is so. */
 async function checkTruth({ id, counts }: Campaign, version: string): Promise<void> {
   const targets = await stage.targets(id);
-  if (process.env["AIRLIFT_TELL"])
-    for (const { endpoint, failure, sentence, attempt } of targets)
-      if (failure === "rejected") console.log(endpoint, attempt, sentence);
   const updates = (await stage.updates()).filter(({ campaignId }) => campaignId === id);
   const devices = new Map((await stage.devices()).map((device) => [device.endpoint, device]));
   assert.equal(targets.length, counts.total);
   assert.equal(new Set(updates.map(({ endpoint, attempt }) => `${endpoint} ${attempt}`)).size, updates.length);
   for (const target of targets) {
-    const { endpoint, state, attempt, sentence } = target;
+    const { endpoint, state, failure, attempt, sentence } = target;
     assert.ok(isFinalUpdateState(state), `${endpoint} is ${state}: ${sentence}`);
+    assert.ok(SIMULATED.has(failure ?? state), `${endpoint} is ${state}, ${failure}: ${sentence}`);
     assert.equal(updates.filter((update) => update.endpoint === endpoint).length, attempt, endpoint);
     const told = devices.get(endpoint)?.version;
     assert.equal(told === version, state === "succeeded", `${endpoint} is ${state}, runs ${told}: ${sentence}`);

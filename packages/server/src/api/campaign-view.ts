@@ -13,7 +13,7 @@ import type { CriterionPolicy } from "../campaign/policy.ts";
 import { standingSentence, waitingSentence } from "../campaign/sentences.ts";
 import { placeOf, type Target } from "../campaign/target.ts";
 import { countsSince } from "../campaign/wave-counts.ts";
-import type { KeptCampaign } from "../store/campaign-store.ts";
+import type { KeptCampaign } from "../store/campaign-reading.ts";
 
 export function summarize({ campaign, policy, spec, ...kept }: KeptCampaign): CampaignSummary {
   return {

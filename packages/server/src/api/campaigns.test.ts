@@ -87,6 +87,19 @@ const create = async (changes: Partial<NewCampaign> = {}, by?: (typeof PEOPLE)[n
   return answer.body as { id: string; rollbackId: string | null; state: string; createdBy: string };
 };
 const get = (path: string, by?: (typeof PEOPLE)[number][0]) => ask({ url: `/api/v1/campaigns${path}` }, by);
+/** Stops a campaign, and its devices tell that they have. */
+async function stop(id: string) {
+  const answer = await post(`/${id}/stop`);
+  const { items } = await scratch.stores.campaigns.targets(id, {}, { limit: 1000 });
+  for (const { endpoint, attempt, isUnderWay } of items)
+    if (isUnderWay)
+      await engine.report(
+        { campaignId: id, endpoint },
+        { attempt, state: "cancelled", failure: null, sentence: "cancelled by the operator" },
+        Date.now(),
+      );
+  return answer;
+}
 const codeOf = ({ status, body }: { status: number; body: { code?: string } }) => `${status} ${body.code}`;
 
 describe("a campaign's life", () => {
@@ -130,7 +143,7 @@ describe("a campaign's life", () => {
       ["resume", "running"],
       ["stop", "stopped"],
     ]) {
-      const answer = await post(`/${id}/${command}`);
+      const answer = command === "stop" ? await stop(id) : await post(`/${id}/${command}`);
       assert.deepEqual([answer.status, answer.body.state], [200, state], command);
     }
     assert.equal(codeOf(await post(`/${id}/resume`)), "409 CAMPAIGN_STATE");
@@ -171,7 +184,7 @@ describe("a campaign's life", () => {
       ),
     );
     assert.equal((await get(`/${id}/targets?wave=1`)).body.items.length, 0);
-    await post(`/${id}/stop`);
+    await stop(id);
   });
 
   test("devices that were cancelled are tried again one by one, and one that is not there is 404", async () => {
@@ -196,7 +209,7 @@ describe("a campaign's life", () => {
     assert.equal(codeOf(await post(`/${id}/retry`, { endpoint: target.endpoint })), "409 TARGET_STATE");
     assert.equal(codeOf(await post(`/${id}/retry`, { endpoint: "nobody" })), "404 UNKNOWN_TARGET");
     assert.deepEqual((await post(`/${id}/retry`)).body, { count: 0 });
-    await post(`/${id}/stop`);
+    await stop(id);
   });
 });
 
@@ -323,7 +336,7 @@ describe("rollback", () => {
       const answer = await post("", specOf({ rollback: { image: image ?? "" } }));
       assert.deepEqual([answer.status, answer.body.facts.path], [422, "rollback.image"]);
     }
-    await post(`/${id}/stop`);
+    await stop(id);
   });
 });
 

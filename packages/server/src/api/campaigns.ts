@@ -15,7 +15,7 @@ import { UPDATE_STATES } from "@airlift/protocol/update/device-update";
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { parseQuery } from "../campaign/query/parse-query.ts";
-import type { KeptCampaign } from "../store/campaign-store.ts";
+import type { KeptCampaign } from "../store/campaign-reading.ts";
 import { editSpec, planOf, readOrder } from "./campaign-orders.ts";
 import { showCampaign, showTargets, summarize } from "./campaign-view.ts";
 import { PageQuery } from "./queries.ts";

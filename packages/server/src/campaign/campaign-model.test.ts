@@ -228,7 +228,7 @@ class World {
       leftVersions: [],
     });
     this.store.setDevice(this.device(i));
-    await this.store.wakeDevice(`pump-${i}`, this.utcMs);
+    await this.store.wakeDevices([`pump-${i}`], this.utcMs);
   }
 
   async deliver(): Promise<void> {

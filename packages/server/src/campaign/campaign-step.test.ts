@@ -287,12 +287,26 @@ test("a continuous campaign takes a device in once, when it comes to match", asy
     utcOffset: null,
   };
   store.setDevice(device);
-  for (let i = 0; i < 2; i += 1) await engine.deviceChanged(device, NOW);
-  await engine.deviceChanged({ ...device, endpoint: "v", model: "valve" }, NOW);
+  let turnCount = 0;
+  store.beforeSave = () => {
+    turnCount += 1;
+  };
+  const others = [
+    { ...device, endpoint: "v", model: "valve" },
+    { ...device, endpoint: "q" },
+  ];
+  store.setDevice({ ...device, endpoint: "q" });
+  await engine.devicesChanged([device, ...others], NOW);
+  assert.equal(turnCount, 1, "devices that come together join together");
+  await engine.devicesChanged([device, ...others], NOW);
+  assert.equal(turnCount, 1, "whoever is in it already costs no turn");
   await engine.sweep(NOW);
   assert.deepEqual(
     (await store.takeOrders(NOW, 10)).map(({ target, order }) => [target.endpoint, order.kind]),
-    [["p", "begin"]],
+    [
+      ["p", "begin"],
+      ["q", "begin"],
+    ],
   );
   assert.equal(store.campaign("c").state, "running");
 });

@@ -28,6 +28,6 @@ export interface Candidate {
   readonly target: Target;
   readonly device: DeviceFacts & ZoneReport;
   readonly history: DeviceHistory;
-  /** Of running campaigns: an update under way first, else the highest priority (the older campaign on a tie); null = none. */
+  /** An update under way first, of whatever campaign; else the running one of the highest priority (the older on a tie); null = none. */
   readonly rival: Rival | null;
 }

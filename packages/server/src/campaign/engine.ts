@@ -18,6 +18,15 @@ export interface CampaignEngineOptions {
   readonly reports?: ReportQueueOptions;
 }
 
+/** What somebody tells a campaign. */
+export interface SpokenCommand {
+  readonly command: CampaignCommand;
+  /** Who says it. */
+  readonly by: string;
+  /** What they looked at: `CampaignTransaction.revision`; absent = whatever the campaign is by now. */
+  readonly revision?: string | undefined;
+}
+
 const DEFAULT_BATCH_SIZE = 500;
 const DEFAULT_SWEEP_SIZE = 100;
 
@@ -40,14 +49,11 @@ export class CampaignEngine {
    * Carries out an operator's command, and at once what follows from it: a stopped campaign's devices under way are ordered to stop before
    * this returns, up to a batch of them.
    *
-   * @throws {UsageError} `UNKNOWN_CAMPAIGN`, `CAMPAIGN_STATE`, `NO_ROLLBACK`, `SAME_PERSON`
+   * @throws {UsageError} `UNKNOWN_CAMPAIGN`, `CAMPAIGN_STATE`, `NO_ROLLBACK`, `SAME_PERSON`, `ETAG_MISMATCH` (412)
    */
-  command(
-    campaignId: string,
-    { command, by }: { command: CampaignCommand; by: string },
-    utcMs: number,
-  ): Promise<Campaign> {
+  command(campaignId: string, { command, by, revision }: SpokenCommand, utcMs: number): Promise<Campaign> {
     return this.#turn(campaignId, utcMs, async (turn) => {
+      if (revision !== undefined) await turn.requireRevision(revision);
       turn.step({ kind: "command", command, by });
       await turn.advance();
     });
@@ -82,14 +88,22 @@ export class CampaignEngine {
     return due.length;
   }
 
-  /** A device registered, or what is known of it changed: continuous campaigns take it in, and those that wait for it look at it at once. */
-  async deviceChanged(device: DeviceFacts, utcMs: number): Promise<void> {
-    for (const { campaignId, policy } of await this.#store.continuous())
-      if (matches(policy.query, device, utcMs))
-        await this.#turn(campaignId, utcMs, async (turn) => {
-          await turn.join(device);
-        });
-    await this.#store.wakeDevice(device.endpoint, utcMs);
+  /**
+   * Devices registered, or what is known of them changed: continuous campaigns take in those that they do not have, and those that wait for
+   * one look at it at once. A campaign that has them all is not turned to.
+   *
+   * @param devices Each once, at most 1000.
+   */
+  async devicesChanged(devices: readonly DeviceFacts[], utcMs: number): Promise<void> {
+    for (const { campaignId, policy } of await this.#store.continuous()) {
+      const found = devices.filter((device) => matches(policy.query, device, utcMs));
+      if (found.length === 0) continue;
+      const strangers = new Set(await this.#store.strangers(campaignId, endpointsOf(found)));
+      if (strangers.size === 0) continue;
+      const joining = found.filter(({ endpoint }) => strangers.has(endpoint));
+      await this.#turn(campaignId, utcMs, (turn) => turn.join(joining));
+    }
+    await this.#store.wakeDevices(endpointsOf(devices), utcMs);
   }
 
   /**
@@ -138,3 +152,5 @@ export class CampaignEngine {
     });
   }
 }
+
+const endpointsOf = (devices: readonly DeviceFacts[]): string[] => devices.map(({ endpoint }) => endpoint);

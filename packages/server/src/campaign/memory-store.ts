@@ -9,7 +9,7 @@ import type { CampaignOutput } from "./campaign-step.ts";
 import { type Candidate, type DeviceHistory, NO_HISTORY, type Rival } from "./device.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import type { CampaignChange, CampaignStore, CampaignTransaction, DueQuery, LeasedOrder } from "./store-ports.ts";
-import { newTarget, type Target } from "./target.ts";
+import { newTarget, placeOf, type Target } from "./target.ts";
 import { TargetShelf } from "./target-shelf.ts";
 import { orderKey } from "./waves.ts";
 
@@ -69,6 +69,7 @@ export class MemoryCampaignStore implements CampaignStore {
     return await work({
       campaign: kept.campaign,
       policy: kept.policy,
+      revision: async () => JSON.stringify(kept.campaign),
       due: async (query: DueQuery) => kept.shelf.due(query).map((target) => this.#candidate(target)),
       nextDueAtMs: async (waves, utcMs) => kept.shelf.nextDueAtMs(waves, utcMs),
       stoppable: async (limit) => kept.shelf.stoppable(limit),
@@ -116,13 +117,13 @@ export class MemoryCampaignStore implements CampaignStore {
     this.#orders.delete(`${campaignId} ${endpoint}`);
   }
 
-  async wakeDevice(endpoint: string, utcMs: number): Promise<void> {
-    for (const kept of this.#campaigns.values()) {
-      const target = kept.shelf.get(endpoint);
-      if (kept.campaign.state !== "running" || !target || isFinalUpdateState(target.state)) continue;
-      kept.shelf.put({ ...target, notBeforeMs: utcMs });
-      kept.campaign = { ...kept.campaign, wakeAtMs: Math.min(kept.campaign.wakeAtMs ?? utcMs, utcMs) };
-    }
+  async wakeDevices(endpoints: readonly string[], utcMs: number): Promise<void> {
+    for (const endpoint of endpoints) this.#wakeDevice(endpoint, utcMs);
+  }
+
+  async strangers(campaignId: string, endpoints: readonly string[]): Promise<readonly string[]> {
+    const kept = this.#campaigns.get(campaignId);
+    return endpoints.filter((endpoint) => kept?.shelf.get(endpoint) === undefined);
   }
 
   async continuous(): Promise<readonly { readonly campaignId: string; readonly policy: CampaignPolicy }[]> {
@@ -141,6 +142,17 @@ export class MemoryCampaignStore implements CampaignStore {
       rollback.campaign = withOneMore(rollback.campaign, utcMs);
     }
     return rollback.campaign;
+  }
+
+  #wakeDevice(endpoint: string, utcMs: number): void {
+    for (const kept of this.#campaigns.values()) {
+      const target = kept.shelf.get(endpoint);
+      const phase = target && placeOf(target).phase;
+      if (kept.campaign.state !== "running" || !target || target.notBeforeMs === null) continue;
+      if (phase !== "pending" && phase !== "held") continue;
+      kept.shelf.put({ ...target, notBeforeMs: null });
+      kept.campaign = { ...kept.campaign, wakeAtMs: Math.min(kept.campaign.wakeAtMs ?? utcMs, utcMs) };
+    }
   }
 
   #save(kept: Kept, { campaign, targets, joined, outputs }: CampaignChange): void {

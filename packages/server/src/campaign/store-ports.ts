@@ -30,6 +30,8 @@ export interface CampaignChange {
 export interface CampaignTransaction {
   readonly campaign: Campaign;
   readonly policy: CampaignPolicy;
+  /** The name of what the campaign is before this turn: another after each turn that saves another value. */
+  revision(): Promise<string>;
   /** Targets with `notBeforeMs` null or ≤ `utcMs`, by wave, then `orderKey`, then endpoint. */
   due(query: DueQuery): Promise<readonly Candidate[]>;
   /** The earliest `notBeforeMs` after `utcMs` of pending and held targets of these waves; null = none. An index answers it. */
@@ -78,6 +80,8 @@ export interface CampaignStore {
    * @returns The rollback campaign; undefined when there is none.
    */
   fillRollback(campaignId: string, utcMs: number): Promise<Campaign | undefined>;
-  /** The device appeared, or changed: its pending and held targets of running campaigns are due at once, and the campaigns woken. */
-  wakeDevice(endpoint: string, utcMs: number): Promise<void>;
+  /** Those of these devices that the campaign does not have, in any order; at most 1000 of them. */
+  strangers(campaignId: string, endpoints: readonly string[]): Promise<readonly string[]>;
+  /** The devices appeared, or changed: their pending and held targets of running campaigns are due at once, and the campaigns woken. At most 1000. */
+  wakeDevices(endpoints: readonly string[], utcMs: number): Promise<void>;
 }

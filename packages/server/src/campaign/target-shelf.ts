@@ -11,6 +11,8 @@ export class TargetShelf {
   readonly #ready = new Map<string, Set<string>>();
   /** Not due yet, by `key`. */
   readonly #later = new Map<string, Deadlines<string>>();
+  /** The time at which it was last asked what is due, by `key`. */
+  readonly #ripeAtMs = new Map<string, number>();
 
   all(): IterableIterator<Target> {
     return this.#targets.values();
@@ -73,10 +75,19 @@ export class TargetShelf {
       .slice(0, limit);
   }
 
-  /** What has become due by now is ready. */
+  /** What has become due by now is ready; what is due again only later, since the clock went back, is not. */
   #ripen(wave: number, phase: Waiting, utcMs: number): void {
     const ready = this.#readyOf(wave, phase);
     const later = this.#laterOf(wave, phase);
+    const key = `${phase} ${wave}`;
+    if (utcMs < (this.#ripeAtMs.get(key) ?? utcMs))
+      for (const endpoint of ready) {
+        const notBeforeMs = this.#targets.get(endpoint)?.notBeforeMs ?? null;
+        if (notBeforeMs === null || notBeforeMs <= utcMs) continue;
+        ready.delete(endpoint);
+        later.set(endpoint, notBeforeMs);
+      }
+    this.#ripeAtMs.set(key, utcMs);
     for (let one = later.popDue(utcMs); one !== undefined; one = later.popDue(utcMs)) ready.add(one);
   }
 

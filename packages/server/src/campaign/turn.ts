@@ -2,7 +2,7 @@
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Admission, type AdmissionContext, admit, admitApply } from "./admission.ts";
 import { type Campaign, isFinalCampaign, openWaves, progressOf } from "./campaign.ts";
-import { type CampaignInput, type CampaignOutput, stepCampaign } from "./campaign-step.ts";
+import { type CampaignInput, type CampaignOutput, stepCampaign, type TargetMove } from "./campaign-step.ts";
 import type { Candidate } from "./device.ts";
 import { followUpdate, type UpdateNews } from "./follow-update.ts";
 import { OpeningHours } from "./opening-hours.ts";
@@ -39,6 +39,13 @@ export class Turn {
     this.#policy = transaction.policy;
     this.#context = context;
     this.#hours = new OpeningHours(transaction.policy, context.offsetAt, context.utcMs);
+  }
+
+  /** @throws {UsageError} `ETAG_MISMATCH` when the campaign is another than was looked at. */
+  async requireRevision(seen: string): Promise<void> {
+    if ((await this.#transaction.revision()) === seen) return;
+    const { id } = this.campaign;
+    throw new UsageError("ETAG_MISMATCH", "the campaign has changed since it was looked at", { campaignId: id });
   }
 
   step(input: CampaignInput): void {
@@ -109,18 +116,25 @@ export class Turn {
     return targets.length;
   }
 
-  /** Takes a device in that came to match, unless it is there already; whether it joined. */
-  async join(device: DeviceFacts): Promise<boolean> {
+  /** Takes devices in that came to match; those that are there already stay as they are. */
+  async join(devices: readonly DeviceFacts[]): Promise<void> {
     const { campaign } = this;
-    const { endpoint } = device;
-    if (isFinalCampaign(campaign) || (await this.#transaction.candidate(endpoint))) return false;
-    const wave = lateWave(this.#policy, device, this.#context.utcMs);
-    const key = orderKey(campaign.id, endpoint);
-    const target = newTarget({ campaignId: campaign.id, endpoint, wave, orderKey: key });
-    this.#joined.push(target);
-    this.step({ kind: "moved", moves: [{ wave, from: null, to: placeOf(target), cell: null, begunBytes: null }] });
+    if (isFinalCampaign(campaign)) return;
+    const here = await this.#transaction.candidates(devices.map(({ endpoint }) => endpoint));
+    const known = new Set(here.map(({ target }) => target.endpoint));
+    const moves: TargetMove[] = [];
+    for (const device of devices) {
+      const { endpoint } = device;
+      if (known.has(endpoint)) continue;
+      const wave = lateWave(this.#policy, device, this.#context.utcMs);
+      const key = orderKey(campaign.id, endpoint);
+      const target = newTarget({ campaignId: campaign.id, endpoint, wave, orderKey: key });
+      this.#joined.push(target);
+      moves.push({ wave, from: null, to: placeOf(target), cell: null, begunBytes: null });
+    }
+    if (moves.length === 0) return;
+    this.step({ kind: "moved", moves });
     this.campaign = { ...this.campaign, wakeAtMs: this.#context.utcMs };
-    return true;
   }
 
   /** Writes everything. */

@@ -150,6 +150,39 @@ test("an image that the device refuses after the push fails with the device's ow
   assert.match(bench.sentence, /signed by a key it does not trust \(Update Result 5\)$/);
 });
 
+test("a device that takes this server for a stranger is asked again where it registers; nothing has been refused", () => {
+  const bench = pulling();
+  bench.report(2, 0);
+  assert.equal(bench.state, "downloaded");
+  assert.deepEqual(bench.act({ kind: "executeAnswered", outcome: "refused", code: "4.01" }), ["look"]);
+  assert.deepEqual(bench.noReport(), ["unanswered"]);
+  assert.equal(bench.state, "downloaded");
+  assert.deepEqual(bench.act({ kind: "registered" }), ["appeared", "observe", "look"]);
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+});
+
+test("a transfer that was offered by a stranger is offered again", () => {
+  const bench = transferring();
+  assert.deepEqual(bench.act({ kind: "transferAnswered", outcome: "refused", code: "4.01" }), ["look"]);
+  bench.noReport();
+  bench.act({ kind: "registered" });
+  assert.deepEqual(bench.report(0, 0), ["transferLost", "stopTransfer"]);
+  assert.equal(bench.state, "waiting");
+});
+
+test("a server that may look but not order is refused (4.01)", () => {
+  const transfer = transferring();
+  transfer.act({ kind: "transferAnswered", outcome: "refused", code: "4.01" });
+  transfer.report(0, 0);
+  assert.equal(transfer.driver.snapshot.failure, "rejected");
+  assert.equal(transfer.sentence, "failed: the device refused the transfer with 4.01");
+  const execute = pulling();
+  execute.report(2, 0);
+  execute.act({ kind: "executeAnswered", outcome: "refused", code: "4.01" });
+  assert.equal(execute.report(2, 0)[0], "executeRefused");
+  assert.equal(execute.sentence, "failed: the device refused to apply the image with 4.01");
+});
+
 test("lesson 13: the old version after success is an outcome of its own", () => {
   const bench = applying();
   bench.act({ kind: "registered" });

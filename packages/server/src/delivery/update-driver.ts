@@ -28,6 +28,11 @@ const RESET_COUNT = 4;
 const isPassing = (answer: RequestOutcome): boolean =>
   answer.outcome === "refused" && (answer.code === "4.08" || answer.code === "5.03");
 
+/** How a device answers a stranger, or a server whose access rights do not suffice (LwM2M 1.2 §8.2). */
+const UNAUTHORIZED = "4.01";
+
+type Refusal = Extract<UpdateEvent, "transferRefused" | "executeRefused">;
+
 type ReportInput = Extract<DriverInput, { kind: "report" }>;
 
 export class UpdateDriver implements Core<DriverInput, DriverOutput> {
@@ -45,6 +50,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   #resetCount = 0;
   /** The last push broke off without an answer. */
   #pushBroke = false;
+  /** It answered as to a stranger; whether it does to every request, the next look tells. */
+  #doubted: Refusal | undefined;
   /** It slept when the update was taken up, so that nothing of it is observed yet. */
   #isUnobserved = false;
 
@@ -83,6 +90,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         // What was asked before went to where the device was, and tells of the time before at best.
         this.#looks.outdate();
         this.#pushBroke = false;
+        this.#doubted = undefined;
         return [...this.#dropPush(), ...this.#take("appeared", nowMs)];
       case "asleep":
         return this.#sleep(nowMs);
@@ -168,9 +176,10 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     this.#why = why;
     // That a sleeper does not answer is no news, and no reason to ask it again.
     if (report === undefined && !this.#patience.awake) return [];
-    if (report === undefined) return this.#take("unanswered", nowMs);
+    if (report === undefined) return this.#unreadable(nowMs);
     if (this.#looks.isStale(look)) return this.#looks.isNewest(look) ? this.#look(nowMs) : [];
     this.#report = report;
+    if (this.#doubted !== undefined) return this.#refused(this.#doubted, nowMs);
     const choice = report.firmware ? chooseDelivery({ by: this.#order.by, schemes }, report.firmware) : undefined;
     if (this.#patience.isWaitingToRetry) return [];
     const event = interpretReport(report, this.#situation(report, choice !== undefined));
@@ -180,6 +189,24 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (event === "deferred") this.#patience.deferred(this.#deferPeriodMs(report), nowMs);
     if ((event === "occupied" || event === "mustPrepare") && this.#resetCount >= RESET_COUNT)
       return this.#take("resetUseless", nowMs);
+    return this.#take(event, nowMs);
+  }
+
+  /** Who may not even look was taken for another: the device takes orders where it has registered, and will again. */
+  #unreadable(nowMs: number): DriverOutput[] {
+    this.#doubted = undefined;
+    return this.#take("unanswered", nowMs);
+  }
+
+  #onRefusal(event: Refusal, code: string, nowMs: number): DriverOutput[] {
+    this.#responseCode = code;
+    if (code !== UNAUTHORIZED) return this.#take(event, nowMs);
+    this.#doubted = event;
+    return this.#look(nowMs);
+  }
+
+  #refused(event: Refusal, nowMs: number): DriverOutput[] {
+    this.#doubted = undefined;
     return this.#take(event, nowMs);
   }
 
@@ -208,8 +235,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     this.#snapshot = { ...this.#snapshot, transferStarted: true };
     if (answer.outcome === "noAnswer" || isPassing(answer)) return this.#look(nowMs);
     if (answer.outcome === "accepted") return this.#take("transferAccepted", nowMs);
-    this.#responseCode = answer.code;
-    return this.#take("transferRefused", nowMs);
+    return this.#onRefusal("transferRefused", answer.code, nowMs);
   }
 
   #onPushEnded(answer: RequestOutcome, nowMs: number): DriverOutput[] {
@@ -224,10 +250,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       return this.#take("formatRefused", nowMs);
     }
     // 4.xx is the answer to the Write itself; a 5.xx leaves its reason in Update Result, and so does a broken transfer.
-    if (answer.outcome === "refused" && answer.code.startsWith("4.") && !isPassing(answer)) {
-      this.#responseCode = answer.code;
-      return this.#take("transferRefused", nowMs);
-    }
+    if (answer.outcome === "refused" && answer.code.startsWith("4.") && !isPassing(answer))
+      return this.#onRefusal("transferRefused", answer.code, nowMs);
     return this.#look(nowMs);
   }
 
@@ -239,14 +263,12 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (answer.outcome === "noAnswer") return this.#look(nowMs);
     // At once it would be as busy; the next look is soon enough.
     if (isPassing(answer)) return [];
-    this.#responseCode = answer.code;
-    return this.#take("executeRefused", nowMs);
+    return this.#onRefusal("executeRefused", answer.code, nowMs);
   }
 
   #onActivateAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
     if (answer.outcome !== "refused" || isPassing(answer)) return this.#look(nowMs);
-    this.#responseCode = answer.code;
-    return this.#take("executeRefused", nowMs);
+    return this.#onRefusal("executeRefused", answer.code, nowMs);
   }
 
   #onResetAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {

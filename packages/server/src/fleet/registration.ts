@@ -35,3 +35,10 @@ export type RegistrationChange = Partial<Pick<Registration, "lifetimeS" | "bindi
 export function expiresAtMs(registration: Registration): number {
   return registration.lastSeenAtMs + registration.lifetimeS * 1000;
 }
+
+/**
+ * Whether a device is still where it was asked. When it is not, an answer from there tells nothing of it: another device may have the
+ * address by now.
+ */
+export const isStillAt = (asked: Registration, now: Registration | undefined): boolean =>
+  now !== undefined && now.id === asked.id && now.address === asked.address;

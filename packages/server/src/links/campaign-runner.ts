@@ -4,11 +4,11 @@
  */
 
 import { AirliftError } from "@airlift/protocol/lib/errors";
-import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { offsetAt } from "@airlift/runtime/zone-offset";
 import type { Logger } from "pino";
 import type { Campaign } from "../campaign/campaign.ts";
-import { CampaignEngine } from "../campaign/engine.ts";
+import { CampaignEngine, type SpokenCommand } from "../campaign/engine.ts";
+import type { UnheardNews } from "../store/campaign-news.ts";
 import type { Stores } from "../store/ports.ts";
 import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignOrders } from "./campaign-orders.ts";
@@ -33,7 +33,7 @@ export interface CampaignRunnerOptions {
 const SWEEP_MS = 1_000;
 /** How often campaigns are compared with their updates, and how long an update must have been quiet for it. */
 const COMPARE_MS = 10_000;
-/** News that one comparison brings at most. */
+/** News of one statement. */
 const NEWS_AT_ONCE = 1_000;
 
 export class CampaignRunner {
@@ -85,11 +85,7 @@ export class CampaignRunner {
   }
 
   /** As the engine's; what follows from it is on its way when this resolves. */
-  async command(
-    campaignId: string,
-    command: { readonly command: CampaignCommand; readonly by: string },
-    utcMs = this.#utcMs(),
-  ): Promise<Campaign> {
+  async command(campaignId: string, command: SpokenCommand, utcMs = this.#utcMs()): Promise<Campaign> {
     const campaign = await this.#engine.command(campaignId, command, utcMs);
     this.wake();
     return campaign;
@@ -190,7 +186,12 @@ export class CampaignRunner {
     if (nowMs - this.#comparedAtMs < COMPARE_MS) return;
     this.#comparedAtMs = nowMs;
     this.#isOrdered = true;
-    for (const news of await campaigns.unheard(isFirst ? 0 : COMPARE_MS, NEWS_AT_ONCE)) this.#reports.add(news);
+    const quietMs = isFirst ? 0 : COMPARE_MS;
+    for (let afterSeq: number | undefined = 0; afterSeq !== undefined; ) {
+      const page: readonly UnheardNews[] = await campaigns.unheard({ quietMs, afterSeq, limit: NEWS_AT_ONCE });
+      for (const news of page) this.#reports.add(news);
+      afterSeq = page.length === NEWS_AT_ONCE ? page.at(-1)?.seq : undefined;
+    }
   }
 
   #complain(error: unknown, what: string, campaignId?: string): void {

@@ -34,6 +34,9 @@ class World {
   readonly done: string[] = [];
   transition = async (_: string, __: UpdateChange): Promise<void> => {};
   readImage = async (): Promise<Partial<Image>> => ({ version: "1.1.0", sizeBytes: 1000 });
+  readReport = async (): Promise<DeviceReport> => IDLE;
+  registrationOf = exampleRegistration;
+  readonly told: string[] = [];
   openSource = async (): Promise<ImageSource | undefined> => ({ sizeBytes: 1000 }) as ImageSource;
   readonly engine: DeliveryEngine;
 
@@ -56,7 +59,7 @@ class World {
       return { outcome: "accepted" };
     };
     const link = {
-      readReport: async () => IDLE,
+      readReport: () => this.readReport(),
       observe: async () => [],
       pushPackage: did("push"),
       reset: did("reset"),
@@ -68,9 +71,9 @@ class World {
       log: pino({ level: "silent" }),
       updateLimit,
       cancelWaitMs: 1,
-      registrationOf: (endpoint) => exampleRegistration(endpoint),
+      registrationOf: (endpoint) => this.registrationOf(endpoint),
       packageUri: async () => "coap://127.0.0.1/fw/i1",
-      onReport: () => {},
+      onReport: (endpoint, { version }) => this.told.push(`${endpoint} ${version}`),
       schemesFor: () => ["coap"],
     });
   }
@@ -92,6 +95,26 @@ test("an update that is cancelled while its image is being opened is never pushe
   await new Promise(setImmediate);
   assert.ok(world.done.includes("u-pump cancelled") && world.done.includes("reset"));
   assert.ok(!world.done.includes("push"));
+});
+
+test("an answer from where a device was is nobody's: its address may be another device's by now", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  const asked = Promise.withResolvers<void>();
+  const late = Promise.withResolvers<DeviceReport>();
+  world.readReport = () => {
+    asked.resolve();
+    return late.promise;
+  };
+  await world.engine.start(updateOf("pump", "pull"));
+  await asked.promise;
+  world.readReport = async () => ({ ...IDLE, version: "1.1.0" });
+  world.registrationOf = (endpoint) => exampleRegistration(endpoint, { id: "another" });
+  world.engine.onRegistered("pump");
+  await new Promise(setImmediate);
+  late.resolve({ ...IDLE, version: "0.9.0" });
+  await new Promise(setImmediate);
+  assert.deepEqual(world.told, ["pump 1.1.0"]);
 });
 
 test("nothing is asked of a device because of a decision that could not be stored", async (t) => {

@@ -180,6 +180,9 @@ export class DeviceLink {
     if (response.code === CODE.serviceUnavailable) {
       throw new EnvironmentError("DEVICE_BUSY", "the device is busy and answered 5.03");
     }
+    // Of the update's object this says that no order would be taken either.
+    if (response.code === CODE.unauthorized && path[0] === this.#object.objectId)
+      throw new EnvironmentError("NOT_ITS_SERVER", "it answered 4.01, as to a server that it is not registered with");
     if (response.code !== CODE.content) return undefined;
     const format = optionUint(response.options, OPTION.contentFormat) ?? CONTENT_FORMATS.text;
     return valuesByResource(decodePayload(format, response.payload, { base: path, models: STANDARD_MODELS }));

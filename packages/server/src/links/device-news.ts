@@ -9,7 +9,7 @@ import type { DeliveryEngine } from "./delivery-engine.ts";
 export interface DeviceNewsOptions {
   readonly stores: Pick<Stores, "campaigns" | "devices" | "updates">;
   readonly delivery: Pick<DeliveryEngine, "restore">;
-  readonly engine: Pick<CampaignEngine, "deviceChanged">;
+  readonly engine: Pick<CampaignEngine, "devicesChanged">;
   readonly utcMs: () => number;
   /** Some campaigns may have something to do now. */
   readonly onWoken: () => void;
@@ -81,7 +81,7 @@ export class DeviceNews {
     const endpoints = batch.map(([endpoint]) => endpoint);
     if ((await stores.campaigns.continuous()).length > 0) {
       const devices = await stores.devices.getMany(endpoints);
-      for (const device of devices.values()) await engine.deviceChanged(factsOf(device), utcMs());
+      await engine.devicesChanged([...devices.values()].map(factsOf), utcMs());
     } else await stores.campaigns.wakeDevices(endpoints, utcMs());
     onWoken();
   }

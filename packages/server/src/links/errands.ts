@@ -7,7 +7,7 @@ import type { PullScheme } from "../delivery/delivery-choice.ts";
 import type { DriverInput, DriverOutput, UpdateOrder } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
 import type { ApplyStep, ResetForm } from "../delivery/update-object.ts";
-import type { Registration } from "../fleet/registration.ts";
+import { isStillAt, type Registration } from "../fleet/registration.ts";
 import type { Stores } from "../store/ports.ts";
 import type { DeviceLink } from "./device-link.ts";
 import type { ExchangeLog } from "./exchange-log.ts";
@@ -142,13 +142,15 @@ export class Errands {
   }
 
   async #look(registration: Registration, look: number): Promise<void> {
-    const { log, onReport } = this.#options;
+    const { log, onReport, registrationOf } = this.#options;
     const { endpoint } = this.#order;
     let report: DeviceReport | undefined;
     let why: string | undefined;
     try {
       report = await this.#link.readReport(registration);
-      onReport(endpoint, this.#order.target.kind === "firmware" ? report : { ...report, firmware: undefined });
+      const isFirmware = this.#order.target.kind === "firmware";
+      if (isStillAt(registration, registrationOf(endpoint)))
+        onReport(endpoint, isFirmware ? report : { ...report, firmware: undefined });
     } catch (error) {
       if (!(error instanceof AirliftError)) throw error;
       why = whyUnread(error);

@@ -170,6 +170,7 @@ export class Lwm2mServer {
       link,
       log,
       onReport: (endpoint, report) => this.#onReport(endpoint, report),
+      registrationOf,
       readMore: async (registration) => {
         const { endpoint } = registration;
         const radio = await link.readRadio(registration);

@@ -2,7 +2,7 @@
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { Registration } from "../fleet/registration.ts";
+import { isStillAt, type Registration } from "../fleet/registration.ts";
 import type { DeviceLink } from "./device-link.ts";
 
 /** Devices asked at once. With 100 ms round trips this reads some 600 devices a second. */
@@ -15,6 +15,8 @@ export interface ReportReaderOptions {
   readonly link: DeviceLink;
   readonly log: Logger;
   readonly onReport: (endpoint: string, report: DeviceReport) => void;
+  /** The registration of an endpoint that is here. */
+  readonly registrationOf: (endpoint: string) => Registration | undefined;
   /** Asks the device what else is to be known of it, in the same turn. */
   readonly readMore: (registration: Registration) => Promise<void>;
 }
@@ -23,15 +25,17 @@ export class ReportReader {
   readonly #link: DeviceLink;
   readonly #log: Logger;
   readonly #onReport: (endpoint: string, report: DeviceReport) => void;
+  readonly #registrationOf: ReportReaderOptions["registrationOf"];
   readonly #readMore: (registration: Registration) => Promise<void>;
   /** By endpoint, so that a device that registers again while it waits is asked once, at its new address. */
   readonly #waiting = new Map<string, Registration>();
   #runningCount = 0;
 
-  constructor({ link, log, onReport, readMore }: ReportReaderOptions) {
+  constructor({ link, log, onReport, registrationOf, readMore }: ReportReaderOptions) {
     this.#link = link;
     this.#log = log;
     this.#onReport = onReport;
+    this.#registrationOf = registrationOf;
     this.#readMore = readMore;
   }
 
@@ -60,7 +64,10 @@ export class ReportReader {
   async #readOne(registration: Registration): Promise<void> {
     const { endpoint } = registration;
     try {
-      this.#onReport(endpoint, await this.#link.readReport(registration));
+      const report = await this.#link.readReport(registration);
+      // It is read anew where it is now.
+      if (!isStillAt(registration, this.#registrationOf(endpoint))) return;
+      this.#onReport(endpoint, report);
       await this.#readMore(registration);
     } catch (error) {
       if (error instanceof AirliftError) this.#log.debug({ endpoint, code: error.code }, "a device did not report");

@@ -39,6 +39,29 @@ test("a flush ends with what waited when it began, however fast new rows come", 
   await writer.close();
 });
 
+test("whoever asks for a flush waits for its own rows, also when another's flush has taken them along", async () => {
+  const written: string[] = [];
+  const gates: (() => void)[] = [];
+  const writer = new BatchWriter<Row>(async (rows) => {
+    await new Promise<void>((resolve) => gates.push(resolve));
+    written.push(...rows.map(({ key }) => key));
+  });
+  const settle = async () => {
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  };
+  writer.put("a", row("a", 1));
+  const first = writer.flush();
+  await settle();
+  for (const key of ["b", "c"]) writer.put(key, row(key, 1));
+  const asked = ["b", "c"].map((key) => writer.flush().then(() => assert.ok(written.includes(key), key)));
+  for (let write = 0; write < 2; write += 1) {
+    gates[write]?.();
+    await settle();
+  }
+  await Promise.all([first, ...asked]);
+  assert.deepEqual(written, ["a", "b", "c"]);
+});
+
 test("while writes fail the rows wait, newer values win, the pause doubles up to its limit, and all is written in the end", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const written: Row[] = [];

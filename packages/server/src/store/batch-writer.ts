@@ -31,6 +31,9 @@ export class BatchWriter<Row> {
   readonly #waiting = new Map<string, Row>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
+  /** Never rejects. */
+  #lastFlush: Promise<void> = Promise.resolve();
+  #nextFlush: Promise<void> | undefined;
   #failures = 0;
   #isClosed = false;
 
@@ -69,11 +72,24 @@ export class BatchWriter<Row> {
   }
 
   /**
-   * Writes all that waits now; what comes meanwhile waits for its own turn, or a busy fleet would never let this end.
+   * Writes all that waits now; what comes meanwhile waits for its own turn, or a busy fleet would never let this end. Those that ask
+   * while others are served are served together, after them: what is on its way for another may still fail.
    *
    * @throws What the write throws; the rows wait again.
    */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    this.#nextFlush ??= this.#lastFlush.then(() => this.#flush());
+    return this.#nextFlush;
+  }
+
+  async #flush(): Promise<void> {
+    const flushed = this.#flushAll();
+    this.#lastFlush = flushed.catch(() => {});
+    this.#nextFlush = undefined;
+    await flushed;
+  }
+
+  async #flushAll(): Promise<void> {
     await this.#running?.catch(() => {});
     // The longest waiting go first, so that after so many rows all of them have gone.
     for (let leftRows = this.#waiting.size; leftRows > 0; leftRows -= this.#batchRows) await this.#run();

@@ -96,6 +96,20 @@ for (const [name, open] of [
       engine.command(id, { command, by: "ann" }, NOW_MS);
     const report = (campaignId: string, endpoint: string, state: "waitingToApply" | "succeeded" | "cancelled") =>
       engine.report({ campaignId, endpoint }, { attempt: 1, state, failure: null, sentence: `it is ${state}` }, NOW_MS);
+    /** Puts a device back that was begun, until then. */
+    const defer = (id: string, endpoint: string, notBeforeMs: number) =>
+      store.transact(id, async (transaction) => {
+        const before = (await transaction.candidate(endpoint))?.target;
+        assert.ok(before !== undefined);
+        const after = { ...before, state: "waiting" as const, isUnderWay: false, order: null, notBeforeMs };
+        const { campaign } = transaction;
+        await transaction.save({
+          campaign: { ...campaign, wakeAtMs: null },
+          targets: [{ before, after }],
+          joined: [],
+          outputs: [],
+        });
+      });
     const ordersOf = async (id: string) =>
       (await store.takeOrders(NOW_MS, 100)).filter(({ target }) => target.campaignId === id);
     after(close);
@@ -147,6 +161,59 @@ for (const [name, open] of [
         throw new Error("in the middle");
       });
       await assert.rejects(failing, { message: "in the middle" });
+      assert.equal(await store.transact(id, async ({ campaign }) => campaign.state), "ready");
+    });
+
+    test("what another campaign has under way is a rival, also while that one is paused", async () => {
+      const [first, second] = [await create(), await create()];
+      const rivalOf = (id: string) =>
+        store.transact(id, async (transaction) => (await transaction.candidate("d1"))?.rival ?? null);
+      await tell(first, "submit");
+      assert.equal(await rivalOf(second), null, "a campaign that has not begun wants nothing");
+      await tell(first, "start");
+      const rival = { campaignId: first, name: "spring", priority: 0, isUnderWay: true };
+      assert.deepEqual(await rivalOf(second), rival);
+      await tell(first, "pause");
+      assert.deepEqual(await rivalOf(second), rival);
+      await tell(first, "stop");
+      for (const endpoint of ENDPOINTS) await report(first, endpoint, "cancelled");
+      assert.equal(await rivalOf(second), null);
+    });
+
+    test("a device that appears is looked at at once, and its campaign with it", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      const next = () => store.transact(id, (transaction) => transaction.nextDueAtMs([0], NOW_MS));
+      const due = async (atMs: number) =>
+        (
+          await store.transact(id, (transaction) =>
+            transaction.due({ waves: [0], phase: "pending", utcMs: atMs, limit: 10 }),
+          )
+        ).map(({ target }) => target.endpoint);
+      await report(id, "d1", "cancelled");
+      await report(id, "d2", "cancelled");
+      await defer(id, "d3", NOW_MS + 1000);
+      assert.deepEqual([await due(NOW_MS), await due(NOW_MS + 1000), await next()], [[], ["d3"], NOW_MS + 1000]);
+      await store.takeDue(NOW_MS, 100);
+      await store.wakeDevices(["d1", "d3", "nobody"], NOW_MS);
+      assert.deepEqual([await due(NOW_MS), await next()], [["d3"], null]);
+      assert.deepEqual((await store.takeDue(NOW_MS, 100)).includes(id), true);
+      await tell(id, "stop");
+    });
+
+    test("only strangers join a campaign", async () => {
+      const id = await create();
+      assert.deepEqual(await store.strangers(id, ["d1", "new", "d3"]), ["new"]);
+      assert.deepEqual(await store.strangers(id, []), []);
+    });
+
+    test("a command for what was looked at does nothing to what has become of it", async () => {
+      const id = await create();
+      const revision = await store.transact(id, (transaction) => transaction.revision());
+      await engine.command(id, { command: "submit", by: "ann", revision }, NOW_MS);
+      const late = engine.command(id, { command: "start", by: "ann", revision }, NOW_MS);
+      await assert.rejects(late, { code: "ETAG_MISMATCH" });
       assert.equal(await store.transact(id, async ({ campaign }) => campaign.state), "ready");
     });
 

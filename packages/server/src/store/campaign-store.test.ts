@@ -6,7 +6,8 @@ import { compilePolicy } from "../campaign/policy.ts";
 import type { DeviceFacts } from "../campaign/query/ast.ts";
 import { matches } from "../campaign/query/match.ts";
 import { parseQuery } from "../campaign/query/parse-query.ts";
-import type { KeptCampaign, PostgresCampaignStore } from "./campaign-store.ts";
+import type { KeptCampaign } from "./campaign-reading.ts";
+import type { PostgresCampaignStore } from "./campaign-store.ts";
 import { exampleRegistration, openScratchStores, openSecondStores, type ScratchStores } from "./scratch-stores.ts";
 
 const NOW_MS = Date.UTC(2026, 5, 1, 12);

@@ -43,7 +43,8 @@ export async function readCandidates(transaction: Kysely<Tables>, which: RawBuil
         'last_failure_ms', (extract(epoch from d.last_failure_at) * 1000)::bigint) as device,
       (select jsonb_build_object('campaignId', c.id, 'name', c.name, 'priority', c.priority, 'isUnderWay', r.is_under_way)
         from campaign_targets r join campaigns c on c.id = r.campaign_id
-        where r.endpoint = t.endpoint and r.phase <> 'ended' and r.campaign_id <> t.campaign_id and c.state = 'running'
+        where r.endpoint = t.endpoint and r.phase <> 'ended' and r.campaign_id <> t.campaign_id
+          and (r.is_under_way or c.state = 'running')
         order by r.is_under_way desc, c.priority desc, c.seq limit 1) as rival
     from (select t.* from campaign_targets t ${which}) t
     join devices d on d.endpoint = t.endpoint
