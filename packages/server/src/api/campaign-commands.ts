@@ -3,6 +3,7 @@ import { Campaign, CampaignRetry, RetriedCount } from "@airlift/protocol/api/cam
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import type { FastifyRequest } from "fastify";
+import type { Speaker } from "../campaign/person.ts";
 import { showCampaign } from "./campaign-view.ts";
 import {
   etagOf,
@@ -81,7 +82,7 @@ function commandRoute(
       const seen = await requireCampaign(parts, id);
       refusePreparedRollback(seen);
       refuseOther(seen.revision, revisionOf(request.headers));
-      await parts.campaigns.command(id, { command, by: speakerOf(command, request) }, Date.now());
+      await parts.campaigns.command(id, { command, ...speakerOf(command, request) }, Date.now());
       const kept = await requireCampaign(parts, id);
       return await reply.header("etag", etagOf(kept)).send(showCampaign(kept, Date.now()));
     },
@@ -92,9 +93,11 @@ function commandRoute(
  * Where nobody is asked for a token there are no two people to be told apart: whoever reaches this machine may approve, and
  * the campaign says so for good.
  */
-function speakerOf(command: CampaignCommand, request: FastifyRequest): string {
-  const name = personOf(request);
-  return command === "approve" && request.principal?.kind === "local" ? `${name} (without sign-in)` : name;
+function speakerOf(command: CampaignCommand, request: FastifyRequest): Speaker {
+  const by = personOf(request);
+  return command === "approve" && request.principal?.kind === "local"
+    ? { by: `${by} (without sign-in)` }
+    : { by, personId: request.principal?.personId };
 }
 
 function refuseOther(revision: string, wanted: string | undefined): void {

@@ -3,6 +3,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { type Campaign, isFinalCampaign } from "./campaign.ts";
 import type { UpdateNews } from "./follow-update.ts";
+import type { Speaker } from "./person.ts";
 import type { DeviceFacts } from "./query/ast.ts";
 import { matches } from "./query/match.ts";
 import { type Report, ReportQueue, type ReportQueueOptions } from "./report-queue.ts";
@@ -44,11 +45,11 @@ export class CampaignEngine {
    */
   command(
     campaignId: string,
-    { command, by }: { command: CampaignCommand; by: string },
+    { command, by, personId }: { command: CampaignCommand } & Speaker,
     utcMs: number,
   ): Promise<Campaign> {
     return this.#turn(campaignId, utcMs, async (turn) => {
-      turn.step({ kind: "command", command, by });
+      turn.step({ kind: "command", command, by, personId });
       await turn.advance();
     });
   }
