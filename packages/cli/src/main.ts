@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
@@ -66,7 +65,7 @@ function createProgram(): Command {
   // Before the commands: they take over how mistakes are told.
   const program = new AirliftCommand("airlift")
     .description("firmware over the air")
-    .version(version, "-V", "print the version of this program")
+    .version(version, "-V", "print the version of this program; so does --version by itself")
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
@@ -126,8 +125,12 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
+/** Behind a command `--version` is an image's or a device's; in front of all of them it can only be this program's. */
+const [node = "", program = "", first = "", ...rest] = process.argv;
+const isVersionAsked = first === "--version";
+
 try {
-  await createProgram().parseAsync();
+  await createProgram().parseAsync(isVersionAsked ? [node, program, "-V", ...rest] : process.argv);
 } catch (error) {
   fail(error);
 }

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { isLoopbackHost, loadConfig } from "./config.ts";
+import { isLoopbackHost } from "./config/loopback.ts";
+import { loadConfig } from "./config.ts";
 
 const problemsOf = (run: () => unknown): readonly string[] => {
   try {
@@ -149,4 +150,17 @@ test("records are kept for a time with its unit, or for ever", () => {
   assert.equal(keepUpdates, null);
   for (const wrong of ["90", "0d", "1y", "-1d", 90])
     assert.throws(() => load({ keepEvents: wrong }), /--keep-events.*neither a time/);
+});
+
+test("values of the role claim are given roles, and what is no role is told", () => {
+  const config = (oidcRoles: unknown) => loadConfig({ flags: { noAuth: true, oidcRoles }, environment: {} });
+  assert.deepEqual(
+    [...config(["cn=fleet=operator", "ops=admin"]).oidcRoles],
+    [
+      ["cn=fleet", "operator"],
+      ["ops", "admin"],
+    ],
+  );
+  for (const wrong of ["fleet", "fleet=root", "fleet=gateway", "=admin"])
+    assert.match(problemsOf(() => config([wrong])).join(), /^--oidc-role: ".*" is not of the form CLAIMVALUE=ROLE/);
 });

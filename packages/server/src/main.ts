@@ -148,8 +148,8 @@ async function loadOidc(config: ServeConfig): Promise<OidcOptions | undefined> {
   const clientSecret = await readFile(file, "utf8").catch((error: Error) => {
     throw new UsageError("OIDC_SECRET", `--oidc-client-secret-file: ${error.message}`, { file }, { cause: error });
   });
-  const { oidcRoleClaim: roleClaim, oidcNameClaim: nameClaim } = config;
-  return { issuer, clientId, clientSecret: clientSecret.trim(), roleClaim, nameClaim };
+  const { oidcRoleClaim: roleClaim, oidcNameClaim: nameClaim, oidcRoles: roles } = config;
+  return { issuer, clientId, clientSecret: clientSecret.trim(), roleClaim, nameClaim, roles };
 }
 
 /** The objects that this project knows, and those of the operator's folder, which go before them. */

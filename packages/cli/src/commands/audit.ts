@@ -18,8 +18,17 @@ export function registerAudit(program: Command): void {
       const lines = await newest(clientOf(command), limit);
       printResult(command, lines, () =>
         table(
-          ["ID", "AT", "WHO", "ROLE", "FROM", "ACTION", "STATUS"],
-          lines.map((one) => [`${one.id}`, one.at, one.who, one.role ?? "-", one.peer, one.action, `${one.outcome}`]),
+          ["ID", "AT", "WHO", "ROLE", "PERSON", "FROM", "ACTION", "STATUS"],
+          lines.map((one) => [
+            `${one.id}`,
+            one.at,
+            one.who,
+            one.role ?? "-",
+            one.person ?? "-",
+            one.peer,
+            one.action,
+            `${one.outcome}`,
+          ]),
         ),
       );
     });

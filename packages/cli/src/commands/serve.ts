@@ -14,6 +14,7 @@ interface ServeFlags {
   readonly trust?: string[];
   readonly models?: string;
   readonly trustedProxy?: string[];
+  readonly oidcRole?: string[];
   readonly logLevel: string;
   readonly [flag: string]: unknown;
 }
@@ -61,8 +62,9 @@ export function registerServe(program: Command): void {
     .option("--oidc-issuer <url>", "let people sign in at this OpenID Connect provider, besides tokens")
     .option("--oidc-client-id <id>", "what this server is called there")
     .option("--oidc-client-secret-file <file>", "file with the secret that proves it")
-    .option("--oidc-role-claim <claim>", "claim with a person's roles, viewer … admin (default: roles)")
-    .option("--oidc-name-claim <claim>", "claim that people are told apart by (default: preferred_username)")
+    .option("--oidc-role-claim <claim>", "claim with a person's roles, airlift-viewer … airlift-admin (default: roles)")
+    .option("--oidc-name-claim <claim>", "claim that people are called by (default: preferred_username)")
+    .option("--oidc-role <value=role...>", "a role for another value of that claim, as in fleet-team=operator")
     .addOption(
       new Option("--log-level <level>", "what to log on stderr")
         .choices(LOG_LEVELS)
@@ -84,13 +86,14 @@ export function registerServe(program: Command): void {
 
 /** The flags by the names of the settings. */
 function settingsOf({ auth, data, host, trust, models, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
-  const { tlsCert, tlsKey, trustedProxy, ...same } = others;
+  const { tlsCert, tlsKey, trustedProxy, oidcRole, ...same } = others;
   return {
     ...same,
     ...(host !== undefined && { hosts: host }),
     ...(tlsCert !== undefined && { tlsCertFile: tlsCert }),
     ...(tlsKey !== undefined && { tlsKeyFile: tlsKey }),
     ...(trustedProxy !== undefined && { trustedProxies: trustedProxy }),
+    ...(oidcRole !== undefined && { oidcRoles: oidcRole }),
     ...(data !== undefined && { dataDir: data }),
     ...(models !== undefined && { modelsDir: models }),
     ...(trust !== undefined && { trustedKeyFiles: trust }),

@@ -9,6 +9,8 @@ export const AuditLine = z.object({
   at: z.string(),
   /** The token's name; "-" when nothing good was shown. */
   who: z.string(),
+  /** Who that is, whatever they are called: "token ID", or "account ISSUER SUBJECT"; null = nobody was asked. */
+  person: z.string().nullable(),
   role: z.string().nullable(),
   /** The address it came from. */
   peer: z.string(),

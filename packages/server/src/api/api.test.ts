@@ -366,10 +366,29 @@ describe("devices and updates", () => {
     assert.equal(commanded.filter((line) => line === "start beta").length, 1);
     const other = await createUpdate("gamma", headers);
     assert.deepEqual([other.status, other.body.code], [422, "IDEMPOTENCY_KEY_REUSED"]);
-    const refused = await createUpdate("beta", { "idempotency-key": "second" });
-    assert.deepEqual((await createUpdate("beta", { "idempotency-key": "second" })).body, refused.body);
     assert.equal((await createUpdate("beta", { "idempotency-key": "with space" })).body.code, "IDEMPOTENCY_KEY");
   });
+});
+
+test("a refusal is not kept for an Idempotency-Key: what stood in the way may be gone", async (t) => {
+  const headers = { "idempotency-key": "in-a-moment" };
+  scratch.stores.devices.queueSave([exampleRegistration("patient")]);
+  const inTheWay = [
+    new UsageError("UPDATE_TAKEN", "another server has just taken it"),
+    new UsageError("QUEUE_FULL", "too many requests wait"),
+    new EnvironmentError("DATABASE_AWAY", "gone in between"),
+  ];
+  const statuses: number[] = [];
+  for (const error of inTheWay) {
+    const create = t.mock.method(scratch.stores.updates, "create", () => Promise.reject(error));
+    statuses.push((await createUpdate("patient", headers)).status);
+    create.mock.restore();
+  }
+  assert.deepEqual(statuses, [409, 429, 503]);
+  const done = await createUpdate("patient", headers);
+  assert.deepEqual([done.status, done.headers["idempotency-replayed"]], [201, undefined]);
+  const repeated = await createUpdate("patient", headers);
+  assert.deepEqual([repeated.body, repeated.headers["idempotency-replayed"]], [done.body, "true"]);
 });
 
 describe("who may ask", () => {

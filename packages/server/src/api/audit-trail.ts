@@ -35,6 +35,7 @@ export function keepAuditTrail(app: FastifyInstance, audit: AuditStore): void {
     const kept = audit.queue({
       at: new Date().toISOString(),
       who: principal?.name ?? "-",
+      person: principal?.personId ?? null,
       role: principal?.role ?? null,
       peer: request.ip,
       action: `${request.method} ${pathOf(request)}`.slice(0, LONGEST_ACTION),

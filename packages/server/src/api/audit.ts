@@ -60,8 +60,8 @@ export function auditRoutes(app: Api, { stores: { audit } }: ApiParts): void {
       },
     },
     async (request) => {
-      const { name, role } = request.principal as Principal;
-      const entry = { at: new Date().toISOString(), who: name, role, peer: request.ip, outcome: 200 };
+      const { name, personId: person = null, role } = request.principal as Principal;
+      const entry = { at: new Date().toISOString(), who: name, person, role, peer: request.ip, outcome: 200 };
       const cut = await audit.cut(new Date(request.body.before), entry);
       return { cutCount: cut?.count ?? 0, checkpoint: cut === undefined ? null : `${cut.id}:${cut.hash}` };
     },

@@ -2,6 +2,7 @@
 import { Campaign, CampaignRetry, RetriedCount } from "@airlift/protocol/api/campaign";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import type { FastifyRequest } from "fastify";
+import type { Speaker } from "../campaign/person.ts";
 import { showCampaign } from "./campaign-view.ts";
 import {
   etagOf,
@@ -79,8 +80,8 @@ function commandRoute(
       const { id } = request.params;
       const seen = await requireCampaign(parts, id);
       refusePreparedRollback(seen);
-      const by = speakerOf(command, request);
-      await parts.campaigns.command(id, { command, by, revision: revisionOf(request.headers) }, Date.now());
+      const said = { command, ...speakerOf(command, request), revision: revisionOf(request.headers) };
+      await parts.campaigns.command(id, said, Date.now());
       const kept = await requireCampaign(parts, id);
       return await reply.header("etag", etagOf(kept)).send(showCampaign(kept, Date.now()));
     },
@@ -91,7 +92,9 @@ function commandRoute(
  * Where nobody is asked for a token there are no two people to be told apart: whoever reaches this machine may approve, and
  * the campaign says so for good.
  */
-function speakerOf(command: CampaignCommand, request: FastifyRequest): string {
-  const name = personOf(request);
-  return command === "approve" && request.principal?.kind === "local" ? `${name} (without sign-in)` : name;
+function speakerOf(command: CampaignCommand, request: FastifyRequest): Speaker {
+  const by = personOf(request);
+  return command === "approve" && request.principal?.kind === "local"
+    ? { by: `${by} (without sign-in)` }
+    : { by, personId: request.principal?.personId };
 }

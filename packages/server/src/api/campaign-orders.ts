@@ -17,16 +17,16 @@ import type { Stores } from "../store/ports.ts";
 export async function readOrder(
   stores: Pick<Stores, "images">,
   spec: CampaignSpec,
-  createdBy: string,
+  author: Pick<CampaignOrder, "createdBy" | "creatorId">,
 ): Promise<CampaignOrder> {
   const images = await findImages(stores, spec);
   const find = (id: string) => images.get(id);
   const policy = compilePolicy(spec, find, offsetAt);
   const undoing = rollbackSpec(spec);
-  if (undoing === undefined) return { spec, policy, createdBy };
+  if (undoing === undefined) return { spec, policy, ...author };
   const rollback = { spec: undoing, policy: compilePolicy(undoing, find, offsetAt) };
   refuseOtherModel(policy, rollback.policy);
-  return { spec, policy, createdBy, rollback };
+  return { spec, policy, ...author, rollback };
 }
 
 /** A spec with members replaced; null takes one away. @throws {UsageError} CAMPAIGN_SPEC (422) */

@@ -38,6 +38,11 @@ const tags = ["campaigns"];
 /** Who a campaign counts as made or approved by. */
 export const personOf = ({ principal }: FastifyRequest): string => principal?.name ?? "local";
 
+const authorOf = (request: FastifyRequest) => ({
+  createdBy: personOf(request),
+  creatorId: request.principal?.personId,
+});
+
 export const etagOf = ({ revision }: KeptCampaign): string => `"${revision}"`;
 
 /** @throws {UsageError} UNKNOWN_CAMPAIGN (404) */
@@ -116,7 +121,7 @@ function createRoute(app: Api, { stores }: ApiParts): void {
       },
     },
     async (request, reply) => {
-      const order = await readOrder(stores, request.body, personOf(request));
+      const order = await readOrder(stores, request.body, authorOf(request));
       await stores.devices.flush();
       const kept = await stores.campaigns.create(order, Date.now());
       return await reply
@@ -148,7 +153,7 @@ function draftRoutes(app: Api, parts: ApiParts): void {
     async (request, reply) => {
       const seen = await requireCampaign(parts, request.params.id);
       refusePreparedRollback(seen);
-      const order = await readOrder(stores, editSpec(seen.spec, request.body), personOf(request));
+      const order = await readOrder(stores, editSpec(seen.spec, request.body), authorOf(request));
       // What the edit was laid over has to be what it replaces, whether or not the client asks for that.
       const revision = revisionOf(request.headers) ?? seen.revision;
       const kept = await stores.campaigns.revise({ campaignId: seen.campaign.id, revision, order }, Date.now());
@@ -211,7 +216,7 @@ function planRoutes(app: Api, parts: ApiParts): void {
       },
     },
     async (request) => {
-      const order = await readOrder(stores, request.body, personOf(request));
+      const order = await readOrder(stores, request.body, authorOf(request));
       await stores.devices.flush();
       return await planOf(stores, order);
     },

@@ -4,7 +4,7 @@
  */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { isLoopbackHost } from "../config.ts";
+import { isLoopbackHost } from "../config/loopback.ts";
 
 const UNSAFE = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 /** A year (RFC 6797 §6.1.1). */

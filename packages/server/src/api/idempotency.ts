@@ -1,4 +1,4 @@
-/** Idempotency-Key: an unsafe request that is sent again with its key is answered again, not done again. */
+/** Idempotency-Key: an unsafe request that is sent again with its key is answered again, not done again. One that was refused is looked at anew. */
 import { createHash } from "node:crypto";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { FastifyInstance, FastifyRequest } from "fastify";
@@ -39,8 +39,8 @@ export function keepAnswers(app: FastifyInstance, store: IdempotencyStore, seal:
     const key = claimed.get(request);
     if (key === undefined) return;
     claimed.delete(request);
-    // What failed on our side may succeed the next time.
-    if (reply.statusCode >= 500 || typeof payload !== "string") return await store.release(key).catch(() => {});
+    // A refusal has changed nothing: a device that was asleep, a queue that was full may be ready when the request comes again.
+    if (reply.statusCode >= 400 || typeof payload !== "string") return await store.release(key).catch(() => {});
     const contentType = `${reply.getHeader("content-type")}`;
     // What is done is done, and its sender is told so also when the answer cannot be kept.
     const body = answersSecret(request) ? sealed(seal, key, payload) : payload;

@@ -37,9 +37,9 @@ export function oidcRoutes(app: Api, { stores: { tokens } }: ApiParts, options: 
     const provider = required();
     const attempt = attemptOf(request.headers.cookie);
     forget(request, reply);
-    const { name, role } = await provider.finish(new URL(request.url, ownOrigin(request)), attempt);
+    const { name, role, account } = await provider.finish(new URL(request.url, ownOrigin(request)), attempt);
     // A token that nobody has the text of: listed with the others, and whoever revokes it ends the session.
-    const { token } = await tokens.create({ name, role, expiresInS: SESSION_S });
+    const { token } = await tokens.create({ name, role, expiresInS: SESSION_S }, account);
     const { secret, expiresAtMs, ...holder } = await tokens.openSession(token);
     request.principal = { kind: "session", address: request.ip, ...holder, expiresAtMs };
     const lifetimeS = (expiresAtMs - Date.now()) / 1000;

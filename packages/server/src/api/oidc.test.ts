@@ -80,12 +80,18 @@ before(async () => {
     stores: scratch.stores,
     commands: {} as ApiParts["commands"],
     fleet: {} as ApiParts["fleet"],
-    oidc: { issuer, ...CLIENT, roleClaim: "realm_access.roles", nameClaim: "preferred_username" },
+    oidc: {
+      issuer,
+      ...CLIENT,
+      roleClaim: "realm_access.roles",
+      nameClaim: "preferred_username",
+      roles: new Map([["fleet team", "approver"]]),
+    },
     log: pino({ level: "silent" }),
   });
 });
 beforeEach(() => {
-  claims = { preferred_username: "ann", realm_access: { roles: ["other", "airlift-approver", "operator"] } };
+  claims = { preferred_username: "ann", realm_access: { roles: ["admin", "airlift-viewer", "fleet team"] } };
 });
 after(async () => {
   provider.closeAllConnections();
@@ -128,7 +134,7 @@ describe("signing in with a provider", () => {
     const { body } = await api.inject({ url: "/api/v1/audit", headers: { authorization: `Bearer ${admin}` } });
     assert.match(
       body,
-      /"who":"ann","role":"approver".*"action":"GET \/api\/v1\/session\/oidc\/callback","outcome":303/,
+      /"who":"ann","person":"account http:[^ ]+ s-1","role":"approver".*"action":"GET \/api\/v1\/session\/oidc\/callback","outcome":303/,
     );
     await scratch.stores.tokens.revoke(listed?.id ?? "");
     assert.equal((await ask("/api/v1/session", `airlift_session=${session?.value}`)).statusCode, 401);
@@ -161,10 +167,29 @@ describe("signing in with a provider", () => {
   });
 });
 
-test("roles are read from one text or many, and nothing else makes one", () => {
-  assert.equal(roleOf("viewer"), "viewer");
+test("two people of one name are two, and one who was renamed is one", async () => {
+  const idOf = async (more: Record<string, unknown>) => {
+    claims = { realm_access: { roles: "airlift-approver" }, preferred_username: "kim", ...more };
+    const session = cookieOf(await signIn(), "airlift_session");
+    return (await scratch.stores.tokens.sessionHolder(session?.value ?? ""))?.personId;
+  };
+  const first = await idOf({ sub: "1" });
+  assert.equal(first, `account ${issuer} 1`);
+  assert.notEqual(await idOf({ sub: "2" }), first);
+  assert.equal(await idOf({ sub: "1", preferred_username: "kim the second" }), first);
+});
+
+test("roles are read from one text or many; a bare role is another program's", () => {
+  assert.equal(roleOf("airlift-viewer"), "viewer");
   assert.equal(roleOf("openid airlift-admin"), "admin");
-  assert.equal(roleOf(["viewer", "operator"]), "operator");
-  for (const claim of [undefined, null, 7, {}, [], "gateway", ["Admin", "airlift_admin", { admin: true }], "toString"])
-    assert.equal(roleOf(claim), undefined);
+  assert.equal(roleOf(["airlift-viewer", "airlift-operator", "admin"]), "operator");
+  const strangers = [undefined, null, 7, {}, [], "admin", "airlift-gateway", ["Admin", "airlift_admin", { admin: 1 }]];
+  for (const claim of [...strangers, "toString", "openid operator"]) assert.equal(roleOf(claim), undefined);
+  const roles = new Map([
+    ["Fleet Team", "operator"],
+    ["admin", "viewer"],
+  ] as const);
+  assert.equal(roleOf("Fleet Team", roles), "operator");
+  assert.equal(roleOf(["admin", "team"], roles), "viewer");
+  assert.equal(roleOf("fleet team", roles), undefined);
 });

@@ -2,6 +2,7 @@
 import { ROLES, type Role } from "@airlift/protocol/api/credentials";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import * as client from "openid-client";
+import type { PersonId } from "../campaign/person.ts";
 
 /** What the operator said of the provider. */
 export interface OidcOptions {
@@ -11,7 +12,9 @@ export interface OidcOptions {
   readonly clientSecret: string;
   /** Where the claim with the roles is; dots go into objects: "realm_access.roles". */
   readonly roleClaim: string;
-  /** What a person is called by, and told from others by; `sub` when it is not there. */
+  /** Roles by the values of that claim that stand for them, besides "airlift-viewer" … "airlift-admin". */
+  readonly roles: ReadonlyMap<string, Role>;
+  /** What a person is called by; `sub` when it is not there. */
   readonly nameClaim: string;
 }
 
@@ -24,12 +27,18 @@ export interface OidcAttempt {
 
 export interface SignedIn {
   readonly name: string;
+  /** The issuer and the subject: nobody else ever has both. */
+  readonly account: PersonId;
   readonly role: Role;
 }
 
 /** How long the provider may take to answer. */
 const PATIENCE_S = 10;
 const LONGEST_NAME = 64;
+/** Nobody signs in as a gateway. */
+const OWN_ROLES: ReadonlyMap<string, Role> = new Map(
+  ROLES.filter((role) => role !== "gateway").map((role) => [`airlift-${role}`, role]),
+);
 
 export class OidcProvider {
   readonly #options: OidcOptions;
@@ -84,12 +93,12 @@ export class OidcProvider {
         throw new UsageError("OIDC_REFUSED", "the provider did not sign this browser in", {}, { cause: error });
       });
     const claims = tokens.claims() as Readonly<Record<string, unknown>>;
-    const role = roleOf(claimAt(claims, this.#options.roleClaim));
-    const name = nameOf(claims, this.#options.nameClaim);
-    if (role !== undefined) return { name, role };
-    throw new UsageError("OIDC_NO_ROLE", `${name} has no role here: ask for one in ${this.#options.roleClaim}`, {
-      name,
-    });
+    const { roleClaim, nameClaim, roles } = this.#options;
+    const role = roleOf(claimAt(claims, roleClaim), roles);
+    const name = nameOf(claims, nameClaim);
+    if (role !== undefined) return { name, role, account: `account ${claims["iss"]} ${claims["sub"]}` };
+    const hint = `the provider's claim ${roleClaim} has to say airlift-viewer, airlift-operator, airlift-approver or airlift-admin`;
+    throw new UsageError("OIDC_NO_ROLE", `${name} has no role here: ${hint}, or what --oidc-role names`, { name });
   }
 
   /** Asked for once; a provider that was away is asked again. */
@@ -107,10 +116,15 @@ export class OidcProvider {
   }
 }
 
-/** The highest of a person's roles that a claim names: "operator", or "airlift-operator" beside those of other programs. */
-export function roleOf(claim: unknown): Role | undefined {
-  const named = new Set([claim].flat().flatMap((one) => (typeof one === "string" ? one.split(" ") : [])));
-  return ROLES.toReversed().find((role) => role !== "gateway" && (named.has(role) || named.has(`airlift-${role}`)));
+/**
+ * The highest of a person's roles that a claim names: "airlift-operator", or a value that the operator of this server has
+ * given a meaning. A bare "admin" is that of some other program.
+ */
+export function roleOf(claim: unknown, roles: ReadonlyMap<string, Role> = new Map()): Role | undefined {
+  const values = [claim].flat().filter((one) => typeof one === "string");
+  const named = [...values, ...values.flatMap((one) => one.split(" "))];
+  const given = new Set(named.map((one) => roles.get(one) ?? OWN_ROLES.get(one)));
+  return ROLES.toReversed().find((role) => given.has(role));
 }
 
 /** What is at a claim's place; a claim whose own name has dots goes before objects in objects. */

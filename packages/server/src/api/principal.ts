@@ -2,6 +2,7 @@
 import type { Role } from "@airlift/protocol/api/credentials";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { PersonId } from "../campaign/person.ts";
 import type { TokenHolder, TokenStore } from "../store/credential-ports.ts";
 import { accessOf, refuseLesserRole } from "./access.ts";
 import { FailedAttempts, type FailedAttemptsOptions } from "./failed-attempts.ts";
@@ -14,6 +15,8 @@ export interface Principal {
   readonly tokenId: string | null;
   /** The token's name. */
   readonly name: string;
+  /** Absent for `local`. */
+  readonly personId?: PersonId | undefined;
   readonly role: Role;
   /** Where the request came from. */
   readonly address: string;

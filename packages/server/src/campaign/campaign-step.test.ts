@@ -64,6 +64,19 @@ test("who created a campaign that needs approval cannot approve it", () => {
   assert.equal(tell(submitted, "approve", "second").state, "ready");
 });
 
+test("two people of one name may approve each other's campaigns, and one who was renamed may not approve their own", () => {
+  const policy = policyOf({ approval: "required" });
+  const author = { createdBy: "kim", creatorId: "account https://login.example 1" } as const;
+  const submit = { kind: "command", command: "submit", by: "kim" } as const;
+  const submitted = stepCampaign(newCampaign({ id: "c", ...author }, policy, [5]), policy, submit, NOW).campaign;
+  const approve = (by: string, sub: string) => {
+    const personId = `account https://login.example ${sub}` as const;
+    return stepCampaign(submitted, policy, { kind: "command", command: "approve", by, personId }, NOW).campaign;
+  };
+  assert.throws(() => approve("kim the second", "1"), { code: "SAME_PERSON" });
+  assert.equal(approve("kim", "2").approverId, "account https://login.example 2");
+});
+
 test("a downgrade always needs approval", () => {
   assert.equal(policyOf({ downgrade: true }).needsApproval, true);
 });

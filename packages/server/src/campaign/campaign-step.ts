@@ -4,6 +4,7 @@ import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { type Campaign, countsOf } from "./campaign.ts";
 import { CampaignDraft, type CampaignOutput } from "./campaign-draft.ts";
 import { CAMPAIGN } from "./campaign-table.ts";
+import { isSamePerson, type Speaker } from "./person.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import type { Place } from "./wave-counts.ts";
 
@@ -20,7 +21,7 @@ export interface TargetMove {
 }
 
 export type CampaignInput =
-  | { readonly kind: "command"; readonly command: CampaignCommand; readonly by: string }
+  | ({ readonly kind: "command"; readonly command: CampaignCommand } & Speaker)
   | { readonly kind: "moved"; readonly moves: readonly TargetMove[] }
   /** The prepared rollback was filled and started. */
   | { readonly kind: "rollbackStarted" }
@@ -65,7 +66,7 @@ export function stepCampaign(
   return { campaign: draft.campaign, outputs: draft.outputs };
 }
 
-function obey(draft: CampaignDraft, { command, by }: { command: CampaignCommand; by: string }): void {
+function obey(draft: CampaignDraft, { command, by, personId }: { readonly command: CampaignCommand } & Speaker): void {
   const { campaign, policy } = draft;
   const event = command === "submit" && !policy.needsApproval ? "submitReady" : command;
   if (CAMPAIGN[campaign.state][event] === undefined)
@@ -77,11 +78,11 @@ function obey(draft: CampaignDraft, { command, by }: { command: CampaignCommand;
   if (command === "rollback" && !policy.hasRollback)
     throw new UsageError("NO_ROLLBACK", "the campaign was created without a rollback", { campaignId: campaign.id });
   if (command === "approve") {
-    if (by === campaign.createdBy)
+    if (isSamePerson({ name: by, id: personId }, { name: campaign.createdBy, id: campaign.creatorId }))
       throw new UsageError("SAME_PERSON", "somebody else than who created the campaign must approve it", { by });
-    draft.campaign = { ...campaign, approvedBy: by };
+    draft.campaign = { ...campaign, approvedBy: by, approverId: personId };
   }
-  if (command === "reject") draft.campaign = { ...campaign, approvedBy: null };
+  if (command === "reject") draft.campaign = { ...campaign, approvedBy: null, approverId: undefined };
   draft.take(event, commandSentence(command, draft, by));
 }
 

@@ -3,6 +3,7 @@ import type { CampaignState, WaveState } from "@airlift/protocol/update/campaign
 import { FINAL_CAMPAIGN_STATES } from "./campaign-table.ts";
 import { type CriteriaMemory, newMemory } from "./criteria.ts";
 import { NEW_PACE, type Pace, type Progress } from "./pace.ts";
+import type { PersonId } from "./person.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import { NO_COUNTS, openCount, sumCounts, type WaveCounts } from "./wave-counts.ts";
 
@@ -21,7 +22,10 @@ export interface Campaign {
   readonly id: string;
   readonly state: CampaignState;
   readonly createdBy: string;
+  /** Who that is, whatever they are called (`PersonId`); absent = nobody was asked. */
+  readonly creatorId?: PersonId | undefined;
   readonly approvedBy: string | null;
+  readonly approverId?: PersonId | undefined;
   /** `due`: the prepared rollback is to be filled with the devices that were updated, and started; `started`: it was. */
   readonly rollback: "none" | "due" | "started";
   readonly waves: readonly WaveProgress[];
@@ -40,7 +44,7 @@ export interface Campaign {
 
 /** A draft with its devices counted into waves. */
 export function newCampaign(
-  { id, createdBy }: Pick<Campaign, "id" | "createdBy">,
+  { id, createdBy, creatorId }: Pick<Campaign, "id" | "createdBy" | "creatorId">,
   policy: CampaignPolicy,
   deviceCounts: readonly number[],
 ): Campaign {
@@ -60,6 +64,7 @@ export function newCampaign(
     id,
     state: "draft",
     createdBy,
+    ...(creatorId !== undefined && { creatorId }),
     approvedBy: null,
     rollback: "none",
     waves,
@@ -74,7 +79,7 @@ export function newCampaign(
 }
 
 /** The rollback as it is prepared with its campaign: approved along with it, without devices until it is needed. */
-export function newRollback(of: Pick<Campaign, "id" | "createdBy">, policy: CampaignPolicy): Campaign {
+export function newRollback(of: Pick<Campaign, "id" | "createdBy" | "creatorId">, policy: CampaignPolicy): Campaign {
   return { ...newCampaign(of, policy, []), state: "ready", sentence: "prepared; started by a criterion or by hand" };
 }
 

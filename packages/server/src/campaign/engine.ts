@@ -3,6 +3,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { type Campaign, isFinalCampaign } from "./campaign.ts";
 import type { UpdateNews } from "./follow-update.ts";
+import type { Speaker } from "./person.ts";
 import type { DeviceFacts } from "./query/ast.ts";
 import { matches } from "./query/match.ts";
 import { type Report, ReportQueue, type ReportQueueOptions } from "./report-queue.ts";
@@ -19,10 +20,8 @@ export interface CampaignEngineOptions {
 }
 
 /** What somebody tells a campaign. */
-export interface SpokenCommand {
+export interface SpokenCommand extends Speaker {
   readonly command: CampaignCommand;
-  /** Who says it. */
-  readonly by: string;
   /** What they looked at: `CampaignTransaction.revision`; absent = whatever the campaign is by now. */
   readonly revision?: string | undefined;
 }
@@ -51,10 +50,10 @@ export class CampaignEngine {
    *
    * @throws {UsageError} `UNKNOWN_CAMPAIGN`, `CAMPAIGN_STATE`, `NO_ROLLBACK`, `SAME_PERSON`, `ETAG_MISMATCH` (412)
    */
-  command(campaignId: string, { command, by, revision }: SpokenCommand, utcMs: number): Promise<Campaign> {
+  command(campaignId: string, { revision, ...spoken }: SpokenCommand, utcMs: number): Promise<Campaign> {
     return this.#turn(campaignId, utcMs, async (turn) => {
       if (revision !== undefined) await turn.requireRevision(revision);
-      turn.step({ kind: "command", command, by });
+      turn.step({ kind: "command", ...spoken });
       await turn.advance();
     });
   }

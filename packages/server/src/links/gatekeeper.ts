@@ -1,5 +1,5 @@
 /** Asks whoever keeps the credentials for which endpoint a visitor may speak. */
-import type { PlainDevices } from "../config.ts";
+import type { PlainDevices } from "../config/doors.ts";
 import type { DeviceCredentials } from "../fleet/credentials.ts";
 import type { Sender } from "../fleet/sender.ts";
 import type { Visitor } from "./door.ts";

@@ -12,7 +12,7 @@ import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import type { SocketAddress } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
-import type { PlainDevices } from "../config.ts";
+import type { PlainDevices } from "../config/doors.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import { updateObjectOf } from "../delivery/update-object.ts";
 import type { BootstrapCredentials } from "../fleet/bootstrap.ts";

@@ -1,5 +1,5 @@
 /** Under which URIs a device can fetch its image: where it already talks to the server, and no less securely. */
-import { isLoopbackHost } from "../config.ts";
+import { isLoopbackHost } from "../config/loopback.ts";
 import type { PullScheme } from "../delivery/delivery-choice.ts";
 import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";

@@ -22,6 +22,7 @@ const entry = (action: string) => ({
   at: "2026-06-01T12:00:00.000Z",
   who: "ann",
   role: "operator",
+  person: "token a1",
   peer: "192.0.2.7",
   action,
   outcome: 200,

@@ -16,6 +16,8 @@ export interface AuditEntry {
   readonly at: string;
   /** The token's or person's name. */
   readonly who: string;
+  /** Who that is, whatever they are called: see `PersonId`. null = nobody was asked, or nothing good was shown. */
+  readonly person: string | null;
   readonly role: string | null;
   /** The address it came from. */
   readonly peer: string;
@@ -205,17 +207,21 @@ async function appendLines(transaction: Kysely<Tables>, entries: readonly AuditE
 }
 
 /** What is hashed is what is stored. */
-const storable = ({ at, who, role, peer, action, outcome }: AuditEntry): AuditEntry => ({
+const storable = ({ at, who, person, role, peer, action, outcome }: AuditEntry): AuditEntry => ({
   at,
   who: storableText(who),
+  person: person === null ? null : storableText(person),
   role: role === null ? null : storableText(role),
   peer: storableText(peer),
   action: storableText(action),
   outcome,
 });
 
-/** JSON keeps the fields apart whatever they hold. */
-const hashOf = (before: string, { id, at, who, role, peer, action, outcome }: Omit<AuditLine, "hash">): string =>
+/** JSON keeps the fields apart whatever they hold. A line without a person is hashed as one from before they were kept. */
+const hashOf = (
+  before: string,
+  { id, at, who, role, peer, action, outcome, person }: Omit<AuditLine, "hash">,
+): string =>
   createHash("sha256")
-    .update(JSON.stringify([before, id, at, who, role, peer, action, outcome]))
+    .update(JSON.stringify([before, id, at, who, role, peer, action, outcome, ...(person === null ? [] : [person])]))
     .digest("hex");

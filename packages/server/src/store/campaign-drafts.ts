@@ -37,10 +37,10 @@ export async function reviseDraft(
 ): Promise<void> {
   await lockDraft(transaction, key, "changed");
   await forget(transaction, key.campaignId);
-  const { spec, policy, createdBy } = order;
+  const { spec, policy, createdBy, creatorId } = order;
   const id = key.campaignId;
   const campaign = newCampaign(
-    { id, createdBy },
+    { id, createdBy, creatorId },
     policy,
     await joinTargets(transaction, { campaignId: id, policy, utcMs }),
   );

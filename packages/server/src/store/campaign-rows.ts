@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { CampaignSpec } from "@airlift/protocol/api/campaign";
 import type { Kysely } from "kysely";
 import { type Campaign, newRollback } from "../campaign/campaign.ts";
+import type { PersonId } from "../campaign/person.ts";
 import type { CampaignPolicy } from "../campaign/policy.ts";
 import { encodePolicy } from "./campaign-policy.ts";
 import { storableJson, storableText } from "./database.ts";
@@ -13,6 +14,7 @@ export interface CampaignOrder {
   readonly spec: CampaignSpec;
   readonly policy: CampaignPolicy;
   readonly createdBy: string;
+  readonly creatorId?: PersonId | undefined;
   /** What undoes it, prepared along with it. */
   readonly rollback?: { readonly spec: CampaignSpec; readonly policy: CampaignPolicy } | undefined;
 }
@@ -28,10 +30,10 @@ interface NewRow extends Pick<CampaignOrder, "spec" | "policy"> {
 export async function insertRollback(
   transaction: Kysely<Tables>,
   campaignId: string,
-  { createdBy, rollback }: Pick<CampaignOrder, "createdBy" | "rollback">,
+  { createdBy, creatorId, rollback }: Pick<CampaignOrder, "createdBy" | "creatorId" | "rollback">,
 ): Promise<void> {
   if (rollback === undefined) return;
-  const campaign = newRollback({ id: newCampaignId(), createdBy }, rollback.policy);
+  const campaign = newRollback({ id: newCampaignId(), createdBy, creatorId }, rollback.policy);
   await insertCampaign(transaction, { ...rollback, campaign, rollbackOf: campaignId });
 }
 

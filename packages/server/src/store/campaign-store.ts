@@ -51,16 +51,16 @@ export class PostgresCampaignStore extends CampaignReading implements CampaignSt
    * @param utcMs The moment that "-24h" counts from.
    * @throws {UsageError} QUERY_TOO_BROAD
    */
-  async create({ spec, policy, createdBy, rollback }: CampaignOrder, utcMs: number): Promise<KeptCampaign> {
+  async create({ spec, policy, createdBy, creatorId, rollback }: CampaignOrder, utcMs: number): Promise<KeptCampaign> {
     const id = newCampaignId();
     await this.#tables
       .transaction()
       .setIsolationLevel("repeatable read")
       .execute(async (transaction) => {
         const deviceCounts = await joinTargets(transaction, { campaignId: id, policy, utcMs });
-        const campaign = newCampaign({ id, createdBy }, policy, deviceCounts);
+        const campaign = newCampaign({ id, createdBy, creatorId }, policy, deviceCounts);
         await insertCampaign(transaction, { campaign, spec, policy, rollbackOf: null });
-        await insertRollback(transaction, id, { createdBy, rollback });
+        await insertRollback(transaction, id, { createdBy, creatorId, rollback });
         const total = deviceCounts.reduce((sum, count) => sum + count, 0);
         const sentence = `campaign ${policy.name} was created for ${total} device${total === 1 ? "" : "s"}`;
         await insertEvents(transaction, [

@@ -11,6 +11,7 @@ import type {
   Role,
   Token,
 } from "@airlift/protocol/api/credentials";
+import type { PersonId } from "../campaign/person.ts";
 import type { DeviceCredentials } from "../fleet/credentials.ts";
 import type { Sealed } from "./master-keys.ts";
 import type { Page, PageRequest } from "./ports.ts";
@@ -56,6 +57,8 @@ export interface CredentialStore extends DeviceCredentials {
 export interface TokenHolder {
   readonly tokenId: string;
   readonly name: string;
+  /** Whose token it is: its own, unless somebody with an account signed in. */
+  readonly personId: PersonId;
   readonly role: Role;
   /** UTC milliseconds; null = never. */
   readonly expiresAtMs: number | null;
@@ -69,7 +72,8 @@ export interface OpenedSession extends TokenHolder {
 }
 
 export interface TokenStore {
-  create(token: NewToken): Promise<CreatedToken>;
+  /** @param account Whoever has signed in with an account; absent = the token speaks for itself. */
+  create(token: NewToken, account?: PersonId): Promise<CreatedToken>;
   /**
    * Makes an administrator's token when there is no token at all; `undefined` when there is one.
    *

@@ -7,6 +7,7 @@ import type { CampaignState } from "@airlift/protocol/update/campaign";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { ColumnType, Generated } from "kysely";
 import type { Campaign } from "../campaign/campaign.ts";
+import type { PersonId } from "../campaign/person.ts";
 import type { CampaignPolicy } from "../campaign/policy.ts";
 import type { Target, TargetOrder } from "../campaign/target.ts";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
@@ -168,6 +169,8 @@ export interface AuditTable {
   peer: string;
   action: string;
   outcome: number;
+  /** Whoever is behind `who`; null = nobody was asked. */
+  person: string | null;
   hash: string;
 }
 
@@ -243,6 +246,8 @@ export interface ApiTokenTable {
   hash: string;
   name: string;
   role: Role;
+  /** Who signed in with an account at a provider; null = the token speaks for itself. */
+  account: PersonId | null;
   created_at: Instant;
   expires_at: OptionalInstant;
   last_used_at: OptionalInstant;

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { type CreatedToken, NewToken, type Role, type Token } from "@airlift/protocol/api/credentials";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, type Selectable, sql } from "kysely";
+import type { PersonId } from "../campaign/person.ts";
 import type { OpenedSession, TokenHolder, TokenStore } from "./credential-ports.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import type { Journal } from "./journal.ts";
@@ -37,9 +38,11 @@ export class PostgresTokenStore implements TokenStore {
     journal.subscribe(({ kind }) => kind === "token.revoked" && this.#holders.clear());
   }
 
-  async create(asked: NewToken): Promise<CreatedToken> {
+  async create(asked: NewToken, account?: PersonId): Promise<CreatedToken> {
     const text = `airlift_${randomBytes(32).toString("base64url")}`;
-    const { result } = await this.#journal.write((transaction) => insertToken(transaction, text, asked));
+    const { result } = await this.#journal.write((transaction) =>
+      insertToken(transaction, text, { ...asked, account }),
+    );
     return { ...toToken(result), token: text };
   }
 
@@ -157,13 +160,17 @@ export class PostgresTokenStore implements TokenStore {
 /** The index is asked for a hash, so how long the answer takes tells nothing of a token's own letters. */
 const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-async function insertToken(transaction: Kysely<Tables>, text: string, asked: NewToken) {
+async function insertToken(
+  transaction: Kysely<Tables>,
+  text: string,
+  { account, ...asked }: NewToken & { readonly account?: PersonId | undefined },
+) {
   const { role, name, expiresInS } = NewToken.parse(asked);
   const expires_at = expiresInS === undefined ? null : new Date(Date.now() + expiresInS * 1000);
   const id = randomBytes(4).toString("hex");
   const row = await transaction
     .insertInto("api_tokens")
-    .values({ id, hash: hashOf(text), name, role, expires_at })
+    .values({ id, hash: hashOf(text), name, role, expires_at, account: account ?? null })
     .returningAll()
     .executeTakeFirstOrThrow();
   const sentence = `a token of role ${role} was made: ${name}`;
@@ -189,8 +196,12 @@ function revokedEvent({ id, name, role }: { id: string; name: string; role: Role
   return { kind: "token.revoked", sentence, facts: { tokenId: id, name, role } };
 }
 
-function toHolder(row: { id: string; name: string; role: Role }, expiresAt: Date | null): TokenHolder {
-  return { tokenId: row.id, name: row.name, role: row.role, expiresAtMs: expiresAt?.getTime() ?? null };
+function toHolder(
+  { id, name, role, account }: Pick<Selectable<ApiTokenTable>, "id" | "name" | "role" | "account">,
+  expiresAt: Date | null,
+): TokenHolder {
+  const personId = account ?? (`token ${id}` as const);
+  return { tokenId: id, name, personId, role, expiresAtMs: expiresAt?.getTime() ?? null };
 }
 
 const toToken = (row: Selectable<ApiTokenTable>): Token => ({

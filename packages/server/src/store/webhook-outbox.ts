@@ -2,6 +2,7 @@
  * What is to be sent to webhooks. The event log is the outbox: each webhook has a position in it, and what lies behind
  * becomes deliveries, each with an id that it keeps. A delivery is leased to the server that sends it.
  */
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type Kysely, sql } from "kysely";
 import { toEvent } from "./journal.ts";
 import type { MasterKeys } from "./master-keys.ts";
@@ -13,13 +14,21 @@ export interface LeasedDelivery {
   readonly id: string;
   readonly webhookId: string;
   readonly url: string;
-  readonly secret: Buffer;
+  /** What it is signed with; a sentence when it cannot be opened. */
+  readonly secret: Buffer | UnopenedSecret;
   readonly kind: string;
   readonly body: string;
   /** With the one that is to come. */
   readonly attempts: number;
   /** Since it was made or replayed. */
   readonly ageMs: number;
+}
+
+/** Why a webhook's secret cannot be opened here. */
+export interface UnopenedSecret {
+  readonly problem: string;
+  /** The master key it is sealed under is not here: another server may have it, or this one after its next start. */
+  readonly isKeyMissing: boolean;
 }
 
 /** How an attempt went: done, to be tried again, or given up. */
@@ -93,12 +102,25 @@ export class WebhookOutbox {
       id: row.id,
       webhookId: row.webhook_id,
       url: row.url,
-      secret: this.#keys.unseal({ keyVersion: row.key_version, bytes: row.secret }, webhookPlace(row.webhook_id)),
+      secret: this.#open(row),
       kind: row.kind,
       body: row.body,
       attempts: row.attempts,
       ageMs: Number(row.age_ms),
     }));
+  }
+
+  /** One secret that cannot be opened keeps no other delivery from being sent. */
+  #open({ webhook_id, secret, key_version }: TakenRow): Buffer | UnopenedSecret {
+    try {
+      return this.#keys.unseal({ keyVersion: key_version, bytes: secret }, webhookPlace(webhook_id));
+    } catch (error) {
+      if (!(error instanceof EnvironmentError)) throw error;
+      return {
+        problem: `the webhook's secret cannot be opened: ${error.message}; delete the webhook and add it anew`,
+        isKeyMissing: !this.#keys.has(key_version),
+      };
+    }
   }
 
   /** Says how attempts went, and gives their leases back. */

@@ -15,6 +15,8 @@ export type Answer =
   | {
       readonly status: null;
       readonly problem: string;
+      /** Another attempt would be in vain. */
+      readonly isFinal?: boolean;
     };
 
 /** A receiver has only to put the event away; what takes longer is a failure. */

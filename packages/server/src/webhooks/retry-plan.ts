@@ -32,7 +32,8 @@ export function planNext(answer: Answer, attempt: Attempt, options: RetryOptions
   if (status !== null && status >= 200 && status < 300) return { kind: "delivered", status };
   const problem = status === null ? answer.problem : problemOf(status);
   // Who asks for a test looks at it now.
-  if (status === GONE || attempt.kind === "webhook.test") return { kind: "dead", status, problem };
+  if (status === GONE || (status === null && answer.isFinal === true) || attempt.kind === "webhook.test")
+    return { kind: "dead", status, problem };
   // From a half of it to one and a half.
   const afterMs = Math.min(longestMs, firstMs * 2 ** Math.min(30, attempt.attempts - 1)) * (0.5 + attempt.chance);
   if (attempt.attempts >= mostAttempts || attempt.ageMs + afterMs > longestAgeMs)

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import type { CreatedWebhook, NewWebhook, WebhookDelivery } from "@airlift/protocol/api/webhooks";
+import { Client } from "pg";
 import type { Stores } from "../store/ports.ts";
 import { openScratchStores, openSecondStores, type ScratchStores } from "../store/scratch-stores.ts";
 import { WebhookSender, type WebhookSenderOptions } from "./webhook-sender.ts";
@@ -181,6 +182,23 @@ test("only the kinds and the campaign that were asked for are sent; rest and del
   await scratch.stores.events.append({ kind: "image.added", sentence: "heard" });
   await until(ofKind.id, areOver(2));
   assert.deepEqual(sentencesOf(got), ["an image", "heard", "of c1"]);
+});
+
+test("a secret that cannot be opened is that webhook's dead letter, with its reason, and holds up no other", async () => {
+  const broken = await add();
+  const good = await add();
+  const damage = "update webhooks set secret = set_byte(secret, 20, get_byte(secret, 20) # 1) where id = $1";
+  const client = new Client(scratch.database.url);
+  await client.connect();
+  await client.query(damage, [broken.id]);
+  await client.end();
+  startSender();
+  await tell("for both");
+  const [sent] = await until(good.id, areOver(1));
+  assert.equal(sent?.state, "delivered");
+  const [dead] = await until(broken.id, areOver(1));
+  assert.deepEqual([dead?.state, dead?.attempts], ["dead", 1]);
+  assert.match(`${dead?.problem}`, /secret cannot be opened.*add it anew/);
 });
 
 test("two servers share the deliveries: each is sent once, and one that was left under way is sent again", async () => {

@@ -1,9 +1,9 @@
 /** Sends what events the webhooks are to hear of: soon after they happened, again when it failed, by one server at a time. */
 import type { Logger } from "pino";
 import type { EventStore } from "../store/ports.ts";
-import type { LeasedDelivery, SettledAttempt, WebhookOutbox } from "../store/webhook-outbox.ts";
+import type { LeasedDelivery, SettledAttempt, UnopenedSecret, WebhookOutbox } from "../store/webhook-outbox.ts";
 import type { DestinationPolicy } from "./destination.ts";
-import { Poster } from "./post.ts";
+import { type Answer, Poster } from "./post.ts";
 import { planNext, type RetryOptions } from "./retry-plan.ts";
 import { signatureHeaders } from "./signature.ts";
 
@@ -161,8 +161,19 @@ export class WebhookSender {
     }
   }
 
-  async #send({ id, url, secret, kind, body, attempts, ageMs }: LeasedDelivery): Promise<void> {
-    const { outbox, log } = this.#parts;
+  async #send(delivery: LeasedDelivery): Promise<void> {
+    const { secret } = delivery;
+    const answer = "problem" in secret ? unsigned(secret) : await this.#post(delivery, secret);
+    if (answer === undefined) return;
+    const { id, kind, attempts, ageMs } = delivery;
+    const outcome = planNext(answer, { kind, attempts, ageMs, chance: Math.random() }, this.#options.retry);
+    if (outcome.kind === "dead")
+      this.#parts.log.warn({ delivery: id, problem: outcome.problem }, "a webhook was given up");
+    this.#settled.push({ id, outcome });
+  }
+
+  /** @returns Nothing when it was broken off by our own end, which says nothing of the receiver. */
+  async #post({ id, url, body }: LeasedDelivery, secret: Buffer): Promise<Answer | undefined> {
     const timestampS = Math.floor(Date.now() / 1000);
     const headers = {
       "content-type": "application/json",
@@ -170,10 +181,14 @@ export class WebhookSender {
       ...signatureHeaders(secret, { id, timestampS, body }),
     };
     const answer = await this.#poster.post({ url, headers, body }, this.#stopped.signal);
-    // What was broken off by our own end says nothing of the receiver.
-    if (answer.status === null && this.#stopped.signal.aborted) return await outbox.release(id).catch(() => {});
-    const outcome = planNext(answer, { kind, attempts, ageMs, chance: Math.random() }, this.#options.retry);
-    if (outcome.kind === "dead") log.warn({ delivery: id, problem: outcome.problem }, "a webhook was given up");
-    this.#settled.push({ id, outcome });
+    if (answer.status !== null || !this.#stopped.signal.aborted) return answer;
+    await this.#parts.outbox.release(id).catch(() => {});
+    return undefined;
   }
 }
+
+const unsigned = ({ problem, isKeyMissing }: UnopenedSecret): Answer => ({
+  status: null,
+  problem,
+  isFinal: !isKeyMissing,
+});

@@ -1,0 +1,143 @@
+/** Where the server listens, and for whom. */
+import { isIP } from "node:net";
+import type { AccessConfig } from "./access.ts";
+import { isLoopbackHost } from "./loopback.ts";
+import { list, type Parsed, type Settings, shown, text, wholeNumber, yesOrNo } from "./setting.ts";
+
+export interface DoorConfig {
+  /** Addresses that CoAP listens on; `::` takes IPv4 as well. */
+  readonly hosts: readonly string[];
+  /** UDP port of CoAP; 0 = any free one, null = none. */
+  readonly coapPort: number | null;
+  /** UDP port of CoAP over DTLS; as above. Default: the one after `coapPort`. */
+  readonly coapsPort: number | null;
+  /** TCP port of CoAP; as above. Default: as `coapPort`. */
+  readonly coapTcpPort: number | null;
+  /** TCP port of CoAP over TLS; as above. Default: the one after `coapTcpPort`. */
+  readonly coapsTcpPort: number | null;
+  /** Whether devices without any credential may register. */
+  readonly plainDevices: PlainDevices;
+  /** Seconds that a device in queue mode can be reached after it was last heard, unless it tells its own. */
+  readonly awakeWindowS: number;
+  /** Address that HTTP listens on: a loopback one with `noAuth`, and unless there is TLS or `insecureHttp`. */
+  readonly httpHost: string;
+  /** TCP port of HTTP; 0 = any free one. */
+  readonly httpPort: number;
+  /** Whether the operator said that HTTP without TLS may leave this machine: a proxy in front of it speaks https. */
+  readonly insecureHttp: boolean;
+  /** Addresses or networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  /**
+   * PEM files of the server's certificate with its chain and of its key, both or neither. null = HTTP without TLS, and a
+   * raw public key for devices. DTLS needs a key for ECDSA on P-256.
+   */
+  readonly tlsCertFile: string | null;
+  readonly tlsKeyFile: string | null;
+  /** Host name or address put into Package URIs; null = the one that the device reached. */
+  readonly publicHost: string | null;
+}
+
+/** allow: devices without any credential may register without a proof · refuse: nobody may. */
+export type PlainDevices = "allow" | "refuse";
+
+/** MAX_TRANSMIT_WAIT: what a device sends may be retransmitted for so long, so it has to listen for so long (RFC 7252 §4.8.2). */
+const AWAKE_WINDOW_S = 93;
+
+/** The port of `coap:` and `coap+tcp:`; those of `coaps:` and `coaps+tcp:` are the next ones. @see RFC 7252 §6, RFC 8323 §8 */
+const COAP_PORT = 5683;
+
+export const DOOR_SETTINGS: Settings<DoorConfig> = {
+  hosts: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: ["0.0.0.0"], parse: list("addresses") },
+  coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: COAP_PORT, parse: portOrOff },
+  coapsPort: { flag: "--coaps-port", environment: ["AIRLIFT_COAPS_PORT"], fallback: undefined, parse: portOrOff },
+  coapTcpPort: {
+    flag: "--coap-tcp-port",
+    environment: ["AIRLIFT_COAP_TCP_PORT"],
+    fallback: undefined,
+    parse: portOrOff,
+  },
+  coapsTcpPort: {
+    flag: "--coaps-tcp-port",
+    environment: ["AIRLIFT_COAPS_TCP_PORT"],
+    fallback: undefined,
+    parse: portOrOff,
+  },
+  plainDevices: {
+    flag: "--plain-devices",
+    environment: ["AIRLIFT_PLAIN_DEVICES"],
+    fallback: "allow",
+    parse: allowOrRefuse,
+  },
+  awakeWindowS: {
+    flag: "--awake-window",
+    environment: ["AIRLIFT_AWAKE_WINDOW"],
+    fallback: AWAKE_WINDOW_S,
+    parse: wholeNumber(86_400, 1),
+  },
+  httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: text },
+  httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
+  insecureHttp: { flag: "--insecure-http", environment: ["AIRLIFT_INSECURE_HTTP"], fallback: false, parse: yesOrNo },
+  trustedProxies: {
+    flag: "--trusted-proxy",
+    environment: ["AIRLIFT_TRUSTED_PROXY"],
+    fallback: [],
+    parse: addressList,
+  },
+  tlsCertFile: { flag: "--tls-cert", environment: ["AIRLIFT_TLS_CERT"], fallback: null, parse: text },
+  tlsKeyFile: { flag: "--tls-key", environment: ["AIRLIFT_TLS_KEY"], fallback: null, parse: text },
+  publicHost: { flag: "--public-host", environment: ["AIRLIFT_PUBLIC_HOST"], fallback: null, parse: hostName },
+};
+
+/** Ports that were not named lie beside those that were, so that a second server on a machine is told one number. */
+export function doorPorts(given: Pick<DoorConfig, "coapPort"> & Partial<DoorConfig>) {
+  const { coapPort, coapTcpPort = coapPort ?? COAP_PORT } = given;
+  const { coapsPort = portAfter(coapPort ?? COAP_PORT), coapsTcpPort = portAfter(coapTcpPort ?? COAP_PORT) } = given;
+  return { coapPort, coapsPort, coapTcpPort, coapsTcpPort };
+}
+
+const portAfter = (port: number): number => (port === 0 || port === 65_535 ? 0 : port + 1);
+
+/** What would let tokens travel in the clear, or strangers in; a setting that is wrong by itself is missing here. */
+export function doorProblems({
+  httpHost,
+  noAuth,
+  insecureHttp,
+  tlsCertFile,
+  tlsKeyFile,
+}: Partial<DoorConfig & Pick<AccessConfig, "noAuth">>): string[] {
+  const problems: string[] = [];
+  if ((tlsCertFile == null) !== (tlsKeyFile == null)) problems.push("--tls-cert and --tls-key belong together");
+  if (httpHost === undefined || isLoopbackHost(httpHost)) return problems;
+  const reach = `--http-host: ${httpHost} is reachable from other machines`;
+  if (noAuth === true)
+    problems.push(`${reach}, and with --no-auth anybody there may do everything; use 127.0.0.1 or ::1`);
+  else if (tlsCertFile == null && insecureHttp !== true)
+    problems.push(`${reach}, and tokens would travel in the clear: give --tls-cert and --tls-key, or --insecure-http`);
+  return problems;
+}
+
+/** Addresses or networks in CIDR, or in the environment some joined by commas. */
+function addressList(given: unknown): Parsed {
+  const list = typeof given === "string" ? given.split(",").filter((one) => one !== "") : given;
+  const isAddress = (one: unknown) =>
+    typeof one === "string" && isIP(one.replace(/\/\d{1,3}$/, "")) !== 0 && !one.endsWith("/");
+  if (Array.isArray(list) && list.every(isAddress)) return { value: list };
+  return { problem: `${shown(given)} is not a list of addresses or networks` };
+}
+
+function hostName(value: unknown): Parsed {
+  const isHost = typeof value === "string" && /^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])$/.test(value);
+  return isHost ? { value } : { problem: `${shown(value)} is not a host name or address (IPv6 in brackets, no port)` };
+}
+
+function portOrOff(given: unknown): Parsed {
+  if (given === "off" || given === null) return { value: null };
+  const parsed = wholeNumber(65535)(given);
+  return "problem" in parsed ? { problem: `${parsed.problem}, nor "off"` } : parsed;
+}
+
+function allowOrRefuse(given: unknown): Parsed {
+  return given === "allow" || given === "refuse"
+    ? { value: given }
+    : { problem: `${shown(given)} is neither allow nor refuse` };
+}
