@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { DEFAULT_REQUESTS_PER_SECOND } from "./fleet/peer-gate.ts";
 
 export interface ServeConfig {
   /** Absolute path of the folder that holds the images and the embedded database. */
@@ -31,6 +32,8 @@ export interface ServeConfig {
   readonly plainDevices: PlainDevices;
   /** Seconds that a device in queue mode can be reached after it was last heard, unless it tells its own. */
   readonly awakeWindowS: number;
+  /** Requests a second that one device, or whoever speaks from one address and port, is served; null = any number. */
+  readonly peerRate: number | null;
   /** TCP port of HTTP; 0 = any free one. */
   readonly httpPort: number;
   /** PostgreSQL connection URL; null = the embedded database in `dataDir`. */
@@ -134,6 +137,12 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
     environment: ["AIRLIFT_AWAKE_WINDOW"],
     fallback: AWAKE_WINDOW_S,
     parse: wholeNumber(86_400, 1),
+  },
+  peerRate: {
+    flag: "--peer-rate",
+    environment: ["AIRLIFT_PEER_RATE"],
+    fallback: DEFAULT_REQUESTS_PER_SECOND,
+    parse: countOrOff,
   },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
   databaseUrl: {
@@ -402,6 +411,12 @@ function list(what: string): (given: unknown) => Parsed {
 function portOrOff(given: unknown): Parsed {
   if (given === "off" || given === null) return { value: null };
   const parsed = wholeNumber(65535)(given);
+  return "problem" in parsed ? { problem: `${parsed.problem}, nor "off"` } : parsed;
+}
+
+function countOrOff(given: unknown): Parsed {
+  if (given === "off" || given === null) return { value: null };
+  const parsed = wholeNumber(1_000_000, 1)(given);
   return "problem" in parsed ? { problem: `${parsed.problem}, nor "off"` } : parsed;
 }
 
