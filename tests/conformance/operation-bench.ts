@@ -4,6 +4,7 @@ import type { LastValue } from "@airlift/protocol/api/operations";
 import type { Event } from "@airlift/protocol/api/schemas";
 import type { Lwm2mVersion } from "@airlift/protocol/lwm2m/registration";
 import type { FloodGateOptions } from "@airlift/server/fleet/flood-gate";
+import type { PeerGateOptions } from "@airlift/server/fleet/peer-gate";
 import { isSecure, type Transport } from "@airlift/server/fleet/sender";
 import { SCHEMES } from "@airlift/server/links/door";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
@@ -43,7 +44,11 @@ export class OperationBench {
     });
   }
 
-  static async open(flood?: FloodGateOptions, transport: Transport = "udp"): Promise<OperationBench> {
+  static async open(
+    flood?: FloodGateOptions,
+    transport: Transport = "udp",
+    peerGate?: PeerGateOptions,
+  ): Promise<OperationBench> {
     const scratch = await openScratchStores();
     const credentials = new MemoryCredentials();
     const server = await Lwm2mServer.open({
@@ -55,6 +60,7 @@ export class OperationBench {
       publicHost: null,
       httpPort: () => 0,
       flood,
+      peerGate,
     });
     return new OperationBench(scratch, server, { transport, credentials });
   }

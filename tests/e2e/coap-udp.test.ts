@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Socket } from "node:dgram";
 import { test } from "node:test";
+import { blockOption } from "@airlift/protocol/coap/block-option";
 import { memorySource } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, createRequest, createResponse } from "@airlift/protocol/coap/exchange";
@@ -36,6 +37,42 @@ async function withPair(
     await Promise.all([client.close(), server.close()]);
   }
 }
+
+test("a body that is gathered for too long is given up: its next block is answered 4.08", async () => {
+  const refusals: string[] = [];
+  const serve: ServeOptions<UdpPeer> = {
+    gatherMs: 0,
+    onBodyRefused: ({ code, why }) => void refusals.push(`${code} ${why}`),
+  };
+  await withPair(
+    () => createResponse(CODE.changed),
+    async ({ client, peer }) => {
+      const block = (number: number) =>
+        client.request(
+          peer,
+          createRequest("post", "/rd?ep=slow", {
+            payload: bytesOf(16),
+            options: [blockOption(OPTION.block1, { number, more: true, sizeBytes: 16 })],
+          }),
+        );
+      assert.equal((await block(0)).code, CODE.continue);
+      assert.equal((await block(1)).code, CODE.requestEntityIncomplete);
+      assert.deepEqual(refusals, [`${CODE.requestEntityIncomplete} the body takes too long`]);
+    },
+    { ...HASTY, serve },
+  );
+});
+
+test("an answer whose blocks take too long is cut off", async () => {
+  await withPair(
+    () => createResponse(CODE.content, bytesOf(5_000)),
+    async ({ client, peer }) => {
+      await assert.rejects(client.requestWhole(peer, createRequest("get", "/long"), { maxMs: -1 }), {
+        code: "BODY_TOO_SLOW",
+      });
+    },
+  );
+});
 
 test("an answer at once and an answer later both arrive", async () => {
   const handler: CoapHandler<UdpPeer> = ({ options }) => {

@@ -2,12 +2,8 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
-import { CODE, formatCode } from "@airlift/protocol/coap/codes";
-import { createRequest } from "@airlift/protocol/coap/exchange";
-import { OPTION, uintOption } from "@airlift/protocol/coap/options";
-import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import { CODE } from "@airlift/protocol/coap/codes";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
-import { udpPeer } from "@airlift/runtime/udp";
 import { explain } from "@airlift/server/delivery/explain";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
@@ -205,49 +201,5 @@ test("what the network granted a sleeper outlives a restart (object 10)", async 
   server = await openServer(port);
   const { nextExpectedAtMs = 0, heardAtMs } = server.presence.of("modem");
   assert.equal(nextExpectedAtMs - heardAtMs, 7_200_000);
-  await device.close();
-});
-
-const objects = (count: number) => Array.from({ length: count }, (_, id) => `</${id}/0>`).join(",");
-
-test("registrations beyond all measure are refused with the right code, and told of", async (t) => {
-  const device = await ScriptedDevice.open("bad", server.address.port);
-  t.after(() => device.close());
-  const peer = udpPeer("127.0.0.1", server.address.port);
-  const options = [uintOption(OPTION.contentFormat, 40)];
-  const register = async (query: string, links = "</3/0>"): Promise<string> => {
-    const request = createRequest("post", `/rd?${query}`, { payload: encodeUtf8(links), options });
-    return formatCode((await device.coap.requestWhole(peer, request)).code);
-  };
-  const good = "ep=bad&lwm2m=1.1&b=U";
-  const countBefore = server.registrationCount;
-  assert.equal(await register(`${good}&lt=60`, `</3/0>;x="${"y".repeat(65_536)}"`), "4.13");
-  assert.equal(await register(`${good}&lt=60`, objects(10_000)), "4.13");
-  assert.equal(await register(`${good}&lt=60`, objects(1_025)), "4.00");
-  for (const lifetime of ["0", "-1", "1e3", "2147483649", "99999999999999999999"])
-    assert.equal(await register(`${good}&lt=${lifetime}`), "4.00", lifetime);
-  for (const links of ["</3/0", "no links", "</3/0>,,", '</3/0>;ct="0'])
-    assert.equal(await register(good, links), "4.00");
-  assert.equal(await register("ep=bad&lwm2m=9.9"), "4.12");
-  assert.equal(await register("ep=a%00b&lwm2m=1.1"), "4.00");
-  assert.equal(server.registrationCount, countBefore);
-  assert.ok((server.registrationRefusals.counts.get("4.00") ?? 0) >= 10);
-  assert.equal(await register(`${good}&lt=2147483648`, objects(1_024)), "2.01");
-  // The journal is in order: when this one is on record, all before it are.
-  await scratch.stores.events.append({ kind: "device.reported", sentence: "the end" });
-  const { items } = await scratch.stores.events.list({ endpoint: "bad" }, { limit: 50 });
-  assert.ok(items.some(({ kind, sentence }) => kind === "device.refused" && /refused with 4\.00/.test(sentence)));
-});
-
-test("a name of any characters but control characters is a device's name", async () => {
-  const device = await ScriptedDevice.open("names", server.address.port);
-  for (const name of ["urn:imei:1", "a/b", "ä🙂", "' or 1=1 --", "<b>", "%", "."]) {
-    const options = [uintOption(OPTION.contentFormat, 40)];
-    const path = `/rd?ep=${encodeURIComponent(name)}&lt=60&lwm2m=1.1&b=U`;
-    const answer = await device.request("post", path, { payload: encodeUtf8("</3/0>"), options });
-    assert.equal(formatCode(answer.code), "2.01", name);
-    await scratch.stores.devices.flush();
-    assert.equal((await scratch.stores.devices.get(name))?.endpoint, name);
-  }
   await device.close();
 });

@@ -14,6 +14,7 @@ import {
 import { OBSERVE } from "@airlift/protocol/coap/observe";
 import type { Observer } from "@airlift/protocol/coap/observers";
 import { OPTION, optionUint } from "@airlift/protocol/coap/options";
+import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import type { CoapHandler, ServeOptions } from "./coap.ts";
 import { Offer } from "./coap-observation.ts";
@@ -122,8 +123,14 @@ export class CoapResponder<P extends Peer> {
       : createResponse(code, part, all);
   }
 
+  #tellRefusal({ request, peer }: IncomingRequest<P>, { message: why, response }: CoapRefusal): void {
+    if (request.options.some(({ number }) => number === OPTION.block1))
+      this.#options.onBodyRefused?.({ request: { ...request, payload: EMPTY }, code: response.code, why }, peer);
+  }
+
   #refuse(incoming: IncomingRequest<P>, error: unknown, offer: Offer<P> | undefined): void {
     if (error instanceof CoapRefusal) {
+      this.#tellRefusal(incoming, error);
       this.#respond(incoming, error.response, offer);
       return;
     }

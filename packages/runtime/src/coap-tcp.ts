@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import type { BlockLimits } from "@airlift/protocol/coap/block-option";
 import type { ExchangeInput } from "@airlift/protocol/coap/endpoint-types";
-import type { Peer } from "@airlift/protocol/coap/exchange";
+import type { CoapRequest, Peer } from "@airlift/protocol/coap/exchange";
 import { TcpEndpoint, type TcpEndpointLoad } from "@airlift/protocol/coap/tcp-endpoint";
 import type {
   DisconnectReason,
@@ -35,6 +35,8 @@ export interface CoapTcpOptions {
   readonly unsentBytes?: number | undefined;
   /** A connection is gone. */
   readonly onDisconnect?: ((peer: TcpPeer, reason: DisconnectReason | "lost") => void) | undefined;
+  /** A request has come: for how many milliseconds nothing more is to be read from this peer. Default: 0. */
+  readonly paceMs?: ((peer: TcpPeer, request: CoapRequest) => number) | undefined;
 }
 
 export const DEFAULT_UNSENT_BYTES = 256 * 2 ** 20;
@@ -49,6 +51,10 @@ interface Stream {
   readonly peer: TcpPeer;
   readonly socket: Socket;
   isCongested: boolean;
+  /** The endpoint wants nothing more for now. */
+  isPaused: boolean;
+  /** Runs while the peer's pace is kept. */
+  pacing: NodeJS.Timeout | undefined;
   /** Why the endpoint gave it up. */
   reason: DisconnectReason | undefined;
   /** Waits for the peer's first CSM. */
@@ -150,7 +156,15 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
 
   #attach(socket: Socket, { address, identity }: Caller): Stream {
     const peer: TcpPeer = { ...address, identity, key: randomUUID() };
-    const stream: Stream = { peer, socket, isCongested: false, reason: undefined, onReady: undefined };
+    const stream: Stream = {
+      peer,
+      socket,
+      isCongested: false,
+      isPaused: false,
+      pacing: undefined,
+      reason: undefined,
+      onReady: undefined,
+    };
     this.#streams.set(peer.key, stream);
     socket.setNoDelay(true);
     socket.on("error", () => undefined);
@@ -178,6 +192,7 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
 
   #gone(stream: Stream): void {
     const { peer, reason } = stream;
+    clearTimeout(stream.pacing);
     if (!this.#streams.delete(peer.key)) return;
     this.#step({ kind: "closed", peer });
     stream.onReady?.(new EnvironmentError("CONNECTION_LOST", "the server ended the connection", { reason }));
@@ -227,10 +242,32 @@ export class CoapTcp extends CoapEndpoint<TcpPeer> {
     const stream = "peer" in output ? this.#streams.get(output.peer.key) : undefined;
     if (output.kind === "write") this.#write(stream, output.bytes);
     else if (output.kind === "ready") stream?.onReady?.();
-    else if (output.kind === "pause") stream?.socket.pause();
-    else if (output.kind === "resume") stream?.socket.resume();
+    else if (output.kind === "pause" || output.kind === "resume") this.#pause(stream, output.kind === "pause");
     else if (output.kind === "disconnect") this.#end(stream, output.reason);
-    else this.perform(output);
+    else {
+      if (output.kind === "request") this.#pace(this.#streams.get(output.incoming.peer.key), output.incoming.request);
+      this.perform(output);
+    }
+  }
+
+  #pause(stream: Stream | undefined, isPaused: boolean): void {
+    if (stream === undefined) return;
+    stream.isPaused = isPaused;
+    if (isPaused) stream.socket.pause();
+    else if (stream.pacing === undefined) stream.socket.resume();
+  }
+
+  /** Whoever sends faster than it may is read more slowly: its own connection fills up, and nothing is lost. */
+  #pace(stream: Stream | undefined, request: CoapRequest): void {
+    if (stream === undefined) return;
+    const waitMs = this.#options.paceMs?.(stream.peer, request) ?? 0;
+    if (waitMs <= 0) return;
+    stream.socket.pause();
+    clearTimeout(stream.pacing);
+    stream.pacing = setTimeout(() => {
+      stream.pacing = undefined;
+      if (!stream.isPaused) stream.socket.resume();
+    }, waitMs).unref();
   }
 
   #write(stream: Stream | undefined, bytes: Uint8Array): void {

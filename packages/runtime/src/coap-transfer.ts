@@ -7,7 +7,7 @@ import { BlockUpload, type UploadOutput } from "@airlift/protocol/coap/block-upl
 import { type BlockSink, type BlockSource, memorySource } from "@airlift/protocol/coap/body";
 import { CoapRefusal, type CoapRequest, type CoapResponse } from "@airlift/protocol/coap/exchange";
 import { concat } from "@airlift/protocol/lib/bytes";
-import { BugError } from "@airlift/protocol/lib/errors";
+import { BugError, PeerError } from "@airlift/protocol/lib/errors";
 import type {
   DownloadOptions,
   DownloadResult,
@@ -87,6 +87,8 @@ export async function upload(
 
 /** Longest body of a response that is gathered, unless told otherwise. */
 const DEFAULT_WHOLE_BYTES = 65_536;
+/** A response of 8 KiB in blocks of 64 octets has seven seconds for each. */
+const DEFAULT_WHOLE_MS = 15 * 60_000;
 const NEVER_AGAIN = { maxRetries: 0, maxWaitMs: 0 };
 
 /** Request and response as wholes, in as many blocks as it takes. @see CoapClient.requestWhole */
@@ -95,7 +97,8 @@ export async function requestWhole(
   request: CoapRequest,
   options: WholeOptions,
 ): Promise<CoapResponse> {
-  const { maxBytes = DEFAULT_WHOLE_BYTES, blockBytes = peer.blocks.maxBytes, busy = NEVER_AGAIN } = options;
+  const { maxBytes = DEFAULT_WHOLE_BYTES, maxMs = DEFAULT_WHOLE_MS, busy = NEVER_AGAIN } = options;
+  const { blockBytes = peer.blocks.maxBytes } = options;
   const parts: Uint8Array[] = [];
   let first: CoapResponse | undefined;
   const onStart = ({ response }: DownloadStart): void => {
@@ -104,7 +107,14 @@ export async function requestWhole(
   try {
     if (request.payload.length > blockBytes)
       return await upload(peer, request, memorySource(request.payload), { ...options, busy });
-    const sink = { write: (bytes: Uint8Array) => void parts.push(bytes) };
+    const endsAtMs = performance.now() + maxMs;
+    const sink = {
+      write: (bytes: Uint8Array): void => {
+        // Each block alone is in time; it is their number that never ends.
+        if (performance.now() > endsAtMs) throw new PeerError("BODY_TOO_SLOW", "the body takes too long", { maxMs });
+        parts.push(bytes);
+      },
+    };
     await download(peer, request, sink, { ...options, busy, maxBytes, onStart });
   } catch (error) {
     if (error instanceof CoapRefusal) return error.response;

@@ -9,8 +9,13 @@ import { DEFAULT_TRANSMISSION, exchangeLifetimeMs } from "@airlift/protocol/coap
 import { concat, EMPTY } from "@airlift/protocol/lib/bytes";
 import type { CoapHandler, ServeOptions } from "./coap.ts";
 
-interface Upload {
+interface Upload<P extends Peer> {
   readonly sink: UploadSink;
+  readonly peer: P;
+  /** Its first one, without the payload. */
+  readonly request: CoapRequest;
+  /** When it is given up even if blocks still come. */
+  readonly endsAtMs: number;
   /** The answer to the latest block, given again when the block comes again. */
   latest: CoapAnswer | Promise<CoapAnswer>;
   isEnded: boolean;
@@ -18,12 +23,17 @@ interface Upload {
 
 const DEFAULT_GATHER_BYTES = 65_536;
 const DEFAULT_UPLOADS = 1_000;
+const DEFAULT_UPLOADS_PER_PEER = 4;
+/** A registration of 8 KiB in blocks of 64 octets has seven seconds for each. */
+const DEFAULT_GATHER_MS = 15 * 60_000;
 const SILENCE_MS = exchangeLifetimeMs(DEFAULT_TRANSMISSION);
 
 export class CoapUploads<P extends Peer> {
   readonly #handler: CoapHandler<P>;
   readonly #options: ServeOptions<P>;
-  readonly #receptions: Receptions<Upload>;
+  readonly #receptions: Receptions<Upload<P>>;
+  /** Bodies that are on their way, by peer, oldest first. */
+  readonly #byPeer = new Map<string, Set<Reception<Upload<P>>>>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(handler: CoapHandler<P>, options: ServeOptions<P>) {
@@ -38,6 +48,10 @@ export class CoapUploads<P extends Peer> {
       throw new CoapRefusal(createResponse(CODE.badRequest), "block is not as long as it says");
     const key = receptionKey(peer.key, request);
     const reception = this.#receptions.find(key);
+    if (reception && performance.now() >= reception.owned.endsAtMs && !reception.owned.isEnded) {
+      this.#end(reception);
+      throw new CoapRefusal(createResponse(CODE.requestEntityIncomplete), "the body takes too long");
+    }
     const verdict = judgeBlock(reception, block, request.payload);
     if (verdict === "repeat" && reception) return reception.owned.latest;
     if (verdict === "gap") throw new CoapRefusal(createResponse(CODE.requestEntityIncomplete), "a block is missing");
@@ -52,19 +66,30 @@ export class CoapUploads<P extends Peer> {
     for (const reception of this.#receptions.expire(Number.POSITIVE_INFINITY)) this.#end(reception);
   }
 
-  #begin(key: string, request: CoapRequest, peer: P): Reception<Upload> {
+  #begin(key: string, request: CoapRequest, peer: P): Reception<Upload<P>> {
+    this.#makeRoomFor(peer);
     if (this.#receptions.isFull)
-      throw new CoapRefusal(createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, 10)]));
-    const taker = this.#options.receive?.(request, peer) ?? this.#gather(request, peer);
-    if ("code" in taker) throw new CoapRefusal(taker);
-    const upload: Upload = { sink: taker, latest: createResponse(CODE.continue), isEnded: false };
-    const reception = this.#receptions.add(key, upload, performance.now());
+      throw new CoapRefusal(
+        createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, 10)]),
+        "too many bodies are on their way",
+      );
+    const nowMs = performance.now();
+    const received = this.#options.receive?.(request, peer);
+    if (received && "code" in received) throw new CoapRefusal(received);
+    // What goes to a sink is as long as its owner lets it be; what is gathered is ours.
+    const endsAtMs = received ? Number.POSITIVE_INFINITY : nowMs + (this.#options.gatherMs ?? DEFAULT_GATHER_MS);
+    const sink = received ?? this.#gather(request, peer);
+    const latest = createResponse(CODE.continue);
+    const upload = { sink, peer, request: { ...request, payload: EMPTY }, endsAtMs, latest, isEnded: false };
+    const reception = this.#receptions.add(key, upload, nowMs);
+    const others = this.#byPeer.get(peer.key) ?? new Set();
+    this.#byPeer.set(peer.key, others.add(reception));
     this.#timer ??= setTimeout(() => this.#expire(), SILENCE_MS).unref();
     return reception;
   }
 
   /** Blocks of one body are written one after the other, also when a client does not wait for its answers. */
-  #take(reception: Reception<Upload>, request: CoapRequest, block: Block): CoapAnswer | Promise<CoapAnswer> {
+  #take(reception: Reception<Upload<P>>, request: CoapRequest, block: Block): CoapAnswer | Promise<CoapAnswer> {
     const { owned } = reception;
     const offset = reception.receivedBytes;
     this.#receptions.advance(reception, request.payload, performance.now());
@@ -83,19 +108,20 @@ export class CoapUploads<P extends Peer> {
     return owned.latest;
   }
 
-  #watched(reception: Reception<Upload>, outcome: Promise<CoapAnswer>): Promise<CoapAnswer> {
+  #watched(reception: Reception<Upload<P>>, outcome: Promise<CoapAnswer>): Promise<CoapAnswer> {
     return outcome.catch((error: unknown) => {
       this.#end(reception);
       throw error;
     });
   }
 
-  #written(reception: Reception<Upload>, block: Block): CoapAnswer | Promise<CoapAnswer> {
+  #written(reception: Reception<Upload<P>>, block: Block): CoapAnswer | Promise<CoapAnswer> {
     const echo = blockOption(OPTION.block1, this.#echoed(block));
     if (block.more) return createResponse(CODE.continue, EMPTY, [echo]);
     const answer = reception.owned.sink.finish();
     const whole = (final: CoapAnswer): CoapAnswer => {
       reception.owned.isEnded = true;
+      this.#leave(reception);
       this.#receptions.finish(reception);
       return { ...final, options: [...final.options, echo] };
     };
@@ -110,8 +136,30 @@ export class CoapUploads<P extends Peer> {
     return { number: 0, more: block.more, sizeBytes: blockSizeWithin(blockBytes) };
   }
 
-  #end(reception: Reception<Upload>): void {
+  /** A peer that begins one body after the other holds no more of them than a few. */
+  #makeRoomFor(peer: P): void {
+    const others = this.#byPeer.get(peer.key);
+    if (others === undefined || others.size < (this.#options.uploadsPerPeer ?? DEFAULT_UPLOADS_PER_PEER)) return;
+    const [oldest] = others;
+    if (oldest) this.#giveUp(oldest, "the peer began too many bodies");
+  }
+
+  #giveUp(reception: Reception<Upload<P>>, why: string): void {
+    this.#end(reception);
+    const { request, peer } = reception.owned;
+    this.#options.onBodyRefused?.({ request, code: CODE.requestEntityIncomplete, why }, peer);
+  }
+
+  #leave(reception: Reception<Upload<P>>): void {
+    const { key } = reception.owned.peer;
+    const others = this.#byPeer.get(key);
+    others?.delete(reception);
+    if (others?.size === 0) this.#byPeer.delete(key);
+  }
+
+  #end(reception: Reception<Upload<P>>): void {
     this.#receptions.remove(reception);
+    this.#leave(reception);
     const { owned } = reception;
     if (owned.isEnded) return;
     owned.isEnded = true;
@@ -121,7 +169,7 @@ export class CoapUploads<P extends Peer> {
   #expire(): void {
     this.#timer = undefined;
     const nowMs = performance.now();
-    for (const reception of this.#receptions.expire(nowMs)) this.#end(reception);
+    for (const reception of this.#receptions.expire(nowMs)) this.#giveUp(reception, "no more blocks of the body came");
     const dueMs = this.#receptions.wakeAtMs;
     if (dueMs !== undefined) this.#timer = setTimeout(() => this.#expire(), Math.ceil(dueMs - nowMs)).unref();
   }
@@ -130,7 +178,8 @@ export class CoapUploads<P extends Peer> {
   #gather(request: CoapRequest, peer: P): UploadSink {
     const limit = this.#options.gatherBytes ?? DEFAULT_GATHER_BYTES;
     const refuse = (): never => {
-      throw new CoapRefusal(createResponse(CODE.requestEntityTooLarge, EMPTY, [uintOption(OPTION.size1, limit)]));
+      const tooLarge = createResponse(CODE.requestEntityTooLarge, EMPTY, [uintOption(OPTION.size1, limit)]);
+      throw new CoapRefusal(tooLarge, `the body is longer than ${limit} octets`);
     };
     if ((optionUint(request.options, OPTION.size1) ?? 0) > limit) refuse();
     const parts: Uint8Array[] = [];

@@ -75,6 +75,8 @@ export interface DownloadResult {
 export interface WholeOptions extends TransferOptions {
   /** Longest body of a response; a longer one fails with `BODY_TOO_LARGE`. Default 64 KiB. */
   readonly maxBytes?: number | undefined;
+  /** How long all blocks of a response may take; a longer one fails with `BODY_TOO_SLOW`. Default 15 min. */
+  readonly maxMs?: number | undefined;
 }
 
 /** An observation of ours at a server. */
@@ -143,6 +145,15 @@ export type CoapHandler<P extends Peer> = (
   offer: ObservationOffer | undefined,
 ) => CoapAnswer | Promise<CoapAnswer>;
 
+/** A body in blocks that was refused, or given up. */
+export interface BodyRefusal {
+  /** One of its requests, without its payload. */
+  readonly request: CoapRequest;
+  /** What the block was answered, or would be if another one came. */
+  readonly code: number;
+  readonly why: string;
+}
+
 export interface ServeOptions<P extends Peer> {
   /**
    * Asked with the first block of a body that comes in blocks, before anything is kept. A sink takes the blocks as they
@@ -155,6 +166,12 @@ export interface ServeOptions<P extends Peer> {
   readonly blockBytes?: number | undefined;
   /** Bodies being received at once; one more is answered 5.03. Default 1000. */
   readonly uploads?: number | undefined;
+  /** Bodies of one peer; the oldest is given up for one more. Default 4. */
+  readonly uploadsPerPeer?: number | undefined;
+  /** How long a body may take that is gathered; then it is given up, and its next block is answered 4.08. Default 15 min. */
+  readonly gatherMs?: number | undefined;
+  /** A body in blocks was not taken. */
+  readonly onBodyRefused?: ((refusal: BodyRefusal, peer: P) => void) | undefined;
   /** A handler threw something that is not a `CoapRefusal`. */
   readonly onError?: ((error: unknown, request: CoapRequest, peer: P) => void) | undefined;
 }

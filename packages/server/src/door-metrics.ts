@@ -15,6 +15,8 @@ const COUNTERS: readonly (readonly [name: string, help: string, figure: Figure])
   ["airlift_door_dropped_records_total", "DTLS records that were malformed, replayed or forged", "droppedRecordCount"],
   ["airlift_door_cookies_total", "DTLS hellos that were answered by a cookie and nothing else", "cookieCount"],
   ["airlift_door_crowded_handshakes_total", "Handshakes not begun: their host had too many", "refusedHandshakeCount"],
+  ["airlift_door_refused_requests_total", "Requests answered 4.29: their peer floods", "refusedRequestCount"],
+  ["airlift_door_dropped_messages_total", "Messages dropped unread: their peer floods", "droppedMessageCount"],
 ];
 
 /** Registers them; they are read when they are asked for. */

@@ -97,6 +97,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       httpPort: () => httpPort,
       httpScheme: tls === undefined ? "http" : "https",
       plainDevices: config.plainDevices,
+      peerGate: config.peerRate === null ? null : { requestsPerSecond: config.peerRate },
       presence: { awakeMs: config.awakeWindowS * 1000 },
       bootstrap: bootstrapKeys(stores.credentials),
       broadcast,
@@ -216,13 +217,13 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
     },
   });
   new Counter({
-    name: "airlift_refused_registrations_total",
-    help: "Requests at the registration interface that were refused since the start, by response code",
-    labelNames: ["code"],
+    name: "airlift_device_faults_total",
+    help: "What devices did that they should not, by kind and by the code they were answered",
+    labelNames: ["kind", "code"],
     registers,
     collect() {
       this.reset();
-      for (const [code, count] of lwm2m.registrationRefusals.counts) this.inc({ code }, count);
+      for (const { kind, code, count } of lwm2m.faults.counts()) this.inc({ kind, code }, count);
     },
   });
   new Gauge({

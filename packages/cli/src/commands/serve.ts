@@ -36,6 +36,7 @@ export function registerServe(program: Command): void {
     .option("--coaps-tcp-port <port>", "TCP port of CoAP over TLS, or off (default: --coap-tcp-port + 1)")
     .option("--plain-devices <policy>", "allow or refuse devices without any credential (default: allow)")
     .option("--awake-window <seconds>", "how long a device in queue mode listens after it was heard (default: 93)")
+    .option("--peer-rate <count>", "requests a second that one device is served, or off (default: 100)")
     .option("--http-port <port>", "TCP port of HTTP (default: 8080)")
     .option("--database-url <url>", "PostgreSQL to use instead of the embedded one")
     .option("--public-host <name>", "host that devices fetch images from (default: the address they reach)")

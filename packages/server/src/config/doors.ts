@@ -1,8 +1,9 @@
 /** Where the server listens, and for whom. */
 import { isIP } from "node:net";
+import { DEFAULT_REQUESTS_PER_SECOND } from "../fleet/peer-gate.ts";
 import type { AccessConfig } from "./access.ts";
 import { isLoopbackHost } from "./loopback.ts";
-import { list, type Parsed, type Settings, shown, text, wholeNumber, yesOrNo } from "./setting.ts";
+import { list, type Parsed, type Setting, type Settings, shown, text, wholeNumber, yesOrNo } from "./setting.ts";
 
 export interface DoorConfig {
   /** Addresses that CoAP listens on; `::` takes IPv4 as well. */
@@ -19,6 +20,8 @@ export interface DoorConfig {
   readonly plainDevices: PlainDevices;
   /** Seconds that a device in queue mode can be reached after it was last heard, unless it tells its own. */
   readonly awakeWindowS: number;
+  /** Requests a second that one device, or whoever speaks from one address and port, is served; null = any number. */
+  readonly peerRate: number | null;
   /** Address that HTTP listens on: a loopback one with `noAuth`, and unless there is TLS or `insecureHttp`. */
   readonly httpHost: string;
   /** TCP port of HTTP; 0 = any free one. */
@@ -48,19 +51,29 @@ const COAP_PORT = 5683;
 
 export const DOOR_SETTINGS: Settings<DoorConfig> = {
   hosts: { flag: "--host", environment: ["AIRLIFT_HOST"], fallback: ["0.0.0.0"], parse: list("addresses") },
-  coapPort: { flag: "--coap-port", environment: ["AIRLIFT_COAP_PORT"], fallback: COAP_PORT, parse: portOrOff },
-  coapsPort: { flag: "--coaps-port", environment: ["AIRLIFT_COAPS_PORT"], fallback: undefined, parse: portOrOff },
+  coapPort: {
+    flag: "--coap-port",
+    environment: ["AIRLIFT_COAP_PORT"],
+    fallback: COAP_PORT,
+    parse: orOff(wholeNumber(65535)),
+  },
+  coapsPort: {
+    flag: "--coaps-port",
+    environment: ["AIRLIFT_COAPS_PORT"],
+    fallback: undefined,
+    parse: orOff(wholeNumber(65535)),
+  },
   coapTcpPort: {
     flag: "--coap-tcp-port",
     environment: ["AIRLIFT_COAP_TCP_PORT"],
     fallback: undefined,
-    parse: portOrOff,
+    parse: orOff(wholeNumber(65535)),
   },
   coapsTcpPort: {
     flag: "--coaps-tcp-port",
     environment: ["AIRLIFT_COAPS_TCP_PORT"],
     fallback: undefined,
-    parse: portOrOff,
+    parse: orOff(wholeNumber(65535)),
   },
   plainDevices: {
     flag: "--plain-devices",
@@ -73,6 +86,12 @@ export const DOOR_SETTINGS: Settings<DoorConfig> = {
     environment: ["AIRLIFT_AWAKE_WINDOW"],
     fallback: AWAKE_WINDOW_S,
     parse: wholeNumber(86_400, 1),
+  },
+  peerRate: {
+    flag: "--peer-rate",
+    environment: ["AIRLIFT_PEER_RATE"],
+    fallback: DEFAULT_REQUESTS_PER_SECOND,
+    parse: orOff(wholeNumber(1_000_000, 1)),
   },
   httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: text },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
@@ -130,10 +149,13 @@ function hostName(value: unknown): Parsed {
   return isHost ? { value } : { problem: `${shown(value)} is not a host name or address (IPv6 in brackets, no port)` };
 }
 
-function portOrOff(given: unknown): Parsed {
-  if (given === "off" || given === null) return { value: null };
-  const parsed = wholeNumber(65535)(given);
-  return "problem" in parsed ? { problem: `${parsed.problem}, nor "off"` } : parsed;
+/** What `parse` reads, or null for "off". */
+function orOff(parse: Setting["parse"]): Setting["parse"] {
+  return (given) => {
+    if (given === "off" || given === null) return { value: null };
+    const parsed = parse(given);
+    return "problem" in parsed ? { problem: `${parsed.problem}, nor "off"` } : parsed;
+  };
 }
 
 function allowOrRefuse(given: unknown): Parsed {

@@ -2,6 +2,7 @@
 import type { BlockSource, CoapAnswer } from "@airlift/protocol/coap/body";
 import type { CoapRequest, CoapResponse, Peer } from "@airlift/protocol/coap/exchange";
 import type {
+  BodyRefusal,
   CoapClient,
   CoapServer,
   Observation,
@@ -11,6 +12,7 @@ import type {
 } from "@airlift/runtime/coap";
 import type { SocketAddress } from "@airlift/runtime/udp";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { PeerGate } from "../fleet/peer-gate.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { Transport } from "../fleet/sender.ts";
 
@@ -38,6 +40,14 @@ export interface DevicePeer {
   ): Promise<Observation>;
 }
 
+/** Who serves a door's visitors. */
+export interface DoorService {
+  readonly answer: Answerer;
+  onError(error: unknown): void;
+  /** A body in blocks was not taken. */
+  onBodyRefused(refusal: BodyRefusal, visitor: Visitor): void;
+}
+
 export type Answerer = (request: CoapRequest, visitor: Visitor) => CoapAnswer | Promise<CoapAnswer>;
 
 /** What a door holds now and has seen. Absent: means nothing on this transport. */
@@ -50,6 +60,22 @@ export interface DoorLoad {
   readonly droppedRecordCount?: number;
   readonly cookieCount?: number;
   readonly refusedHandshakeCount?: number;
+  /** Requests of peers that flood, which were answered 4.29, and messages of theirs that were dropped or made to wait. */
+  readonly refusedRequestCount?: number;
+  readonly droppedMessageCount?: number;
+}
+
+/** What a door keeps its peers from. */
+export interface DoorGate {
+  /** Absent: peers may send as fast as they like. */
+  readonly gate: PeerGate | undefined;
+  /** A peer floods; told once a minute while it does. */
+  onFlood(visitor: Visitor, refusedCount: number): void;
+}
+
+/** A gate's part of a door's load. */
+export function gateLoad(gate: PeerGate | undefined): Pick<DoorLoad, "refusedRequestCount" | "droppedMessageCount"> {
+  return gate === undefined ? {} : { refusedRequestCount: gate.refusedCount, droppedMessageCount: gate.droppedCount };
 }
 
 export interface Door {
@@ -57,8 +83,8 @@ export interface Door {
   /** Where it listens. */
   readonly address: SocketAddress;
   readonly load: DoorLoad;
-  /** Answers requests from now on, in place of an earlier answerer. */
-  serve(answer: Answerer, onError: (error: unknown) => void): void;
+  /** Answers requests from now on, in place of an earlier service. */
+  serve(service: DoorService): void;
   /** From now on the device is reached through this visitor of this door. */
   welcome(endpoint: string, visitor: Visitor): void;
   /** The device has no registration any more. */
@@ -108,7 +134,10 @@ export function towards<P extends Peer>(coap: CoapClient<P>, peer: P): DevicePee
 export function serveDoor<P extends Peer>(
   coap: CoapServer<P>,
   visitorOf: (peer: P) => Visitor,
-  [answer, onError]: Parameters<Door["serve"]>,
+  { answer, onError, onBodyRefused }: DoorService,
 ): void {
-  coap.serve((request, peer) => answer(request, visitorOf(peer)), { onError });
+  coap.serve((request, peer) => answer(request, visitorOf(peer)), {
+    onError,
+    onBodyRefused: (refusal, peer) => onBodyRefused(refusal, visitorOf(peer)),
+  });
 }

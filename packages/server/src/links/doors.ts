@@ -1,12 +1,23 @@
 /** All doors of the server: opened together, and asked together for the way to a device. */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CoapUdpOptions } from "@airlift/runtime/coap-udp";
+import type { ListenOptions } from "@airlift/runtime/tcp-listener";
 import type { SocketAddress } from "@airlift/runtime/udp";
 import type { Logger } from "pino";
 import type { DeviceCredentials, ProvenIdentity } from "../fleet/credentials.ts";
+import { PeerGate, type PeerGateOptions } from "../fleet/peer-gate.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { Transport } from "../fleet/sender.ts";
-import { type Answerer, type DevicePeer, type Door, type DoorLoad, formatAddress, type Visitor } from "./door.ts";
+import {
+  type Answerer,
+  type DevicePeer,
+  type Door,
+  type DoorGate,
+  type DoorLoad,
+  type DoorService,
+  formatAddress,
+  type Visitor,
+} from "./door.ts";
 import { type DoorSessions, type DtlsDoor, type DtlsDoorOptions, openDtlsDoor } from "./dtls-door.ts";
 import type { Refusals } from "./refusals.ts";
 import type { ServerIdentity } from "./server-identity.ts";
@@ -31,6 +42,8 @@ export interface DoorsOptions {
   readonly tls?: DoorPlace | undefined;
   readonly credentials?: DeviceCredentials | undefined;
   readonly identity?: ServerIdentity | undefined;
+  /** How fast one peer may send; null: as fast as it likes. Default: the limits of `PeerGate`. */
+  readonly peerGate?: PeerGateOptions | null | undefined;
   /** Where DTLS sessions wait for the next run; absent: devices make new ones. */
   readonly sessionFile?: string | undefined;
 }
@@ -40,6 +53,8 @@ export interface DoorsSurroundings {
   readonly refusals: Refusals;
   /** A device has a new session at a door. */
   onSession(visitor: Visitor, door: Door): void;
+  /** As `DoorGate.onFlood`. */
+  onFlood(visitor: Visitor, refusedCount: number): void;
 }
 
 export class Doors {
@@ -62,8 +77,10 @@ export class Doors {
   static async open(options: DoorsOptions, surroundings: DoorsSurroundings): Promise<Doors> {
     const doors = new Doors(options, surroundings.log);
     try {
-      for (const host of hostsOf(options.udp)) doors.#doors.push(await openUdpDoor({ ...options.udp, host }));
-      for (const host of hostsOf(options.tcp)) doors.#doors.push(await openTcpDoor({ host, port: options.tcp?.port }));
+      const { udp, tcp } = options;
+      const guard = () => doors.#gateOf(surroundings);
+      for (const host of hostsOf(udp)) doors.#doors.push(await openUdpDoor({ ...udp, host }, guard()));
+      for (const host of hostsOf(tcp)) doors.#doors.push(await openTcpDoor({ host, port: tcp?.port }, guard()));
       if (options.credentials && options.identity && (options.dtls || options.tls))
         await doors.#openSecured(options.credentials, surroundings);
       return doors;
@@ -82,12 +99,16 @@ export class Doors {
     return this.#doors.map(({ load }) => load);
   }
 
-  serve(answer: (...visit: [...Parameters<Answerer>, door: Door]) => ReturnType<Answerer>): void {
+  serve(
+    answer: (...visit: [...Parameters<Answerer>, door: Door]) => ReturnType<Answerer>,
+    onBodyRefused: DoorService["onBodyRefused"],
+  ): void {
     for (const door of this.#doors)
-      door.serve(
-        (request, visitor) => answer(request, visitor, door),
-        (error) => this.#log.error({ err: error }, "a request could not be answered"),
-      );
+      door.serve({
+        answer: (request, visitor) => answer(request, visitor, door),
+        onError: (error) => this.#log.error({ err: error }, "a request could not be answered"),
+        onBodyRefused,
+      });
   }
 
   find(device: Registration): DevicePeer | undefined {
@@ -118,6 +139,11 @@ export class Doors {
     await Promise.allSettled(this.#doors.map((door) => door.close()));
   }
 
+  #gateOf({ onFlood }: Pick<DoorsSurroundings, "onFlood">): DoorGate {
+    const { peerGate } = this.#options;
+    return { gate: peerGate === null ? undefined : new PeerGate(peerGate), onFlood };
+  }
+
   async #openSecured(credentials: DeviceCredentials, surroundings: DoorsSurroundings): Promise<void> {
     const { dtls, tls } = this.#options;
     this.#authorities = await credentials.authoritiesPem();
@@ -146,10 +172,12 @@ export class Doors {
   async #openDtls(
     host: string,
     sessions: DoorSessions | undefined,
-    { refusals, onSession }: DoorsSurroundings,
+    surroundings: DoorsSurroundings,
   ): Promise<DtlsDoor> {
     const { credentials, identity, dtls } = this.#options;
+    const { refusals, onSession } = surroundings;
     const options = {
+      ...this.#gateOf(surroundings),
       udp: { host, port: dtls?.port },
       credentials: {
         psk: (name) => credentials?.psk(name),
@@ -165,10 +193,11 @@ export class Doors {
     return door;
   }
 
-  #openTls(place: { readonly host: string; readonly port?: number | undefined }, { refusals }: DoorsSurroundings) {
+  #openTls(place: { readonly host: string; readonly port?: number | undefined }, surroundings: DoorsSurroundings) {
+    const { refusals } = surroundings;
     const { credentials, identity } = this.#options;
     const { chainPem, keyPem } = identity?.certificate ?? {};
-    return openTcpDoor({
+    const listen = {
       host: place.host,
       port: place.port,
       security: {
@@ -181,7 +210,8 @@ export class Doors {
         const why = `a TLS handshake failed (${code})`;
         refusals.add({ transport: "tls", code, why, address: formatAddress(from) });
       },
-    });
+    } satisfies ListenOptions;
+    return openTcpDoor(listen, this.#gateOf(surroundings));
   }
 
   async #readAuthorities(credentials: DeviceCredentials): Promise<void> {

@@ -4,10 +4,23 @@ import { type DtlsEvent, type DtlsPeer, type DtlsServer, openDtlsServer } from "
 import type { DtlsServerCredentials } from "@airlift/runtime/dtls-credentials";
 import type { SocketAddress, UdpOptions } from "@airlift/runtime/udp";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { PeerGate } from "../fleet/peer-gate.ts";
 import type { Registration } from "../fleet/registration.ts";
-import { type DevicePeer, type Door, type DoorLoad, formatAddress, serveDoor, towards, type Visitor } from "./door.ts";
+import {
+  type DevicePeer,
+  type Door,
+  type DoorGate,
+  type DoorLoad,
+  type DoorService,
+  formatAddress,
+  gateLoad,
+  serveDoor,
+  towards,
+  type Visitor,
+} from "./door.ts";
+import { gatedChannel } from "./gated-channel.ts";
 
-export interface DtlsDoorOptions {
+export interface DtlsDoorOptions extends DoorGate {
   readonly udp: UdpOptions;
   readonly credentials: DtlsServerCredentials;
   /** What `exportSessions` of the last run gave. */
@@ -46,7 +59,7 @@ export async function openDtlsDoor(options: DtlsDoorOptions): Promise<DtlsDoor> 
       else if (event.kind === "closed") door.current?.lost(event.peer);
     },
   });
-  door.current = new SessionDoor(dtls);
+  door.current = new SessionDoor(dtls, options);
   door.current.restore(options.sessions?.endpoints ?? []);
   return door.current;
 }
@@ -56,18 +69,20 @@ class SessionDoor implements DtlsDoor {
   readonly address: SocketAddress;
   readonly #dtls: DtlsServer;
   readonly #coap: CoapNode<DtlsPeer>;
+  readonly #gate: PeerGate | undefined;
   /** The newest session of each device, and the device of each of these. */
   readonly #peers = new Map<string, DtlsPeer>();
   readonly #endpoints = new Map<DtlsPeer, string>();
 
-  constructor(dtls: DtlsServer) {
+  constructor(dtls: DtlsServer, { gate, onFlood }: DoorGate) {
     this.#dtls = dtls;
-    this.#coap = new CoapNode<DtlsPeer>(dtls);
+    this.#gate = gate;
+    this.#coap = new CoapNode(gatedChannel(dtls, gate, (peer, count) => onFlood(visitorOf(peer), count)));
     this.address = dtls.address;
   }
 
   get load(): DoorLoad {
-    return { transport: "dtls", ...this.#dtls.load };
+    return { transport: "dtls", ...this.#dtls.load, ...gateLoad(this.#gate) };
   }
 
   restore(endpoints: DoorSessions["endpoints"]): void {
@@ -78,8 +93,8 @@ class SessionDoor implements DtlsDoor {
     }
   }
 
-  serve(...answering: Parameters<Door["serve"]>): void {
-    serveDoor(this.#coap, visitorOf, answering);
+  serve(service: DoorService): void {
+    serveDoor(this.#coap, visitorOf, service);
   }
 
   welcome(endpoint: string, { peer }: Pick<Visitor, "peer">): void {

@@ -27,6 +27,7 @@ import type { BootstrapDoor } from "./bootstrap-door.ts";
 import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignRunner } from "./campaign-runner.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
+import { type DeviceFault, DeviceFaults } from "./device-faults.ts";
 import { DeviceLink } from "./device-link.ts";
 import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
 import type { Door, DoorLoad, Visitor } from "./door.ts";
@@ -42,12 +43,12 @@ import { PresentRequests } from "./present-requests.ts";
 import { Reception } from "./reception.ts";
 import { Refusals } from "./refusals.ts";
 import { RegistrationFollower } from "./registration-follower.ts";
-import { RegistrationRefusals } from "./registration-refusals.ts";
 import { ReportReader } from "./report-reader.ts";
 import { RequestDrain } from "./request-drain.ts";
 import { bootstrapDoor } from "./server-bootstrap.ts";
 import { readSleepTimers, sleepTimersOf } from "./sleep-timers.ts";
 import { Takeover } from "./takeover.ts";
+import { watchedPeer } from "./watched-peer.ts";
 
 export interface Lwm2mServerOptions extends DoorsOptions {
   readonly stores: Stores;
@@ -94,7 +95,8 @@ export class Lwm2mServer {
   readonly #stopHearing: (() => void)[] = [];
   readonly engine: DeliveryEngine;
   readonly campaigns: CampaignRunner;
-  readonly registrationRefusals = new RegistrationRefusals();
+  /** What devices did that they should not. */
+  readonly faults = new DeviceFaults();
   readonly presence: PresenceWatch;
   /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
   readonly requests: DeviceRequests;
@@ -106,7 +108,12 @@ export class Lwm2mServer {
     const { stores, log, publicHost, httpPort, httpScheme = "http", models = STANDARD_MODELS, flood } = options;
     this.presence = new PresenceWatch(options.presence);
     const requests = new PresentRequests(
-      new DoorRequests({ find: (device) => this.#doors?.find(device) }),
+      new DoorRequests({
+        find: (device) => {
+          const peer = this.#doors?.find(device);
+          return peer && watchedPeer(peer, device, (fault) => this.#onFault(fault));
+        },
+      }),
       this.presence,
     );
     this.requests = requests;
@@ -135,10 +142,7 @@ export class Lwm2mServer {
       onValues: (registration, entries) => this.operations.onSent(registration, entries),
       onNews: (registration) => this.#follower.news(registration),
       onHeard: (endpoint) => setImmediate(() => this.presence.feed({ kind: "heard", endpoint })),
-      onRefused: (refusal) => {
-        const event = this.registrationRefusals.note(refusal, performance.now());
-        if (event !== undefined) this.#record.append(event);
-      },
+      onFault: (fault) => this.#onFault(fault),
       onForbidden: (endpoint, sender, why) => {
         const event = this.#refusals.forbid(endpoint, sender, why);
         if (event !== undefined) this.#record.append(event);
@@ -208,10 +212,15 @@ export class Lwm2mServer {
       log: options.log,
       refusals: server.#refusals,
       onSession: (visitor, door) => void server.#onSession(visitor, door),
+      onFlood: (visitor, refusedCount) => server.#onFlood(visitor, refusedCount),
     });
     server.#doors = doors;
     // A 4.04 to a device that is known, only not remembered yet, would make it register anew.
-    doors.serve(() => createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]));
+    const startingUp = createResponse(CODE.serviceUnavailable, EMPTY, [uintOption(OPTION.maxAge, STARTING_S)]);
+    doors.serve(
+      () => startingUp,
+      () => {},
+    );
     server.#hearOfCredentials();
     try {
       await server.#restore();
@@ -219,7 +228,10 @@ export class Lwm2mServer {
       await server.close();
       throw error;
     }
-    doors.serve((request, visitor, door) => server.#answer(request, visitor, door));
+    doors.serve(
+      (request, visitor, door) => server.#answer(request, visitor, door),
+      (refusal, visitor) => server.#reception.bodyRefused(refusal, visitor),
+    );
     return server;
   }
 
@@ -355,6 +367,20 @@ export class Lwm2mServer {
     for (const reached of this.#doors?.revoke(identity) ?? []) this.#withdraw(reached);
     // One that has no session now cannot make another one either.
     if (endpoint !== undefined && (await this.#gatekeeper.isBare(endpoint))) this.#withdraw(endpoint);
+  }
+
+  #onFault(fault: DeviceFault): void {
+    const event = this.faults.note(fault, performance.now());
+    if (event !== undefined) this.#record.append(event);
+  }
+
+  #onFlood(visitor: Visitor, refusedCount: number): void {
+    const { address, transport } = visitor;
+    const sender = this.#gatekeeper.senderOf(visitor);
+    const endpoint = sender instanceof Promise ? undefined : this.#registry.of(sender)?.endpoint;
+    const sentence = `more came from ${address} over ${transport} than one device may send: ${refusedCount} messages were held back`;
+    this.#options.log.warn({ endpoint, address, transport, refusedCount }, "a peer floods");
+    this.#onFault({ kind: "flood", code: transport, address, endpoint, sentence, count: refusedCount });
   }
 
   #onReport(endpoint: string, report: KnownOfDevice): void {

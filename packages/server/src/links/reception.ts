@@ -1,7 +1,7 @@
 /** Answers what devices send about themselves, `/rd` and `/dp`, at every door, once it is known who they are. */
 
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
-import { CODE } from "@airlift/protocol/coap/codes";
+import { CODE, formatCode, isSuccessCode } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
@@ -10,13 +10,14 @@ import { fromCoapRequest } from "@airlift/protocol/lwm2m/coap-mapping";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
+import type { BodyRefusal } from "@airlift/runtime/coap";
 import type { Registration } from "../fleet/registration.ts";
 import type { RegistryInput, RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Sender } from "../fleet/sender.ts";
+import { type DeviceFault, endpointIn, refusedRequest } from "./device-faults.ts";
 import type { Door, Visitor } from "./door.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { readRegistrationRequest, registrationAnswer } from "./registration-door.ts";
-import { endpointIn, type RegistrationRefusal } from "./registration-refusals.ts";
 import { answerReport } from "./report-door.ts";
 
 export interface ReceptionOptions {
@@ -31,7 +32,7 @@ export interface ReceptionOptions {
   onNews(registration: Registration): void;
   /** A registered device sent something beside its registration. */
   onHeard(endpoint: string): void;
-  onRefused(refusal: RegistrationRefusal): void;
+  onFault(fault: DeviceFault): void;
   /** Somebody wanted to speak for an endpoint and may not. */
   onForbidden(endpoint: string, sender: Sender, why: string): void;
 }
@@ -54,7 +55,8 @@ export class Reception {
       const input = readRegistrationRequest(asked, { sender, utcMs: Date.now() });
       if ("code" in input) {
         const endpoint = sender.provenEndpoint ?? endpointIn(asked.uriQuery);
-        this.#options.onRefused({ address: sender.address, endpoint, code: input.code, reason: input.payload });
+        const { address } = sender;
+        this.#options.onFault(refusedRequest("registration", { address, endpoint }, input));
         return input;
       }
       if (input.kind !== "register" || isSecure(sender.transport)) return this.#feed(input, visitor, door);
@@ -70,12 +72,26 @@ export class Reception {
     return this.#asSender(visitor, (sender) => this.#report(fromCoapRequest(request), sender, { visitor, door }));
   }
 
+  /** A body in blocks was refused, or never came to its end. */
+  bodyRefused({ request, code, why }: BodyRefusal, visitor: Visitor): void {
+    const { address } = visitor;
+    const sender = this.#options.gatekeeper.senderOf(visitor);
+    const known = sender instanceof Promise ? undefined : this.#options.registrationOf(sender)?.endpoint;
+    const { uriPath, uriQuery } = fromCoapRequest(request);
+    const endpoint = known ?? endpointIn(uriQuery);
+    const sentence = `a body in blocks from ${address} for /${uriPath[0] ?? ""} was refused with ${formatCode(code)}: ${why}`;
+    this.#options.onFault({ kind: "body", code: formatCode(code), address, endpoint, sentence });
+  }
+
   #report(request: Lwm2mRequest, sender: Sender, { visitor, door }: { visitor: Visitor; door: Door }): CoapAnswer {
-    const { registrationOf, models, onValues, onNews, onHeard } = this.#options;
+    const { registrationOf, models, onValues, onNews, onHeard, onFault } = this.#options;
     const registration = registrationOf(sender);
     if (registration !== undefined) onHeard(registration.endpoint);
     if (registration && registration.transport === sender.transport) door.welcome(registration.endpoint, visitor);
-    return answerReport(request, { sender: registration, models, onValues, onNews });
+    const answer = answerReport(request, { sender: registration, models, onValues, onNews });
+    const { endpoint = sender.provenEndpoint } = registration ?? {};
+    if (!isSuccessCode(answer.code)) onFault(refusedRequest("send", { address: sender.address, endpoint }, answer));
+    return answer;
   }
 
   #feed(input: RegistryInput, visitor: Visitor, door: Door): CoapAnswer {

@@ -1,16 +1,41 @@
 /** CoAP over TCP and over TLS: a device is its connection (RFC 8323). */
+import { METHOD } from "@airlift/protocol/coap/codes";
 import { type CoapTcp, openCoapTcp, type TcpPeer } from "@airlift/runtime/coap-tcp";
 import type { ListenOptions } from "@airlift/runtime/tcp-listener";
 import type { SocketAddress } from "@airlift/runtime/udp";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { PeerGate } from "../fleet/peer-gate.ts";
 import type { Registration } from "../fleet/registration.ts";
-import { type DevicePeer, type Door, type DoorLoad, formatAddress, serveDoor, towards, type Visitor } from "./door.ts";
+import {
+  type DevicePeer,
+  type Door,
+  type DoorGate,
+  type DoorLoad,
+  type DoorService,
+  formatAddress,
+  gateLoad,
+  serveDoor,
+  towards,
+  type Visitor,
+} from "./door.ts";
 
 /** A TLS door where there is `security`, else a plain one. @throws {EnvironmentError} as `listenTcp` */
-export async function openTcpDoor(listen: ListenOptions): Promise<Door> {
+export async function openTcpDoor(listen: ListenOptions, { gate, onFlood }: DoorGate): Promise<Door> {
   const door: { current: TcpDoor | undefined } = { current: undefined };
-  const coap = await openCoapTcp({ listen, onDisconnect: (peer) => door.current?.lost(peer) });
-  door.current = new TcpDoor(coap, listen.security ? "tls" : "tcp");
+  const coap = await openCoapTcp({
+    listen,
+    onDisconnect: (peer) => door.current?.lost(peer),
+    ...(gate && {
+      paceMs: (peer, { code }) => {
+        const nowMs = performance.now();
+        const waitMs = gate.paceMs(peer.key, code === METHOD.get ? "block" : "request", nowMs);
+        const count = waitMs > 0 ? gate.takeNews(peer.key, nowMs) : 0;
+        if (count > 0 && door.current) onFlood(door.current.visitorOf(peer), count);
+        return waitMs;
+      },
+    }),
+  });
+  door.current = new TcpDoor(coap, listen.security ? "tls" : "tcp", gate);
   return door.current;
 }
 
@@ -18,22 +43,35 @@ class TcpDoor implements Door {
   readonly transport: "tcp" | "tls";
   readonly address: SocketAddress;
   readonly #coap: CoapTcp;
+  readonly #gate: PeerGate | undefined;
   /** The newest connection of each device, and the devices of each connection. */
   readonly #peers = new Map<string, TcpPeer>();
   readonly #endpoints = new Map<TcpPeer, Set<string>>();
 
-  constructor(coap: CoapTcp, transport: "tcp" | "tls") {
+  constructor(coap: CoapTcp, transport: "tcp" | "tls", gate: PeerGate | undefined) {
     this.#coap = coap;
+    this.#gate = gate;
     this.transport = transport;
     this.address = coap.address ?? { address: "", port: 0 };
   }
 
   get load(): DoorLoad {
-    return { transport: this.transport, sessions: this.#coap.peers().length };
+    return { transport: this.transport, sessions: this.#coap.peers().length, ...gateLoad(this.#gate) };
   }
 
-  serve(...answering: Parameters<Door["serve"]>): void {
-    serveDoor(this.#coap, (peer) => this.#visitorOf(peer), answering);
+  serve(service: DoorService): void {
+    serveDoor(this.#coap, (peer) => this.visitorOf(peer), service);
+  }
+
+  visitorOf(peer: TcpPeer): Visitor {
+    const { identity, key } = peer;
+    return {
+      transport: this.transport,
+      peerKey: `${this.transport} ${key}`,
+      address: formatAddress(peer),
+      identity,
+      peer,
+    };
   }
 
   welcome(endpoint: string, { peer }: Visitor): void {
@@ -97,16 +135,5 @@ class TcpDoor implements Door {
         this.#coap.disconnect(peer);
         return endpoints;
       });
-  }
-
-  #visitorOf(peer: TcpPeer): Visitor {
-    const { identity, key } = peer;
-    return {
-      transport: this.transport,
-      peerKey: `${this.transport} ${key}`,
-      address: formatAddress(peer),
-      identity,
-      peer,
-    };
   }
 }

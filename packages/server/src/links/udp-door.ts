@@ -1,37 +1,49 @@
 /** Plain CoAP over UDP: a device is its address, and proves nothing. */
-import { type CoapUdp, type CoapUdpOptions, openCoapUdp } from "@airlift/runtime/coap-udp";
-import { type SocketAddress, type UdpPeer, udpPeer } from "@airlift/runtime/udp";
+import { CoapNode } from "@airlift/runtime/coap-node";
+import type { CoapUdpOptions } from "@airlift/runtime/coap-udp";
+import { openUdp, type SocketAddress, type Udp, type UdpPeer, udpPeer } from "@airlift/runtime/udp";
+import type { PeerGate } from "../fleet/peer-gate.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { udpPeerKey } from "../fleet/sender.ts";
 import {
   type DevicePeer,
   type Door,
+  type DoorGate,
   type DoorLoad,
+  type DoorService,
   formatAddress,
+  gateLoad,
   parseAddress,
   serveDoor,
   towards,
   type Visitor,
 } from "./door.ts";
+import { gatedChannel } from "./gated-channel.ts";
 
 /** @throws {EnvironmentError} as `openUdp` */
-export async function openUdpDoor(options: CoapUdpOptions): Promise<Door> {
-  return new UdpDoor(await openCoapUdp(options));
+export async function openUdpDoor(options: CoapUdpOptions, guard: DoorGate): Promise<Door> {
+  return new UdpDoor(await openUdp(options), options, guard);
 }
 
 class UdpDoor implements Door {
   readonly transport = "udp";
-  readonly load: DoorLoad = { transport: "udp" };
   readonly address: SocketAddress;
-  readonly #coap: CoapUdp;
+  readonly #coap: CoapNode<UdpPeer>;
+  readonly #gate: PeerGate | undefined;
 
-  constructor(coap: CoapUdp) {
-    this.#coap = coap;
-    this.address = coap.address;
+  constructor(udp: Udp, options: CoapUdpOptions, { gate, onFlood }: DoorGate) {
+    const channel = gatedChannel(udp, gate, (peer, count) => onFlood(visitorOf(peer), count));
+    this.#coap = new CoapNode(channel, options);
+    this.#gate = gate;
+    this.address = udp.address;
   }
 
-  serve(...answering: Parameters<Door["serve"]>): void {
-    serveDoor(this.#coap, visitorOf, answering);
+  get load(): DoorLoad {
+    return { transport: "udp", ...gateLoad(this.#gate) };
+  }
+
+  serve(service: DoorService): void {
+    serveDoor(this.#coap, visitorOf, service);
   }
 
   /** Nothing is kept: the registration has the address. */
