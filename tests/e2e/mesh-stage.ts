@@ -32,6 +32,9 @@ export const GROUP = channelOf(0xfe_00_00_01);
 const { privatePem, publicPem } = generateSigningKey();
 export const TRUST_PEM = publicPem;
 
+/** Before the first packet: a slow machine starts its gateway and tells the devices in this time. */
+const DEFAULT_LEAD_MS = 10_000;
+
 /** A channel whose octets come from a number. */
 export function channelOf(number: number): CommandChannel {
   const digest = createHash("sha256").update(`${number}`).digest();
@@ -151,7 +154,7 @@ export class ScriptedServer {
   }
 
   /** Sealed for the group, under the next number. */
-  seal(command: DeviceCommand, repeats = 3): SealedCommand {
+  seal(command: DeviceCommand, repeats = 5): SealedCommand {
     this.#groupFseq += 1;
     const payload = toHex(sealCommand({ ...GROUP, crypto: zmeshCrypto }, this.#groupFseq, command));
     return { name: toHex(GROUP.name), fseq: this.#groupFseq, payload, repeats, spacingMs: 30 };
@@ -169,7 +172,7 @@ export class ScriptedServer {
     release: TestRelease,
     changes: Partial<TransmitOrder> & { readonly gapMs?: number; readonly leadMs?: number } = {},
   ): TransmitOrder {
-    const { gapMs = 1, leadMs = 2_000, ...rest } = changes;
+    const { gapMs = 1, leadMs = DEFAULT_LEAD_MS, ...rest } = changes;
     const updateAtMs = Date.now() + leadMs;
     const parts = [release.manifest, release.image].map((content) => {
       const described = gatewayContent(content);
@@ -193,7 +196,7 @@ export class ScriptedServer {
       windows: [{ fromMs: Date.now() - 1_000, untilMs: Date.now() + 600_000 }],
       airtimeBudgetMs: null,
       maxPolls: 16,
-      slotMs: 5,
+      slotMs: 40,
       answersUntilMs: Date.now() + 600_000,
       ...rest,
     };

@@ -4,6 +4,7 @@ import { fromHex } from "@airlift/protocol/lib/bytes";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import { sealCommand } from "@airlift/protocol/zmesh/command-channel";
 import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
+import { AT_ONCE, isInstant } from "@airlift/protocol/zmesh/instant";
 import { Transmitter } from "@airlift/protocol/zmesh/transmitter";
 import type { Tally, TransmitterInput, TransmitterOutput } from "@airlift/protocol/zmesh/transmitter-types";
 import type { Air } from "./air.ts";
@@ -159,23 +160,36 @@ export class Session {
 
   async #announce(): Promise<void> {
     if (this.#isAnnouncing) return;
-    this.#isAnnouncing = true;
     const { order } = this;
     const { clock, queue } = this.#options;
+    const commands = order.parts.flatMap((part) => part.commands);
+    const lastMs = this.#lastCallMs(commands.length);
+    if (clock.utcMs() >= lastMs) {
+      this.#end("failed", "its schedules could not be sent before the time they name");
+      return;
+    }
+    this.#isAnnouncing = true;
     const window = order.windows.find(({ untilMs }) => untilMs > clock.utcMs());
     const outcome = await queue.send({
-      commands: order.parts.flatMap(({ commands }) => commands),
+      commands,
       rateBps: order.rateBps,
       ttl: order.ttl,
       fromMs: 0,
-      untilMs: clock.toMonotonicMs(window?.untilMs ?? 0),
+      untilMs: clock.toMonotonicMs(Math.min(lastMs, window?.untilMs ?? 0)),
       signal: this.#abort.signal,
     });
     this.#isAnnouncing = false;
     if (this.#abort.signal.aborted || this.isOver) return;
     const commandAirtimeMs = this.#record.commandAirtimeMs + outcome.airtimeMs;
-    this.#save({ isAnnounced: outcome.droppedCount === 0, commandAirtimeMs });
+    // Whoever could not be told in time is in the next broadcast; the others wait for this one.
+    this.#save({ isAnnounced: outcome.droppedCount === 0 || outcome.sentCount > 0, commandAirtimeMs });
     this.#timer.arm(0);
+  }
+
+  /** Until when schedules are of use: a device refuses one whose time is over. */
+  #lastCallMs(commandCount: number): number {
+    const { updateAtMs = AT_ONCE } = this.order.parts[0] ?? {};
+    return commandCount === 0 || !isInstant(updateAtMs) ? Number.POSITIVE_INFINITY : updateAtMs;
   }
 
   #proceed(): void {

@@ -37,9 +37,13 @@ export class PollAnswers {
     return isFirst;
   }
 
-  /** How those who answered get complete. @param sentRepairs Parity chunks so far. */
-  remedy(assumption: LossAssumption, sentRepairs: number): "needsParity" | "needsHead" | "needsPull" {
-    if (isPullCheaper([...this.#deficits.values()], this.#loss(assumption, sentRepairs))) return "needsPull";
+  /** How those who answered get complete. @param sentRepairs Parity chunks so far. @param canPull Whether they may be able to ask. */
+  remedy(
+    assumption: LossAssumption,
+    { sentRepairs, canPull }: { readonly sentRepairs: number; readonly canPull: boolean },
+  ): "needsParity" | "needsHead" | "needsPull" {
+    const loss = this.#loss(assumption, sentRepairs);
+    if (canPull && isPullCheaper([...this.#deficits.values()], loss)) return "needsPull";
     return isLate(this.largest, assumption) ? "needsHead" : "needsParity";
   }
 

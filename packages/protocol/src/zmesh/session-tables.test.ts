@@ -36,7 +36,7 @@ test("transmitter: each pair of state and event, as reviewed", () => {
     "streaming: cancel→cancelled sent→polling",
     "repairing: cancel→cancelled sent→polling",
     "polling: cancel→cancelled exhausted→pulling needsHead→repairing needsParity→repairing needsPull→pulling settled→ending unanswered→polling",
-    "pulling: cancel→cancelled quiet→ending",
+    "pulling: cancel→cancelled quiet→ending unasked→polling",
     "ending: cancel→cancelled sent→finished",
     "finished: ",
     "cancelled: ",

@@ -13,7 +13,8 @@ export type TransmitterState =
 
 /**
  * `due`: Update Time. `sent`: nothing of the present run is left. After a poll `unanswered`, or `settled` when that was the last
- * one needed, or `exhausted` when there were too many; or what its answers ask for. `quiet`: nobody asks for packets any more.
+ * one needed, or `exhausted` when there were too many; or what its answers ask for. `unasked`: nobody asks for packets, or not any
+ * more; whoever cannot ask answers the next poll. `quiet`: the same when the polls are used up.
  */
 export type TransmitterEvent =
   | "due"
@@ -24,6 +25,7 @@ export type TransmitterEvent =
   | "needsParity"
   | "needsHead"
   | "needsPull"
+  | "unasked"
   | "quiet"
   | "cancel";
 
@@ -60,7 +62,7 @@ export const TRANSMITTER: Table<TransmitterState, TransmitterEvent, TransmitterA
     needsPull: to("pulling", "invitePull"),
     cancel,
   },
-  pulling: { quiet: to("ending", "sendEnd"), cancel },
+  pulling: { unasked: to("polling", "sendPoll"), quiet: to("ending", "sendEnd"), cancel },
   ending: { sent: to("finished", "tell"), cancel },
   finished: {},
   cancelled: {},

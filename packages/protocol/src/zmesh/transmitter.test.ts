@@ -118,6 +118,24 @@ test("§8 tail: when few need little, they are invited to ask, and get what they
   assert.deepEqual(seqsOf(asked), [3, 9, K + 1]);
 });
 
+test("§8 tail: who is invited and cannot ask answers the next poll, gets parity, and is not invited again", () => {
+  const core = new Transmitter(options());
+  const sent = play(core, [[2], [], [2], [1]]);
+  const invitations = sent.filter(({ output }) => output.kind === "poll" && output.poll.slotMs === 0);
+  assert.equal(invitations.length, 1);
+  const after = sent.filter(({ atMs }) => atMs > (invitations[0]?.atMs ?? 0));
+  const parity = seqsOf(after).filter((seq) => seq > K + 1);
+  assert.deepEqual(parity, range(K + 2 + openLoop, K + 1 + openLoop + parity.length));
+  // The deficit of 2, then that of 1, each with what the assumed loss takes and two more.
+  assert.equal(parity.length, Math.ceil(2 / 0.95) + 2 + Math.ceil(1 / 0.95) + 2);
+  assert.equal(core.state, "finished");
+});
+
+test("§8 tail: for plain receivers that cannot ask, all goes out again", () => {
+  const sent = play(new Transmitter(options({ usesRepair: false })), [[3], [], [3]]);
+  assert.deepEqual(seqsOf(sent).slice(3 + K + 2, -1), range(0, K));
+});
+
 test("§8 late joiners: the head they missed goes out again, not more parity", () => {
   const sent = play(new Transmitter(options({ deviceCount: 3 })), [[30, 31]]);
   const open = openLoopRepairs({ dataCount: K, loss: 0.05 });

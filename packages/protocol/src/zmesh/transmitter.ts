@@ -24,6 +24,7 @@ import {
   type TransmitterState,
 } from "./transmitter-table.ts";
 import {
+  DEFAULT_INVITATION_MS,
   DEFAULT_MAX_POLLS,
   DEFAULT_PULL_QUIET_MS,
   DEFAULT_SLOT_MS,
@@ -138,7 +139,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     }
     if (this.state === "polling" || this.state === "pulling") {
       if (this.#patienceAtMs === undefined || nowMs < this.#patienceAtMs) return;
-      this.#step(this.state === "polling" ? this.#verdict() : "quiet", nowMs);
+      this.#step(this.state === "polling" ? this.#verdict() : this.#arePollsUsedUp ? "quiet" : "unasked", nowMs);
     } else if (nowMs >= this.#paceAtMs) this.#step("sent", nowMs);
   }
 
@@ -161,7 +162,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     if (run.kind === "poll") this.#sendPoll(run, airtime, nowMs);
     else this.#sendContent(run, airtime);
     // Who waited for this packet while the law held it back may ask for the next one.
-    if (this.state === "pulling") this.#patienceAtMs = nowMs + this.#pullQuietMs;
+    if (this.state === "pulling" && run.kind === "content") this.#patienceAtMs = nowMs + this.#pullQuietMs;
   }
 
   #sendContent(run: Run & { kind: "content" }, airtime: number): void {
@@ -187,7 +188,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     this.#answers.clear();
     const { slotCount, slotMs, leastDeficit } = run;
     const slotsEndAtMs = nowMs + airtime + (slotCount + 1) * slotMs;
-    this.#patienceAtMs = slotsEndAtMs;
+    this.#patienceAtMs = slotMs === 0 ? nowMs + airtime + this.#invitationMs : slotsEndAtMs;
     this.#paceAtMs = Math.max(this.#paceAtMs, slotMs === 0 ? 0 : slotsEndAtMs);
     const { lastRepair } = this.#record;
     this.#count({ pollCount: this.#record.tally.pollCount + 1 }, airtime);
@@ -221,12 +222,17 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
 
   /** What follows from the poll whose slots are over. */
   #verdict(): TransmitterEvent {
-    const { quietCount, pollCount, lastRepair } = this.#record;
+    const { quietCount, wereInvited = false, lastRepair } = this.#record;
     if (this.#answers.count === 0) return quietCount + 1 >= QUIET_POLLS ? "settled" : "unanswered";
-    if (pollCount >= (this.#options.maxPolls ?? DEFAULT_MAX_POLLS)) return "exhausted";
-    if (this.#usesRepair) return this.#answers.remedy(this.#assumption, lastRepair);
+    if (this.#arePollsUsedUp) return "exhausted";
+    if (this.#usesRepair)
+      return this.#answers.remedy(this.#assumption, { sentRepairs: lastRepair, canPull: !wereInvited });
     // A plain receiver's deficit says how many it misses and not which: only asking tells, or sending all once more.
-    return this.#answers.total < this.#assumption.dataCount ? "needsPull" : "needsHead";
+    return !wereInvited && this.#answers.total < this.#assumption.dataCount ? "needsPull" : "needsHead";
+  }
+
+  get #arePollsUsedUp(): boolean {
+    return this.#record.pollCount >= (this.#options.maxPolls ?? DEFAULT_MAX_POLLS);
   }
 
   get #usesRepair(): boolean {
@@ -267,6 +273,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
         this.#runs = [this.#head(), ...this.#owedEnds(1)];
         break;
       case "invitePull":
+        this.#record = { ...this.#record, wereInvited: true };
         this.#runs = [INVITATION];
         break;
       case "sendEnd":
@@ -312,6 +319,10 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
 
   #poll(): Run {
     return pollRun(this.#options.deviceCount, this.#options.slotMs ?? DEFAULT_SLOT_MS);
+  }
+
+  get #invitationMs(): number {
+    return this.#options.invitationMs ?? DEFAULT_INVITATION_MS;
   }
 
   get #pullQuietMs(): number {
