@@ -4,6 +4,7 @@ import { COAP_ROWS } from "./coap.ts";
 import { CONSOLE_ROWS } from "./console.ts";
 import { DEVICE_ROWS } from "./device.ts";
 import { DTLS_ROWS } from "./dtls.ts";
+import { MESH_ROWS } from "./mesh.ts";
 import { type BenchRow, formatMarkdown, formatTable, measureRows } from "./report.ts";
 import { SERVER_ROWS } from "./server.ts";
 import { TRANSPORT_ROWS } from "./transports.ts";
@@ -16,6 +17,7 @@ const ROWS: readonly BenchRow[] = [
   ...SERVER_ROWS,
   ...DEVICE_ROWS,
   ...CONSOLE_ROWS,
+  ...MESH_ROWS,
 ];
 
 const { values } = parseArgs({

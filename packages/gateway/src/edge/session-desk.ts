@@ -9,6 +9,7 @@ import type {
 } from "@airlift/protocol/api/gateway";
 import { toHex } from "@airlift/protocol/lib/bytes";
 import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import type { AirTurn } from "@airlift/protocol/zmesh/air-turns";
 import { ContentStore } from "@airlift/protocol/zmesh/content-store";
 import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
 import type { Frame } from "@airlift/protocol/zmesh/frame";
@@ -65,7 +66,7 @@ export class SessionDesk {
     this.#files = new SessionFiles(join(dataDir, "sessions"));
     this.#shelf = new ContentShelf(join(dataDir, "contents"));
     const store = new ContentStore({ ledger: new ReleaseLedger(crypto), disk: this.#shelf });
-    this.#desk = new InterestDesk({ air, ledger, store });
+    this.#desk = new InterestDesk({ air, ledger, store, clock: options.clock });
   }
 
   /** Goes on with what was under way. */
@@ -224,7 +225,7 @@ export class SessionDesk {
       if (order.answersUntilMs <= utcMs || (session && !session.isOver)) continue;
       const content = contentsOf(order).find((one) => one.name === name);
       if (content && this.#shelf.has(content))
-        return { shape: shapeOf(content), rateBps: order.rateBps, ttl: order.ttl };
+        return { shape: shapeOf(content), rateBps: order.rateBps, ttl: order.ttl, windows: windowsOf(order) };
     }
     return undefined;
   }
@@ -242,6 +243,10 @@ export class SessionDesk {
     );
   }
 }
+
+/** A content that is held without a broadcast is in nobody's way at any time. */
+const windowsOf = (order: SessionRecord["order"]): readonly AirTurn[] =>
+  order.kind === "transmit" ? order.windows : [{ fromMs: 0, untilMs: order.answersUntilMs }];
 
 const contentsOf = (order: SessionRecord["order"]): readonly GatewayContent[] =>
   order.kind === "transmit" ? order.parts.map(({ content }) => content) : order.contents;

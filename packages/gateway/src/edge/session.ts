@@ -1,6 +1,7 @@
 /** One broadcast session on air: announces its contents, sends each by the transmitter, keeps to its windows and its airtime. */
 import type { SessionOutcome, SessionProgress, SessionState, TransmitOrder } from "@airlift/protocol/api/gateway";
 import { fromHex } from "@airlift/protocol/lib/bytes";
+import { turnAtMs } from "@airlift/protocol/zmesh/air-turns";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import { sealCommand } from "@airlift/protocol/zmesh/command-channel";
 import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
@@ -152,9 +153,9 @@ export class Session {
     const { clock, air } = this.#options;
     if (!clock.isTrusted) return PAUSE_MS;
     const utcMs = clock.utcMs();
-    const window = this.order.windows.find(({ untilMs }) => untilMs > utcMs);
-    if (!window) return Number.POSITIVE_INFINITY;
-    if (window.fromMs > utcMs) return Math.min(window.fromMs - utcMs, 60_000);
+    const turnMs = turnAtMs(this.order.windows, utcMs);
+    if (turnMs === Number.POSITIVE_INFINITY) return turnMs;
+    if (turnMs > utcMs) return Math.min(turnMs - utcMs, 60_000);
     return air.isUp ? 0 : PAUSE_MS;
   }
 

@@ -60,6 +60,8 @@ const CONTROL_COUNT = 10;
 const CODE_OVERHEAD = 3;
 /** A turn is planned longer than the mean says: nobody waits in vain for the end of it. */
 const TURN_MARGIN = 1.5;
+/** What the clocks of two gateways may differ by: each is right to half a round trip to the server. */
+const CLOCK_GUARD_MS = 500;
 /** Windows that one order may carry. */
 const MOST_WINDOWS = 256;
 
@@ -81,6 +83,10 @@ export function planSessions(need: BroadcastNeed, gateways: readonly PlanGateway
   const spanMs = need.span.untilMs - need.span.fromMs;
   const allMs = turnMs.reduce((sum, one) => sum + one, 0);
   for (const one of costs) assertLawful(one, { spanMs, allMs });
+  const packetsMs = costs.flatMap(({ gateway: { rateBps } }) =>
+    need.contents.map(({ payloadBytes }) => airtimeMs(payloadBytes, rateBps)),
+  );
+  const guardMs = Math.ceil(CLOCK_GUARD_MS + Math.max(...packetsMs));
   return costs.map(({ gateway, cells, deviceCount, packetCount, airtimeMs: airtime, durationMs }, i) => ({
     gateway,
     cells,
@@ -88,7 +94,7 @@ export function planSessions(need: BroadcastNeed, gateways: readonly PlanGateway
     packetCount,
     airtimeMs: airtime,
     durationMs,
-    windows: windowsOf(need.span, turnMs, turns[i] ?? 0),
+    windows: windowsOf(need.span, { turnMs, guardMs }, turns[i] ?? 0),
   }));
 }
 
@@ -161,15 +167,19 @@ function turnsOf(gateways: readonly PlanGateway[]): number[] {
 
 const overlap = (a: PlanGateway, b: PlanGateway): boolean => a.cells.some((cell) => b.cells.includes(cell));
 
-/** The turns one after the other, and again, until the span is over. */
-function windowsOf({ fromMs, untilMs }: AirWindow, turnMs: readonly number[], turn: number): AirWindow[] {
+/** The turns one after the other with a guard behind each, and again, until the span is over. */
+function windowsOf(
+  { fromMs, untilMs }: AirWindow,
+  { turnMs, guardMs }: { readonly turnMs: readonly number[]; readonly guardMs: number },
+  turn: number,
+): AirWindow[] {
   if (turnMs.length === 1) return [{ fromMs, untilMs }];
-  const lengths = turnMs.map((ms) => Math.ceil(ms * TURN_MARGIN));
+  const lengths = turnMs.map((ms) => Math.ceil(ms * TURN_MARGIN) + guardMs);
   const periodMs = lengths.reduce((sum, ms) => sum + ms, 0);
   const offsetMs = lengths.slice(0, turn).reduce((sum, ms) => sum + ms, 0);
   const windows: AirWindow[] = [];
   for (let atMs = fromMs + offsetMs; atMs < untilMs && windows.length < MOST_WINDOWS; atMs += periodMs)
-    windows.push({ fromMs: atMs, untilMs: Math.min(untilMs, atMs + (lengths[turn] ?? 0)) });
+    windows.push({ fromMs: atMs, untilMs: Math.min(untilMs, atMs + (lengths[turn] ?? 0) - guardMs) });
   return windows;
 }
 

@@ -3,7 +3,7 @@
  *
  * A key file has one key a line. The first seals; the others only open what is not sealed anew yet.
  */
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -86,7 +86,7 @@ export class MasterKeys {
   seal(secret: Uint8Array, place: string): Sealed {
     const { key, version } = this.#current;
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
+    const cipher = createCipheriv("aes-256-gcm", createSecretKey(key), nonce, { authTagLength: TAG_BYTES });
     cipher.setAAD(Buffer.from(place, "utf8"));
     const bytes = Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
     return { keyVersion: version, bytes };
@@ -99,7 +99,7 @@ export class MasterKeys {
       throw new EnvironmentError("SEALED", `master key ${keyVersion} is not here`, { keyVersion });
     try {
       const nonce = bytes.subarray(0, NONCE_BYTES);
-      const decipher = createDecipheriv("aes-256-gcm", found.key, nonce, { authTagLength: TAG_BYTES });
+      const decipher = createDecipheriv("aes-256-gcm", createSecretKey(found.key), nonce, { authTagLength: TAG_BYTES });
       decipher.setAAD(Buffer.from(place, "utf8"));
       decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
       return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);

@@ -4,6 +4,7 @@
  */
 import type { Random } from "@airlift/protocol/lib/core";
 import { Deadlines } from "@airlift/protocol/lib/deadlines";
+import { type AirTurn, turnAtMs } from "@airlift/protocol/zmesh/air-turns";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { ExpectedContent } from "@airlift/protocol/zmesh/content-proof";
 import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
@@ -32,6 +33,8 @@ export interface MeshWorldOptions {
   readonly random: Random;
   readonly limit: AirtimeLimit;
   readonly gapMs: number;
+  /** Outside of these the sender is silent; after the last one the broadcast is over. Default: always. */
+  readonly windows?: readonly AirTurn[];
   /** What the sender takes for the loss. */
   readonly loss: number;
   readonly receivers: readonly ReceiverPlan[];
@@ -112,7 +115,7 @@ export class MeshWorld {
   /** Lets time pass until `untilMs`, or until nothing more happens. @returns Whether something still would. */
   run(untilMs: number): boolean {
     for (;;) {
-      const transmitterAtMs = this.#transmitter?.wakeAtMs ?? Number.POSITIVE_INFINITY;
+      const transmitterAtMs = this.#turnAtMs(this.#transmitter?.wakeAtMs ?? Number.POSITIVE_INFINITY);
       const eventAtMs = this.#events.earliestMs ?? Number.POSITIVE_INFINITY;
       const nodeAtMs = this.#wakes.earliestMs ?? Number.POSITIVE_INFINITY;
       const atMs = Math.min(transmitterAtMs, eventAtMs, nodeAtMs);
@@ -270,7 +273,9 @@ export class MeshWorld {
   /** While the transmitter invites requests it answers them; before, it has other things to send; after, the store does. */
   #takeInterest(node: ReceiverNode, seqs: readonly number[]): void {
     if (node.channel()) return;
-    if (this.outcome === undefined) this.#feedTransmitter({ kind: "interest", seqs });
+    // A request in a neighbour's turn is passed over: the device asks again.
+    const isItsTurn = this.#turnAtMs(this.#nowMs) <= this.#nowMs;
+    if (this.outcome === undefined && isItsTurn) this.#feedTransmitter({ kind: "interest", seqs });
     else if (this.outcome === "finished") for (const seq of seqs) this.#want(seq);
   }
 
@@ -278,13 +283,30 @@ export class MeshWorld {
     if (this.#wanted.has(seq)) return;
     const { content } = this.#options;
     const payload = content.payloadAt(seq);
-    const atMs = this.#ledger.earliestMs(airtimeMs(payload.length), this.#nowMs);
+    const atMs = this.#lawfulMs(airtimeMs(payload.length));
+    if (atMs === Number.POSITIVE_INFINITY) return;
     this.#ledger.book(atMs, airtimeMs(payload.length));
     this.#wanted.set(seq, atMs);
     this.#at(atMs, () => {
       this.#wanted.delete(seq);
       this.#broadcast(seq, payload);
     });
+  }
+
+  #turnAtMs(atMs: number): number {
+    const { windows } = this.#options;
+    return windows ? turnAtMs(windows, atMs) : atMs;
+  }
+
+  /** When the law and the turns both allow a packet; infinity = not any more. */
+  #lawfulMs(airtime: number): number {
+    let atMs = this.#nowMs;
+    for (;;) {
+      const turnMs = this.#turnAtMs(atMs);
+      if (turnMs === Number.POSITIVE_INFINITY) return turnMs;
+      atMs = this.#ledger.earliestMs(airtime, turnMs);
+      if (atMs === turnMs) return atMs;
+    }
   }
 
   #at(atMs: number, event: Event): void {
