@@ -12,6 +12,7 @@ import { CAMPAIGNS } from "./migrations/0008-campaigns.ts";
 import { FLEET_DAYS } from "./migrations/0009-fleet-days.ts";
 import { MESH } from "./migrations/0010-mesh.ts";
 import { RECORDS } from "./migrations/0011-records.ts";
+import { SEVERAL_SERVERS } from "./migrations/0012-several-servers.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -33,6 +34,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "fleet days", sql: FLEET_DAYS },
   { name: "mesh", sql: MESH },
   { name: "records", sql: RECORDS },
+  { name: "several servers", sql: SEVERAL_SERVERS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */
