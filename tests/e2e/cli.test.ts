@@ -50,6 +50,7 @@ const waitingRequest = (endpoint: string) => ({
   endpoint,
   content: { operation: "execute" as const, path: "/3/0/4" },
   state: "waiting" as const,
+  place: 1,
   attempts: 0,
   submittedAtMs: 0,
   expiresAtMs: 1,

@@ -49,6 +49,8 @@ export interface QueuedRequest {
   readonly state: Exclude<QueueState, "finished">;
   /** How often it went out. */
   readonly attempts: number;
+  /** In the order of submission, as the record has it: of two requests the one with the lower place goes first. */
+  readonly place: number;
   /** Wall clock. */
   readonly submittedAtMs: number;
   /** Wall clock; it is not sent after this. */

@@ -19,6 +19,7 @@ function request(
     content: { operation, path },
     state: "waiting",
     attempts: 0,
+    place: count,
     ...times,
     ...changes,
   };
@@ -109,14 +110,40 @@ test("an Execute that never left waits on", () => {
   assert.equal(queue.of("a")[0]?.attempts, 0);
 });
 
-test("what is on its way can be neither cancelled nor expire", () => {
+test("what is on its way does not expire", () => {
   const queue = asleep();
   const read = request("read", "/3/0/3");
   submit(queue, read);
   wakeUp(queue);
-  assert.throws(() => queue.step({ kind: "cancel", id: read.id }, 0), { code: "REQUEST_SENT" });
   assert.deepEqual(queue.step({ kind: "wake" }, 1_000_000), []);
-  assert.throws(() => queue.step({ kind: "cancel", id: "other" }, 0), { code: "UNKNOWN_REQUEST" });
+});
+
+test("what is let go goes out no more, and makes way for the next one", () => {
+  const queue = asleep();
+  const [first, second] = [request("execute", "/3/0/4"), request("read", "/3/0/3")];
+  submit(queue, first);
+  submit(queue, second);
+  assert.deepEqual(queue.step({ kind: "letGo", id: "other" }, 0), []);
+  wakeUp(queue);
+  assert.deepEqual(summary(queue.step({ kind: "letGo", id: first.id }, 0)), [`send ${second.id}`]);
+  assert.deepEqual(queue.step({ kind: "ended", id: first.id, how: "answered" }, 0), []);
+  assert.deepEqual(queue.step({ kind: "letGo", id: second.id }, 0), []);
+  assert.equal(queue.size, 0);
+});
+
+test("what another server had takes its place by its submission, and what is here already stays as it is", () => {
+  const queue = asleep();
+  const [older, newer, sent] = [request("read", "/3/0"), request("read", "/3/1"), request("execute", "/3/0/4")];
+  submit(queue, newer);
+  const requests = [older, { ...newer, state: "sending" as const }, { ...sent, state: "sending" as const }];
+  assert.deepEqual(summary(queue.step({ kind: "restore", requests, utcMs: 0 }, 0)), [`finish ${sent.id} unknown`]);
+  assert.deepEqual(
+    queue.of("a").map(({ id, state }) => [id, state]),
+    [
+      [older.id, "waiting"],
+      [newer.id, "waiting"],
+    ],
+  );
 });
 
 test("the queue is bounded for each device, in all, and in octets", () => {

@@ -14,7 +14,7 @@ import {
 export type RequestQueueInput =
   /** A request that is on record in state `waiting`. */
   | { readonly kind: "submit"; readonly request: QueuedRequest; readonly utcMs: number }
-  /** Requests of an earlier run in the order in which they were submitted. */
+  /** Requests of an earlier run, or of another server; those that are here already stay as they are. */
   | { readonly kind: "restore"; readonly requests: readonly QueuedRequest[]; readonly utcMs: number }
   /** The device can be reached from now on, or no longer. */
   | { readonly kind: "reachable"; readonly endpoint: string; readonly isReachable: boolean }
@@ -24,8 +24,8 @@ export type RequestQueueInput =
       readonly id: string;
       readonly how: "notSent" | "answered" | "failed" | "unanswered";
     }
-  /** @throws {UsageError} UNKNOWN_REQUEST (404), REQUEST_SENT (409) */
-  | { readonly kind: "cancel"; readonly id: string }
+  /** It is not to be sent from here any more: it was taken back, or another server has it. */
+  | { readonly kind: "letGo"; readonly id: string }
   | { readonly kind: "wake" };
 
 export type RequestQueueOutput =
@@ -57,7 +57,7 @@ interface Lane {
 }
 
 export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput> {
-  readonly #limits: RequestQueueLimits;
+  readonly limits: RequestQueueLimits;
   /** Of devices with requests only. */
   readonly #lanes = new Map<string, Lane>();
   readonly #endpointOf = new Map<string, string>();
@@ -68,7 +68,7 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
   /** @param isReachable Whether a device can be reached when its first request comes. */
   constructor(isReachable: (endpoint: string) => boolean, limits: Partial<RequestQueueLimits> = {}) {
     this.#isReachable = isReachable;
-    this.#limits = { ...DEFAULT_REQUEST_QUEUE_LIMITS, ...limits };
+    this.limits = { ...DEFAULT_REQUEST_QUEUE_LIMITS, ...limits };
   }
 
   get size(): number {
@@ -86,7 +86,7 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
 
   /** @throws {UsageError} QUEUE_FULL when this device, or all together, have as many requests as may wait. */
   assertRoom(endpoint: string, payloadLength: number): void {
-    const { perDevice, total, totalPayload } = this.#limits;
+    const { perDevice, total, totalPayload } = this.limits;
     const isFull = this.size >= total || this.#payload + payloadLength > totalPayload;
     if (this.of(endpoint).length >= perDevice || isFull)
       throw new UsageError("QUEUE_FULL", "too many requests wait for this device, or for all together", { endpoint });
@@ -109,8 +109,8 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
       }
       case "ended":
         return this.#end(input.id, input.how);
-      case "cancel":
-        return this.#cancel(input.id);
+      case "letGo":
+        return this.#letGo(input.id);
       case "wake":
         return this.#expire(nowMs);
     }
@@ -118,6 +118,7 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
 
   #submit(request: QueuedRequest, offsetMs: number): RequestQueueOutput[] {
     const { endpoint, content } = request;
+    if (this.#endpointOf.has(request.id)) return [];
     const older = findSame(this.of(endpoint), request);
     const outputs: RequestQueueOutput[] = [];
     if (older !== undefined && isReading(content)) {
@@ -133,6 +134,7 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
   }
 
   #restore(request: QueuedRequest, offsetMs: number): RequestQueueOutput[] {
+    if (this.#endpointOf.has(request.id)) return [];
     if (request.state === "sending" && !isRepeatable(request.content))
       return [{ kind: "finish", request, outcome: "unknown" }];
     this.#add({ ...request, state: "waiting" }, offsetMs);
@@ -153,12 +155,12 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
     return [{ kind: "save", request: waiting }];
   }
 
-  #cancel(id: string): RequestQueueOutput[] {
+  #letGo(id: string): RequestQueueOutput[] {
     const request = this.#find(id);
-    if (request === undefined) throw new UsageError("UNKNOWN_REQUEST", `no request ${id} waits`, { id });
-    if (request.state === "sending")
-      throw new UsageError("REQUEST_SENT", "it is on its way to the device and cannot be taken back", { id });
-    return this.#finish(request, "cancelled");
+    const lane = request && this.#lanes.get(request.endpoint);
+    if (request === undefined || lane === undefined) return [];
+    this.#forget(request);
+    return this.#next(lane);
   }
 
   /** One that is on its way ends by its answer, or by the lack of one. */
@@ -185,7 +187,9 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
     const { endpoint, id } = request;
     const lane = this.#lanes.get(endpoint) ?? { requests: [], isReachable: this.#isReachable(endpoint) };
     this.#lanes.set(endpoint, lane);
-    lane.requests.push(request);
+    // What another server had may have been submitted before what waits here.
+    const later = lane.requests.findIndex(({ place, state }) => state === "waiting" && place > request.place);
+    lane.requests.splice(later < 0 ? lane.requests.length : later, 0, request);
     this.#endpointOf.set(id, endpoint);
     this.#deadlines.set(id, request.expiresAtMs + offsetMs);
     this.#payload += payloadLength(request);
@@ -193,6 +197,11 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
   }
 
   #finish(request: QueuedRequest, outcome: QueueOutcome): RequestQueueOutput[] {
+    this.#forget(request);
+    return [{ kind: "finish", request, outcome }];
+  }
+
+  #forget(request: QueuedRequest): void {
     const { endpoint, id } = request;
     const lane = this.#lanes.get(endpoint);
     const place = lane?.requests.findIndex((one) => one.id === id) ?? -1;
@@ -201,7 +210,6 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
     this.#endpointOf.delete(id);
     this.#deadlines.delete(id);
     this.#payload -= payloadLength(request);
-    return [{ kind: "finish", request, outcome }];
   }
 
   #find(id: string): QueuedRequest | undefined {

@@ -23,6 +23,7 @@ import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Transport } from "../fleet/sender.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { BootstrapDoor } from "./bootstrap-door.ts";
 import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignRunner } from "./campaign-runner.ts";
@@ -91,6 +92,7 @@ export class Lwm2mServer {
   readonly #record: FleetRecord;
   readonly #bootstrap: BootstrapDoor | undefined;
   readonly #takeover: Takeover;
+  readonly #arrivals: Arrivals;
   #doors: Doors | undefined;
   readonly #stopHearing: (() => void)[] = [];
   readonly engine: DeliveryEngine;
@@ -121,7 +123,9 @@ export class Lwm2mServer {
     const registrationOf = (endpoint: string) => this.registrationOf(endpoint);
     const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
     this.operations = new DeviceOperations({ requests, models, events: stores.events, log, flood, registrationOf });
-    this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable });
+    const holdsLease = () => stores.nodes.holdsLease;
+    this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable, holdsLease });
+    this.#arrivals = new Arrivals({ bringAlong: (endpoints) => this.queue.onArrived(endpoints), log });
     const uris = new PackageUris(() => ({
       publicHost,
       http: { scheme: httpScheme, port: httpPort() },
@@ -158,7 +162,7 @@ export class Lwm2mServer {
       packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
       onReport: (endpoint, report) => this.#onReport(endpoint, report),
-      holdsLease: () => stores.nodes.holdsLease,
+      holdsLease,
       onTransition: (update) => this.campaigns.onTransition(update),
     });
     this.campaigns = new CampaignRunner({ stores, delivery: this.engine, broadcast: options.broadcast, log });
@@ -168,7 +172,10 @@ export class Lwm2mServer {
       log,
       onRegistrations: (kept) =>
         this.#takeUp(kept.filter(({ endpoint }) => this.registrationOf(endpoint) === undefined)),
-      onLeft: (endpoint) => void this.#driven.feed({ kind: "leave", endpoint }),
+      onLeft: (endpoint) => {
+        this.#driven.feed({ kind: "leave", endpoint });
+        this.queue.onLeft(endpoint);
+      },
     });
     this.#reports = new ReportReader({
       link,
@@ -194,6 +201,7 @@ export class Lwm2mServer {
       operations: this.operations,
       reports: this.#reports,
       campaigns: this.campaigns,
+      arrivals: this.#arrivals,
       log,
       forget: (endpoint) => this.#doors?.forget(endpoint),
     });
@@ -280,6 +288,7 @@ export class Lwm2mServer {
     this.#bootstrap?.close();
     this.#driven.stop();
     this.presence.stop();
+    await this.#arrivals.close();
     await this.queue.close();
     this.#reports.close();
     this.operations.close();

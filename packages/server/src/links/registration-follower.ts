@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { PresenceChange } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { RegistryOutput } from "../fleet/registry.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { CampaignRunner } from "./campaign-runner.ts";
 import type { DeliveryEngine } from "./delivery-engine.ts";
 import { type FleetRecord, type RegistrationEnd, sentenceOfEnd, sentenceOfStart } from "./fleet-record.ts";
@@ -20,6 +21,7 @@ export interface RegistrationFollowerParts {
   readonly operations: DeviceOperations;
   readonly reports: ReportReader;
   readonly campaigns: CampaignRunner;
+  readonly arrivals: Arrivals;
   readonly log: Logger;
   /** The device's session, if it has one, is of no use any more. */
   readonly forget: (endpoint: string) => void;
@@ -69,10 +71,11 @@ export class RegistrationFollower {
   }
 
   #onStart(registration: Registration): void {
-    const { record, presence, engine, reports, operations, campaigns } = this.#parts;
+    const { record, presence, engine, reports, operations, campaigns, arrivals } = this.#parts;
     const { endpoint } = registration;
     record.save(registration, "registered");
     campaigns.onRegistered(endpoint);
+    arrivals.add(endpoint);
     record.remark("device.registered", registration, sentenceOfStart(registration));
     // The device reads our answer first: what we ask of it may not overtake the 2.01.
     setImmediate(() => {

@@ -1,30 +1,24 @@
 /** The shell around the queue of requests: records what it decides, sends what is due, tells it what came back. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatCode } from "@airlift/protocol/coap/codes";
-import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
-import { OPTION, optionUint } from "@airlift/protocol/coap/options";
-import { AirliftError, EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
+import { AirliftError, EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type Driven, drive } from "@airlift/runtime/drive";
-import type { Logger } from "pino";
 import type { QueuedRequest, RequestContent } from "../fleet/queued-request.ts";
-import type { Registration } from "../fleet/registration.ts";
 import {
   RequestQueue,
   type RequestQueueInput,
   type RequestQueueLimits,
   type RequestQueueOutput,
 } from "../fleet/request-queue.ts";
-import type { QueueAnswer, RequestEnd, RequestQueueStore, RequestRecord } from "../store/request-queue-store.ts";
-import type { DeviceRequests } from "./device-requests.ts";
+import type { RequestQueueStore, RequestRecord } from "../store/request-queue-store.ts";
 import { toLwm2mRequest } from "./queued-operations.ts";
+import { endOf, type Result, type SendingParts, sendRequest, sentenceOf } from "./request-sending.ts";
 
-export interface RequestDrainOptions {
+export interface RequestDrainOptions extends Omit<SendingParts, "signal"> {
   readonly store: RequestQueueStore;
-  readonly requests: Pick<DeviceRequests, "request">;
-  readonly log: Logger;
-  readonly registrationOf: (endpoint: string) => Registration | undefined;
   readonly isReachable: (endpoint: string) => boolean;
+  /** Whether what is on record as this server's is surely its own; while it is not, nothing is sent. Default: always. */
+  readonly holdsLease?: (() => boolean) | undefined;
   readonly limits?: Partial<RequestQueueLimits>;
   /** After how long a device is asked again that did not answer and yet counts as reachable. Default 60 s. */
   readonly retryMs?: number;
@@ -35,15 +29,8 @@ export const DEFAULT_TTL_S = 86_400;
 export const MAX_TTL_S = 30 * 86_400;
 
 const STORE_RETRY_MS = 1_000;
-/** Octets of an answer that are kept. */
-const ANSWER_BYTES = 16 * 1024;
-
-/** How a request ended that was on its way. */
-interface Result {
-  readonly how: Extract<RequestQueueInput, { kind: "ended" }>["how"];
-  readonly answer: QueueAnswer | null;
-  readonly why?: string | undefined;
-}
+/** Requests of other servers that are taken at once. */
+const CLAIMED_AT_ONCE = 1_000;
 
 export class RequestDrain {
   readonly #options: RequestDrainOptions;
@@ -53,6 +40,8 @@ export class RequestDrain {
   readonly #tails = new Map<string, Promise<void>>();
   readonly #results = new Map<string, Result>();
   readonly #closing = new AbortController();
+  #stopListening: (() => void) | undefined;
+  #claiming: Promise<void> | undefined;
 
   constructor(options: RequestDrainOptions) {
     this.#options = options;
@@ -64,14 +53,39 @@ export class RequestDrain {
     return this.#core.size;
   }
 
-  /** Goes on with the requests of an earlier run. */
+  /** Goes on with the requests of an earlier run, and from then on takes over what other servers leave to this one. */
   async restore(): Promise<void> {
-    const requests = await this.#options.store.loadOpen();
-    this.#driven.feed({ kind: "restore", requests, utcMs: Date.now() });
+    const { store } = this.#options;
+    this.#takeUp(await store.loadOwn());
+    this.#stopListening = store.subscribe(() => void this.claim());
+    await this.claim();
+  }
+
+  /** Takes over what there is to be taken; never throws: what cannot be had now is looked for again. */
+  claim(): Promise<void> {
+    this.#claiming ??= this.#claimAll()
+      .catch((error) => this.#complain(error, "waiting requests of other servers could not be taken over"))
+      .finally(() => {
+        this.#claiming = undefined;
+      });
+    return this.#claiming;
+  }
+
+  /** What waits for devices that have registered here comes along. @throws {EnvironmentError} DATABASE_AWAY */
+  async onArrived(endpoints: readonly string[]): Promise<void> {
+    this.#takeUp(await this.#options.store.claimOf(endpoints));
+  }
+
+  /** The device is at another server, which takes along what waits. */
+  onLeft(endpoint: string): void {
+    if (this.#core.of(endpoint).length === 0) return;
+    this.#inOrder(endpoint, async () => {
+      for (const id of await this.#options.store.release(endpoint)) this.#driven.feed({ kind: "letGo", id });
+    }).catch((error) => this.#complain(error, "waiting requests of a device that left could not be let go"));
   }
 
   /**
-   * Records a request; it is sent as soon as the device is awake.
+   * Records a request; it is sent as soon as the device is awake, by the server that it is registered at.
    *
    * @returns The id under which it waits: that of an older one when that asks the same.
    * @throws {UsageError} QUEUE_FULL, REQUEST when it is no operation of LwM2M. @throws {EnvironmentError} DATABASE_AWAY
@@ -81,11 +95,13 @@ export class RequestDrain {
     const submittedAtMs = Date.now();
     const times = { submittedAtMs, expiresAtMs: submittedAtMs + Math.min(ttlS, MAX_TTL_S) * 1000 };
     const id = randomBytes(8).toString("hex");
-    const request: QueuedRequest = { id, endpoint, content, state: "waiting", attempts: 0, ...times };
+    const asked = { id, endpoint, content, state: "waiting" as const, attempts: 0, ...times };
     let promised = id;
     await this.#inOrder(endpoint, async () => {
       this.#core.assertRoom(endpoint, content.payload?.length ?? 0);
-      await this.#options.store.add(request);
+      const { place, isOwn } = await this.#options.store.add(asked, this.#core.limits.perDevice);
+      if (!isOwn) return;
+      const request: QueuedRequest = { ...asked, place };
       for (const output of this.#driven.feed({ kind: "submit", request, utcMs: Date.now() }))
         if (output.kind === "joined") promised = output.other.id;
     });
@@ -94,10 +110,10 @@ export class RequestDrain {
 
   /** @throws {UsageError} UNKNOWN_REQUEST (404), REQUEST_SENT (409) */
   async cancel(endpoint: string, id: string): Promise<void> {
-    if (!this.#core.of(endpoint).some((request) => request.id === id))
-      throw new UsageError("UNKNOWN_REQUEST", `no request ${id} waits for ${endpoint}`, { id, endpoint });
-    this.#driven.feed({ kind: "cancel", id });
-    await this.#tails.get(endpoint);
+    await this.#inOrder(endpoint, async () => {
+      await this.#options.store.cancel(endpoint, id, (content) => sentenceOf(content, "cancelled"));
+      this.#driven.feed({ kind: "letGo", id });
+    });
   }
 
   list(endpoint: string): Promise<RequestRecord[]> {
@@ -111,9 +127,28 @@ export class RequestDrain {
 
   /** Sends no more; what is on record is taken up by a later run. */
   async close(): Promise<void> {
+    this.#stopListening?.();
     this.#driven.stop();
     this.#closing.abort();
+    await this.#claiming;
     await Promise.allSettled(this.#tails.values());
+  }
+
+  #takeUp(requests: readonly QueuedRequest[]): void {
+    if (requests.length > 0 && !this.#closing.signal.aborted)
+      this.#driven.feed({ kind: "restore", requests, utcMs: Date.now() });
+  }
+
+  async #claimAll(): Promise<void> {
+    for (let isMore = true; isMore && this.#holdsLease && !this.#closing.signal.aborted; ) {
+      const claimed = await this.#options.store.claim(CLAIMED_AT_ONCE);
+      this.#takeUp(claimed);
+      isMore = claimed.length === CLAIMED_AT_ONCE;
+    }
+  }
+
+  get #holdsLease(): boolean {
+    return this.#options.holdsLease?.() ?? true;
   }
 
   #perform(output: RequestQueueOutput): void {
@@ -127,7 +162,9 @@ export class RequestDrain {
         this.#inOrder(request.endpoint, () => this.#begin(request)).catch((error) => this.#report(error, request));
         return;
       case "save":
-        record(() => store.save(request));
+        record(async () => {
+          if (!(await store.save(request))) this.#driven.feed({ kind: "letGo", id: request.id });
+        });
         return;
       case "joined":
         record(() => store.drop(output.id));
@@ -142,15 +179,19 @@ export class RequestDrain {
 
   /** On record first: after a crash it counts as sent. */
   async #begin(request: QueuedRequest): Promise<void> {
+    let isOwn = false;
     try {
-      await this.#options.store.save(request);
+      isOwn = await this.#options.store.save(request);
     } catch (error) {
       if (!(error instanceof EnvironmentError)) throw error;
       this.#ended(request, { how: "notSent", answer: null });
       return;
     }
     if (this.#closing.signal.aborted) return;
-    void this.#send(request).then((result) => this.#ended(request, result));
+    if (!isOwn) return void this.#driven.feed({ kind: "letGo", id: request.id });
+    if (!this.#holdsLease) return this.#ended(request, { how: "notSent", answer: null });
+    const { signal } = this.#closing;
+    void sendRequest(request, { ...this.#options, signal }).then((result) => this.#ended(request, result));
   }
 
   #ended({ id, endpoint }: QueuedRequest, result: Result): void {
@@ -166,24 +207,6 @@ export class RequestDrain {
     const { retryMs = 60_000, isReachable } = this.#options;
     await sleep(retryMs, undefined, { signal: this.#closing.signal }).catch(() => {});
     if (isReachable(endpoint)) this.onReachable(endpoint, true);
-  }
-
-  async #send({ endpoint, content }: QueuedRequest): Promise<Result> {
-    const registration = this.#options.registrationOf(endpoint);
-    if (registration === undefined) return { how: "notSent", answer: null };
-    try {
-      const { signal } = this.#closing;
-      const response = await this.#options.requests.request(registration, toLwm2mRequest(content), { signal });
-      return { how: "answered", answer: answerOf(response) };
-    } catch (error) {
-      if (error instanceof CoapRefusal) return { how: "answered", answer: answerOf(error.response) };
-      if (!(error instanceof AirliftError))
-        this.#options.log.error({ err: error, endpoint }, "a waiting request failed");
-      const why = error instanceof Error ? error.message : String(error);
-      const code = error instanceof AirliftError ? error.code : "";
-      if (NOT_SENT.has(code)) return { how: "notSent", answer: null };
-      return { how: NO_ANSWER.has(code) ? "unanswered" : "failed", answer: null, why };
-    }
   }
 
   async #inOrder(endpoint: string, work: () => Promise<void>): Promise<void> {
@@ -207,34 +230,12 @@ export class RequestDrain {
     }
   }
 
+  #complain(error: unknown, what: string): void {
+    if (!this.#closing.signal.aborted)
+      this.#options.log[error instanceof AirliftError ? "warn" : "error"]({ err: error }, what);
+  }
+
   #report(error: unknown, { id, endpoint }: QueuedRequest): void {
     this.#options.log.error({ err: error, endpoint, requestId: id }, "a waiting request could not be recorded");
   }
-}
-
-/** It waits for the next window: the device sleeps, or too much is under way to it. */
-const NOT_SENT: ReadonlySet<string> = new Set(["DEVICE_ASLEEP", "COAP_OVERLOADED", "COAP_CROWDED"]);
-/** The request may have arrived, though nothing came back. */
-const NO_ANSWER: ReadonlySet<string> = new Set(["COAP_TIMEOUT", "COAP_UNREACHABLE", "COAP_RESET", "COAP_CLOSED"]);
-
-function answerOf({ code, options, payload }: CoapResponse): QueueAnswer {
-  return {
-    code: formatCode(code),
-    contentFormat: optionUint(options, OPTION.contentFormat) ?? null,
-    payload: Buffer.from(payload.subarray(0, ANSWER_BYTES)).toString("base64"),
-  };
-}
-
-function endOf({ content }: QueuedRequest, outcome: RequestEnd["outcome"], result: Result | undefined): RequestEnd {
-  const answer = result?.answer ?? null;
-  const what = `${content.operation} ${content.path}`;
-  const sentences: Readonly<Record<RequestEnd["outcome"], string>> = {
-    answered: `${what}: the device answered ${answer?.code ?? ""}`,
-    failed: `${what}: ${result?.why ?? "it could not be asked"}`,
-    expired: `${what}: its time ran out before the device was awake`,
-    cancelled: `${what}: cancelled before it was sent`,
-    replaced: `${what}: a newer write took its place`,
-    unknown: `${what}: it went out and no answer came; whether the device did it is not known, and it is not sent again`,
-  };
-  return { outcome, answer, sentence: sentences[outcome] };
 }

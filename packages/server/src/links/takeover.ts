@@ -9,7 +9,7 @@ export interface TakeoverOptions {
   readonly delivery: Pick<DeliveryEngine, "restore">;
   /** Registrations that are this server's from now on, so that they expire when nothing is heard. */
   readonly onRegistrations: (kept: readonly KeptRegistration[]) => void;
-  /** The device has registered at another server. */
+  /** The device has registered at another server; it need not have been at this one. */
   readonly onLeft: (endpoint: string) => void;
   readonly log: Logger;
 }

@@ -1,15 +1,15 @@
 /**
- * Hears of events that other servers on this database commit. One connection listens for the newest id; what is news is
- * then read from the table, so that a notification that was lost costs time and never an event.
+ * Hears of what other servers on this database commit. One connection listens; what is news is then read from the tables, so
+ * that a notification that was lost costs time and nothing else.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 
 export interface EventFollowerOptions {
   readonly url: string;
-  /** Called with every id that another server names; it never throws. */
-  readonly onNews: () => void;
-  /** How often the table is read although nobody said a word. Default 5 s. */
+  /** By channel, called when a server says something in it, and from time to time; they never throw. */
+  readonly onNews: Readonly<Record<string, () => void>>;
+  /** How often it is looked although nobody said a word. Default 5 s. */
   readonly pollMs?: number;
   /** Between two attempts to connect. Default 500 ms. */
   readonly reconnectMs?: number;
@@ -31,7 +31,7 @@ export class EventFollower {
 
   /** Goes on, over lost connections, until `close`. */
   start(): void {
-    this.#poll = setInterval(this.#options.onNews, this.#options.pollMs ?? 5000);
+    this.#poll = setInterval(() => this.#lookAtAll(), this.#options.pollMs ?? 5000);
     this.#poll.unref();
     this.#running = this.#stayConnected();
   }
@@ -57,18 +57,22 @@ export class EventFollower {
     const client = new pg.Client({ connectionString: url, application_name: "airlift events", keepAlive: true });
     const ended = new Promise<void>((resolve) => client.once("end", resolve));
     client.on("error", () => {});
-    client.on("notification", onNews);
+    client.on("notification", ({ channel }) => onNews[channel]?.());
     this.#client = client;
     try {
       await client.connect();
-      await client.query(`listen ${EVENT_CHANNEL}`);
+      for (const channel of Object.keys(onNews)) await client.query(`listen ${channel}`);
     } catch (error) {
       await client.end().catch(() => {});
       throw error;
     }
     // Whatever was committed while nobody listened.
-    onNews();
+    this.#lookAtAll();
     if (this.#closing.signal.aborted) await client.end();
     await ended;
+  }
+
+  #lookAtAll(): void {
+    for (const onNews of Object.values(this.#options.onNews)) onNews();
   }
 }

@@ -12,7 +12,8 @@ import { CAMPAIGNS } from "./migrations/0008-campaigns.ts";
 import { FLEET_DAYS } from "./migrations/0009-fleet-days.ts";
 import { MESH } from "./migrations/0010-mesh.ts";
 import { RECORDS } from "./migrations/0011-records.ts";
-import { PEOPLE } from "./migrations/0015-people.ts";
+import { SEVERAL_SERVERS } from "./migrations/0012-several-servers.ts";
+import { PEOPLE } from "./migrations/0013-people.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -34,6 +35,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "fleet days", sql: FLEET_DAYS },
   { name: "mesh", sql: MESH },
   { name: "records", sql: RECORDS },
+  { name: "several servers", sql: SEVERAL_SERVERS },
   { name: "people", sql: PEOPLE },
 ];
 

@@ -13,6 +13,9 @@ export interface ScratchStores {
   close(): Promise<void>;
 }
 
+/** None runs out by itself while a test runs, however slow the machine is. */
+const LEASE_MS = 3_600_000;
+
 const inspectNothing: InspectImage = () => ({ format: "raw", signature: null, securityCounter: null });
 
 /** @param settings PostgreSQL's; undefined = fast and forgetful. */
@@ -27,6 +30,7 @@ export async function openScratchStores(
     maxImageBytes: 2 ** 20,
     inspect: inspectNothing,
     ...options,
+    node: { leaseMs: LEASE_MS, ...options.node },
   });
   const close = async () => {
     await stores.close();
@@ -43,6 +47,7 @@ export async function openSecondStores(scratch: ScratchStores, options: Partial<
     maxImageBytes: 2 ** 20,
     inspect: inspectNothing,
     ...options,
+    node: { leaseMs: LEASE_MS, ...options.node },
   });
 }
 

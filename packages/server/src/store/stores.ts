@@ -11,7 +11,7 @@ import { type Database, openDatabase } from "./database.ts";
 import { DeviceInventory } from "./device-inventory.ts";
 import { PostgresDeviceStore } from "./device-store.ts";
 import { type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
-import { EventFollower } from "./event-follower.ts";
+import { EVENT_CHANNEL, EventFollower } from "./event-follower.ts";
 import { PostgresEventStore } from "./event-store.ts";
 import { PostgresExchangeStore } from "./exchange-store.ts";
 import { FleetStatistics } from "./fleet-statistics.ts";
@@ -25,7 +25,7 @@ import { MeshStore } from "./mesh-store.ts";
 import { migrate } from "./migrate.ts";
 import { type NodeOptions, NodeStore } from "./node-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
-import { PostgresRequestQueueStore } from "./request-queue-store.ts";
+import { PostgresRequestQueueStore, REQUEST_CHANNEL } from "./request-queue-store.ts";
 import { Retention, type RetentionLimits } from "./retention.ts";
 import { PostgresTokenStore } from "./token-store.ts";
 import { PostgresUpdateStore } from "./update-store.ts";
@@ -111,7 +111,11 @@ async function assemble(
   const journal = new Journal(tables);
   await journal.start();
   const nodes = new NodeStore(tables, options.node);
-  const follower = new EventFollower({ url, onNews: () => void journal.catchUp() });
+  const requests = new PostgresRequestQueueStore({ tables, journal, nodeId: nodes.id });
+  const follower = new EventFollower({
+    url,
+    onNews: { [EVENT_CHANNEL]: () => void journal.catchUp(), [REQUEST_CHANNEL]: () => requests.onNews() },
+  });
   const devices = new PostgresDeviceStore(tables, nodes.id, batches);
   const updates = new PostgresUpdateStore({ tables, journal, nodeId: nodes.id }, batches);
   const audit = new AuditStore(tables, batches);
@@ -155,7 +159,7 @@ async function assemble(
     idempotency: new PostgresIdempotencyStore(tables),
     credentials,
     tokens,
-    requests: new PostgresRequestQueueStore(tables, journal),
+    requests,
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       await stopTidying();

@@ -274,6 +274,16 @@ export interface DeviceRequestTable {
   finished_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
   outcome: QueueOutcome | null;
   answer: Json<QueueAnswer> | null;
+  /** The server that sends it; null = the one that its device is registered at takes it. */
+  node_id: string | null;
+}
+
+export interface ObservationTable {
+  id: string;
+  endpoint: string;
+  /** "/3/0/9"; several are observed as one. */
+  paths: Json<string[]>;
+  created_at: Instant;
 }
 
 export interface WebhookTable {
@@ -330,6 +340,7 @@ export interface Tables extends MeshTables {
   api_tokens: ApiTokenTable;
   api_sessions: ApiSessionTable;
   device_requests: DeviceRequestTable;
+  observations: ObservationTable;
   nodes: NodeTable;
   campaigns: CampaignTable;
   campaign_targets: CampaignTargetTable;

@@ -1,0 +1,87 @@
+/** One waiting request on its way: how it is sent, what it came to, and how that reads. */
+import { formatCode } from "@airlift/protocol/coap/codes";
+import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
+import { OPTION, optionUint } from "@airlift/protocol/coap/options";
+import { AirliftError } from "@airlift/protocol/lib/errors";
+import type { Logger } from "pino";
+import type { QueuedRequest, RequestContent } from "../fleet/queued-request.ts";
+import type { Registration } from "../fleet/registration.ts";
+import type { RequestQueueInput } from "../fleet/request-queue.ts";
+import type { QueueAnswer, RequestEnd } from "../store/request-queue-store.ts";
+import type { DeviceRequests } from "./device-requests.ts";
+import { toLwm2mRequest } from "./queued-operations.ts";
+
+export interface SendingParts {
+  readonly requests: Pick<DeviceRequests, "request">;
+  readonly log: Logger;
+  readonly registrationOf: (endpoint: string) => Registration | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** How a request ended that was on its way. */
+export interface Result {
+  readonly how: Extract<RequestQueueInput, { kind: "ended" }>["how"];
+  readonly answer: QueueAnswer | null;
+  readonly why?: string | undefined;
+}
+
+/** Octets of an answer that are kept. */
+const ANSWER_BYTES = 16 * 1024;
+
+/** Never rejects. */
+export async function sendRequest({ endpoint, content }: QueuedRequest, parts: SendingParts): Promise<Result> {
+  const { requests, registrationOf, signal, log } = parts;
+  const registration = registrationOf(endpoint);
+  if (registration === undefined) return { how: "notSent", answer: null };
+  try {
+    const response = await requests.request(registration, toLwm2mRequest(content), { signal });
+    return { how: "answered", answer: answerOf(response) };
+  } catch (error) {
+    if (error instanceof CoapRefusal) return { how: "answered", answer: answerOf(error.response) };
+    if (!(error instanceof AirliftError)) log.error({ err: error, endpoint }, "a waiting request failed");
+    const why = error instanceof Error ? error.message : String(error);
+    const code = error instanceof AirliftError ? error.code : "";
+    if (NOT_SENT.has(code)) return { how: "notSent", answer: null };
+    return { how: NO_ANSWER.has(code) ? "unanswered" : "failed", answer: null, why };
+  }
+}
+
+/** It waits for the next window: the device sleeps, or too much is under way to it. */
+const NOT_SENT: ReadonlySet<string> = new Set(["DEVICE_ASLEEP", "COAP_OVERLOADED", "COAP_CROWDED"]);
+/** The request may have arrived, though nothing came back. */
+const NO_ANSWER: ReadonlySet<string> = new Set(["COAP_TIMEOUT", "COAP_UNREACHABLE", "COAP_RESET", "COAP_CLOSED"]);
+
+function answerOf({ code, options, payload }: CoapResponse): QueueAnswer {
+  return {
+    code: formatCode(code),
+    contentFormat: optionUint(options, OPTION.contentFormat) ?? null,
+    payload: Buffer.from(payload.subarray(0, ANSWER_BYTES)).toString("base64"),
+  };
+}
+
+/** What goes on record of a request that has ended. */
+export function endOf(
+  { content }: QueuedRequest,
+  outcome: RequestEnd["outcome"],
+  result: Result | undefined,
+): RequestEnd {
+  return { outcome, answer: result?.answer ?? null, sentence: sentenceOf(content, outcome, result) };
+}
+
+/** For the device's timeline. */
+export function sentenceOf(
+  { operation, path }: RequestContent,
+  outcome: RequestEnd["outcome"],
+  result?: Result,
+): string {
+  const what = `${operation} ${path}`;
+  const sentences: Readonly<Record<RequestEnd["outcome"], string>> = {
+    answered: `${what}: the device answered ${result?.answer?.code ?? ""}`,
+    failed: `${what}: ${result?.why ?? "it could not be asked"}`,
+    expired: `${what}: its time ran out before the device was awake`,
+    cancelled: `${what}: cancelled before it was sent`,
+    replaced: `${what}: a newer write took its place`,
+    unknown: `${what}: it went out and no answer came; whether the device did it is not known, and it is not sent again`,
+  };
+  return sentences[outcome];
+}
