@@ -5,8 +5,8 @@ import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { imagesQuery } from "../api/queries.ts";
 import { Failure } from "../parts/notices.tsx";
 import { Field } from "./field.tsx";
-import type { StepProps } from "./new-campaign-page.tsx";
 import { previewTargets } from "./queries.ts";
+import type { StepProps } from "./step-props.ts";
 
 export function TargetsStep({ draft, onChange }: StepProps) {
   const { data, error } = useInfiniteQuery(imagesQuery());
