@@ -73,7 +73,7 @@ test("two edit one draft: what only one has changed is kept of both, what both h
   await one.getByRole("heading", { name: "Autumn, north" }).waitFor();
   // The other one is told while they write, not only when it is too late.
   const conflict = other.getByRole("alert").filter({ hasText: "Someone else has changed this draft meanwhile" });
-  await conflict.getByText(/Devices: .*sim-1"/).waitFor();
+  await conflict.getByText("Devices: endpoint==sim-1").waitFor();
   await conflict.getByRole("radio", { name: /you: Autumn, slowly/ }).check();
   await stage.picture(other, "draft-conflict");
   assert.deepEqual(await barriers(other), []);

@@ -50,8 +50,9 @@ export function CampaignPage() {
             to="/campaigns/$id"
             params={{ id }}
             search={name === "board" ? {} : { part: name }}
-            className={name === part ? "part active" : "part"}
-            {...(name === part && { "aria-current": "page" as const })}
+            className="part"
+            activeOptions={{ exact: true, includeSearch: true }}
+            resetScroll={false}
           >
             {label}
           </Link>

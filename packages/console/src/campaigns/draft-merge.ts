@@ -21,11 +21,21 @@ export type Member = keyof typeof MEMBERS;
 
 export const labelOf = (member: Member): string => MEMBERS[member][0];
 
-/** As it is sent; absent = it is not there. */
-export const memberText = (draft: CampaignDraft, member: Member): string => {
+/** A member in a few words. */
+export function memberText(draft: CampaignDraft, member: Member): string {
+  if (member === "targets") return `${draft.query}${draft.isContinuous ? ", and those that come to match later" : ""}`;
+  if (member === "waves") return draft.waves.map(waveText).join("; ");
+  if (member === "approval") return draft.needsApproval ? "needed" : "not needed";
+  if (member === "downgrade") return draft.mayDowngrade ? "allowed" : "not allowed";
   const value = specOf(draft)[member];
   return typeof value === "string" ? value : value === undefined ? "none" : JSON.stringify(value);
-};
+}
+
+function waveText({ name, share, size, successPercent, soak }: CampaignDraft["waves"][number]): string {
+  const devices = { remaining: "the rest", query: size, count: `${size} devices`, percent: `${size} %` }[share];
+  const success = successPercent === "" ? "" : `, ${successPercent} % successful`;
+  return `${name}: ${devices}${success}, soaks ${soak}`;
+}
 
 export function changedMembers(from: CampaignDraft, to: CampaignDraft): readonly Member[] {
   const [before, after] = [specOf(from), specOf(to)];
