@@ -77,7 +77,7 @@ function Preview({ query }: { readonly query: string }) {
       <Group>
         <Button
           variant="default"
-          size="compact-md"
+          size="compact-sm"
           loading={isPending}
           disabled={query.trim() === ""}
           onClick={() => mutate()}
