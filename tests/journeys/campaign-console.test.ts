@@ -1,86 +1,158 @@
-/** An operator rolls out in the console: plans, starts, sees it pause by itself, goes on, and finds out why devices failed. */
+/** A rollout by three people in the console: brought in, planned, approved, paused by its criterion, gone on with, finished, and undone. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
 import { barriers } from "./barriers.ts";
 import { Stage } from "./stage.ts";
 
-const DEVICES = 30;
+const GOOD = 8;
+const BAD = 2;
+const ALL = GOOD + BAD;
+/** Real processes on a machine that may be busy. */
+const LONG = { timeout: 180_000 };
 let stage: Stage;
-let page: Page;
+/** One who makes campaigns, and one who has the say. */
+let operator: Page;
+let approver: Page;
 
 before(async () => {
-  stage = await Stage.open();
-  stage.startFleet(DEVICES, "--seed", "7", "--fail-share", "0.5");
-  await stage.untilRegistered(DEVICES);
-  await stage.addImage("2.0.0", 40_000);
-  page = await stage.view("/campaigns");
+  stage = await Stage.open([]);
+  stage.startFleet(GOOD, "--endpoint", "pump", "--seed", "7");
+  stage.startFleet(BAD, "--endpoint", "worn", "--seed", "8", "--fall-back-share", "0.99");
+  await stage.untilRegistered(ALL);
+  await stage.addFirmware("1.0.0");
+  const [operators, approvers] = [
+    await stage.createToken("operator", "fleet desk"),
+    await stage.createToken("approver", "release board"),
+  ];
+  operator = await stage.viewAs(operators, "/images");
+  approver = await stage.viewAs(approvers, "/");
+  // Before somebody is signed in the server says 401, and the browser writes that down.
+  stage.complaints.length = 0;
 });
 after(() => stage.close());
 
-test("the wizard ends in the plan, and the draft that it makes has everybody in a wave", async () => {
-  await page.getByRole("link", { name: "New campaign" }).click();
-  await page.getByLabel("Name").fill("Pump 2 <b>for all</b>");
-  await page.getByLabel("Image").selectOption({ label: "Airlift virtual 2.0.0" });
-  await page.getByRole("button", { name: "Who is that?" }).click();
-  await page.getByText(`${DEVICES} devices: sim-`).waitFor();
-  await stage.picture(page, "campaign-targets");
-  await page.getByRole("button", { name: "Next" }).click();
-  await page.getByLabel("Then soak for").first().fill("1s");
-  await page.getByLabel("Then soak for").nth(1).fill("1s");
-  await page.getByRole("button", { name: "Next" }).click();
-  await page.getByLabel("but not before").fill("3");
-  await stage.picture(page, "campaign-limits");
-  assert.deepEqual(await barriers(page), []);
-  await page.getByRole("button", { name: "Next" }).click();
-  await page.getByText(`${DEVICES} devices match, ${DEVICES} would be updated`).waitFor();
-  await stage.picture(page, "campaign-plan");
-  await page.getByRole("button", { name: "Create the draft" }).click();
-  await page.getByRole("heading", { name: "Pump 2 <b>for all</b>" }).waitFor();
-  assert.deepEqual(await barriers(page), []);
+test("the image is brought in, and the page says what was read from it", async () => {
+  await operator.getByRole("button", { name: "Add an image …" }).click();
+  await operator.locator('input[type="file"]').setInputFiles(stage.file("pump-2.bin", stage.firmware("2.0.0")));
+  await operator.getByLabel("Manufacturer").fill("Airlift");
+  await operator.getByLabel("Model").fill("virtual");
+  await operator.getByLabel("Version").fill("2.0.0");
+  await operator.getByRole("button", { name: "Upload", exact: true }).click();
+  const added = operator.getByRole("dialog", { name: "The image is in the store" });
+  await added.getByText("MCUboot", { exact: true }).waitFor(LONG);
+  await stage.picture(operator, "image-added");
+  await added.getByRole("button", { name: "Done" }).click();
+  await operator.getByRole("link", { name: "Airlift virtual" }).nth(1).waitFor();
+  await stage.picture(operator, "images");
 });
 
-test("submitted and started, it pauses by its criterion, and says by which", async () => {
-  await say("Submit");
-  await say("Start");
-  await page.getByText("paused", { exact: true }).first().waitFor({ timeout: 60_000 });
-  await page.getByRole("status").getByText(/fail/).waitFor();
-  await stage.picture(page, "campaign-paused");
-  assert.deepEqual(await barriers(page), []);
+test("the wizard, by keyboard alone, ends in the plan and in a draft that has everybody in a wave", async () => {
+  await operator.getByRole("link", { name: "Campaigns", exact: true }).click();
+  await operator.getByRole("link", { name: "New campaign" }).press("Enter");
+  await operator.getByLabel("Name").pressSequentially("Pump 2 <b>for all</b>");
+  await operator.keyboard.press("Tab");
+  await operator.getByLabel("Image").selectOption({ label: "Airlift virtual 2.0.0" });
+  await operator.getByRole("button", { name: "Who is that?" }).press("Enter");
+  await operator.getByText(`${ALL} devices: pump-1`).waitFor();
+  await stage.picture(operator, "campaign-targets");
+  await operator.getByRole("button", { name: "Next" }).press("Enter");
+  const wave = operator.getByRole("group", { name: "Wave 1" });
+  await wave.getByLabel("Devices").selectOption("query");
+  await wave.getByLabel("Query").fill("endpoint==worn-*,endpoint==pump-1");
+  await wave.getByLabel("Success, percent").fill("");
+  await wave.getByLabel("Then soak for").fill("1s");
+  await operator.getByRole("button", { name: "Remove wave 2" }).press("Enter");
+  await stage.picture(operator, "campaign-waves");
+  assert.deepEqual(await barriers(operator), []);
+  await operator.getByRole("button", { name: "Next" }).press("Enter");
+  await operator.getByLabel("but not before").fill("2");
+  await operator.getByLabel("Somebody else has to approve it").press("Space");
+  await operator.getByLabel(/^Rollback/).selectOption({ label: "Airlift virtual 1.0.0" });
+  await stage.picture(operator, "campaign-limits");
+  assert.deepEqual(await barriers(operator), []);
+  await operator.getByRole("button", { name: "Next" }).press("Enter");
+  await operator.getByText(`${ALL} devices match, ${ALL} would be updated`).waitFor(LONG);
+  await stage.picture(operator, "campaign-plan");
+  await operator.getByRole("button", { name: "Create the draft" }).press("Enter");
+  await operator.getByRole("heading", { name: "Pump 2 <b>for all</b>" }).waitFor();
+  assert.deepEqual(await barriers(operator), []);
+});
+
+test("its maker submits it and may not approve it; who may is shown it, and does", async () => {
+  await say(operator, "Submit");
+  await operator.getByText("awaiting approval", { exact: true }).waitFor();
+  assert.equal(await operator.getByRole("button", { name: /^Approve/ }).count(), 0);
+  const waits = approver.getByRole("region", { name: "Waits for you" });
+  await waits.getByText("awaiting approval").waitFor();
+  await stage.picture(approver, "overview-approval");
+  assert.deepEqual(await barriers(approver), []);
+  await waits.getByRole("link", { name: "Pump 2" }).click();
+  await approver.getByRole("link", { name: "Plan", exact: true }).click();
+  await approver.getByText(`${ALL} would be updated`).waitFor(LONG);
+  await say(approver, "Approve");
+  await operator.getByText("ready", { exact: true }).waitFor();
+});
+
+test("started, it pauses by its criterion, and says by which", async () => {
+  await say(operator, "Start");
+  await operator.getByText("paused", { exact: true }).first().waitFor(LONG);
+  await operator
+    .getByRole("status")
+    .getByText(/^paused by itself: 2 of \d devices that ended/)
+    .waitFor();
+  await stage.picture(operator, "campaign-paused");
+  assert.deepEqual(await barriers(operator), []);
 });
 
 test("each device that failed says why, and its page has the exchanges", async () => {
-  await page.getByRole("link", { name: "Devices", exact: true }).nth(1).click();
-  await page.getByLabel("State").selectOption("failed");
-  await page
-    .getByText(/^failed: /)
+  await operator.getByRole("navigation", { name: "Parts of the campaign" }).getByText("Devices").click();
+  await operator.getByLabel("State").selectOption("fellBack");
+  await operator
+    .getByRole("gridcell", { name: /1\.0\.0/ })
     .first()
     .waitFor();
-  await stage.picture(page, "campaign-devices");
-  await page.getByRole("link", { name: /^sim-/ }).first().click();
-  await page
-    .getByText(/failed: /)
+  await stage.picture(operator, "campaign-devices");
+  await operator.getByRole("link", { name: "worn-1" }).click();
+  await operator.getByRole("link", { name: "Updates", exact: true }).click();
+  await operator.getByRole("button", { name: "Exchanges" }).first().click();
+  await operator
+    .getByRole("cell", { name: /\/5\/0\// })
     .first()
     .waitFor();
-  await page.goBack();
+  await operator.goBack();
+  await operator.goBack();
 });
 
-test("told to stop, it stops, and the report can be saved", async () => {
-  await page.getByRole("link", { name: "Waves", exact: true }).click();
-  await say("Stop");
-  await page.getByText("stopped", { exact: true }).first().waitFor();
+test("told to go on, it finishes with the rest", async () => {
+  await operator.getByRole("link", { name: "Waves", exact: true }).click();
+  await say(operator, "Resume");
+  await operator.getByText("finished", { exact: true }).first().waitFor(LONG);
+  await operator.getByText(`${GOOD} succeeded`).first().waitFor();
   const [file] = await Promise.all([
-    page.waitForEvent("download"),
-    page.getByRole("button", { name: "Save as JSON" }).click(),
+    operator.waitForEvent("download"),
+    operator.getByRole("button", { name: "Save as JSON" }).click(),
   ]);
   assert.match(file.suggestedFilename(), /^campaign-[0-9a-f]+\.json$/);
+  await stage.picture(operator, "campaign-finished");
+});
+
+test("rolled back, all that it has updated run again what they ran", async () => {
+  await say(operator, "Roll back");
+  await operator.getByRole("link", { name: "its rollback" }).click();
+  await operator.getByRole("link", { name: "the campaign that it undoes" }).waitFor();
+  await operator.getByText("finished", { exact: true }).first().waitFor(LONG);
+  await operator.getByText(`${GOOD} succeeded`).first().waitFor();
+  await stage.picture(operator, "campaign-rolled-back");
+  const versions = (await stage.client.devices()).map(({ version }) => version);
+  assert.deepEqual(versions, Array(ALL).fill("1.0.0"));
 });
 
 test("on a phone the board needs no scrolling sideways", async () => {
-  await page.setViewportSize({ width: 390, height: 800 });
-  const [content, width] = (await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as number[];
+  await operator.setViewportSize({ width: 390, height: 800 });
+  const [content, width] = (await operator.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as number[];
   assert.ok((content ?? 0) <= (width ?? 0), `${content} px wide on a screen of ${width} px`);
-  await stage.picture(page, "campaign-phone");
+  await stage.picture(operator, "campaign-phone");
 });
 
 test("no page has thrown, logged an error, or run into the policy", () => {
@@ -88,7 +160,7 @@ test("no page has thrown, logged an error, or run into the policy", () => {
 });
 
 /** Gives a command and confirms it in its dialog. */
-async function say(command: string): Promise<void> {
+async function say(page: Page, command: string): Promise<void> {
   await page.getByRole("button", { name: new RegExp(`^${command} `) }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("button", { name: new RegExp(`^${command} `) }).click();

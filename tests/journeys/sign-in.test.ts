@@ -1,23 +1,18 @@
 /** People sign in by role: each sees what is theirs, and who is shut out is shut out at once. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Client } from "@airlift/cli/client";
 import type { Page } from "playwright-core";
 import { barriers } from "./barriers.ts";
-import { Stage, until } from "./stage.ts";
+import { Stage } from "./stage.ts";
 
 let stage: Stage;
-let admin: Client;
 let adminToken: string;
 
 before(async () => {
   stage = await Stage.open([]);
-  adminToken = (await readFile(join(stage.folder, "data", "first-admin-token"), "utf8")).trim();
-  admin = new Client({ url: stage.url, token: adminToken });
+  adminToken = stage.adminToken ?? "";
   stage.startFleet(2);
-  await until("2 devices are registered", async () => (await admin.devices()).length === 2);
+  await stage.untilRegistered(2);
 });
 after(() => stage.close());
 
@@ -32,7 +27,9 @@ test("a token that is not good is refused in words; a good one leads to the page
   assert.deepEqual(await barriers(page), []);
   await stage.picture(page, "sign-in");
   await signIn(page, "airlift_wrong");
+  await page.getByText("This token is not known here").waitFor();
   await page.getByText(/this token is not good/).waitFor();
+  await stage.picture(page, "sign-in-refused");
   await signIn(page, adminToken);
   await page.getByRole("heading", { name: "sim-1", level: 2 }).waitFor();
   await page.getByRole("button", { name: "Update …" }).waitFor();

@@ -2,14 +2,18 @@
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client } from "@airlift/cli/client";
+import { Client, postOf } from "@airlift/cli/client";
 import { Programs } from "@airlift/cli/demo/programs";
 import { uploadImage } from "@airlift/cli/upload";
+import { CreatedToken, type Role } from "@airlift/protocol/api/credentials";
 import type { Image } from "@airlift/protocol/api/schemas";
+import { makeMcubootImage } from "@airlift/protocol/image/make-mcuboot";
+import { parseMcubootVersion } from "@airlift/protocol/image/version";
+import { imageCrypto } from "@airlift/runtime/crypto";
 import { type Browser, chromium, type Page } from "playwright-core";
 
 /** Where Debian and others put a Chromium; AIRLIFT_CHROMIUM names another. */
@@ -29,17 +33,16 @@ export class Stage {
   readonly programs = new Programs(this.folder);
   /** What the pages of this stage complained about: errors thrown, errors logged, policy breaches. */
   readonly complaints: string[] = [];
-  readonly client: Client;
   readonly url: string;
   readonly coapPort: number;
   readonly #serve: readonly string[];
   #browser: Browser | undefined;
   #server: ReturnType<Programs["start"]> | undefined;
+  #client: Client | undefined;
 
   private constructor(httpPort: number, coapPort: number, serve: readonly string[]) {
     this.url = `http://127.0.0.1:${httpPort}`;
     this.coapPort = coapPort;
-    this.client = new Client({ url: this.url });
     this.#serve = [
       "--data",
       join(this.folder, "data"),
@@ -58,6 +61,22 @@ export class Stage {
     const stage = new Stage(await freeTcpPort(), await freeUdpPort(), serve);
     await stage.startServer();
     return stage;
+  }
+
+  /** Of an administrator. */
+  get client(): Client {
+    this.#client ??= new Client({ url: this.url, token: this.adminToken });
+    return this.#client;
+  }
+
+  /** Undefined = nobody is asked for a token. */
+  get adminToken(): string | undefined {
+    if (this.#serve.includes("--no-auth")) return undefined;
+    return readFileSync(join(this.folder, "data", "first-admin-token"), "utf8").trim();
+  }
+
+  async createToken(role: Role, name: string): Promise<string> {
+    return (await this.client.call("tokens", CreatedToken, postOf({ role, name }))).token;
   }
 
   async startServer(): Promise<void> {
@@ -93,6 +112,17 @@ export class Stage {
     return await uploadImage(this.client, new Blob([randomBytes(sizeBytes)]), { name });
   }
 
+  /** Firmware that says its version both to a bootloader and to who reads its first octets. */
+  firmware(version: string, sizeBytes = 40_000): Uint8Array {
+    const payload = Buffer.concat([Buffer.from(`version=${version}\n`), randomBytes(sizeBytes)]);
+    return makeMcubootImage(payload, { version: parseMcubootVersion(version) }, { crypto: imageCrypto });
+  }
+
+  async addFirmware(version: string, sizeBytes?: number): Promise<Image> {
+    const name = { manufacturer: "Airlift", model: "virtual", version, hardware: [] };
+    return await uploadImage(this.client, new Blob([new Uint8Array(this.firmware(version, sizeBytes))]), { name });
+  }
+
   /** A file to upload by hand. */
   file(name: string, content: Uint8Array): string {
     const path = join(this.folder, name);
@@ -109,6 +139,15 @@ export class Stage {
       if (message.type() === "error") this.complaints.push(`logged: ${message.text()} ${message.location().url}`);
     });
     await page.goto(path);
+    return page;
+  }
+
+  /** The same for somebody who shows a token first. */
+  async viewAs(token: string, path: string, options?: ViewOptions): Promise<Page> {
+    const page = await this.view(path, options);
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("navigation", { name: "Pages" }).waitFor();
     return page;
   }
 

@@ -1,6 +1,9 @@
-/** Two operators change the same device; neither's work is lost without a word. */
+/** Two operators change the same thing; neither's work is lost without a word. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { postOf } from "@airlift/cli/client";
+import { Campaign, CampaignSummary, type NewCampaign } from "@airlift/protocol/api/campaign";
+import { pageOf } from "@airlift/protocol/api/schemas";
 import type { Page } from "playwright-core";
 import { barriers } from "./barriers.ts";
 import { Stage } from "./stage.ts";
@@ -44,3 +47,74 @@ test("the later one is shown what the earlier one saved, and settles it", async 
   await one.close();
   await other.close();
 });
+
+test("two edit one draft: what only one has changed is kept of both, what both have changed is asked for", async () => {
+  const image = await stage.addFirmware("2.0.0");
+  const { id } = await stage.client.call(
+    "campaigns",
+    Campaign,
+    postOf({
+      name: "Autumn",
+      image: image.id,
+      targets: { query: "endpoint==sim-*" },
+      caps: { inFlight: 10, bytesPerSecond: 5000 },
+    } satisfies NewCampaign),
+  );
+  const [one, other] = [await stage.view(`/campaigns/${id}`), await stage.view(`/campaigns/${id}`)];
+  await one.getByRole("link", { name: "Edit" }).click();
+  await other.getByRole("link", { name: "Edit" }).click();
+  await one.getByLabel("Name").fill("Autumn, north");
+  await one.getByRole("textbox", { name: "Devices" }).fill("endpoint==sim-1");
+  await other.getByLabel("Name").fill("Autumn, slowly");
+  await toLimits(other);
+  await other.getByLabel("Devices worked on at once").fill("3");
+  await toPlan(one);
+  await one.getByRole("button", { name: "Save the draft" }).click();
+  await one.getByRole("heading", { name: "Autumn, north" }).waitFor();
+  // The other one is told while they write, not only when it is too late.
+  const conflict = other.getByRole("alert").filter({ hasText: "Someone else has changed this draft meanwhile" });
+  await conflict.getByText("Devices: endpoint==sim-1").waitFor();
+  await conflict.getByRole("radio", { name: /you: Autumn, slowly/ }).check();
+  await stage.picture(other, "draft-conflict");
+  assert.deepEqual(await barriers(other), []);
+  await conflict.getByRole("button", { name: "Put both together" }).click();
+  await conflict.waitFor({ state: "detached" });
+  await other.getByRole("button", { name: "Next" }).click();
+  await other.getByRole("button", { name: "Save the draft" }).click();
+  await other.getByRole("heading", { name: "Autumn, slowly" }).waitFor();
+  const { spec } = await stage.client.call(`campaigns/${id}`, Campaign);
+  assert.deepEqual([spec.name, spec.targets.query], ["Autumn, slowly", "endpoint==sim-1"]);
+  assert.deepEqual(spec.caps, { inFlight: 3, bytesPerSecond: 5000 });
+  await one.close();
+  await other.close();
+});
+
+test("who saves what was changed a moment ago is refused, shown it, and can give in", async () => {
+  const { items } = await stage.client.call("campaigns", pageOf(CampaignSummary));
+  const id = items[0]?.id ?? "";
+  const page = await stage.view(`/campaigns/${id}/edit`);
+  // The line to this page is dead, so nothing tells it what the other one does.
+  await page.route("**/api/v1/events*", (route) => route.abort());
+  await page.reload();
+  await page.getByLabel("Name").fill("Winter");
+  await toPlan(page);
+  const change = { method: "PATCH", body: JSON.stringify({ name: "Spring" }) } as const;
+  await stage.client.call(`campaigns/${id}`, Campaign, { ...change, headers: { "content-type": "application/json" } });
+  await page.getByRole("button", { name: "Save the draft" }).click();
+  const conflict = page.getByRole("alert").filter({ hasText: "Someone else has changed this draft meanwhile" });
+  await conflict.getByText("you: Winter").waitFor();
+  await conflict.getByRole("button", { name: "Take all of theirs" }).click();
+  await page.getByText("Nothing is changed yet.").waitFor();
+  assert.equal((await stage.client.call(`campaigns/${id}`, Campaign)).name, "Spring");
+  await page.close();
+});
+
+async function toLimits(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByRole("button", { name: "Next" }).click();
+}
+
+async function toPlan(page: Page): Promise<void> {
+  await toLimits(page);
+  await page.getByRole("button", { name: "Next" }).click();
+}

@@ -28,12 +28,28 @@ export interface Ask {
   readonly signal?: AbortSignal;
 }
 
+/** An answer with the revision that it is of, to be sent along as If-Match. */
+export interface Tagged<Answer> {
+  readonly answer: Answer;
+  readonly etag: string | null;
+}
+
 /**
- * The answer to `/api/v1/<path>`, unread when it is empty.
+ * The answer to `/api/v1/<path>`, undefined when it is empty.
  *
  * @throws {ApiError}
  */
-export async function ask<Answer>(path: string, { method = "GET", body, headers, signal }: Ask = {}): Promise<Answer> {
+export async function ask<Answer>(path: string, options: Ask = {}): Promise<Answer> {
+  return (await askTagged<Answer>(path, options)).answer;
+}
+
+/**
+ * The same with the answer's ETag.
+ *
+ * @throws {ApiError}
+ */
+export async function askTagged<Answer>(path: string, options: Ask = {}): Promise<Tagged<Answer>> {
+  const { method = "GET", body, headers, signal } = options;
   const response = await reach(`/api/v1/${path}`, {
     method,
     headers: { ...(body !== undefined && { "content-type": typeOf(body) }), ...idempotency(method), ...headers },
@@ -43,7 +59,7 @@ export async function ask<Answer>(path: string, { method = "GET", body, headers,
   const text = await response.text();
   const answer = parse(text);
   if (!response.ok) throw new ApiError(response.status, isProblem(answer) ? answer : unexpected(response.status));
-  return answer as Answer;
+  return { answer: answer as Answer, etag: response.headers.get("etag") };
 }
 
 const typeOf = (body: unknown) => (body instanceof Blob ? "application/octet-stream" : "application/json");

@@ -79,6 +79,11 @@ const campaign = createRoute({
   },
   component: lazyRouteComponent(() => import("../campaigns/campaign-page.tsx"), "CampaignPage"),
 });
+const editCampaign = createRoute({
+  getParentRoute: () => root,
+  path: "/campaigns/$id/edit",
+  component: lazyRouteComponent(() => import("../campaigns/edit-campaign-page.tsx"), "EditCampaignPage"),
+});
 const mesh = createRoute({
   getParentRoute: () => root,
   path: "/mesh",
@@ -115,6 +120,7 @@ export const router = createRouter({
     campaigns,
     newCampaign,
     campaign,
+    editCampaign,
     mesh,
     audit,
     tokens,

@@ -5,7 +5,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { imageQuery } from "../api/queries.ts";
 import { Ago, Moment } from "../parts/instants.tsx";
-import { Failure } from "../parts/notices.tsx";
+import { Empty, Failure, isMissing } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
 import { BroadcastPart } from "./broadcast-part.tsx";
 import { CampaignState } from "./campaign-state.tsx";
@@ -31,7 +31,14 @@ export function CampaignPage() {
   const { part = "board" } = route.useSearch();
   const { data: campaign, error, refetch } = useQuery(campaignQuery(id));
   useTitle(campaign?.name ?? "Campaign");
-  if (error) return <Failure error={error} retry={() => void refetch()} />;
+  if (isMissing(error))
+    return (
+      <Empty title="There is no such campaign">
+        <Text c="dimmed">If it was a draft, somebody has deleted it.</Text>
+        <Link to="/campaigns">To the campaigns</Link>
+      </Empty>
+    );
+  if (error && !campaign) return <Failure error={error} retry={() => void refetch()} />;
   if (!campaign) return <Skeleton height={300} />;
   return (
     <Stack gap="md">
@@ -43,8 +50,9 @@ export function CampaignPage() {
             to="/campaigns/$id"
             params={{ id }}
             search={name === "board" ? {} : { part: name }}
-            className={name === part ? "part active" : "part"}
-            {...(name === part && { "aria-current": "page" as const })}
+            className="part"
+            activeOptions={{ exact: true, includeSearch: true }}
+            resetScroll={false}
           >
             {label}
           </Link>

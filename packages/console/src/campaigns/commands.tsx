@@ -1,9 +1,9 @@
 /** What an operator can tell a campaign now, each with its consequence. */
 import type { Campaign } from "@airlift/protocol/api/campaign";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
-import { Group } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useMay } from "../api/session.ts";
 import { ActionButton } from "../parts/action-button.tsx";
 import { deleteDraft, retryDevices, tellCampaign } from "./queries.ts";
@@ -128,6 +128,16 @@ export function CampaignCommands({ campaign }: { readonly campaign: Campaign }) 
           act={() => retryDevices(id)}
           onDone={refresh}
         />
+      )}
+      {may.operator && state === "draft" && (
+        <Button
+          size="compact-sm"
+          variant="default"
+          aria-label={`Edit ${name.slice(0, 40)}`}
+          renderRoot={(props) => <Link to="/campaigns/$id/edit" params={{ id }} {...props} />}
+        >
+          Edit
+        </Button>
       )}
       {may.operator && state === "draft" && (
         <ActionButton

@@ -1,5 +1,5 @@
-/** What the wizard's fields hold, and the campaign that they make. */
-import type { Criterion, NewCampaign } from "@airlift/protocol/api/campaign";
+/** What the wizard's fields hold, and the campaign that they make. What only a file can write is carried along. */
+import type { CampaignSpec, Criterion, NewCampaign } from "@airlift/protocol/api/campaign";
 
 export interface WaveDraft {
   /** Kept while waves are moved about. */
@@ -10,6 +10,8 @@ export interface WaveDraft {
   readonly size: string;
   readonly successPercent: string;
   readonly soak: string;
+  /** Its own, as a file has written them. */
+  readonly criteria?: readonly Criterion[];
 }
 
 export interface CriterionDraft {
@@ -18,6 +20,8 @@ export interface CriterionDraft {
   readonly unit: "percent" | "count";
   readonly limit: string;
   readonly minimumExecuted: string;
+  /** As a file has written it. */
+  readonly window?: string;
   readonly action: Criterion["do"];
 }
 
@@ -38,6 +42,12 @@ export interface CampaignDraft {
   readonly needsApproval: boolean;
   readonly mayDowngrade: boolean;
   readonly rollbackImage: string;
+  /** Of members that have fields here, the parts that have none. */
+  readonly carried?: {
+    readonly caps?: Omit<CampaignSpec["caps"], "inFlight">;
+    readonly windows?: CampaignSpec["windows"];
+    readonly rollback?: CampaignSpec["rollback"];
+  };
 }
 
 /** Unlike any that a kept draft has. */
@@ -94,23 +104,25 @@ export function specOf(draft: CampaignDraft): NewCampaign {
     name,
     image,
     targets: { query, continuous: isContinuous },
-    waves: waves.map(({ name: wave, successPercent, soak, ...share }) => ({
+    waves: waves.map(({ name: wave, successPercent, soak, criteria: own = [], ...share }) => ({
       name: wave,
       devices: shareOf(share),
       ...(successPercent.trim() !== "" && { successPercent: Number(successPercent) }),
       soak: soak.trim() === "" ? "0s" : soak.trim(),
+      ...(own.length > 0 && { criteria: [...own] }),
     })),
-    criteria: criteria.map(({ outcomes, unit, limit, minimumExecuted, action }) => ({
+    criteria: criteria.map(({ outcomes, unit, limit, minimumExecuted, window, action }) => ({
       outcomes: [...outcomes],
       threshold: unit === "count" ? { count: Number(limit) } : { percent: Number(limit) },
       minimumExecuted: Number(minimumExecuted || 0),
+      ...(window !== undefined && { window }),
       do: action,
     })),
     ...limitsOf(draft),
     timeZone: draft.timeZone,
     approval: draft.needsApproval ? "required" : "none",
     downgrade: draft.mayDowngrade,
-    ...(draft.rollbackImage !== "" && { rollback: { image: draft.rollbackImage } }),
+    ...(draft.rollbackImage !== "" && { rollback: { ...draft.carried?.rollback, image: draft.rollbackImage } }),
   };
 }
 
@@ -123,15 +135,20 @@ function shareOf({
   return share === "count" ? { count: Number(size) } : { percent: Number(size) };
 }
 
-function limitsOf(draft: CampaignDraft): Pick<NewCampaign, "caps" | "windows"> {
-  const { inFlight, startsPerMinute, downloadCron, downloadFor, applyCron, applyFor } = draft;
+function limitsOf(draft: CampaignDraft): Required<Pick<NewCampaign, "caps" | "windows">> {
+  const { inFlight, startsPerMinute, downloadCron, downloadFor, applyCron, applyFor, carried } = draft;
   const windowOf = (cron: string, span: string) =>
     cron.trim() === "" ? [] : [{ cron: cron.trim(), for: span.trim() }];
   return {
     caps: {
+      ...carried?.caps,
       ...(inFlight.trim() !== "" && { inFlight: Number(inFlight) }),
       ...(startsPerMinute.trim() !== "" && { startsPerMinute: Number(startsPerMinute) }),
     },
-    windows: { download: windowOf(downloadCron, downloadFor), apply: windowOf(applyCron, applyFor) },
+    windows: {
+      ...carried?.windows,
+      download: [...windowOf(downloadCron, downloadFor), ...(carried?.windows?.download ?? [])],
+      apply: [...windowOf(applyCron, applyFor), ...(carried?.windows?.apply ?? [])],
+    },
   };
 }

@@ -6,8 +6,8 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { imagesQuery } from "../api/queries.ts";
 import { type CriterionDraft, newCriterion } from "./draft.ts";
 import { Field } from "./field.tsx";
-import type { StepProps } from "./new-campaign-page.tsx";
 import { wordsOf } from "./outcome-bar.tsx";
+import type { StepProps } from "./step-props.ts";
 import { ImageSelect } from "./targets-step.tsx";
 
 export function LimitsStep({ draft, onChange }: StepProps) {

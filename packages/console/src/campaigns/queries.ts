@@ -10,7 +10,7 @@ import type { DevicePreview, Event } from "@airlift/protocol/api/schemas";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { queryOptions } from "@tanstack/react-query";
 import { listOf } from "../api/queries.ts";
-import { ask } from "../api/request.ts";
+import { ask, askTagged } from "../api/request.ts";
 
 const pathOf = (id: string, rest = ""): string => `campaigns/${encodeURIComponent(id)}${rest}`;
 
@@ -20,6 +20,16 @@ export const campaignQuery = (id: string) =>
   queryOptions({
     queryKey: ["campaigns", "one", id],
     queryFn: ({ signal }) => ask<Campaign>(pathOf(id), { signal }),
+  });
+
+/** The same with its revision, for those who change it. */
+export const campaignRevisionQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["campaigns", "revision", id],
+    queryFn: ({ signal }) => askTagged<Campaign>(pathOf(id), { signal }),
+    // An editing begins with what is there.
+    staleTime: 0,
+    gcTime: 0,
   });
 
 export interface TargetFilter {
@@ -46,6 +56,10 @@ export const previewTargets = (query: string) =>
 export const planCampaign = (spec: NewCampaign) => ask<CampaignPlan>("campaigns/plan", { method: "POST", body: spec });
 
 export const createCampaign = (spec: NewCampaign) => ask<Campaign>("campaigns", { method: "POST", body: spec });
+
+/** @param etag What was seen when the editing began. @throws {ApiError} ETAG_MISMATCH when that is not there any more. */
+export const changeDraft = (id: string, edit: Readonly<Record<string, unknown>>, etag: string | null) =>
+  ask<Campaign>(pathOf(id), { method: "PATCH", body: edit, headers: { ...(etag !== null && { "if-match": etag }) } });
 
 export const deleteDraft = (id: string) => ask<undefined>(pathOf(id), { method: "DELETE" });
 

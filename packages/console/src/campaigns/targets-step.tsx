@@ -5,8 +5,8 @@ import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { imagesQuery } from "../api/queries.ts";
 import { Failure } from "../parts/notices.tsx";
 import { Field } from "./field.tsx";
-import type { StepProps } from "./new-campaign-page.tsx";
 import { previewTargets } from "./queries.ts";
+import type { StepProps } from "./step-props.ts";
 
 export function TargetsStep({ draft, onChange }: StepProps) {
   const { data, error } = useInfiniteQuery(imagesQuery());
@@ -77,7 +77,7 @@ function Preview({ query }: { readonly query: string }) {
       <Group>
         <Button
           variant="default"
-          size="compact-md"
+          size="compact-sm"
           loading={isPending}
           disabled={query.trim() === ""}
           onClick={() => mutate()}

@@ -2,7 +2,7 @@
 import { Button, Group, NativeSelect, Paper, Stack, Text } from "@mantine/core";
 import { newWave, type WaveDraft } from "./draft.ts";
 import { Field } from "./field.tsx";
-import type { StepProps } from "./new-campaign-page.tsx";
+import type { StepProps } from "./step-props.ts";
 
 const SHARES = [
   { value: "percent", label: "percent of all" },

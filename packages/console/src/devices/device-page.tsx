@@ -7,7 +7,7 @@ import type { ComponentType } from "react";
 import { deviceQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
 import type { DevicePart } from "../app/router.tsx";
-import { Failure } from "../parts/notices.tsx";
+import { Empty, Failure, isMissing } from "../parts/notices.tsx";
 import { Presence } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
 import { CredentialsPart } from "./credentials-part.tsx";
@@ -38,6 +38,7 @@ export function DevicePage() {
   useTitle(endpoint);
   const { data: device, error, refetch } = useQuery(deviceQuery(endpoint));
   const mayUpdate = useMay("operator");
+  if (isMissing(error)) return <UnknownDevice endpoint={endpoint} />;
   if (error && !device) return <Failure error={error} retry={() => void refetch()} />;
   if (!device) return <Skeleton height={300} />;
   const [name, Part] = PARTS[part];
@@ -60,6 +61,14 @@ export function DevicePage() {
     </Stack>
   );
 }
+
+/** The name stands in an address that may have been mistyped, or kept from before the device was deleted. */
+const UnknownDevice = ({ endpoint }: { readonly endpoint: string }) => (
+  <Empty title={`No device is called ${endpoint}`}>
+    <Text c="dimmed">It has never registered here, or it was deleted. Names are told apart by every letter.</Text>
+    <Link to="/devices">To the devices</Link>
+  </Empty>
+);
 
 const PartLinks = ({ endpoint }: { readonly endpoint: string }) => (
   <nav className="parts" aria-label="Parts of the device's page">

@@ -5,7 +5,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { imageQuery, previewQuery, updatesQuery } from "../api/queries.ts";
 import { Ago } from "../parts/instants.tsx";
-import { Failure } from "../parts/notices.tsx";
+import { Empty, Failure, isMissing } from "../parts/notices.tsx";
 import { UpdateState } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
 import { ImageFacts } from "./image-facts.tsx";
@@ -16,6 +16,12 @@ export function ImagePage() {
   const { id } = route.useParams();
   const { data: image, error, refetch } = useQuery(imageQuery(id));
   useTitle(image ? `${image.model} ${image.version}` : "Image");
+  if (isMissing(error))
+    return (
+      <Empty title="There is no such image">
+        <Link to="/images">To the images</Link>
+      </Empty>
+    );
   if (error && !image) return <Failure error={error} retry={() => void refetch()} />;
   if (!image) return <Skeleton height={300} />;
   return (

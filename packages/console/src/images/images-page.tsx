@@ -24,11 +24,13 @@ const COLUMNS: readonly Column<Image>[] = [
   },
   { name: "Version", width: "9rem", cell: ({ version }) => <span title={version}>{version}</span> },
   { name: "Size", width: "9rem", cell: ({ sizeBytes }) => `${sizeBytes.toLocaleString()} B` },
-  { name: "Format", width: "7rem", cell: ({ format }) => format },
+  { name: "Format", width: "7rem", cell: ({ format }) => formatText(format) },
   { name: "Signature", width: "minmax(14rem, 1fr)", cell: ({ signature }) => signatureText(signature) },
   { name: "Counter", width: "6rem", cell: ({ securityCounter }) => securityCounter ?? "–" },
   { name: "Added", width: "8rem", cell: ({ createdAt }) => <Ago at={createdAt} /> },
 ];
+
+const formatText = (format: Image["format"]): string => (format === "mcuboot" ? "MCUboot" : format);
 
 const signatureText = (signature: Image["signature"]): string =>
   signature === null

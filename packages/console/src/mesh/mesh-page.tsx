@@ -41,10 +41,10 @@ export function MeshPage() {
       {isPending && <Skeleton height={200} />}
       {gateways?.length === 0 && (
         <Empty title="No gateway yet">
-          <Text c="dimmed">
-            A gateway is the radio edge of a mesh. Make one known, then start it with the token it gets:
-          </Text>
-          <code className="mono">npx airlift gateway --help</code>
+          <Text c="dimmed">A gateway is the radio edge of a mesh. Make one known, with the cells that hear it:</Text>
+          <code className="mono">npx airlift gateway add ID --cell CELL</code>
+          <Text c="dimmed">and start it with the token that this prints:</Text>
+          <code className="mono">npx airlift gateway --server URL --token TOKEN --id ID --link kiss:/dev/ttyUSB0</code>
         </Empty>
       )}
       {gateways?.map((gateway) => (

@@ -1,49 +1,35 @@
-/** The campaigns as the overview tells of them: those that run, and those that wait for an approval. */
-import { Badge, Text } from "@mantine/core";
+/** The campaigns as the overview tells of them: those that run, and those that wait for somebody. */
+import type { CampaignSummary } from "@airlift/protocol/api/campaign";
+import { Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { listOf, serverQuery } from "../api/queries.ts";
+import { serverQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
-
-/** What of a campaign is told here. */
-interface Line {
-  readonly id: string;
-  readonly name: string;
-  readonly state: string;
-  readonly sentence: string;
-  readonly needsApproval: boolean;
-  readonly approvedBy: string | null;
-}
+import { CampaignState } from "../campaigns/campaign-state.tsx";
+import { campaignsQuery } from "../campaigns/queries.ts";
 
 /** None while the server has no campaigns. */
-function useCampaigns(): readonly Line[] {
+function useCampaigns(): readonly CampaignSummary[] {
   const { data: server } = useQuery(serverQuery());
   const { data } = useInfiniteQuery({
-    ...listOf<Line>(["campaigns", "list"], "campaigns"),
+    ...campaignsQuery(),
     enabled: server?.nouns.includes("campaigns") === true,
   });
   return data?.pages.flatMap(({ items }) => items) ?? [];
 }
 
-export function Approvals() {
-  const mayApprove = useMay("approver");
-  const campaigns = useCampaigns();
-  if (!mayApprove) return null;
-  return (
-    <CampaignLines
-      campaigns={campaigns.filter(
-        ({ needsApproval, approvedBy, state }) =>
-          (needsApproval && approvedBy === null && state === "draft") || state === "paused",
-      )}
-    />
+/** Those that go no further without the one who looks: to be approved, or to be told to go on. */
+export function useWaitingCampaigns(): readonly CampaignSummary[] {
+  const may = { approve: useMay("approver"), resume: useMay("operator") };
+  return useCampaigns().filter(
+    ({ state }) => (state === "awaitingApproval" && may.approve) || (state === "paused" && may.resume),
   );
 }
 
-export const RunningCampaigns = () => (
-  <CampaignLines campaigns={useCampaigns().filter(({ state }) => state === "running")} />
-);
+export const useRunningCampaigns = (): readonly CampaignSummary[] =>
+  useCampaigns().filter(({ state }) => state === "running");
 
-const CampaignLines = ({ campaigns }: { readonly campaigns: readonly Line[] }) =>
+export const CampaignLines = ({ campaigns }: { readonly campaigns: readonly CampaignSummary[] }) =>
   campaigns.length > 0 && (
     <ul className="lines">
       {campaigns.map(({ id, name, state, sentence }) => (
@@ -51,9 +37,7 @@ const CampaignLines = ({ campaigns }: { readonly campaigns: readonly Line[] }) =
           <Link to="/campaigns/$id" params={{ id }} className="anywhere">
             {name}
           </Link>{" "}
-          <Badge variant="light" tt="none">
-            {state}
-          </Badge>
+          <CampaignState state={state} />
           <Text size="sm">{sentence}</Text>
         </li>
       ))}

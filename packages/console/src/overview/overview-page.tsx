@@ -8,7 +8,7 @@ import { Ago } from "../parts/instants.tsx";
 import { Failure } from "../parts/notices.tsx";
 import { UpdateState } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
-import { Approvals, RunningCampaigns } from "./campaign-lines.tsx";
+import { CampaignLines, useRunningCampaigns, useWaitingCampaigns } from "./campaign-lines.tsx";
 import { Versions } from "./versions.tsx";
 
 const RUNNING = ["queued", "waiting", "transferring", "downloaded", "applying", "confirming"] as const;
@@ -23,26 +23,14 @@ export function OverviewPage() {
       <Title order={2}>Overview</Title>
       <FleetLine />
       <div className="columns">
-        <section className="panel" aria-labelledby="waits">
-          <Title order={3} size="h4" id="waits">
-            Waits for you
-          </Title>
-          <Approvals />
-          <UpdateLines states={["waitingToApply"]} none="Nothing waits for a decision." />
-        </section>
+        <Waiting />
         <section className="panel" aria-labelledby="wrong">
           <Title order={3} size="h4" id="wrong">
             Went wrong today
           </Title>
           <UpdateLines states={WENT_WRONG} isToday none="Nothing today." />
         </section>
-        <section className="panel" aria-labelledby="running">
-          <Title order={3} size="h4" id="running">
-            Running
-          </Title>
-          <RunningCampaigns />
-          <UpdateLines states={RUNNING} none="No update is under way." />
-        </section>
+        <Running />
       </div>
       <section className="panel" aria-labelledby="versions">
         <Title order={3} size="h4" id="versions">
@@ -51,6 +39,35 @@ export function OverviewPage() {
         <Versions />
       </section>
     </Stack>
+  );
+}
+
+function Waiting() {
+  const campaigns = useWaitingCampaigns();
+  return (
+    <section className="panel" aria-labelledby="waits">
+      <Title order={3} size="h4" id="waits">
+        Waits for you
+      </Title>
+      <CampaignLines campaigns={campaigns} />
+      <UpdateLines
+        states={["waitingToApply"]}
+        none={campaigns.length === 0 ? "Nothing waits for a decision." : undefined}
+      />
+    </section>
+  );
+}
+
+function Running() {
+  const campaigns = useRunningCampaigns();
+  return (
+    <section className="panel" aria-labelledby="running">
+      <Title order={3} size="h4" id="running">
+        Running
+      </Title>
+      <CampaignLines campaigns={campaigns} />
+      <UpdateLines states={RUNNING} none={campaigns.length === 0 ? "No update is under way." : undefined} />
+    </section>
   );
 }
 
@@ -80,8 +97,8 @@ interface UpdateLinesProps {
   readonly states: readonly Update["state"][];
   /** Only what ended since midnight where the viewer is. */
   readonly isToday?: boolean;
-  /** What it says when there is none. */
-  readonly none: string;
+  /** What it says when there is none; undefined = nothing. */
+  readonly none: string | undefined;
 }
 
 function UpdateLines({ states, isToday = false, none }: UpdateLinesProps) {
@@ -92,7 +109,7 @@ function UpdateLines({ states, isToday = false, none }: UpdateLinesProps) {
   const updates = data.pages
     .flatMap(({ items }) => items)
     .filter(({ finishedAt }) => !isToday || Date.parse(finishedAt ?? "") >= midnightMs);
-  if (updates.length === 0) return <Text c="dimmed">{none}</Text>;
+  if (updates.length === 0) return none !== undefined && <Text c="dimmed">{none}</Text>;
   const more = updates.length - SHOWN;
   return (
     <>

@@ -1,4 +1,5 @@
 /** Times in the viewer's zone, the full instant on hover, and the clock of the device beside them where it is known. */
+import type { MouseEvent } from "react";
 import { useNow } from "./now.ts";
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -25,13 +26,18 @@ function amountOf(seconds: number): string {
   return `${Math.round(seconds / (365.25 * 86_400))} years`;
 }
 
+/** Writing a date costs more than a table that is scrolled has time for; few are looked at so closely. */
+function showWhole({ currentTarget }: MouseEvent<HTMLTimeElement>): void {
+  currentTarget.title = FULL.format(Date.parse(currentTarget.dateTime));
+}
+
 /** How long ago an ISO instant was; it goes on counting. */
 export function Ago({ at }: { readonly at: string }) {
   const nowMs = useNow();
   const utcMs = Date.parse(at);
   if (Number.isNaN(utcMs)) return <span>at an unknown time</span>;
   return (
-    <time dateTime={at} title={FULL.format(utcMs)}>
+    <time dateTime={at} onMouseEnter={showWhole}>
       {relativeTime(utcMs, nowMs)}
     </time>
   );

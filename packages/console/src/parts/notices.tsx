@@ -35,6 +35,8 @@ export const NotFound = () => (
   </Empty>
 );
 
+export const isMissing = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
+
 export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
   return (
     <Stack align="center" gap="xs" py="xl">
@@ -49,8 +51,10 @@ export function Empty({ title, children }: { readonly title: string; readonly ch
 function titleOf(error: Error): string {
   if (!(error instanceof ApiError)) return "This page has a fault";
   if (error.status === 0) return "The server cannot be reached";
+  if (error.code === "TOKEN_REFUSED") return "This token is not known here";
   if (error.status === 401) return "Sign in first";
   if (error.status === 403) return "Your role does not allow this";
+  if (error.status === 404) return "This is not here, or not any more";
   if (error.status >= 500) return "The server could not do this";
   return "This was refused";
 }

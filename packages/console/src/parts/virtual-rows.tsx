@@ -1,6 +1,16 @@
 /** A table of any length of which only the rows in sight exist. */
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useId, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  memo,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useId,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 
 export interface Column<Row> {
   readonly name: string;
@@ -54,7 +64,7 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
   const [first, last] = [visible[0]?.index ?? 0, visible.at(-1)?.index ?? 0];
   useEffect(() => onSight?.(first, last), [first, last, onSight]);
   const { active, onKeyDown } = useRowKeys(props, (index) => virtualizer.scrollToIndex(index));
-  const layout = layoutOf(columns);
+  const layout = useMemo(() => layoutOf(columns), [columns]);
   // A row that leaves at one end comes in again at the other: changing what is there is cheaper than making it.
   const ringSize = Math.max(64, visible.length);
   return (
@@ -65,6 +75,8 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
       aria-label={label}
       // Rows that do not exist cannot be counted by a screen reader: it is told.
       aria-rowcount={count + 1}
+      // A short table ends with its last row; below it there is room for a scroll bar.
+      style={{ maxHeight: (count + 1) * ROW_PX + 20 }}
       aria-activedescendant={active === undefined ? undefined : `${id}-${active}`}
       tabIndex={0}
       onKeyDown={onKeyDown}
@@ -76,17 +88,16 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
         className="rows-body"
       >
         {visible.map(({ index, start }) => (
-          <div
+          <Line
             key={index % ringSize}
             id={`${id}-${index}`}
-            className="row"
-            role="row"
-            aria-rowindex={index + 2}
-            data-active={index === active || undefined}
-            style={{ ...layout, transform: `translateY(${start}px)`, height: ROW_PX }}
-          >
-            <Cells columns={columns} row={rowAt(index)} />
-          </div>
+            index={index}
+            startPx={start}
+            isActive={index === active}
+            columns={columns}
+            layout={layout}
+            row={rowAt(index)}
+          />
         ))}
       </div>
     </div>
@@ -122,13 +133,37 @@ function Head({ columns, layout }: { readonly columns: readonly Column<never>[];
   );
 }
 
-function Cells<Row>({ columns, row }: { readonly columns: readonly Column<Row>[]; readonly row: Row | undefined }) {
-  return columns.map(({ name, cell }, at) => (
-    <div key={name} className="cell" role="gridcell">
-      {row === undefined ? at === 0 && <span className="coming">…</span> : cell(row)}
-    </div>
-  ));
+interface LineProps<Row> {
+  readonly id: string;
+  readonly index: number;
+  readonly startPx: number;
+  readonly isActive: boolean;
+  readonly columns: readonly Column<Row>[];
+  readonly layout: Layout;
+  readonly row: Row | undefined;
 }
+
+function PlainLine<Row>({ id, index, startPx, isActive, columns, layout, row }: LineProps<Row>) {
+  return (
+    <div
+      id={id}
+      className="row"
+      role="row"
+      aria-rowindex={index + 2}
+      data-active={isActive || undefined}
+      style={{ ...layout, transform: `translateY(${startPx}px)`, height: ROW_PX }}
+    >
+      {columns.map(({ name, cell }, at) => (
+        <div key={name} className="cell" role="gridcell">
+          {row === undefined ? at === 0 && <span className="coming">…</span> : cell(row)}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+/** A row that stays in sight while others come and go is not drawn again. */
+const Line = memo(PlainLine) as typeof PlainLine;
 
 /** The row that the arrow keys are at. */
 function useRowKeys<Row>({ count, rowAt, onOpen }: VirtualTableProps<Row>, scrollTo: (index: number) => void) {

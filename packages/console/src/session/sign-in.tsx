@@ -1,8 +1,8 @@
 /** Where one shows a token. It goes to the server once and is not kept; what stays is a cookie that no script can read. */
 import type { Session } from "@airlift/protocol/api/credentials";
-import { Button, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
+import { Alert, Button, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { signInMethodsQuery } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
 import { Failure } from "../parts/notices.tsx";
@@ -18,6 +18,7 @@ export function SignIn() {
           <Title order={1} size="h3">
             Airlift
           </Title>
+          <Refusal />
           <ProviderButton />
           <TokenForm />
           <Text size="sm" c="dimmed">
@@ -27,6 +28,27 @@ export function SignIn() {
         </Stack>
       </Paper>
     </main>
+  );
+}
+
+/** What the server says of a sign-in at the provider that came to nothing. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  OIDC_NO_ROLE: "Your organisation knows you, but gives you no role here. Ask for one, or sign in as somebody else.",
+  OIDC_REFUSED: "The provider did not sign this browser in, or it took too long. Begin again.",
+  OIDC_AWAY: "The provider does not answer. Try again later, or sign in with a token.",
+};
+
+function Refusal() {
+  const [code] = useState(() => new URLSearchParams(location.search).get("refused"));
+  // It is told once: whoever signs in, or comes back later, has nothing to do with it.
+  useEffect(() => {
+    if (code !== null) history.replaceState(history.state, "", location.pathname);
+  }, [code]);
+  if (code === null) return null;
+  return (
+    <Alert color="red" variant="light" title="You are not signed in" role="alert">
+      {REFUSALS[code] ?? "The sign-in came to nothing. Begin again."}
+    </Alert>
   );
 }
 

@@ -1,8 +1,9 @@
 /** /api/v1/session/oidc: the way of a browser to the sign-in provider and back. */
 import { SignInMethods } from "@airlift/protocol/api/credentials";
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type OidcAttempt, type OidcOptions, OidcProvider } from "./oidc.ts";
+import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
 import { sessionCookie } from "./session-cookie.ts";
 
@@ -27,13 +28,13 @@ export function oidcRoutes(app: Api, { stores: { tokens } }: ApiParts, options: 
     async () => ({ token: true as const, oidc: known !== undefined }),
   );
 
-  app.get("/session/oidc", { schema: { hide: true } }, async (request, reply) => {
+  app.get("/session/oidc", { schema: { hide: true }, errorHandler: sendToSignIn }, async (request, reply) => {
     const { url, attempt } = await required().begin(`${ownOrigin(request)}${CALLBACK}`);
     const value = Buffer.from(JSON.stringify(attempt)).toString("base64url");
     return await reply.header("set-cookie", attemptCookie(request, value, ATTEMPT_S)).redirect(url, 302);
   });
 
-  app.get("/session/oidc/callback", { schema: { hide: true } }, async (request, reply) => {
+  app.get("/session/oidc/callback", { schema: { hide: true }, errorHandler: sendToSignIn }, async (request, reply) => {
     const provider = required();
     const attempt = attemptOf(request.headers.cookie);
     forget(request, reply);
@@ -46,6 +47,13 @@ export function oidcRoutes(app: Api, { stores: { tokens } }: ApiParts, options: 
     const isSecure = request.protocol === "https";
     return await reply.header("set-cookie", sessionCookie(secret, { isSecure, lifetimeS })).redirect("/", 303);
   });
+}
+
+/** People get a page that says why, and where they can try again; the code alone, since an address can be written by anybody. */
+async function sendToSignIn(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const isPerson = (request.headers.accept ?? "").includes("text/html");
+  if (!isPerson || !(error instanceof AirliftError)) return await sendProblem(error, request, reply);
+  return await reply.redirect(`/?refused=${error.code}`, 303);
 }
 
 const ownOrigin = ({ protocol, host }: FastifyRequest): string => `${protocol}://${host}`;

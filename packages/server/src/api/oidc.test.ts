@@ -162,6 +162,14 @@ describe("signing in with a provider", () => {
     assert.equal(cookieOf(answer, "airlift_session"), undefined);
   });
 
+  test("a browser is led to the sign-in, which says why", async () => {
+    const accept = "text/html,application/xhtml+xml";
+    const url = "/api/v1/session/oidc/callback?code=c&state=s";
+    const answer = await api.inject({ url, headers: { host: "fleet.example", accept } });
+    assert.deepEqual([answer.statusCode, answer.headers.location], [303, "/?refused=OIDC_REFUSED"]);
+    assert.equal(cookieOf(answer, "airlift_session"), undefined);
+  });
+
   test("the server says how one can sign in", async () => {
     assert.deepEqual((await ask("/api/v1/session/methods")).json(), { token: true, oidc: true });
   });

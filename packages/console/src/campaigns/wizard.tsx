@@ -1,0 +1,85 @@
+/** The steps in which a campaign is written, the last of which is its plan. */
+import type { CampaignPlan, NewCampaign } from "@airlift/protocol/api/campaign";
+import { Button, Group, Skeleton, Stack, Stepper, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { type ReactNode, useState } from "react";
+import { Failure } from "../parts/notices.tsx";
+import { LimitsStep } from "./limits-step.tsx";
+import { PlanView } from "./plan-view.tsx";
+import { planCampaign } from "./queries.ts";
+import type { StepProps } from "./step-props.ts";
+import { TargetsStep } from "./targets-step.tsx";
+import { WavesStep } from "./waves-step.tsx";
+
+const STEPS = ["Image and devices", "Waves", "Limits", "Plan"] as const;
+const LAST = STEPS.length - 1;
+
+export interface WizardProps extends StepProps {
+  readonly title: string;
+  /** Beside the title. */
+  readonly aside: ReactNode;
+  /** The campaign as a whole, whose plan is shown at last. */
+  readonly spec: NewCampaign;
+  /** Below the plan; told whether there is one. */
+  readonly end: (isPlanned: boolean) => ReactNode;
+}
+
+export function Wizard({ title, draft, onChange, aside, spec, end }: WizardProps) {
+  const [step, setStep] = useState(0);
+  const isReady = draft.name.trim() !== "" && draft.image !== "" && draft.query.trim() !== "";
+  return (
+    <Stack gap="md">
+      <Group justify="space-between">
+        <Title order={2} className="anywhere">
+          {title}
+        </Title>
+        {aside}
+      </Group>
+      <Stepper active={step} onStepClick={setStep} size="sm">
+        {STEPS.map((label, index) => (
+          <Stepper.Step key={label} label={label} allowStepSelect={index === 0 || isReady} />
+        ))}
+      </Stepper>
+      {step === 0 && <TargetsStep draft={draft} onChange={onChange} />}
+      {step === 1 && <WavesStep draft={draft} onChange={onChange} />}
+      {step === 2 && <LimitsStep draft={draft} onChange={onChange} />}
+      {step === LAST && <PlanStep spec={spec} end={end} />}
+      <Group justify="space-between">
+        <Button variant="default" disabled={step === 0} onClick={() => setStep(step - 1)}>
+          Back
+        </Button>
+        {step < LAST && (
+          <Button disabled={!isReady} onClick={() => setStep(step + 1)}>
+            Next
+          </Button>
+        )}
+      </Group>
+      {!isReady && (
+        <Text size="sm" c="dimmed">
+          A name, an image and a query are the least.
+        </Text>
+      )}
+    </Stack>
+  );
+}
+
+function PlanStep({ spec, end }: Pick<WizardProps, "spec" | "end">) {
+  const plan = useQuery<CampaignPlan>({
+    queryKey: ["campaigns", "dry-run", spec],
+    queryFn: () => planCampaign(spec),
+    retry: false,
+    staleTime: 0,
+  });
+  return (
+    <Stack gap="md">
+      {plan.isPending && <Skeleton height={200} />}
+      {plan.error && <Failure error={plan.error} retry={() => void plan.refetch()} />}
+      {plan.data && <PlanView plan={plan.data} />}
+      <details>
+        <summary>The campaign as it is sent, for a file</summary>
+        <pre className="mono scrolls">{JSON.stringify(spec, null, 2)}</pre>
+      </details>
+      {end(plan.data !== undefined)}
+    </Stack>
+  );
+}
