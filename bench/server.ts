@@ -82,7 +82,12 @@ async function flood(what: string): Promise<Figures> {
   try {
     const port = await server.next<number>();
     const before = await latencies(port);
-    const bad = startChild("flood-load.ts", [String(port), String(LATENCY_SECONDS + 4), String(FLOOD_PER_SECOND), what]);
+    const bad = startChild("flood-load.ts", [
+      String(port),
+      String(LATENCY_SECONDS + 4),
+      String(FLOOD_PER_SECOND),
+      what,
+    ]);
     await bad.next();
     const flooded = await latencies(port);
     const { perSecond } = await bad.next<{ perSecond: number }>();
