@@ -32,12 +32,19 @@ const open = (): Promise<Lwm2mServer> =>
     httpPort: () => 0,
   });
 
+const cpuSeconds = (since?: NodeJS.CpuUsage): number => {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1e6;
+};
+
 await save(Date.now(), 86_400);
 collect();
 const emptyRssBytes = process.memoryUsage.rss();
+const restoreCpu = process.cpuUsage();
 const restoreStartMs = performance.now();
 const server = await open();
 const restoreMs = performance.now() - restoreStartMs;
+const restoreCpuSeconds = cpuSeconds(restoreCpu);
 if (server.registrationCount !== count) throw new Error(`${server.registrationCount} of ${count} are back`);
 const peakRssBytes = process.resourceUsage().maxRSS * 1024;
 collect();
@@ -48,8 +55,10 @@ await save(Date.now() - 3_600_000, 60);
 // From when all are back: they end while the server is still starting.
 const { unfinished } = stores.updates;
 let expiryStartMs = 0;
+let expiryCpu = process.cpuUsage();
 stores.updates.unfinished = () => {
   expiryStartMs = performance.now();
+  expiryCpu = process.cpuUsage();
   return Reflect.apply(unfinished, stores.updates, []);
 };
 const expiring = await open();
@@ -59,17 +68,20 @@ const expiryMs = performance.now() - expiryStartMs;
 await new Promise((resolve) => setImmediate(resolve));
 await Promise.all([stores.devices.flush(), stores.events.append({ kind: "device.reported", sentence: "the end" })]);
 const recordedMs = performance.now() - expiryStartMs;
+const expiryCpuSeconds = cpuSeconds(expiryCpu);
 const { items } = await stores.events.list({}, { limit: 2 });
 if (items[1]?.kind !== "device.expired") throw new Error("no expiry is on record");
 await expiring.close();
 await scratch.close();
 process.send?.({
   restoreSeconds: restoreMs / 1000,
+  restoreCpuSeconds,
   rssMb: rss / 1e6,
   rssPeakMb: peakRssBytes / 1e6,
   emptyRssMb: emptyRssBytes / 1e6,
   heapMb: heapUsed / 1e6,
   expirySeconds: expiryMs / 1000,
   expiryRecordedSeconds: recordedMs / 1000,
+  expiryCpuSeconds,
 });
 process.disconnect?.();

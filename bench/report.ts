@@ -9,8 +9,16 @@ export interface BenchRow {
   readonly group: string;
   /** The figure that is compared. */
   readonly compare: string;
+  /** What figures are to reach, or to stay below, by name. */
+  readonly limits?: Readonly<Record<string, Limit>> | undefined;
   /** Measures once, in processes of its own; `undefined` when what it needs is not installed. */
   measure(): Promise<Figures | undefined>;
+}
+
+/** The bound that a figure is to keep. */
+export interface Limit {
+  readonly least?: number;
+  readonly most?: number;
 }
 
 export interface RowResult {
@@ -20,6 +28,7 @@ export interface RowResult {
   readonly figures: Figures;
   /** Median over the rounds of the compared figure, divided by that of the group's first row in the same round. */
   readonly ratio: number | undefined;
+  readonly limits: Readonly<Record<string, Limit>>;
 }
 
 export function median(values: readonly number[]): number {
@@ -44,16 +53,22 @@ export async function measureRows(rows: readonly BenchRow[], rounds: number): Pr
     const ratios = samples.map((sample, i) => (sample[row.compare] ?? 0) / (first[i]?.[row.compare] ?? Number.NaN));
     const names = Object.keys(samples[0] ?? {});
     const figures = Object.fromEntries(names.map((name) => [name, median(samples.map((sample) => sample[name] ?? 0))]));
-    results.push({ name: row.name, group: row.group, figures, ratio: samples === first ? undefined : median(ratios) });
+    results.push({
+      name: row.name,
+      group: row.group,
+      figures,
+      ratio: samples === first ? undefined : median(ratios),
+      limits: row.limits ?? {},
+    });
   }
   return results;
 }
 
 /** One line a row: its name, its figures, and its ratio to the first row of its group. */
 export function formatTable(results: readonly RowResult[]): string {
-  const lines = results.map(({ name, figures, ratio }) => {
-    const values = Object.entries(figures).map(([figure, value]) => `${figure} ${formatNumber(value)}`);
-    return [name, ratio === undefined ? "" : `× ${ratio.toFixed(2)}`, values.join(" · ")];
+  const lines = results.map((result) => {
+    const { name, ratio } = result;
+    return [name, ratio === undefined ? "" : `× ${ratio.toFixed(2)}`, valuesOf(result).join(" · ")];
   });
   const widths = [0, 1].map((column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   return lines
@@ -66,11 +81,28 @@ export function formatTable(results: readonly RowResult[]): string {
 
 /** The same as a Markdown table. */
 export function formatMarkdown(results: readonly RowResult[]): string {
-  const rows = results.map(({ name, figures, ratio }) => {
-    const values = Object.entries(figures).map(([figure, value]) => `${figure} ${formatNumber(value)}`);
-    return `| ${name} | ${ratio === undefined ? "" : ratio.toFixed(2)} | ${values.join("<br>")} |`;
+  const rows = results.map((result) => {
+    const { name, ratio } = result;
+    return `| ${name} | ${ratio === undefined ? "" : ratio.toFixed(2)} | ${valuesOf(result).join("<br>")} |`;
   });
   return ["| row | × first of its group | figures |", "|---|---|---|", ...rows].join("\n");
+}
+
+/** Each figure with its value, and its limit where there is one. */
+function valuesOf({ figures, limits }: RowResult): string[] {
+  return Object.entries(figures).map(([figure, value]) => {
+    const limit = limits[figure];
+    return `${figure} ${formatNumber(value)}${limit === undefined ? "" : ` (${formatLimit(limit, value)})`}`;
+  });
+}
+
+function formatLimit({ least, most }: Limit, value: number): string {
+  const isKept = value >= (least ?? Number.NEGATIVE_INFINITY) && value <= (most ?? Number.POSITIVE_INFINITY);
+  const bounds = [
+    least === undefined ? [] : `≥ ${formatNumber(least)}`,
+    most === undefined ? [] : `≤ ${formatNumber(most)}`,
+  ];
+  return `limit ${bounds.flat().join(" and ")}: ${isKept ? "kept" : "MISSED"}`;
 }
 
 function formatNumber(value: number): string {

@@ -1,13 +1,13 @@
 /** What no device should send: bounded, answered with the right code, counted, and told on the device's page. */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { after, before, test } from "node:test";
+import { after, before, type TestContext, test } from "node:test";
 import { blockOption, findBlock } from "@airlift/protocol/coap/block-option";
 import { CODE, formatCode, METHOD } from "@airlift/protocol/coap/codes";
 import { type CoapResponse, createRequest, createResponse } from "@airlift/protocol/coap/exchange";
 import { type CoapMessage, decodeMessage, encodeMessage, MESSAGE_TYPE } from "@airlift/protocol/coap/message";
 import { OPTION, optionTexts, pathOptions, queryOptions, uintOption } from "@airlift/protocol/coap/options";
-import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
+import { EMPTY, encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { CONTENT_FORMATS as F } from "@airlift/protocol/lwm2m/content-formats";
 import { type CoapTcp, openCoapTcp } from "@airlift/runtime/coap-tcp";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
@@ -160,77 +160,81 @@ test("a device that begins one body after the other keeps four, and no other dev
   assert.equal(await other.register("ep=whole&lt=60&lwm2m=1.1&b=U", objects(900)), "2.01");
 });
 
-test("an answer whose blocks never end is cut off, counted, and told", async (t) => {
+/** A registered device that is a socket, and keeps to no rule but what `onMessage` says. */
+async function socketDevice(
+  t: TestContext,
+  endpoint: string,
+  onMessage: (message: CoapMessage) => CoapMessage | undefined = () => undefined,
+) {
   const socket = createSocket("udp4");
   t.after(() => socket.close());
   const { port } = bench.server.address;
   const send = (message: CoapMessage) => void socket.send(encodeMessage(message), port, "127.0.0.1");
   socket.on("message", (datagram) => {
-    const { type, code, messageId, token, options } = decodeMessage(new Uint8Array(datagram));
-    if (type !== MESSAGE_TYPE.confirmable || code !== METHOD.get) return;
-    const number = findBlock(options, OPTION.block2)?.number ?? 0;
-    send({
-      type: MESSAGE_TYPE.acknowledgement,
-      code: CODE.content,
-      messageId,
-      token,
-      options: [
-        uintOption(OPTION.contentFormat, F.text),
-        blockOption(OPTION.block2, { number, more: true, sizeBytes: 1024 }),
-      ],
-      payload: new Uint8Array(1024).fill(0x61),
-    });
+    const answer = onMessage(decodeMessage(new Uint8Array(datagram)));
+    if (answer) send(answer);
   });
-  const registered = told("talker", /^the device registered/);
+  const registered = told(endpoint, /^the device registered/);
   send({
     type: MESSAGE_TYPE.confirmable,
     code: METHOD.post,
     messageId: 1,
     token: Uint8Array.of(1),
-    options: [...pathOptions("/rd"), ...LINKS, ...queryOptions("ep=talker&lt=60&lwm2m=1.1&b=U")],
+    options: [...pathOptions("/rd"), ...LINKS, ...queryOptions(`ep=${endpoint}&lt=60&lwm2m=1.1&b=U`)],
     payload: encodeUtf8("</1/0>"),
   });
   await registered;
+  return { send };
+}
+
+test("an answer whose blocks never end is cut off, counted, and told", async (t) => {
+  await socketDevice(t, "talker", ({ type, code, messageId, token, options }) => {
+    if (type !== MESSAGE_TYPE.confirmable || code !== METHOD.get) return undefined;
+    const number = findBlock(options, OPTION.block2)?.number ?? 0;
+    const format = uintOption(OPTION.contentFormat, F.text);
+    return {
+      type: MESSAGE_TYPE.acknowledgement,
+      code: CODE.content,
+      messageId,
+      token,
+      options: [format, blockOption(OPTION.block2, { number, more: true, sizeBytes: 1024 })],
+      payload: new Uint8Array(1024).fill(0x61),
+    };
+  });
   const target = { endpoint: "talker", timeoutMs: 60_000 };
   await assert.rejects(bench.operations.read(target, ["/3/0/0"]), { code: "DEVICE_ANSWER" });
   await told("talker", /^its answer about \/.* was cut off: the body is larger than allowed$/);
   assert.ok(bench.server.faults.countOf("answer", "BODY_TOO_LARGE") >= 1);
 });
 
-test("a device that floods is held back and told of, and another one is served", async () => {
-  const flooding = await bad();
+test("a device that floods is held back and told of, and another one is served", async (t) => {
+  const { send } = await socketDevice(t, "flooder");
   const good = await bad();
-  assert.equal(await flooding.register("ep=flooder&lt=600&lwm2m=1.1&b=U"), "2.01");
-  assert.equal(await good.register("ep=patient&lt=600&lwm2m=1.1&b=U"), "2.01");
   const flooded = told("flooder", /^more came from .* over udp than one device may send: \d+ messages were held back$/);
   let isOver = false;
   void flooded.then(() => {
     isOver = true;
   });
-  const server = udpPeer("127.0.0.1", bench.server.address.port);
-  let sent = 0;
-  while (!isOver && sent < 100_000) {
-    for (let at = 0; at < 100; at += 1, sent += 1) {
-      const update = createRequest("post", "/rd/nowhere");
-      flooding.coap.request(server, update, { confirmable: false, responseTimeoutMs: 1 }).catch(() => {});
-    }
+  const type = MESSAGE_TYPE.nonConfirmable;
+  const message = { type, code: METHOD.post, token: EMPTY, options: pathOptions("/rd/nowhere"), payload: EMPTY };
+  for (let messageId = 0; !isOver; ) {
+    for (let at = 0; at < 200; at += 1, messageId += 1) send({ ...message, messageId: messageId & 0xffff });
     // A good device's answer is the clock here: it comes between two bursts of the bad one.
     assert.equal((await good.ask("post", "/rd/unknown")).code, CODE.notFound);
   }
   assert.equal((await flooded).kind, "device.flood");
   const [load] = bench.server.doorLoads();
   assert.ok((load?.droppedMessageCount ?? 0) > 0);
-  assert.equal(load?.refusedRequestCount, 0, "what is not confirmable is not answered");
 });
 
 test("RFC 8516: a confirmable request that is too much is answered 4.29, with the time to wait", async (t) => {
-  const strict = await OperationBench.open(undefined, "udp", { requestsPerSecond: 1 });
+  const strict = await OperationBench.open(undefined, "udp", { requestsPerSecond: 0.001 });
   t.after(() => strict.close());
   const coap = await openCoapUdp({ host: "127.0.0.1" });
   t.after(() => coap.close());
   const server = udpPeer("127.0.0.1", strict.server.address.port);
   const answers: CoapResponse[] = [];
-  for (let at = 0; at < 7; at += 1) answers.push(await coap.request(server, createRequest("post", "/rd/x")));
+  for (let at = 0; at < 2; at += 1) answers.push(await coap.request(server, createRequest("post", "/rd/x")));
   const refused = answers.find(({ code }) => code === CODE.tooManyRequests);
   assert.ok(refused?.options.some(({ number }) => number === OPTION.maxAge));
   // What fetches an image is another allowance.
@@ -238,7 +242,7 @@ test("RFC 8516: a confirmable request that is too much is answered 4.29, with th
 });
 
 test("over TCP a device that floods is read more slowly, and loses nothing", async (t) => {
-  const streams = await OperationBench.open(undefined, "tcp", { requestsPerSecond: 50 });
+  const streams = await OperationBench.open(undefined, "tcp", { requestsPerSecond: 5 });
   t.after(() => streams.close());
   const coap = await openCoapTcp();
   t.after(() => coap.close());
@@ -250,9 +254,7 @@ test("over TCP a device that floods is read more slowly, and loses nothing", asy
   });
   const { options } = await coap.request(server, request);
   const update = createRequest("post", `/${optionTexts(options, OPTION.locationPath).join("/")}`);
-  for (let batch = 0; batch < 6; batch += 1) {
-    const answers = await Promise.all(Array.from({ length: 50 }, () => coap.request(server, update)));
-    assert.deepEqual([...new Set(answers.map(({ code }) => code))], [CODE.changed]);
-  }
+  const answers = await Promise.all(Array.from({ length: 40 }, () => coap.request(server, update)));
+  assert.deepEqual([...new Set(answers.map(({ code }) => code))], [CODE.changed]);
   await streams.event(({ kind, endpoint }) => kind === "device.flood" && endpoint === "stream");
 });

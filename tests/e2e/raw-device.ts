@@ -28,6 +28,8 @@ export class RawDevice {
     ["/5/0/5", "0"],
     ["/5/0/9", "1"],
   ]);
+  /** A larger block is refused with 4.13 that names this size. */
+  largestBlockBytes = 1024;
   /** Octets of the package so far. */
   received: Uint8Array[] = [];
   /** Tokens of the requests that carried blocks of the package. */
@@ -119,6 +121,10 @@ export class RawDevice {
   #push({ options, payload, token }: CoapMessage): Answer {
     const block = findBlock(options, OPTION.block1);
     if (block === undefined) return { code: CODE.badRequest };
+    if (block.sizeBytes > this.largestBlockBytes) {
+      const smaller = { number: 0, more: block.more, sizeBytes: this.largestBlockBytes };
+      return { code: CODE.requestEntityTooLarge, options: [echoOf(smaller)] };
+    }
     this.pushTokens.add(toHex(token));
     if (block.number === 0) {
       this.received = [];

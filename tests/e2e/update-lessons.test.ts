@@ -138,6 +138,19 @@ for (const blockBytes of [16, 64, 512])
     await device.close();
   });
 
+test("lesson 5: blocks refused with 4.13 become smaller, which is counted and told on the device's timeline", async () => {
+  const device = await rawPushed("refuses-blocks");
+  device.largestBlockBytes = 64;
+  const before = stage.server.engine.smallerBlocksCount;
+  const done = await stage.reaches(await stage.update("refuses-blocks", { by: "push" }));
+  assert.equal(done.state, "succeeded", done.sentence);
+  assert.equal(device.receivedBytes, stage.image.length);
+  assert.equal(stage.server.engine.smallerBlocksCount, before + 1);
+  const { items } = await stage.stores.events.list({ endpoint: "refuses-blocks" }, { limit: 100 });
+  assert.ok(items.some(({ sentence }) => /4\.13\): the push starts over in blocks of 64 octets$/.test(sentence)));
+  await device.close();
+});
+
 test("a device that takes packages as text/plain only gets base64 (LwM2M 1.2 annex C.1)", async () => {
   let refusals = 0;
   const device = await pushedDevice("text", {

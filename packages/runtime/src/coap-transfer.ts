@@ -72,7 +72,8 @@ export async function upload(
     for (const output of outputs) {
       if (output.kind === "finished") return output.response;
       if (output.kind === "failed") throw output.error;
-      if (output.kind === "acknowledged") transfer.progress(output.bytes);
+      if (output.kind === "shrunk") options.onSmallerBlocks?.(output.blockBytes);
+      else if (output.kind === "acknowledged") transfer.progress(output.bytes);
       else if (output.kind === "request") {
         const response = await peer.request(output.request, transfer.requestOptions);
         next = core.step({ kind: "response", response }, performance.now());

@@ -47,6 +47,8 @@ export interface TransferOptions extends Omit<RequestOptions, "token" | "onRetra
 export interface UploadOptions extends TransferOptions {
   /** Octets that the peer has of an earlier transfer which broke off: it goes on there, or starts over if the peer says so. */
   readonly offset?: number | undefined;
+  /** The peer refused a block as too large (4.13), and the transfer starts over with blocks of so many octets. */
+  readonly onSmallerBlocks?: ((blockBytes: number) => void) | undefined;
 }
 
 export interface DownloadOptions extends TransferOptions {

@@ -242,6 +242,15 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
       this.set(lwm2m.engine.runningCount);
     },
   });
+  new Counter({
+    name: "airlift_push_smaller_blocks_total",
+    help: "Pushes that began again in smaller blocks, because the device refused one with 4.13",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(lwm2m.engine.smallerBlocksCount);
+    },
+  });
   describeOperations(metrics, lwm2m.operations.observations);
 }
 

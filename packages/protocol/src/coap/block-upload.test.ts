@@ -87,6 +87,7 @@ test("§2.3: an acknowledgement of a smaller size counts for the whole block; th
 test("§2.9.3: 4.13 that names a smaller size starts over with it; any other 4.13 is a refusal", () => {
   const run = new Run();
   run.answer(CODE.requestEntityTooLarge, { sizeBytes: 64 });
+  assert.deepEqual(run.outputs[0], { kind: "shrunk", blockBytes: 64 });
   assert.deepEqual(run.sent, { number: 0, more: true, sizeBytes: 64 });
   run.answer(CODE.requestEntityTooLarge, { sizeBytes: 64 });
   assert.equal(run.failure, "COAP_REFUSED");

@@ -30,6 +30,8 @@ export type UploadOutput =
   | { readonly kind: "request"; readonly request: CoapRequest }
   /** The peer has taken so many octets; fewer than before when it made the transfer start over. */
   | { readonly kind: "acknowledged"; readonly bytes: number }
+  /** The peer refused a block as too large, and gets smaller ones from the start on (RFC 7959 §2.9.3). */
+  | { readonly kind: "shrunk"; readonly blockBytes: number }
   | { readonly kind: "finished"; readonly response: CoapResponse }
   | { readonly kind: "failed"; readonly error: PeerError };
 
@@ -134,7 +136,7 @@ export class BlockUpload implements Core<UploadInput, UploadOutput> {
     const acknowledged = findBlock(response.options, OPTION.block1, this.#allowsBert);
     if (isSuccessCode(response.code)) return this.#advance(response, acknowledged);
     if (response.code === CODE.requestEntityTooLarge && acknowledged && this.#isSmaller(acknowledged))
-      return this.#startOver(acknowledged);
+      return [{ kind: "shrunk", blockBytes: acknowledged.sizeBytes }, ...this.#startOver(acknowledged)];
     if (response.code === CODE.requestEntityIncomplete && this.#offset > 0 && this.#restartsLeft > 0) {
       this.#restartsLeft -= 1;
       return this.#startOver();

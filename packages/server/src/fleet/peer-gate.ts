@@ -119,8 +119,8 @@ export class PeerGate {
     if (known === undefined) return this.#add(peerKey, nowMs);
     const seconds = (nowMs - known.filledAtMs) / 1000;
     known.filledAtMs = nowMs;
-    known.requests = filled(known.requests, seconds * this.#requestsPerSecond, BURST_S * this.#requestsPerSecond);
-    known.blocks = filled(known.blocks, seconds * this.#blocksPerSecond, BURST_S * this.#blocksPerSecond);
+    known.requests = filled(known.requests, seconds * this.#requestsPerSecond, burstOf(this.#requestsPerSecond));
+    known.blocks = filled(known.blocks, seconds * this.#blocksPerSecond, burstOf(this.#blocksPerSecond));
     known.answers = filled(known.answers, seconds * ANSWERS_PER_SECOND, ANSWERS_PER_SECOND);
     return known;
   }
@@ -135,8 +135,8 @@ export class PeerGate {
 
   #add(peerKey: string, nowMs: number): Allowance {
     const allowance: Allowance = {
-      requests: BURST_S * this.#requestsPerSecond,
-      blocks: BURST_S * this.#blocksPerSecond,
+      requests: burstOf(this.#requestsPerSecond),
+      blocks: burstOf(this.#blocksPerSecond),
       answers: ANSWERS_PER_SECOND,
       filledAtMs: nowMs,
       refusedCount: 0,
@@ -155,4 +155,5 @@ export class PeerGate {
   }
 }
 
+const burstOf = (perSecond: number): number => Math.max(1, BURST_S * perSecond);
 const filled = (left: number, gained: number, most: number): number => Math.min(most, left + gained);

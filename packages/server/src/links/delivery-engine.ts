@@ -63,6 +63,7 @@ export class DeliveryEngine {
   /** Updates that are being looked up before they begin. */
   readonly #beginning = new Set<string>();
   #hasLetGoOwn = false;
+  #smallerBlocksCount = 0;
   readonly #closing = new AbortController();
 
   constructor(options: DeliveryEngineOptions) {
@@ -73,6 +74,11 @@ export class DeliveryEngine {
 
   get runningCount(): number {
     return this.#core.runningCount;
+  }
+
+  /** How often a device refused a block of a package with 4.13 and got smaller ones, since the start. */
+  get smallerBlocksCount(): number {
+    return this.#smallerBlocksCount;
   }
 
   /** Whether updates were let go although their record says that they are this server's: `restore` takes them up again. */
@@ -240,6 +246,7 @@ export class DeliveryEngine {
       exchanges,
       feed: (input) => this.#feed(update.id, input),
       onPackageUri: (uri) => this.#keepPackageUri(update.id, uri),
+      onSmallerBlocks: (blockBytes) => this.#noteSmallerBlocks(order, blockBytes),
     });
     this.#running.set(update.id, {
       tail: Promise.resolve(),
@@ -255,6 +262,15 @@ export class DeliveryEngine {
       this.#running.delete(update.id);
       throw error;
     }
+  }
+
+  #noteSmallerBlocks({ updateId, endpoint }: UpdateOrder, blockBytes: number): void {
+    this.#smallerBlocksCount += 1;
+    const sentence = `the device refused a block as too large (4.13): the push starts over in blocks of ${blockBytes} octets`;
+    const facts = { blockBytes };
+    this.#options.stores.events.append({ kind: "update.note", endpoint, updateId, sentence, facts }).catch((error) => {
+      this.#options.log.warn({ err: error, updateId }, "an event could not be stored");
+    });
   }
 
   /** For people: nothing depends on it, so nothing waits for it. */

@@ -31,6 +31,8 @@ const DEVICE: Path = pathOf(3, 0);
 export interface PushOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: TransferProgress) => void;
+  /** As `UploadOptions.onSmallerBlocks`. */
+  readonly onSmallerBlocks?: ((blockBytes: number) => void) | undefined;
   /** Octets that the device has already. Default 0. */
   readonly offset?: number | undefined;
   /** How the package is written. Default octets. */

@@ -44,6 +44,8 @@ export interface ErrandPorts {
   feed(input: DriverInput): void;
   /** The device is told to fetch this. */
   onPackageUri(uri: string): void;
+  /** The device refused blocks of the package as too large, and gets smaller ones. */
+  onSmallerBlocks(blockBytes: number): void;
 }
 
 type Transfer = Extract<Errand, { kind: "startTransfer" }>;
@@ -198,7 +200,13 @@ export class Errands {
           acknowledgedBytes: Math.floor((bytes * image.sizeBytes) / Math.max(1, source.sizeBytes)),
         });
       const contentFormat = isText ? CONTENT_FORMATS.text : CONTENT_FORMATS.opaque;
-      const outcome = await this.#link.pushPackage(registration, source, { signal, onProgress, offset, contentFormat });
+      const outcome = await this.#link.pushPackage(registration, source, {
+        signal,
+        onProgress,
+        onSmallerBlocks: (blockBytes) => this.#ports.onSmallerBlocks(blockBytes),
+        offset,
+        contentFormat,
+      });
       if (!signal.aborted) this.#feed({ kind: "pushEnded", ...outcome });
     } catch (error) {
       if (!signal.aborted) throw error;

@@ -15,6 +15,27 @@ interface Pending {
   readonly report?: DeviceReport;
 }
 
+/** Registrations that are read at once: a restart's memory does not grow with the fleet by more than what is kept of it. */
+const PAGE_ROWS = 5_000;
+
+/** What a registration is made of. */
+const REGISTRATION_COLUMNS = [
+  "endpoint",
+  "registration_id",
+  "presence",
+  "transport",
+  "address",
+  "lwm2m_version",
+  "binding",
+  "queue_mode",
+  "lifetime_s",
+  "objects",
+  "registered_at",
+  "last_seen_at",
+  "resources",
+] as const;
+type RegistrationRow = Pick<Selectable<DeviceTable>, (typeof REGISTRATION_COLUMNS)[number]>;
+
 /** A lifetime may reach behind what a calendar can show. */
 const LAST_INSTANT_MS = Date.UTC(9999, 11, 31);
 
@@ -46,14 +67,33 @@ export class PostgresDeviceStore implements DeviceStore {
 
   async loadRegistrations(): Promise<KeptRegistration[]> {
     await this.claimFree();
-    const rows = await this.#tables
+    const kept: KeptRegistration[] = [];
+    // The next page is on its way while this one is read: neither the database nor this process waits for the other.
+    let next = this.#page("");
+    for (;;) {
+      const rows = await next;
+      const last = rows.at(-1);
+      if (last === undefined) return kept;
+      if (rows.length === PAGE_ROWS) next = this.#page(last.endpoint);
+      for (const row of rows) kept.push(toRegistration(row));
+      if (rows.length < PAGE_ROWS) return kept;
+    }
+  }
+
+  /** Of this server's devices those that come next by name. */
+  #page(after: string): Promise<RegistrationRow[]> {
+    const page = this.#tables
       .selectFrom("devices")
-      .selectAll()
+      .select(REGISTRATION_COLUMNS)
       .where("node_id", "=", this.#nodeId)
       .where("transport", "!=", "zmesh")
+      .where("endpoint", ">", after)
       .orderBy("endpoint")
+      .limit(PAGE_ROWS)
       .execute();
-    return rows.map(toRegistration);
+    // Whoever awaits it hears of a failure; nobody may be awaiting it yet.
+    page.catch(() => {});
+    return page;
   }
 
   async claimFree(limit?: number): Promise<KeptRegistration[]> {
@@ -227,7 +267,7 @@ function mergeReports(older: DeviceReport, newer: DeviceReport): DeviceReport {
 
 const instantOf = (atMs: number): string => new Date(Math.min(atMs, LAST_INSTANT_MS)).toISOString();
 
-function toRegistration(row: Selectable<DeviceTable>): KeptRegistration {
+function toRegistration(row: RegistrationRow): KeptRegistration {
   return {
     endpoint: row.endpoint,
     id: row.registration_id,

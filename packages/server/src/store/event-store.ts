@@ -21,7 +21,7 @@ export class PostgresEventStore implements EventStore {
   }
 
   async appendAll(added: readonly NewEvent[]): Promise<Event[]> {
-    const { events } = await this.#journal.write(async () => ({ result: undefined, events: added }));
+    const { events } = await this.#journal.write(async () => ({ result: undefined, events: added }), added.length);
     return events;
   }
 

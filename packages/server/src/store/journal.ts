@@ -24,6 +24,8 @@ type Change<Result> = (transaction: Kysely<Tables>) => Promise<Written<Result>>;
 export type Listener = (event: Event) => void;
 
 interface Waiting {
+  /** Events that it is known to have. */
+  readonly eventCount: number;
   readonly change: Change<unknown>;
   readonly resolve: (outcome: { result: unknown; events: Event[] }) => void;
   readonly reject: (error: unknown) => void;
@@ -33,6 +35,8 @@ interface Waiting {
 export const EVENT_LOCK = 7_104_531_883;
 /** Changes of one transaction: enough to hide the commit, few enough to answer the first one soon. */
 const LARGEST_BATCH = 200;
+/** Events of one transaction, as far as they are known before: one statement of them keeps nobody waiting. */
+const MOST_EVENTS = 5_000;
 /** Changes that may wait: some seconds' worth. */
 const MOST_WAITING = 10_000;
 /** Events of other servers that are read at once. */
@@ -60,13 +64,14 @@ export class Journal {
   /**
    * Commits one change with its events. When `change` throws, it alone is undone.
    *
+   * @param eventCount How many events it is known to have; default: not many.
    * @throws {EnvironmentError} DATABASE_AWAY, STORE_BUSY (too many changes wait); and what `change` throws.
    */
-  async write<Result>(change: Change<Result>): Promise<{ result: Result; events: Event[] }> {
+  async write<Result>(change: Change<Result>, eventCount = 0): Promise<{ result: Result; events: Event[] }> {
     if (this.#waiting.length >= MOST_WAITING)
       throw new EnvironmentError("STORE_BUSY", "too many changes wait for the database", { waiting: MOST_WAITING });
     const { promise, resolve, reject } = Promise.withResolvers<{ result: unknown; events: Event[] }>();
-    this.#waiting.push({ change, resolve, reject });
+    this.#waiting.push({ eventCount, change, resolve, reject });
     this.#writing ??= this.#writeWaiting();
     return (await promise) as { result: Result; events: Event[] };
   }
@@ -100,8 +105,15 @@ export class Journal {
   }
 
   async #writeWaiting(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#writeBatch(this.#waiting.splice(0, LARGEST_BATCH));
+    while (this.#waiting.length > 0) await this.#writeBatch(this.#takeBatch());
     this.#writing = undefined;
+  }
+
+  #takeBatch(): Waiting[] {
+    let count = 0;
+    for (let events = 0; count < Math.min(LARGEST_BATCH, this.#waiting.length) && events < MOST_EVENTS; count += 1)
+      events += this.#waiting[count]?.eventCount ?? 0;
+    return this.#waiting.splice(0, count);
   }
 
   async #writeBatch(batch: readonly Waiting[]): Promise<void> {
@@ -214,21 +226,38 @@ export async function insertEvents(
   if (events.length === 0) return { idBefore: 0, events: [] };
   await sql`select pg_advisory_xact_lock(${EVENT_LOCK})`.execute(transaction);
   const idBefore = await newestEventId(transaction);
-  const { rows } = await sql<Selectable<EventTable>>`
+  const endpoints = events.map((event) => (event.endpoint == null ? null : storableText(event.endpoint)));
+  const sentences = events.map((event) => storableText(event.sentence));
+  const facts = events.map((event) => storableJson(event.facts ?? {}));
+  // Only what the database adds comes back: a fleet's events need not be read twice.
+  const { rows } = await sql<Pick<Selectable<EventTable>, "id" | "at">>`
     insert into events (kind, endpoint, update_id, campaign_id, sentence, facts)
     select kind, endpoint, update_id, campaign_id, sentence, facts::jsonb
     from unnest(
       ${events.map((event) => event.kind)}::text[],
-      ${events.map((event) => (event.endpoint == null ? null : storableText(event.endpoint)))}::text[],
+      ${endpoints}::text[],
       ${events.map((event) => event.updateId ?? null)}::text[],
       ${events.map((event) => event.campaignId ?? null)}::text[],
-      ${events.map((event) => storableText(event.sentence))}::text[],
-      ${events.map((event) => storableJson(event.facts ?? {}))}::text[]
+      ${sentences}::text[],
+      ${facts}::text[]
     ) with ordinality as new(kind, endpoint, update_id, campaign_id, sentence, facts, place)
     order by place
-    returning *`.execute(transaction);
+    returning id, at`.execute(transaction);
   await sql`select pg_notify(${EVENT_CHANNEL}, ${`${rows.at(-1)?.id}`})`.execute(transaction);
-  return { idBefore, events: rows.map(toEvent) };
+  const written = events.map((event, place): Event => {
+    const { id, at } = rows[place] as (typeof rows)[number];
+    return {
+      id,
+      at: at.toISOString(),
+      kind: event.kind,
+      endpoint: endpoints[place] ?? null,
+      updateId: event.updateId ?? null,
+      campaignId: event.campaignId ?? null,
+      sentence: sentences[place] ?? "",
+      facts: JSON.parse(facts[place] ?? "{}"),
+    };
+  });
+  return { idBefore, events: written };
 }
 
 /** A row of the table as the API shows it. */
