@@ -213,7 +213,7 @@ function planRoutes(app: Api, parts: ApiParts): void {
     async (request) => {
       const order = await readOrder(stores, request.body, personOf(request));
       await stores.devices.flush();
-      return await planOf(stores, order);
+      return await planOf(parts, order);
     },
   );
 
@@ -229,7 +229,7 @@ function planRoutes(app: Api, parts: ApiParts): void {
     },
     async (request) => {
       const kept = await requireCampaign(parts, request.params.id);
-      return await planOf(stores, kept, kept.campaign.id);
+      return await planOf(parts, kept, kept.campaign.id);
     },
   );
 }
