@@ -7,6 +7,8 @@ export interface Child {
   next<T>(): Promise<T>;
   send(message: unknown): void;
   stop(): void;
+  /** As a power cut does. */
+  kill(): void;
   /** Resolves when it has exited. */
   readonly ended: Promise<void>;
 }
@@ -42,5 +44,6 @@ export function startChild(file: string, args: readonly string[] = []): Child {
       }),
     send: (message) => void child.send(message as object),
     stop: () => void child.kill(),
+    kill: () => void child.kill("SIGKILL"),
   };
 }

@@ -1,4 +1,5 @@
 /** The server as a whole: registrations renewed over CoAP with the store on, and the store by itself. */
+import { measureRestart, measureStarts, measureThreshold } from "./campaign-run.ts";
 import { measureCampaignStore } from "./campaign-store.ts";
 import { startChild } from "./children.ts";
 import type { BenchRow, Figures } from "./report.ts";
@@ -176,4 +177,22 @@ export const SERVER_ROWS: readonly BenchRow[] = [
     compare: "startsPerSecond",
     measure: () => measureCampaignStore(deviceCount),
   })),
+  {
+    name: "airlift: a campaign's devices taken from start to end",
+    group: "campaigns run",
+    compare: "startsPerMinute",
+    measure: measureStarts,
+  },
+  {
+    name: "airlift: a threshold that is crossed in a crowd of 100",
+    group: "campaigns threshold",
+    compare: "reactionMs",
+    measure: measureThreshold,
+  },
+  {
+    name: "airlift: a server killed in mid-campaign, started again",
+    group: "campaigns restart",
+    compare: "restartMs",
+    measure: measureRestart,
+  },
 ];

@@ -4,10 +4,11 @@ import { readCampaignSpec } from "@airlift/protocol/api/campaign-file";
 import type { Image } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { offsetAt } from "@airlift/runtime/zone-offset";
-import { CampaignPlanner } from "../campaign/plan.ts";
+import { CampaignPlanner, type PlannedAirtime } from "../campaign/plan.ts";
 import { type CampaignPolicy, compilePolicy, rollbackSpec } from "../campaign/policy.ts";
 import type { CampaignOrder } from "../store/campaign-rows.ts";
 import type { Stores } from "../store/ports.ts";
+import type { MeshCommands } from "./ports.ts";
 
 /**
  * Reads a spec into what is kept of a campaign.
@@ -38,15 +39,44 @@ export function editSpec(spec: CampaignSpec, edit: Readonly<Record<string, unkno
 
 /** What a campaign would do with its own devices, or with those that its query finds now. Reads all of them, a page at a time. */
 export async function planOf(
-  { campaigns }: Pick<Stores, "campaigns">,
+  { stores: { campaigns }, mesh }: PlanParts,
   { spec, policy }: Pick<CampaignOrder, "spec" | "policy">,
   campaignId?: string,
 ): Promise<CampaignPlan> {
   const utcMs = Date.now();
   const planner = new CampaignPlanner({ spec, policy, offsetAt, utcMs });
   const devices = campaigns.planned(campaignId === undefined ? { query: policy.query } : { campaignId }, utcMs);
-  for await (const { wave, ...planned } of devices) planner.add(planned, wave);
-  return CampaignPlan.parse(planner.finish());
+  const onAir: string[] = [];
+  for await (const { wave, isMesh, ...planned } of devices)
+    if (planner.add(planned, wave) && isMesh) onAir.push(planned.device.endpoint);
+  return CampaignPlan.parse(planner.finish(await airtimeOf(mesh, policy.image.id, onAir)));
+}
+
+/** What a plan is made from. */
+export interface PlanParts {
+  readonly stores: { readonly campaigns: Pick<Stores["campaigns"], "planned"> };
+  readonly mesh?: Pick<MeshCommands, "preview"> | undefined;
+}
+
+/** A broadcast that waits for the law may take so long. */
+const LONGEST_BROADCAST_MS = 24 * 3_600_000;
+
+/** What the law or the gateways do not allow is a word of warning: it is the plan that was asked for. */
+async function airtimeOf(
+  mesh: PlanParts["mesh"],
+  imageId: string,
+  endpoints: readonly string[],
+): Promise<PlannedAirtime> {
+  if (endpoints.length === 0) return { airtimeMs: null, warnings: [] };
+  const count = `${endpoints.length} device${endpoints.length === 1 ? "" : "s"} behind gateways`;
+  if (mesh === undefined) return { airtimeMs: null, warnings: [`${count}: this server speaks to no gateways`] };
+  try {
+    const { airtimeMs } = await mesh.preview(imageId, endpoints, LONGEST_BROADCAST_MS);
+    return { airtimeMs, warnings: [] };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return { airtimeMs: null, warnings: [`${count}: ${error.message}`] };
+  }
 }
 
 async function findImages({ images }: Pick<Stores, "images">, spec: CampaignSpec): Promise<Map<string, Image>> {

@@ -218,7 +218,7 @@ function planRoutes(app: Api, parts: ApiParts): void {
     async (request) => {
       const order = await readOrder(stores, request.body, authorOf(request));
       await stores.devices.flush();
-      return await planOf(stores, order);
+      return await planOf(parts, order);
     },
   );
 
@@ -234,7 +234,7 @@ function planRoutes(app: Api, parts: ApiParts): void {
     },
     async (request) => {
       const kept = await requireCampaign(parts, request.params.id);
-      return await planOf(stores, kept, kept.campaign.id);
+      return await planOf(parts, kept, kept.campaign.id);
     },
   );
 }

@@ -23,9 +23,16 @@ export interface PlanContext {
   readonly utcMs: number;
   /** How long one device's update takes, apart from waiting. */
   readonly updateMs?: number;
-  /** Airtime of one broadcast of the image to devices behind gateways; absent or null when there are none. */
-  readonly airtimeMs?: number | null;
 }
+
+/** What broadcasting the image to the devices behind gateways takes. */
+export interface PlannedAirtime {
+  /** Null when there are none, or it cannot be done as things are. */
+  readonly airtimeMs: number | null;
+  readonly warnings: readonly string[];
+}
+
+const NO_AIRTIME: PlannedAirtime = { airtimeMs: null, warnings: [] };
 
 /** An update over a constrained link: some minutes of transfer, one of installing and boot. */
 export const DEFAULT_UPDATE_MS = 5 * 60_000;
@@ -58,29 +65,33 @@ export class CampaignPlanner {
     this.#dealtCounts = context.policy.waves.map(() => 0);
   }
 
-  /** @param dealtWave The wave that the device has been dealt into, when it has: of all devices, or of none. */
-  add(planned: PlannedDevice, dealtWave?: number): void {
+  /**
+   * @param dealtWave The wave that the device has been dealt into, when it has: of all devices, or of none.
+   * @returns Whether the device would be updated.
+   */
+  add(planned: PlannedDevice, dealtWave?: number): boolean {
     const { policy, utcMs } = this.#context;
     this.#matchedCount += 1;
     const reason = this.#exclusionOf(planned);
     if (reason !== undefined) {
       this.#exclude(reason, planned);
-      return;
+      return false;
     }
     this.#targetCount += 1;
     const chain = chainFrom(planned.device.version, policy.stones, policy.image) ?? [policy.image];
     for (const image of chain) this.#bytes += image.sizeBytes;
     if (dealtWave !== undefined) {
       this.#dealtCounts[dealtWave] = (this.#dealtCounts[dealtWave] ?? 0) + 1;
-      return;
+      return true;
     }
     const wave = queriedWave(policy.waves, planned.device, utcMs);
     if (wave !== undefined) this.#queriedCounts[wave] = (this.#queriedCounts[wave] ?? 0) + 1;
+    return true;
   }
 
   /** The plan of what was added. */
-  finish(): CampaignPlan {
-    const { policy, spec, utcMs, updateMs = DEFAULT_UPDATE_MS, airtimeMs = null } = this.#context;
+  finish({ airtimeMs, warnings } = NO_AIRTIME): CampaignPlan {
+    const { policy, spec, utcMs, updateMs = DEFAULT_UPDATE_MS } = this.#context;
     const isDealt = this.#dealtCounts.some((count) => count > 0);
     const sizes = isDealt ? this.#dealtCounts : waveSizes(policy.waves, this.#queriedCounts, this.#targetCount);
     const bytesEach = this.#targetCount === 0 ? 0 : this.#bytes / this.#targetCount;
@@ -99,7 +110,7 @@ export class CampaignPlanner {
       airtimeMs,
       expectedEndAt: policy.isContinuous ? null : instantText(ends.at(-1)),
       exclusions: [...this.#exclusions.values()],
-      warnings: [...this.#generalWarnings(), ...criteriaProblems(spec, sizes), ...this.#warnings],
+      warnings: [...this.#generalWarnings(), ...criteriaProblems(spec, sizes), ...this.#warnings, ...warnings],
     };
   }
 

@@ -6,8 +6,8 @@ import { compileQuery } from "./device-query.ts";
 import type { Tables } from "./tables.ts";
 import { type FactsRow, toFacts } from "./target-rows.ts";
 
-/** A device with the wave that it has been dealt into; undefined = it has not. */
-export type PlannedTarget = PlannedDevice & { readonly wave: number | undefined };
+/** A device with the wave that it has been dealt into; undefined = it has not. `isMesh`: it is reached by radio. */
+export type PlannedTarget = PlannedDevice & { readonly wave: number | undefined; readonly isMesh: boolean };
 
 const PAGE_ROWS = 2000;
 
@@ -33,7 +33,7 @@ export async function* campaignDevices(tables: Kysely<Tables>, campaignId: strin
   );
 }
 
-type PlannedRow = FactsRow & { readonly endpoint: string; readonly wave: number | null };
+type PlannedRow = FactsRow & { readonly endpoint: string; readonly wave: number | null; readonly is_mesh: boolean };
 
 async function* pagesOf(
   tables: Kysely<Tables>,
@@ -41,12 +41,12 @@ async function* pagesOf(
 ): AsyncGenerator<PlannedTarget> {
   for (let after = "", isMore = true; isMore; ) {
     const { rows } = await sql<PlannedRow>`
-      select devices.endpoint, manufacturer, model, version, hardware, tags, presence, devices.cell, signal, resources,
+      select devices.endpoint, devices.transport = 'zmesh' as is_mesh, manufacturer, model, version, hardware, tags, presence, devices.cell, signal, resources,
         timezone, utc_offset, failure_count, left_versions,
         (extract(epoch from last_seen_at) * 1000)::bigint as last_seen_ms,
         (extract(epoch from last_failure_at) * 1000)::bigint as last_failure_ms,
         ${rowsAfter(after)} order by devices.endpoint limit ${PAGE_ROWS}`.execute(tables);
-    for (const row of rows) yield { ...toFacts(row.endpoint, row), wave: row.wave ?? undefined };
+    for (const row of rows) yield { ...toFacts(row.endpoint, row), wave: row.wave ?? undefined, isMesh: row.is_mesh };
     after = rows.at(-1)?.endpoint ?? after;
     isMore = rows.length === PAGE_ROWS;
   }
