@@ -12,7 +12,7 @@ import { CAMPAIGNS } from "./migrations/0008-campaigns.ts";
 import { FLEET_DAYS } from "./migrations/0009-fleet-days.ts";
 import { MESH } from "./migrations/0010-mesh.ts";
 import { RECORDS } from "./migrations/0011-records.ts";
-import { PEOPLE } from "./migrations/0015-people.ts";
+import { IDENTITIES } from "./migrations/0015-identities.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -34,7 +34,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "fleet days", sql: FLEET_DAYS },
   { name: "mesh", sql: MESH },
   { name: "records", sql: RECORDS },
-  { name: "people", sql: PEOPLE },
+  { name: "identities", sql: IDENTITIES },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */
