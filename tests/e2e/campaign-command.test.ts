@@ -99,7 +99,7 @@ test("mistakes in the file are told by file, line and place, whoever finds them;
     assert.equal(refused.code, 2, word);
     assert.match(refused.err, /^airlift: .*unknown\.yaml: line 6: windows\.apply\.0\.cron: /);
   }
-  assert.match((await campaign("create", join(folder, "none.yaml"))).err, /none\.yaml: ENOENT/);
+  assert.match((await campaign("create", join(folder, "none.yaml"))).err, /none\.yaml: there is no such file/);
 });
 
 test("a plan tells what would happen, from the file and from the campaign, and changes nothing", async () => {

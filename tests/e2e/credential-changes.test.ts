@@ -121,6 +121,39 @@ test("a device's own certificate keeps out another of its name, whoever signed i
   }
 });
 
+test("a device that an authority alone vouches for is not impersonated in the clear while it is away, until an operator says so", {
+  skip: skipWithoutOpenssl(),
+}, async () => {
+  const ca = authority ?? assert.fail();
+  await store().addAuthority(ca.certificate);
+  await restart();
+  const { certificate: chainPem, privateKey: keyPem } = ca.issue("vouched");
+  const credential = {
+    certificate: { chainPem, keyPem },
+    trust: { certificatesPem: ca.certificate, host: HOST },
+  };
+  const comeAndGo = async () => {
+    const device = await certifiedDevice(door("dtls"), credential);
+    assert.equal(await device.deregister(locationIn(await device.register(""))), "2.02");
+    await close(device);
+  };
+  const refused = /^4\.03 this endpoint has registered over a secured transport before and has to use one/;
+  await comeAndGo();
+  const stranger = await udpDevice(door("udp"));
+  assert.match(await stranger.register("&ep=vouched"), refused);
+  await restart();
+  const again = await udpDevice(door("udp"));
+  assert.match(await again.register("&ep=vouched"), refused, "a restart forgets nothing");
+  const told = await scratch.stores.events.list({ endpoint: "vouched" }, { limit: 100 });
+  assert.ok(told.items.some(({ kind, sentence }) => kind === "device.refused" && /secured transport/.test(sentence)));
+  assert.equal(await scratch.stores.devices.allowPlain("vouched"), true);
+  await scratch.stores.events.append({ kind: "device.plainAllowed", endpoint: "vouched", sentence: "allowed" });
+  assert.equal(await again.deregister(locationIn(await again.register("&ep=vouched"))), "2.02");
+  await comeAndGo();
+  assert.match(await again.register("&ep=vouched"), refused, "it is forgiven once");
+  await close(stranger, again);
+});
+
 test("a credential that is removed ends the registration of a device that has no session now", async () => {
   const { id, identity: name, key } = await store().add("away", { kind: "psk" });
   const { device } = await dtlsDevice(door("dtls"), { identity: name, key: Buffer.from(key ?? "", "hex") });

@@ -128,6 +128,8 @@ test("a device's key is made, listed without itself, replaced and removed", { sk
   const shown = await airlift("device-show", "pump");
   for (const text of [listed.out, said, shown.out, shown.err])
     for (const { key } of [made, rotated]) assert.ok(!text.includes(key));
+  const unknown = await airlift("device-key", "allow-plain", "pump");
+  assert.match(unknown.err, /no device has registered as pump \(UNKNOWN_DEVICE\)/);
   const wrong = await airlift("device-key", "add", "pump", "--key", "zz");
   assert.equal(wrong.code, 2);
 });

@@ -28,7 +28,35 @@ test("every mistake is told, by its place in the file", () => {
   });
   const line = broken.split("\n").findIndex((one) => one.includes("two hours")) + 1;
   assert.throws(() => readCampaignFile(broken), { message: new RegExp(`^line ${line}: `) });
-  assert.throws(() => readCampaignFile("name: [a"), { code: "YAML_SYNTAX" });
+});
+
+test("each mistake of the YAML is one line with its place", () => {
+  const told = (text: string): string => {
+    try {
+      readCampaignFile(text);
+    } catch (error) {
+      assert.equal((error as { code: string }).code, "YAML_SYNTAX");
+      return (error as Error).message;
+    }
+    return "";
+  };
+  const lines = told("name: [a\nimage: b\nimage: c\n").split("\n");
+  assert.ok(lines.length > 0 && lines.every((line) => /^line \d+, column \d+: ./.test(line)), lines.join("|"));
+  assert.match(told("name: a\nname: b\n"), /^line 2, column 1: Map keys must be unique$/);
+});
+
+test("what was expected is told in plain words, all of it at once", () => {
+  const text = "image: 12\ntargets: { query: 7 }\ncaps: { inFlight: 3000000 }\npriority: high\nby: post\n";
+  assert.throws(() => readCampaignFile(text), {
+    message: [
+      "line 1: name: is missing: a text is expected",
+      "line 1: image: 12 is not a text",
+      "line 2: targets.query: 7 is not a text",
+      "line 3: caps.inFlight: 3000000 has to be at most 100000",
+      'line 4: priority: "high" is not a number',
+      'line 5: by: "post" is none of auto, push, pull',
+    ].join("\n"),
+  });
 });
 
 test("what the server refuses is told by its line", () => {

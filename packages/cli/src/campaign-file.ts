@@ -13,6 +13,8 @@ export interface CampaignFile {
   locate(error: unknown): unknown;
 }
 
+/** Of a broken file; the others are seldom more than what follows from these. */
+const MOST_MISTAKES = 20;
 /** Aliases that one file may use. */
 const MOST_ALIASES = 10;
 
@@ -23,11 +25,20 @@ const MOST_ALIASES = 10;
  */
 export function readCampaignFile(text: string): CampaignFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const [mistake] = document.errors;
-  if (mistake !== undefined)
-    throw new UsageError("YAML_SYNTAX", mistake.message, { line: lines.linePos(mistake.pos[0]).line });
-  const told = (problem: CampaignProblem) => `line ${lineOf(document, lines, problem.path)}: ${sentenceOf(problem)}`;
+  // Without the pretty ones, which are several lines each.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  if (document.errors.length > 0) {
+    const mistakes = document.errors.slice(0, MOST_MISTAKES).map(({ message, pos }) => {
+      const { line, col } = lines.linePos(pos[0]);
+      return `line ${line}, column ${col}: ${message.replaceAll(/\s*\n\s*/g, " ")}`;
+    });
+    throw new UsageError("YAML_SYNTAX", mistakes.join("\n"), { count: document.errors.length });
+  }
+  const inOrder = (problems: readonly CampaignProblem[]) =>
+    problems
+      .map((problem) => ({ line: lineOf(document, lines, problem.path), sentence: sentenceOf(problem) }))
+      .sort((one, other) => one.line - other.line)
+      .map(({ line, sentence }) => `line ${line}: ${sentence}`);
   try {
     return {
       spec: readCampaignSpec(document.toJS({ maxAliasCount: MOST_ALIASES })),
@@ -41,7 +52,7 @@ export function readCampaignFile(text: string): CampaignFile {
     if (error instanceof ReferenceError) throw new UsageError("YAML_SYNTAX", error.message, {}, { cause: error });
     if (!(error instanceof UsageError)) throw error;
     const problems = error.facts["problems"] as readonly CampaignProblem[];
-    throw new UsageError("CAMPAIGN_SPEC", problems.map(told).join("\n"), error.facts);
+    throw new UsageError("CAMPAIGN_SPEC", inOrder(problems).join("\n"), error.facts);
   }
 }
 

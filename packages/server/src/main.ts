@@ -74,7 +74,8 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       },
       retention: retentionOf(config),
       node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
-      onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
+      onTrouble: (what, facts) =>
+        log[what === "databaseTakenOver" ? "warn" : "error"]({ what, ...facts }, TROUBLES[what]),
     });
     opened.push(() => stores.close());
     const models = await loadModels(config.modelsDir, log);
@@ -141,6 +142,13 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     throw error;
   }
 }
+
+const TROUBLES = {
+  batchFailed: "the database does not take what devices report: it waits here and is written later",
+  databaseCrashed: "the embedded database ended by itself and is started again",
+  databaseTakenOver:
+    "the embedded database was still running: the last server ended without stopping it. It is taken over, nothing is lost",
+} as const;
 
 /** @throws {UsageError} OIDC_SECRET when the file with the client's secret cannot be read. */
 async function loadOidc(config: ServeConfig): Promise<OidcOptions | undefined> {

@@ -1,5 +1,4 @@
 /** `airlift campaign`: an image brought to many devices, wave by wave. */
-import { readFileSync } from "node:fs";
 import { type Campaign, CampaignSummary } from "@airlift/protocol/api/campaign";
 import { ROUTES } from "@airlift/protocol/api/routes";
 import { UsageError } from "@airlift/protocol/lib/errors";
@@ -8,6 +7,7 @@ import { type Command, Option } from "commander";
 import { type CampaignFile, readCampaignFile } from "../campaign-file.ts";
 import { campaignText, countsText, planText } from "../campaign-text.ts";
 import type { Client } from "../client.ts";
+import { fileText } from "../file-text.ts";
 import { clientOf, printResult } from "../terminal.ts";
 import { agoText, printable, table } from "../text.ts";
 import { registerCampaignWatch } from "./campaign-watch.ts";
@@ -47,7 +47,7 @@ function registerCreate(campaign: Command): void {
     .description("make a draft of a campaign from its file (YAML)")
     .action(async (name: string, _: unknown, command: Command) => {
       const client = clientOf(command);
-      const created = await asked(readFile(name), name, (body) => client.ask(ROUTES.createCampaign, { body }));
+      const created = await asked(await readFile(name), name, (body) => client.ask(ROUTES.createCampaign, { body }));
       printResult(command, created, () => campaignText(created));
     });
 }
@@ -59,7 +59,7 @@ function registerPlan(campaign: Command): void {
     .action(async (which: string, _: unknown, command: Command) => {
       const client = clientOf(command);
       const plan = /\.ya?ml$|\//.test(which)
-        ? await asked(readFile(which), which, (body) => client.ask(ROUTES.planCampaign, { body }))
+        ? await asked(await readFile(which), which, (body) => client.ask(ROUTES.planCampaign, { body }))
         : await client.ask(ROUTES.getCampaignPlan, { params: { id: which } });
       printResult(command, plan, () => planText(plan));
     });
@@ -142,13 +142,12 @@ const printCampaign = (command: Command, campaign: Campaign): void =>
   });
 
 /** @throws {UsageError} FILE, YAML_SYNTAX, CAMPAIGN_SPEC, each with the file's name. */
-function readFile(name: string): CampaignFile {
+async function readFile(name: string): Promise<CampaignFile> {
+  const text = await fileText(name);
   try {
-    return readCampaignFile(readFileSync(name, "utf8"));
+    return readCampaignFile(text);
   } catch (error) {
-    if (!(error instanceof UsageError))
-      throw new UsageError("FILE", `${name}: ${(error as Error).message}`, {}, { cause: error });
-    throw named(name, error);
+    throw error instanceof UsageError ? named(name, error) : error;
   }
 }
 

@@ -45,6 +45,17 @@ export function registerDeviceKey(program: Command): void {
       await clientOf(command).call(path, NOTHING, { method: "DELETE" });
       printResult(command, { removed: id }, () => `${id} is good no more\n`);
     });
+  deviceKey
+    .command("allow-plain <endpoint>")
+    .description("let a device that has registered with a key or certificate register in the clear again")
+    .action(async (endpoint: string, _: unknown, command: Command) => {
+      await clientOf(command).tell(`devices/${segment(endpoint)}/allow-plain`, { method: "POST" });
+      printResult(
+        command,
+        { endpoint },
+        () => `${endpoint} may register in the clear, until it registers securely again\n`,
+      );
+    });
   registerDeviceKeyImport(deviceKey);
 }
 

@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { UsageError } from "../lib/errors.ts";
 import { CampaignSpec } from "./campaign.ts";
+import { plainWords } from "./plain-words.ts";
 
 /** One mistake: the member's place, "waves.0.soak" ("" = the whole), and what is wrong with it. */
 export interface CampaignProblem {
@@ -15,7 +16,7 @@ export interface CampaignProblem {
  * @throws {UsageError} `CAMPAIGN_SPEC` with every mistake in `facts.problems`.
  */
 export function readCampaignSpec(value: unknown): CampaignSpec {
-  const parsed = CampaignSpec.safeParse(value);
+  const parsed = CampaignSpec.safeParse(value, { error: plainWords });
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue));
   const sentence = problems.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("\n");

@@ -86,7 +86,10 @@ export const StartRate = z.union(
       base: z.int().min(1).max(100_000),
       factor: z.number().min(1).max(10),
       max: z.int().min(1).max(100_000),
-      per: z.union([z.strictObject({ started: z.int().min(1) }), z.strictObject({ succeeded: z.int().min(1) })]),
+      per: z.union(
+        [z.strictObject({ started: z.int().min(1) }), z.strictObject({ succeeded: z.int().min(1) })],
+        "write { started: 50 } or { succeeded: 50 }",
+      ),
     }),
   ],
   "write a number, or { base: 10, factor: 2, max: 1000, per: { succeeded: 50 } }",
@@ -221,7 +224,7 @@ export const CriterionStanding = z.object({
   criterion: Criterion,
   matched: count,
   executed: count,
-  /** "2 of 40 devices that ended are failed; the limit is 2.5 %". */
+  /** "2 of 40 devices that ended failed; the limit is 2.5 %". */
   sentence: z.string(),
 });
 export type CriterionStanding = z.infer<typeof CriterionStanding>;

@@ -217,6 +217,7 @@ export const ROUTES = {
     answer: CreatedCredential,
   },
   endCredential: { method: "DELETE", path: "/devices/{endpoint}/credentials/{id}", answer: null },
+  allowPlain: { method: "POST", path: "/devices/{endpoint}/allow-plain", answer: null },
   importCredentials: { method: "POST", path: "/credentials", body: CredentialImport, answer: ImportOutcome },
   rotateMasterKey: { method: "POST", path: "/master-key/rotate", answer: MasterKeyRotation },
   listAuthorities: { method: "GET", path: "/authorities", answer: pageOf(CertificateAuthority) },

@@ -119,6 +119,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "POST /api/v1/devices/:endpoint/credentials": "admin",
   "POST /api/v1/devices/:endpoint/credentials/rotate": "admin",
   "DELETE /api/v1/devices/:endpoint/credentials/:id": "admin",
+  "POST /api/v1/devices/:endpoint/allow-plain": "admin",
   "POST /api/v1/credentials": "admin",
   "POST /api/v1/authorities": "admin",
   "DELETE /api/v1/authorities/:fingerprint": "admin",

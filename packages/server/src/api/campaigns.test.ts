@@ -125,7 +125,7 @@ describe("a campaign's life", () => {
       ],
     );
     assert.deepEqual(body.criteria[0].criterion.threshold, { percent: 2.5 });
-    assert.equal(body.criteria[0].sentence, "0 of 0 devices that ended are failed; the limit is 2.5 %");
+    assert.equal(body.criteria[0].sentence, "0 of 0 devices that ended failed; the limit is 2.5 %");
     assert.equal(body.spec.silentAfter, "7d");
     const one = await get(`/${body.id}`);
     assert.deepEqual([one.body, one.headers["etag"]], [body, answer.headers["etag"]]);

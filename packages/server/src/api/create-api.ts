@@ -1,5 +1,7 @@
 /** The HTTP server: every route, and what all of them share. */
+
 import type { Server as TlsServer } from "node:tls";
+import { plainWords } from "@airlift/protocol/api/plain-words";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { offsetAt } from "@airlift/runtime/zone-offset";
 import { fastifySwagger } from "@fastify/swagger";
@@ -11,6 +13,7 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import { Registry } from "prom-client";
+import { z } from "zod";
 import { CampaignEngine } from "../campaign/engine.ts";
 import { ACCESS, requireRoles } from "./access.ts";
 import { auditRoutes } from "./audit.ts";
@@ -81,6 +84,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
   }) as FastifyInstance;
   options.tls?.serve(app.server as unknown as TlsServer);
+  // Whoever wrote a request is told what was expected in words of ours.
+  z.config({ localeError: plainWords });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(sendProblem);

@@ -11,6 +11,7 @@ import {
   NewCredential,
 } from "@airlift/protocol/api/credentials";
 import { pageOf } from "@airlift/protocol/api/schemas";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
 import type { Api, ApiParts } from "./routes.ts";
 
@@ -73,6 +74,26 @@ export function credentialRoutes(app: Api, parts: ApiParts): void {
     },
     async ({ params }, reply) => {
       await credentials.remove(params.endpoint, params.id);
+      return await reply.status(204).send(null);
+    },
+  );
+  app.post(
+    "/devices/:endpoint/allow-plain",
+    {
+      schema: {
+        tags,
+        summary: "Let a device that has registered with a proof register without one; its credentials go before that",
+        params: OneDevice,
+        response: { 204: z.null() },
+      },
+    },
+    async (request, reply) => {
+      const { endpoint } = request.params;
+      const { devices, events } = parts.stores;
+      if (!(await devices.allowPlain(endpoint)))
+        throw new UsageError("UNKNOWN_DEVICE", `no device has registered as ${endpoint}`, { endpoint });
+      const sentence = `${request.principal?.name ?? "local"} lets the device register without a credential again`;
+      await events.append({ kind: "device.plainAllowed", endpoint, sentence });
       return await reply.status(204).send(null);
     },
   );

@@ -39,11 +39,7 @@ export function gatewayRoutes(app: Api, parts: GatewayParts): void {
         response: { 201: CreatedGateway },
       },
     },
-    async (request, reply) => {
-      const gateway = await gateways.add(request.body);
-      const { token } = await parts.stores.tokens.create({ role: "gateway", name: gateway.id });
-      return await reply.status(201).send({ ...gateway, token });
-    },
+    async (request, reply) => await reply.status(201).send(await gateways.add(request.body)),
   );
   app.get(
     "/gateways/:id",

@@ -10,14 +10,43 @@ import { executedCount, failedCount, type WaveCounts } from "./wave-counts.ts";
 
 const percentText = (basisPoints: number): string => `${basisPoints / 100} %`;
 const timeText = (utcMs: number): string => `${new Date(utcMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
-const listText = (outcomes: readonly CriterionOutcome[]): string => outcomes.join(", ");
 
-/** Where a criterion stands: "2 of 40 devices that ended in wave canary are failed; the limit is 2.5 %". */
+/** What became of a device, as a sentence about it goes on. */
+const OUTCOME_WORDS: { readonly [O in CriterionOutcome]: string } = {
+  failed: "failed",
+  silent: "fell silent",
+  fellBack: "fell back to the old version",
+  noFlash: "had too little flash memory",
+  noMemory: "ran out of memory",
+  connectionLost: "lost the connection",
+  integrityFailed: "found the image damaged or not signed as they trust",
+  unsupportedPackage: "do not support the package",
+  invalidUri: "could not fetch the image",
+  updateFailed: "failed to install the image",
+  unsupportedProtocol: "do not support the protocol",
+  cancelledByDevice: "cancelled the update themselves",
+  deferredTooLong: "put the installation off for too long",
+  conflictingState: "had another component under way",
+  dependencyError: "want another component first",
+  rejected: "refused the update",
+  timedOut: "took too long",
+  wrongVersion: "run another version than the one installed",
+  noFirmwareUpdateObject: "have no Firmware Update object",
+  noCommonMethod: "have no way of delivery in common with the server",
+};
+
+function listText(outcomes: readonly CriterionOutcome[]): string {
+  const words = outcomes.map((outcome) => OUTCOME_WORDS[outcome]);
+  const last = words.pop() ?? "";
+  return words.length === 0 ? last : `${words.join(", ")} or ${last}`;
+}
+
+/** Where a criterion stands: "2 of 40 devices that ended in wave canary failed or fell silent; the limit is 2.5 %". */
 export function standingSentence({ criterion, matched, executed }: Verdict, wave: string | null): string {
   const where = wave === null ? "" : ` in wave ${wave}`;
   const limit =
     "count" in criterion.threshold ? `${criterion.threshold.count}` : percentText(criterion.threshold.basisPoints);
-  return `${matched} of ${executed} devices that ended${where} are ${listText(criterion.outcomes)}; the limit is ${limit}`;
+  return `${matched} of ${executed} devices that ended${where} ${listText(criterion.outcomes)}; the limit is ${limit}`;
 }
 
 export function verdictSentence(verdict: Verdict, wave: string | null): string {

@@ -93,9 +93,10 @@ export class BootstrapDoor {
       const wish = decodeBootstrapRequest(asked);
       const claim = await this.#claim(wish, visitor);
       if ("why" in claim) return this.#refuse(wish, visitor, claim.why);
-      return isPack
-        ? await this.#pack(claim.endpoint, visitor, asked)
-        : await this.#begin(claim.endpoint, visitor, wish);
+      const { endpoint } = claim;
+      return await this.#alone(endpoint, () =>
+        isPack ? this.#pack(endpoint, visitor, asked) : this.#begin(endpoint, visitor, wish),
+      );
     } catch (error) {
       if (error instanceof PeerError) return createResponse(CODE.badRequest, encodeUtf8(error.message));
       if (error instanceof EnvironmentError) return later();
@@ -123,34 +124,40 @@ export class BootstrapDoor {
     return createResponse(identity ? CODE.forbidden : CODE.unauthorized);
   }
 
-  async #begin(endpoint: string, visitor: BootstrapVisitor, wish: BootstrapRequest): Promise<CoapAnswer> {
+  /** One key for one request: a device in a hurry would make the store write a key each time, and get the wrong one. */
+  async #alone(endpoint: string, answer: () => Promise<CoapAnswer>): Promise<CoapAnswer> {
     const { sessions = DEFAULT_BOOTSTRAP_SESSIONS } = this.#options;
-    // One key for one request: a device in a hurry would make the store write a key each time.
     if (this.#opening.has(endpoint)) return later();
     if (this.#sessions.size + this.#opening.size >= sessions && !this.#sessions.has(endpoint)) return later();
     this.#opening.add(endpoint);
     try {
-      this.#end(endpoint);
-      const account = await this.#newAccount(endpoint, visitor);
-      const core = new BootstrapSequence({ account, preferredFormat: wish.preferredFormat });
-      const session: Session = {
-        visitor,
-        driven: drive<SequenceInput, SequenceOutput>(core, { kind: "wake" }, (output) =>
-          this.#perform(endpoint, session, output),
-        ),
-      };
-      this.#sessions.set(endpoint, session);
-      // The device reads our answer first.
-      setImmediate(() => session.driven.feed({ kind: "start" }));
-      return createResponse(CODE.changed);
+      return await answer();
     } finally {
       this.#opening.delete(endpoint);
     }
   }
 
+  async #begin(endpoint: string, visitor: BootstrapVisitor, wish: BootstrapRequest): Promise<CoapAnswer> {
+    this.#end(endpoint);
+    const account = await this.#newAccount(endpoint, visitor);
+    const core = new BootstrapSequence({ account, preferredFormat: wish.preferredFormat });
+    const session: Session = {
+      visitor,
+      driven: drive<SequenceInput, SequenceOutput>(core, { kind: "wake" }, (output) =>
+        this.#perform(endpoint, session, output),
+      ),
+    };
+    this.#sessions.set(endpoint, session);
+    // The device reads our answer first.
+    setImmediate(() => session.driven.feed({ kind: "start" }));
+    return createResponse(CODE.changed);
+  }
+
   async #pack(endpoint: string, visitor: BootstrapVisitor, { accept }: Lwm2mRequest): Promise<CoapAnswer> {
     const contentFormat = accept ?? CONTENT_FORMATS.senmlCbor;
     if (!PACK_FORMATS.includes(contentFormat)) return createResponse(CODE.notAcceptable);
+    // What was begun step by step would go on to write a key that this one replaces.
+    this.#end(endpoint);
     const account = await this.#newAccount(endpoint, visitor);
     const { security, server } = entriesOfAccount(account, { securityInstance: 1, serverInstance: 0 });
     const payload = encodePayload(contentFormat, [...security, ...server], { base: [], models: STANDARD_MODELS });

@@ -135,7 +135,11 @@ export class Lwm2mServer {
     this.#record = new FleetRecord(stores, log);
     this.#bootstrap = options.bootstrap && bootstrapDoor(options.bootstrap, { uris, record: this.#record, log });
     this.#refusals = new Refusals(log);
-    this.#gatekeeper = new Gatekeeper(options.credentials, options.plainDevices ?? "allow");
+    this.#gatekeeper = new Gatekeeper({
+      credentials: options.credentials,
+      devices: stores.devices,
+      plainDevices: options.plainDevices ?? "allow",
+    });
     // What follows from a registration's end or start is done here; answers are made where the request came in.
     this.#driven = drive(this.#registry, { kind: "wake" }, (output) => this.#follower.follow(output));
     this.#reception = new Reception({
@@ -329,7 +333,12 @@ export class Lwm2mServer {
   }
 
   #hearOfCredentials(): void {
-    const { credentials, log } = this.#options;
+    const { credentials, log, stores } = this.#options;
+    this.#stopHearing.push(
+      stores.events.subscribe(({ kind, endpoint }) => {
+        if (kind === "device.plainAllowed" && endpoint !== null) this.#gatekeeper.allowPlain(endpoint);
+      }),
+    );
     if (credentials === undefined) return;
     this.#stopHearing.push(
       credentials.onWithdrawn((identity, endpoint) => {

@@ -97,6 +97,7 @@ export class Reception {
   #feed(input: RegistryInput, visitor: Visitor, door: Door): CoapAnswer {
     const output = this.#options.feed(input);
     if (output === undefined) return createResponse(CODE.internalServerError);
+    if (output.kind === "registered") this.#options.gatekeeper.registered(output.registration);
     if (output.kind === "registered" || output.kind === "updated") door.welcome(output.registration.endpoint, visitor);
     if (output.kind === "forbidden" && "sender" in input)
       return this.#forbid(output.endpoint, input.sender, output.why);

@@ -1,7 +1,7 @@
 /** The devices: how each is registered and what it last said of itself. Written in batches, read at once. */
 import { type Kysely, type Selectable, sql } from "kysely";
 import { expiresAtMs } from "../fleet/registration.ts";
-import type { Transport } from "../fleet/sender.ts";
+import { isSecure, type Transport } from "../fleet/sender.ts";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { isRowFault, storableJson, storableText } from "./database.ts";
@@ -137,6 +137,23 @@ export class PostgresDeviceStore implements DeviceStore {
     return new Map(rows.map((row) => [row.endpoint, toDevice(row)]));
   }
 
+  async securedAmong(endpoints: readonly string[]): Promise<ReadonlySet<string>> {
+    if (endpoints.length === 0) return new Set();
+    const { rows } = await sql<{ endpoint: string }>`select endpoint from devices
+      where endpoint = any(${endpoints.map(storableText)}) and secured_at is not null`.execute(this.#tables);
+    return new Set(rows.map(({ endpoint }) => endpoint));
+  }
+
+  async allowPlain(endpoint: string): Promise<boolean> {
+    await this.flush();
+    const { numUpdatedRows } = await this.#tables
+      .updateTable("devices")
+      .set({ secured_at: null })
+      .where("endpoint", "=", storableText(endpoint))
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
   async list(page: PageRequest): Promise<Page<StoredDevice>> {
     let query = selectDevices(this.#tables);
     if (page.cursor !== undefined) query = query.where("endpoint", ">", decodeCursor(page.cursor));
@@ -189,12 +206,17 @@ const COLUMNS: readonly (readonly [string, string, (registration: KeptRegistrati
   ["registered_at", "timestamptz", (it) => instantOf(it.registeredAtMs)],
   ["last_seen_at", "timestamptz", (it) => instantOf(it.lastSeenAtMs)],
   ["expires_at", "timestamptz", (it) => instantOf(expiresAtMs(it))],
+  ["secured_at", "timestamptz", (it) => (isSecure(it.transport) ? instantOf(it.registeredAtMs) : null)],
 ];
+
+// Once secured, always secured. An Update of a registration that was forgiven meanwhile changes nothing.
+const SECURED_AT = `case when devices.registered_at is distinct from excluded.registered_at
+  then coalesce(excluded.secured_at, devices.secured_at) else devices.secured_at end`;
 
 const UPSERT_HEAD = `insert into devices (${COLUMNS.map(([name]) => name).join(", ")}, node_id) select new.*, `;
 // What one server has to say late must not undo that the device has registered at another since.
 const UPSERT_TAIL = `) as new on conflict (endpoint) do update set ${COLUMNS.slice(1)
-  .map(([name]) => `${name} = excluded.${name}`)
+  .map(([name]) => `${name} = ${name === "secured_at" ? SECURED_AT : `excluded.${name}`}`)
   .join(", ")}, node_id = excluded.node_id
   where devices.node_id is not distinct from excluded.node_id
     or devices.registration_id = excluded.registration_id

@@ -64,7 +64,15 @@ test("a PostgreSQL that outlived its killed server is taken over with all that w
   assert.deepEqual(await once(server, "exit"), [null, "SIGKILL"]);
   const pid = pidOf(folder);
   const crashed = Promise.withResolvers<void>();
-  const next = await startEmbedded(folder, { settings, onCrash: () => crashed.resolve() });
+  let takenOverCount = 0;
+  const next = await startEmbedded(folder, {
+    settings,
+    onCrash: () => crashed.resolve(),
+    onTakenOver: () => {
+      takenOverCount += 1;
+    },
+  });
+  assert.equal(takenOverCount, 1);
   assert.deepEqual(await ask(next.url, "select n from kept"), [{ n: 7 }]);
   assert.equal(pidOf(folder), pid);
   process.kill(pid, "SIGKILL");

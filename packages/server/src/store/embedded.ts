@@ -38,6 +38,8 @@ export interface EmbeddedOptions {
   readonly startTimeoutMs?: number;
   /** Called when it ended by itself; a new one has been asked for. */
   readonly onCrash?: () => void;
+  /** Called when one was running already: its server ended without ending it. Nothing that was committed is lost. */
+  readonly onTakenOver?: () => void;
 }
 
 export interface EmbeddedPostgres {
@@ -105,8 +107,9 @@ class Cluster {
   async start(): Promise<void> {
     const { dataFolder } = this.#parts;
     if (!existsSync(join(dataFolder, "PG_VERSION"))) await this.#initialise();
-    await this.#awaitReady();
+    const isOurs = await this.#awaitReady();
     await this.#takeOwnership();
+    if (!isOurs) this.#parts.options.onTakenOver?.();
   }
 
   async stop(): Promise<void> {
@@ -166,8 +169,8 @@ class Cluster {
     return child;
   }
 
-  /** Starts a process unless one is running, and waits until it takes connections. */
-  async #awaitReady(): Promise<void> {
+  /** Starts a process unless one is running, and waits until it takes connections. @returns Whether it was started here. */
+  async #awaitReady(): Promise<boolean> {
     const deadlineMs = performance.now() + (this.#parts.options.startTimeoutMs ?? 60_000);
     let child: ChildProcess | undefined;
     for (;;) {
@@ -181,7 +184,7 @@ class Cluster {
       try {
         await client.connect();
         await client.end();
-        return;
+        return child !== undefined;
       } catch (error) {
         const hasEnded = child !== undefined && (child.exitCode !== null || child.pid === undefined);
         // Ours may have ended because another start was quicker: then that one is waited for.

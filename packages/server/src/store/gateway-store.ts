@@ -1,7 +1,7 @@
 /** The gateways, what each is told, and the airtime it says it used. */
 
 import type { GatewayOrder, GatewayState } from "@airlift/protocol/api/gateway";
-import type { AirtimeSeries, Gateway, NewGateway } from "@airlift/protocol/api/mesh";
+import type { AirtimeSeries, CreatedGateway, Gateway, NewGateway } from "@airlift/protocol/api/mesh";
 import { NewGateway as NewGatewaySchema } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, type Selectable, sql } from "kysely";
@@ -10,7 +10,7 @@ import type { Journal } from "./journal.ts";
 import type { MeshSecrets } from "./mesh-secrets.ts";
 import type { GatewayTable, StoredOrder } from "./mesh-tables.ts";
 import type { Tables } from "./tables.ts";
-import { revokeGatewayTokens } from "./token-store.ts";
+import { insertGatewayToken, revokeGatewayTokens } from "./token-store.ts";
 
 /** A gateway that was silent for longer is taken to be away. */
 const ONLINE_MS = 120_000;
@@ -36,10 +36,10 @@ export class GatewayStore {
     this.#secrets = secrets;
   }
 
-  /** @throws {UsageError} GATEWAY_EXISTS (409) */
-  async add(asked: NewGateway): Promise<Gateway> {
+  /** With its token, or not at all. @throws {UsageError} GATEWAY_EXISTS (409) */
+  async add(asked: NewGateway): Promise<CreatedGateway> {
     const { id, cells, band, rateBps, loss } = NewGatewaySchema.parse(asked);
-    await this.#journal.write(async (transaction) => {
+    const { result: token } = await this.#journal.write(async (transaction) => {
       const row = await transaction
         .insertInto("gateways")
         .values({ id, cells, band, rate_bps: rateBps, loss })
@@ -48,12 +48,13 @@ export class GatewayStore {
         .executeTakeFirst();
       if (row === undefined) throw new UsageError("GATEWAY_EXISTS", `there is a gateway ${id} already`, { id });
       const sentence = `the gateway ${id} was added for the cells ${cells.join(", ")}`;
+      const { text, events } = await insertGatewayToken(transaction, id);
       return {
-        result: undefined,
-        events: [{ kind: "gateway.added", sentence, facts: { gatewayId: id, cells, band } }],
+        result: text,
+        events: [{ kind: "gateway.added", sentence, facts: { gatewayId: id, cells, band } } as const, ...events],
       };
     });
-    return await this.get(id);
+    return { ...(await this.get(id)), token };
   }
 
   /** @throws {UsageError} UNKNOWN_GATEWAY (404) */

@@ -13,7 +13,7 @@ import { FLEET_DAYS } from "./migrations/0009-fleet-days.ts";
 import { MESH } from "./migrations/0010-mesh.ts";
 import { RECORDS } from "./migrations/0011-records.ts";
 import { SEVERAL_SERVERS } from "./migrations/0012-several-servers.ts";
-import { PEOPLE } from "./migrations/0013-people.ts";
+import { IDENTITIES } from "./migrations/0013-identities.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -36,7 +36,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "mesh", sql: MESH },
   { name: "records", sql: RECORDS },
   { name: "several servers", sql: SEVERAL_SERVERS },
-  { name: "people", sql: PEOPLE },
+  { name: "identities", sql: IDENTITIES },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

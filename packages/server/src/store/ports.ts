@@ -170,6 +170,10 @@ export interface DeviceStore {
   get(endpoint: string): Promise<StoredDevice | undefined>;
   /** Those of these that are known, by endpoint. */
   getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, StoredDevice>>;
+  /** Those of these that have registered with a proof once, whether or not they are here. */
+  securedAmong(endpoints: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Forgets that a device has registered with a proof, until it does so anew. @returns Whether there is such a device. */
+  allowPlain(endpoint: string): Promise<boolean>;
   /** By endpoint. */
   list(page: PageRequest): Promise<Page<StoredDevice>>;
 }

@@ -51,8 +51,11 @@ export interface StoreOptions {
   /** Absent: `master.key` in the data folder. */
   readonly masterKey?: MasterKeySource | undefined;
   readonly credentials?: CredentialStoreOptions | undefined;
-  /** Called when a batch could not be written (it is tried again) and when the embedded database ended by itself. */
-  readonly onTrouble?: (what: "batchFailed" | "databaseCrashed", facts: Readonly<Record<string, unknown>>) => void;
+  /** Called when a batch could not be written (it is tried again), when the embedded database ended by itself, and when it had been left running. */
+  readonly onTrouble?: (
+    what: "batchFailed" | "databaseCrashed" | "databaseTakenOver",
+    facts: Readonly<Record<string, unknown>>,
+  ) => void;
 }
 
 /**
@@ -92,7 +95,10 @@ async function prepareFolder(folder: string): Promise<void> {
 }
 
 const startOwn = ({ dataDir, onTrouble }: StoreOptions) =>
-  startEmbedded(join(dataDir, "postgres"), { onCrash: () => onTrouble?.("databaseCrashed", {}) });
+  startEmbedded(join(dataDir, "postgres"), {
+    onCrash: () => onTrouble?.("databaseCrashed", {}),
+    onTakenOver: () => onTrouble?.("databaseTakenOver", {}),
+  });
 
 interface Opened {
   readonly database: Database;

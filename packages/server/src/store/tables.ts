@@ -52,6 +52,8 @@ export interface DeviceTable {
   registered_at: Instant;
   last_seen_at: Instant;
   expires_at: Instant;
+  /** Since when it may register with a proof alone; null = it never had one, or an operator forgave it. */
+  secured_at: OptionalInstant;
   manufacturer: string | null;
   model: string | null;
   version: string | null;

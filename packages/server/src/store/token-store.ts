@@ -39,7 +39,7 @@ export class PostgresTokenStore implements TokenStore {
   }
 
   async create(asked: NewToken, account?: PersonId): Promise<CreatedToken> {
-    const text = `airlift_${randomBytes(32).toString("base64url")}`;
+    const text = newTokenText();
     const { result } = await this.#journal.write((transaction) =>
       insertToken(transaction, text, { ...asked, account }),
     );
@@ -51,7 +51,7 @@ export class PostgresTokenStore implements TokenStore {
       await sql`select pg_advisory_xact_lock(${FIRST_TOKEN_LOCK})`.execute(transaction);
       const found = await transaction.selectFrom("api_tokens").select("id").limit(1).executeTakeFirst();
       if (found !== undefined) return { result: undefined, events: [] };
-      const text = `airlift_${randomBytes(32).toString("base64url")}`;
+      const text = newTokenText();
       const inserted = await insertToken(transaction, text, { role: "admin", name: "first" });
       await keep(text);
       return inserted;
@@ -157,6 +157,8 @@ export class PostgresTokenStore implements TokenStore {
   }
 }
 
+const newTokenText = (): string => `airlift_${randomBytes(32).toString("base64url")}`;
+
 /** The index is asked for a hash, so how long the answer takes tells nothing of a token's own letters. */
 const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 
@@ -176,6 +178,13 @@ async function insertToken(
   const sentence = `a token of role ${role} was made: ${name}`;
   const event = { kind: "token.created", sentence, facts: { tokenId: id, name, role } } as const;
   return { result: row, events: [event] };
+}
+
+/** A token that speaks for one gateway, made along with it. */
+export async function insertGatewayToken(transaction: Kysely<Tables>, gatewayId: string) {
+  const text = newTokenText();
+  const { events } = await insertToken(transaction, text, { role: "gateway", name: gatewayId });
+  return { text, events };
 }
 
 /** Ends the tokens of a gateway that is no more; the events tell every server, and whoever listens with one of them. */
