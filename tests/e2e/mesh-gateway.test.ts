@@ -25,6 +25,9 @@ let nextPort = 42_000 + (process.pid % 10_000);
 assert.ok(networkInterfaces()["lo"] !== undefined || process.platform !== "linux");
 const loopback = networkInterfaces()["lo"] ? "?interface=lo&hops=0" : "?hops=0";
 
+/** Kinds of frames that a gateway never sends. */
+const DEVICES_FRAMES = { interest: 1, event: 3 } as const;
+
 interface Setting {
   readonly server: ScriptedServer;
   readonly serverUrl: string;
@@ -111,7 +114,7 @@ test("one device receives a signed image over multicast, installs it and says so
 test("fifty receivers with sockets of their own at 5 % loss: all complete, with at most 1.12 × K packets", {
   timeout: 290_000,
 }, async () => {
-  await onStage({ deviceCount: 50, loss: 0.05, seed: 7 }, async ({ server, devices, gateway }) => {
+  await onStage({ deviceCount: 50, loss: 0.05, seed: 7, pulls: true }, async ({ server, devices, gateway }) => {
     await gateway();
     const release = releaseOf("2.0.0", 24_000);
     server.transmit("s1", release, { deviceCount: 50, gapMs: 3 });
@@ -131,7 +134,7 @@ test("fifty receivers with sockets of their own at 5 % loss: all complete, with 
 test("a server that is away for the whole broadcast: the gateway finishes it, and tells afterwards", {
   timeout: 290_000,
 }, async () => {
-  await onStage({ deviceCount: 4, loss: 0.1, seed: 3 }, async ({ server, devices, gateway }) => {
+  await onStage({ deviceCount: 4, loss: 0.1, seed: 3, pulls: true }, async ({ server, devices, gateway }) => {
     const running = await gateway({ answerPatienceMs: 100 });
     server.transmit("s1", releaseOf("1.1.0", 10_000), { deviceCount: 4, loss: 0.1 });
     await server.until(() => server.reports.some(({ kind }) => kind === "order"));
@@ -193,7 +196,8 @@ test("a second gateway with the same folder refuses", { timeout: 290_000 }, asyn
 test("a gateway that is killed again and again goes on, and no window of the law ever holds too much", {
   timeout: 290_000,
 }, async () => {
-  await onStage({ deviceCount: 5, loss: 0.05, seed: 11 }, async ({ server, serverUrl, folder, devices, open }) => {
+  await onStage({ deviceCount: 5, loss: 0.05, seed: 11, pulls: true }, async (setting) => {
+    const { server, serverUrl, folder, devices, open } = setting;
     const limit = { windowMs: 4_000, budgetMs: 500, offMs: 0 };
     const regions = join(folder, "regions.json");
     await writeFile(
@@ -207,7 +211,8 @@ test("a gateway that is killed again and again goes on, and no window of the law
     let child: ChildProcess | undefined;
     const random = seeded(5);
     witness.listen((frame) => {
-      if ((frame[7] ?? 0) === 3) return;
+      const kind = (frame[7] ?? 0) & 0x0f;
+      if (kind === DEVICES_FRAMES.interest || kind === DEVICES_FRAMES.event) return;
       onAir.push({ startMs: performance.now(), airtimeMs: airtimeMs(frame.length - FRAME_OVERHEAD_BYTES, 500_000) });
       if (onAir.length < nextKillAt || killCount === 4) return;
       killCount += 1;

@@ -28,6 +28,8 @@ import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
 import { registerMasterKey } from "./commands/master-key.ts";
 import { registerMeshDevice } from "./commands/mesh-device.ts";
+import { registerMeshFleet } from "./commands/mesh-fleet.ts";
+import { registerMeshLabel } from "./commands/mesh-label.ts";
 import { registerMeshName } from "./commands/mesh-name.ts";
 import { registerMeshOnboard } from "./commands/mesh-onboard.ts";
 import { registerMeshPack } from "./commands/mesh-pack.ts";
@@ -85,6 +87,8 @@ function createProgram(): Command {
     registerMeshPlan,
     registerMeshSimulate,
     registerMeshDevice,
+    registerMeshFleet,
+    registerMeshLabel,
     registerMeshOnboard,
   ])
     register(mesh);

@@ -1,5 +1,6 @@
 /** `airlift mesh onboard`, `mesh devices`, `mesh keys`: devices behind radio gateways, and the keys of their groups. */
 import { MeshDevice, MeshGroup, NewMeshDevice } from "@airlift/protocol/api/mesh";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
 import { postOf, segment } from "../client.ts";
 import { fileText } from "../file-text.ts";
@@ -18,7 +19,7 @@ export function registerMeshOnboard(mesh: Command): void {
   mesh
     .command("onboard <label>")
     .description(
-      "take a device in: the text of its QR label, or a file that holds it; - for stdin, out of others' sight",
+      "take devices in: the text of a QR label, or a file with one on each line; - for stdin, out of others' sight",
     )
     .requiredOption("--manufacturer <name>", "who makes the device")
     .requiredOption("--model <name>", "the device's model")
@@ -26,32 +27,42 @@ export function registerMeshOnboard(mesh: Command): void {
     .option("--version <version>", "the version that runs now")
     .option("--cell <name>", "the radio cell it is in: gateways of that cell reach it")
     .action(async (label: string, options: Options, command: Command) => {
-      const payload = /^zmesh:/i.test(label) ? label : (await fileText(label)).trim();
-      const device = await clientOf(command).call(
-        "mesh/devices",
-        MeshDevice,
-        postOf(NewMeshDevice.parse({ payload, ...options })),
-      );
-      printResult(command, device, () =>
-        pairs([
-          ["endpoint", device.endpoint],
-          ["name on air", device.name],
-          ["group", device.groupId],
-          ["cell", device.cell ?? "-"],
-        ]),
-      );
+      const text = /^zmesh:/i.test(label) ? label : await fileText(label);
+      const payloads = text.split("\n").filter((line) => line.trim() !== "");
+      if (payloads.length === 0) throw new UsageError("FILE", `${label}: there is no label in it`);
+      const devices: MeshDevice[] = [];
+      for (const payload of payloads)
+        devices.push(
+          await clientOf(command).call(
+            "mesh/devices",
+            MeshDevice,
+            postOf(NewMeshDevice.parse({ payload, ...options })),
+          ),
+        );
+      const [device] = devices as [MeshDevice];
+      if (devices.length > 1) printResult(command, devices, () => tableOf(devices));
+      else
+        printResult(command, device, () =>
+          pairs([
+            ["endpoint", device.endpoint],
+            ["name on air", device.name],
+            ["group", device.groupId],
+            ["cell", device.cell ?? "-"],
+          ]),
+        );
     });
   mesh
     .command("devices")
     .description("list the devices behind radio gateways")
     .action(async (_: unknown, command: Command) => {
       const devices = await clientOf(command).all("mesh/devices", MeshDevice);
-      printResult(command, devices, () =>
-        table(["ENDPOINT", "NAME", "GROUP", "GROUP KEY", "CELL", "GATEWAY", "MISSING", "HEARD"], devices.map(lineOf)),
-      );
+      printResult(command, devices, () => tableOf(devices));
     });
   registerKeys(mesh.command("keys").description("the keys that groups of mesh devices share"));
 }
+
+const tableOf = (devices: readonly MeshDevice[]): string =>
+  table(["ENDPOINT", "NAME", "GROUP", "GROUP KEY", "CELL", "GATEWAY", "MISSING", "HEARD"], devices.map(lineOf));
 
 const lineOf = (one: MeshDevice): string[] => [
   one.endpoint,

@@ -1,4 +1,4 @@
-/** The firmware of the demo: one image that everybody trusts, one that a stranger signed. */
+/** The firmware of the demo: one image that a stranger signed, and two that everybody trusts. */
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,12 +15,18 @@ const FORGED_BYTES = 60_000;
 export const FIRST_VERSION = "1.0.0";
 export const FORGED_VERSION = "1.0.9";
 export const NEW_VERSION = "1.1.0";
+/** That all get in one campaign, those behind the radio gateway too. */
+export const JOINT_VERSION = "1.2.0";
+
+/** At 50 packets a second the broadcast lasts a dozen seconds. */
+const JOINT_BYTES = 24_000;
 
 export interface DemoImages {
   /** File of the public key that all devices trust. */
   readonly trustFile: string;
   readonly good: Blob;
   readonly forged: Blob;
+  readonly joint: Blob;
 }
 
 export async function makeImages(folder: string): Promise<DemoImages> {
@@ -32,6 +38,7 @@ export async function makeImages(folder: string): Promise<DemoImages> {
     trustFile,
     good: signedImage(FIRMWARE_BYTES, NEW_VERSION, ours.privatePem),
     forged: signedImage(FORGED_BYTES, FORGED_VERSION, stranger.privatePem),
+    joint: signedImage(JOINT_BYTES, JOINT_VERSION, ours.privatePem),
   };
 }
 

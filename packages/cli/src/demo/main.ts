@@ -1,6 +1,7 @@
 /**
- * `npm run demo`: a server and ten devices in processes of their own. All refuse an image that a stranger signed, all take
- * the right one, each in its own way, one of them in spite of a power cut. Exit code 0 only if every device ends as it should.
+ * `npm run demo`: a server, ten devices and a radio gateway in processes of their own, and fifty receivers of broadcasts in two more. The
+ * ten refuse an image that a stranger signed and take the right one, each in its own way, one of them in spite of a power cut; then one
+ * campaign updates all sixty. Exit code 0 only if every device ends as it should.
  */
 import type { ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,19 +9,22 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Device, Update } from "@airlift/protocol/api/schemas";
+import type { Update } from "@airlift/protocol/api/schemas";
+import { DEFAULT_SUB_BAND } from "@airlift/protocol/zmesh/regions";
 import { Client } from "../client.ts";
 import { fail } from "../failure.ts";
-import { table } from "../text.ts";
 import { uploadImage } from "../upload.ts";
-import { CAST, type CastMember } from "./cast.ts";
+import { CAST } from "./cast.ts";
 import { createDisplay, type Display } from "./display.ts";
-import { type DemoImages, FIRMWARE_BYTES, FIRST_VERSION, FORGED_VERSION, makeImages, NEW_VERSION } from "./images.ts";
+import { type DemoImages, FIRST_VERSION, FORGED_VERSION, JOINT_VERSION, makeImages, NEW_VERSION } from "./images.ts";
+import { runJointCampaign } from "./joint-campaign.ts";
+import { RECEIVER_COUNT, startMesh } from "./mesh.ts";
+import { airSentence, linesOf, type Outcome, tableOf } from "./outcome.ts";
 import { Programs } from "./programs.ts";
 import { PowerCut, rollOut } from "./rollout.ts";
 
-/** More than three times what it takes on two slow cores. */
-const ROLLOUT_LIMIT_MS = 180_000;
+/** Of each act: more than three times what it takes on two slow cores. */
+const ROLLOUT_LIMIT_MS = 300_000;
 
 const NAME = { manufacturer: "Example", model: "Pump", hardware: [] };
 
@@ -36,14 +40,18 @@ async function demo(keep: boolean): Promise<boolean> {
     const images = await makeImages(folder);
     const server = await startServer(programs, folder);
     const devices = await startDevices(programs, { folder, trustFile: images.trustFile, ...server });
-    display.say(`a server at ${server.httpUrl} and ${CAST.length} devices that run ${FIRST_VERSION}`);
+    await startMesh({ programs, folder, ...server, name: { manufacturer: NAME.manufacturer, model: NAME.model } });
+    display.say(
+      `a server at ${server.httpUrl}, ${CAST.length} devices, and ${RECEIVER_COUNT} behind a radio gateway; all run ${FIRST_VERSION}`,
+    );
     const outcome = await perform({ client: server.client, images, devices, programs, display });
-    const verdicts = CAST.map((member, index) => judge(member, outcome, index));
-    display.result(tableOf(outcome, verdicts));
-    const isGood = verdicts.every((verdict) => verdict === "ok");
+    const lines = linesOf(outcome);
+    display.result(tableOf(lines));
+    display.result(`\nOne broadcast: ${airSentence(outcome.joint.sessions, DEFAULT_SUB_BAND)}.\n`);
+    const isGood = lines.every(({ verdict }) => verdict === "ok");
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
     const summary = isGood
-      ? `All ${CAST.length} devices refused the forged image and run ${NEW_VERSION}, after ${seconds} s.`
+      ? `The ${CAST.length} devices refused the forged image; all ${CAST.length + RECEIVER_COUNT} run ${JOINT_VERSION}, after ${seconds} s.`
       : `Not as it should be; the logs are in ${folder}.`;
     display.result(`\n${summary}\n`);
     if (keep) await stayUntilStopped(server, display);
@@ -63,7 +71,7 @@ interface Stage {
   readonly display: Display;
 }
 
-/** The two acts: nobody takes the forged image, everybody the right one. */
+/** The three acts: nobody takes the forged image, everybody the right one; then one campaign is for all. */
 async function perform({ client, images, devices, programs, display }: Stage): Promise<Outcome> {
   const common = { client, cast: CAST, limitMs: ROLLOUT_LIMIT_MS };
   const forged = await uploadImage(client, images.forged, { name: { ...NAME, version: FORGED_VERSION } });
@@ -78,7 +86,11 @@ async function perform({ client, images, devices, programs, display }: Stage): P
     await cut.watch(updates);
   };
   const updates = await rollOut({ ...common, image: good, onProgress });
-  return { refusals, updates, inventory: await client.devices(), cut };
+
+  const image = await uploadImage(client, images.joint, { name: { ...NAME, version: JOINT_VERSION } });
+  display.title(`${JOINT_VERSION}, ${image.sizeBytes / 1e3} kB: one campaign for all, the mesh by one broadcast`);
+  const joint = await runJointCampaign({ client, image, onProgress: display.progress, limitMs: ROLLOUT_LIMIT_MS });
+  return { refusals, updates, joint, inventory: await client.devices(), cut };
 }
 
 async function stayUntilStopped({ httpUrl }: DemoServer, display: Display): Promise<void> {
@@ -145,43 +157,6 @@ function powerCutOf(
     await programs.cutPower(device.process);
     device.process = device.start();
   });
-}
-
-interface Outcome {
-  readonly refusals: readonly Update[];
-  readonly updates: readonly Update[];
-  readonly inventory: readonly Device[];
-  readonly cut: PowerCut;
-}
-
-/** "ok", or what is not as it should be. */
-function judge(member: CastMember, outcome: Outcome, index: number): string {
-  const { endpoint, method, losesPower } = member;
-  const refusal = outcome.refusals[index];
-  const update = outcome.updates[index];
-  const device = outcome.inventory.find((one) => one.endpoint === endpoint);
-  if (refusal?.failure !== "integrityFailed") return `did not refuse the forged image: ${refusal?.sentence}`;
-  if (update?.state !== "succeeded") return `not updated: ${update?.sentence}`;
-  if (update.method !== method) return `updated by ${update.method}`;
-  if (device?.version !== NEW_VERSION || device.firmware?.result !== 1) return `runs ${device?.version}`;
-  if (!losesPower) return "ok";
-  const { story } = outcome.cut;
-  if (story === undefined) return "its power was never cut";
-  // What was not yet safe on its flash is fetched again: at most 64 KiB and what was under way.
-  const isResumed = story.resumedAtBytes > story.cutAtBytes - 128 * 1024 && story.resumedAtBytes > 0.2 * FIRMWARE_BYTES;
-  return isResumed ? "ok" : `started over at ${story.resumedAtBytes} instead of going on`;
-}
-
-function tableOf({ refusals, updates, inventory }: Outcome, verdicts: readonly string[]): string {
-  const rows = CAST.map(({ endpoint, way }, index) => [
-    endpoint,
-    way,
-    refusals[index]?.failure === "integrityFailed" ? "refused, Result 5" : (refusals[index]?.state ?? "-"),
-    updates[index]?.state ?? "-",
-    inventory.find((one) => one.endpoint === endpoint)?.version ?? "-",
-    verdicts[index] ?? "-",
-  ]);
-  return table(["DEVICE", "HOW", "FORGED IMAGE", "UPDATE", "RUNS", "VERDICT"], rows);
 }
 
 /** A TCP port that is free now; good enough for a UDP one as well. */

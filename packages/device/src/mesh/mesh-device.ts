@@ -10,6 +10,7 @@ import { NO_FSEQ, openFreshCommand } from "@airlift/protocol/zmesh/command-gate"
 import { isReleaseIv, manifestIv } from "@airlift/protocol/zmesh/content-cipher";
 import { type ExpectedContent, expectedContentOf } from "@airlift/protocol/zmesh/content-proof";
 import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
+import { AT_ONCE } from "@airlift/protocol/zmesh/instant";
 import { LARGEST_MANIFEST_BYTES, type Manifest, verifyManifest } from "@airlift/protocol/zmesh/manifest";
 import { Receiver } from "@airlift/protocol/zmesh/receiver";
 import type {
@@ -243,9 +244,10 @@ export class MeshDevice {
     });
   }
 
-  /** The network asks what became of an image that it scheduled before. */
-  #tellStanding({ name, iv }: Schedule, isAccepted: object): void {
+  /** The network asks what became of an image that it scheduled before; on request means that what is missing is to be asked for now. */
+  #tellStanding({ name, iv, updateAtMs }: Schedule, isAccepted: object): void {
     this.#memory.change(isAccepted);
+    if (updateAtMs === AT_ONCE) this.#feed(isReleaseIv(iv) ? "image" : "manifest", { kind: "fetch", name });
     if (isReleaseIv(iv)) this.#voice.answer(this.receiver.standing(name));
   }
 

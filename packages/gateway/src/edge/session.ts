@@ -20,6 +20,8 @@ import { monotonicMs, type WallClock } from "./wall-clock.ts";
 const PAUSE_MS = 250;
 /** How long a broadcast waits for the server to open the answers to a poll; then they are guessed at. */
 export const DEFAULT_ANSWER_PATIENCE_MS = 5_000;
+/** After the last slot of a poll: relays take their time, and so does a device whose processor is busy with the packets before it. */
+const ANSWER_GRACE_MS = 1_000;
 
 export interface SessionOptions {
   readonly air: Air;
@@ -212,6 +214,7 @@ export class Session {
   /** Whether answers to the poll are still being opened; those that the server does not open in time are guessed at. */
   #waitsForAnswers(lateMs: number): boolean {
     if (this.#transmitter?.state !== "polling") return false;
+    if (lateMs < ANSWER_GRACE_MS) return true;
     const unopened = this.#options.unopened(this.#polledAfter);
     if (unopened.length === 0) return false;
     if (lateMs < (this.#options.answerPatienceMs ?? DEFAULT_ANSWER_PATIENCE_MS)) return true;

@@ -15,6 +15,8 @@ export type ReceiverInput =
   | { readonly kind: "schedule"; readonly schedule: Schedule; readonly utcMs: number }
   | { readonly kind: "cancel"; readonly cancel: Cancel }
   | { readonly kind: "apply"; readonly name: Uint8Array }
+  /** The network wants it to ask for what it lacks, if it can. */
+  | { readonly kind: "fetch"; readonly name: Uint8Array }
   | { readonly kind: "poll"; readonly poll: Poll }
   /** Another device's answer to the poll was heard. */
   | { readonly kind: "overheard"; readonly deficit: number }

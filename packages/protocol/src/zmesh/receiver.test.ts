@@ -271,6 +271,23 @@ test("§1 Update Time 0: the device asks at once, for Begin first", () => {
   assert.ok(device.isInstalled);
 });
 
+test("a device that is wanted to fetch what it lacks asks at once and not after its patience, unless it cannot", () => {
+  const device = new Device();
+  device.schedule();
+  device.hear([0, 1, 2]);
+  device.feed({ kind: "fetch", name: content.name });
+  device.wait(2_000);
+  assert.equal(device.core.state, "pulling");
+  const interest = device.log.find((output) => output.kind === "interest");
+  assert.ok(interest?.kind === "interest" && decodeInterest(interest.interest).includes(3));
+
+  const mute = new Device({ canRequest: false });
+  mute.schedule();
+  mute.hear([0, 1, 2]);
+  mute.feed({ kind: "fetch", name: content.name });
+  assert.equal(mute.core.state, "receiving");
+});
+
 test("§1 Update Time all ones: not scheduled", () => {
   const device = new Device();
   device.schedule(content, NEVER);

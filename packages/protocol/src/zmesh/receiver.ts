@@ -109,6 +109,9 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
       case "apply":
         if (this.#concerns(input.name)) this.#tryStep("apply");
         break;
+      case "fetch":
+        if (this.#concerns(input.name) && this.#canRequest && RECEIVER[this.state].request) this.#request(nowMs);
+        break;
       case "installed":
         this.#tryStep(input.outcome === "confirmed" ? "applied" : "rolledBack", input.outcome);
         break;

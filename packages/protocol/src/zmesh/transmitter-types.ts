@@ -77,7 +77,6 @@ export interface TransmitterOptions {
   readonly usesRepair?: boolean;
   readonly slotMs?: number;
   readonly maxPolls?: number;
-  readonly invitationMs?: number;
   readonly pullQuietMs?: number;
 }
 
@@ -85,7 +84,5 @@ export interface TransmitterOptions {
 export const DEFAULT_SLOT_MS = 20;
 /** Rounds of parity before those that are left have to ask for themselves. */
 export const DEFAULT_MAX_POLLS = 16;
-/** A device that can ask does so within 2 s of the invitation; the rest is for relays and for the law. Then parity is sent after all. */
-export const DEFAULT_INVITATION_MS = 15_000;
-/** Nobody has asked for so long: everybody has what they want, or will ask the content store. */
-export const DEFAULT_PULL_QUIET_MS = 120_000;
+/** Nobody has asked for so long: a device asks 2 s after the invitation, and 4 s after an answer. The next poll tells whether all have all. */
+export const DEFAULT_PULL_QUIET_MS = 15_000;

@@ -24,7 +24,6 @@ import {
   type TransmitterState,
 } from "./transmitter-table.ts";
 import {
-  DEFAULT_INVITATION_MS,
   DEFAULT_MAX_POLLS,
   DEFAULT_PULL_QUIET_MS,
   DEFAULT_SLOT_MS,
@@ -162,7 +161,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     if (run.kind === "poll") this.#sendPoll(run, airtime, nowMs);
     else this.#sendContent(run, airtime);
     // Who waited for this packet while the law held it back may ask for the next one.
-    if (this.state === "pulling" && run.kind === "content") this.#patienceAtMs = nowMs + this.#pullQuietMs;
+    if (this.state === "pulling") this.#patienceAtMs = nowMs + this.#pullQuietMs;
   }
 
   #sendContent(run: Run & { kind: "content" }, airtime: number): void {
@@ -188,7 +187,7 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
     this.#answers.clear();
     const { slotCount, slotMs, leastDeficit } = run;
     const slotsEndAtMs = nowMs + airtime + (slotCount + 1) * slotMs;
-    this.#patienceAtMs = slotMs === 0 ? nowMs + airtime + this.#invitationMs : slotsEndAtMs;
+    this.#patienceAtMs = slotsEndAtMs;
     this.#paceAtMs = Math.max(this.#paceAtMs, slotMs === 0 ? 0 : slotsEndAtMs);
     const { lastRepair } = this.#record;
     this.#count({ pollCount: this.#record.tally.pollCount + 1 }, airtime);
@@ -319,10 +318,6 @@ export class Transmitter implements Core<TransmitterInput, TransmitterOutput> {
 
   #poll(): Run {
     return pollRun(this.#options.deviceCount, this.#options.slotMs ?? DEFAULT_SLOT_MS);
-  }
-
-  get #invitationMs(): number {
-    return this.#options.invitationMs ?? DEFAULT_INVITATION_MS;
   }
 
   get #pullQuietMs(): number {

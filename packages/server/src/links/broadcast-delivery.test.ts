@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
-import { CampaignSpec } from "@airlift/protocol/api/campaign";
+import { CampaignSpec, type NewCampaign } from "@airlift/protocol/api/campaign";
 import type { GatewayOrder, TransmitOrder } from "@airlift/protocol/api/gateway";
 import type { Image } from "@airlift/protocol/api/schemas";
 import type { AirliftError } from "@airlift/protocol/lib/errors";
@@ -95,11 +95,12 @@ class World {
     return Buffer.concat(chunks as Buffer[]);
   }
 
-  async campaign(): Promise<string> {
+  async campaign(more: Partial<NewCampaign> = {}): Promise<string> {
     const spec = CampaignSpec.parse({
       name: this.model,
       image: this.image.id,
       targets: { query: `model==${this.model}` },
+      ...more,
     });
     const { image } = this;
     const policy = compilePolicy(
@@ -129,6 +130,11 @@ class World {
         if (campaignId !== null) await this.engine.report({ campaignId, endpoint }, news, Date.now());
     }
   }
+
+  sentenceOf = async (index: number): Promise<string> => {
+    const { items } = await scratch.stores.updates.list({ endpoint: this.devices[index]?.deviceId }, { limit: 1 });
+    return items[0]?.sentence ?? "";
+  };
 
   stateOf = async (index: number): Promise<string> => {
     const { items } = await scratch.stores.updates.list({ endpoint: this.devices[index]?.deviceId }, { limit: 1 });
@@ -424,4 +430,99 @@ test("a packet is the same by HTTP, by CoAP's path and in the gateway's file; pa
   assert.ok(await world.door.packetAt(`${uri}/manifest/1`));
   for (const wrong of ["zdm/sw/ACME-TH-2.0.1/3", `${uri}/99999999`, `${uri}`, "zdm/sw//1"])
     assert.equal(await world.door.packetAt(wrong), undefined, wrong);
+});
+
+test("a broadcast that its gateway could not finish is repeated for those who lack the image, twice, and then given up with the reason", async () => {
+  const { world, order } = await begun(2, { quietMs: 0 });
+  const [complete, left] = world.devices as [ExampleMeshDevice, ExampleMeshDevice];
+  await world.tell(world.gateway.event(complete.say("verified")), world.gateway.end(order, "failed"));
+  for (let round = 2; round <= 3; round += 1) {
+    await world.broadcast.sweep();
+    const again = transmitIn(await world.orders());
+    assert.notEqual(again.sessionId, order.sessionId);
+    assert.equal(again.deviceCount, 1);
+    assert.match(
+      await world.sentenceOf(1),
+      new RegExp(`^waiting: broadcast ${again.sessionId} by ${world.gateway.id} begins`),
+    );
+    await world.tell(world.gateway.end(again, "failed"));
+  }
+  await world.broadcast.sweep();
+  assert.equal(await world.stateOf(1), "failed connectionLost");
+  assert.equal(await world.sentenceOf(1), "failed: 3 broadcasts did not bring the whole image; the last one failed");
+  assert.equal(await world.stateOf(0), "waitingToApply");
+  assert.equal(left.appliedName, undefined);
+});
+
+test("who says after the broadcast that packets are missing is asked to fetch them; if it cannot, it is in another broadcast", async () => {
+  const { world, order } = await begun(2, { quietMs: 1 });
+  const [complete, deaf] = world.devices as [ExampleMeshDevice, ExampleMeshDevice];
+  await world.tell(world.gateway.event(complete.say("verified")), world.gateway.end(order));
+  await world.tell(world.gateway.event(deaf.say("repairing", { deficit: 2, receivedCount: 60 })));
+  await world.broadcast.sweep();
+  await world.orders();
+  assert.equal(deaf.schedules.filter(({ updateAtMs }) => updateAtMs === 0).length, 2);
+  await world.tell(world.gateway.event(deaf.say("suspended", { deficit: 2, receivedCount: 60 })));
+  let again: readonly GatewayOrder[] = [];
+  while (!again.some((one) => one.order.kind === "transmit")) {
+    await world.broadcast.sweep();
+    again = await world.orders();
+  }
+  assert.equal(transmitIn(again).deviceCount, 1);
+  await world.tell(world.gateway.event(deaf.say("verified")), world.gateway.end(transmitIn(again)));
+  assert.equal(await world.stateOf(1), "waitingToApply");
+});
+
+test("a broadcast has the campaign's download windows, and none of it is outside of them", async () => {
+  const world = await new World(1, { spanMs: 3 * 3_600_000 }).open();
+  await world.campaign({ windows: { download: [{ cron: "*/10 * * * *", for: "5m" }] } });
+  // Whether a window is open now is the clock's affair: begun all the same, as a campaign would a moment later.
+  const { endpoint } = { endpoint: world.devices[0]?.deviceId ?? "" };
+  const [held] = (await scratch.stores.campaigns.list(undefined, { limit: 1 })).items;
+  await scratch.stores.updates.create({
+    endpoint,
+    imageId: world.image.id,
+    by: "auto",
+    apply: false,
+    campaign: { id: held?.campaign.id ?? "", wave: 0, attempt: 1 },
+  });
+  await world.broadcast.sweep();
+  const { windows } = transmitIn(await world.orders());
+  assert.ok(windows.length >= 17, `${windows.length} windows`);
+  for (const { fromMs, untilMs } of windows) {
+    assert.ok(untilMs - fromMs <= 5 * 60_000);
+    assert.ok(fromMs % 600_000 < 5 * 60_000 && (untilMs % 600_000 || 600_000) <= 5 * 60_000);
+  }
+});
+
+test("the broadcast of a gateway that was removed is over, and another gateway that reaches the cell takes its place", async () => {
+  const { world, order } = await begun(1, { quietMs: 0 });
+  const cell = `cell of ${world.model}`;
+  await scratch.stores.mesh.gateways.remove(world.gateway.id);
+  const next = new ExampleGateway(`${world.gateway.id}-next`);
+  await scratch.stores.mesh.gateways.add({ id: next.id, cells: [cell] });
+  await world.broadcast.report(next.id, next.batch());
+  await world.broadcast.sweep();
+  assert.deepEqual((await scratch.stores.mesh.sessions.get(order.sessionId))?.detail, "its gateway was removed");
+  const again = transmitIn(await scratch.stores.mesh.gateways.openOrders(next.id, 0));
+  assert.equal(again.deviceCount, 1);
+});
+
+test("while nothing is done for a device, its update says what is true: on air, over and not heard, or no gateway", async () => {
+  const { world, order } = await begun(1, { quietMs: 3_600_000 });
+  const progress = {
+    sessionId: order.sessionId,
+    state: "streaming" as const,
+    part: 1,
+    tallies: [],
+    airtimeMs: 5,
+    deficits: [],
+    nextAtMs: null,
+  };
+  await world.tell({ kind: "progress", progress });
+  await world.broadcast.sweep();
+  assert.match(await world.sentenceOf(0), /^waiting: broadcast \w+ by gw-\d+ is on air/);
+  await world.tell(world.gateway.end(order));
+  await world.broadcast.sweep();
+  assert.match(await world.sentenceOf(0), /^waiting: broadcast \w+ has ended; nothing was heard of the device since/);
 });

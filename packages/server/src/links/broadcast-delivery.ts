@@ -14,13 +14,14 @@ import type { Logger } from "pino";
 import type { LeasedOrder } from "../campaign/store-ports.ts";
 import { askDevice, commandFor } from "../mesh/session-order.ts";
 import type { NewOrder } from "../store/gateway-store.ts";
-import type { MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
+import type { MeshChange, MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
 import type { Stores } from "../store/ports.ts";
 import { BroadcastPlanner, commandOrder } from "./broadcast-planner.ts";
+import { BroadcastStragglers } from "./broadcast-stragglers.ts";
 import type { MeshReleases } from "./mesh-releases.ts";
 
 export interface BroadcastOptions {
-  readonly stores: Pick<Stores, "mesh" | "updates" | "events" | "devices">;
+  readonly stores: Pick<Stores, "mesh" | "updates" | "events" | "devices" | "campaigns">;
   readonly releases: MeshReleases;
   readonly log: Logger;
   readonly utcMs?: (() => number) | undefined;
@@ -52,6 +53,7 @@ const COMMAND_PATIENCE_MS = 3_600_000;
 
 export class BroadcastDelivery {
   readonly planner: BroadcastPlanner;
+  readonly #stragglers: BroadcastStragglers;
   readonly #options: BroadcastOptions;
   readonly #utcMs: () => number;
   readonly #known = new Map<string, boolean>();
@@ -69,6 +71,11 @@ export class BroadcastDelivery {
     this.#utcMs = options.utcMs ?? Date.now;
     const { stores, releases, leadMs = DEFAULT_LEAD_MS, spanMs = DEFAULT_SPAN_MS } = options;
     this.planner = new BroadcastPlanner({ stores, releases, utcMs: this.#utcMs, leadMs, spanMs });
+    this.#stragglers = new BroadcastStragglers({
+      stores,
+      utcMs: this.#utcMs,
+      quietMs: options.quietMs ?? DEFAULT_QUIET_MS,
+    });
   }
 
   start(): void {
@@ -174,8 +181,11 @@ export class BroadcastDelivery {
     const { stores, log, gatherMs = 1_000 } = this.#options;
     try {
       await stores.mesh.aloneDo(async () => {
-        if (performance.now() - this.#orderedAtMs >= gatherMs) this.#tell(await this.planner.planWaiting());
+        const { reports, again, ask } = await this.#stragglers.turn();
+        this.#tell(reports);
+        if (performance.now() - this.#orderedAtMs >= gatherMs) this.#tell(await this.planner.planWaiting(again));
         await this.#applyPermitted(gatherMs);
+        if (ask.length > 0) this.#tell(await stores.mesh.sessions.record(await this.#asks(ask.slice(0, ASKS_AT_ONCE))));
         await this.#askQuiet();
       });
     } catch (error) {
@@ -282,20 +292,26 @@ export class BroadcastDelivery {
     const gone = quiet.filter(({ askCount }) => askCount >= MOST_ASKS);
     const sentence = `silent: nothing was heard of the device after it was asked ${MOST_ASKS} times`;
     const changes = gone.map(({ updateId }) => ({ updateId, state: "silent" as const, failure: null, sentence }));
-    const orders = await this.#asks(quiet.filter(({ askCount }) => askCount < MOST_ASKS));
-    this.#tell(await mesh.sessions.record({ changes, orders }));
+    const asked = await this.#asks(quiet.filter(({ askCount }) => askCount < MOST_ASKS));
+    this.#tell(await mesh.sessions.record({ ...asked, changes: [...changes, ...asked.changes] }));
   }
 
-  async #asks(quiet: readonly MeshUpdate[]): Promise<NewOrder[]> {
+  /** Each is asked by a gateway that reaches it; where there is none, that is why it stands where it stands. */
+  async #asks(quiet: readonly MeshUpdate[]): Promise<{ orders: NewOrder[]; changes: MeshChange[] }> {
     const { mesh } = this.#options.stores;
     const gateways = (await mesh.gateways.list()).filter(({ isOnline }) => isOnline);
     const orders: NewOrder[] = [];
+    const changes: MeshChange[] = [];
     for (const update of quiet) {
       const gateway = gateways.find(({ id, cells }) =>
-        update.cell === null ? id === update.gatewayId : cells.includes(update.cell),
+        update.cell === null ? id === (update.gatewayId ?? id) : cells.includes(update.cell),
       );
       const release = await mesh.releaseOf(update.imageId);
-      if (gateway === undefined || release === undefined) continue;
+      if (gateway === undefined || release === undefined) {
+        const sentence = `${update.state}: no gateway is heard that reaches ${update.cell ?? "the device"}`;
+        changes.push({ updateId: update.updateId, state: update.state, failure: null, sentence });
+        continue;
+      }
       const to = (await mesh.devices.reserveDevices([update.endpoint], 2)).get(update.endpoint);
       if (to === undefined) continue;
       const apply: DeviceCommand = { kind: "apply", apply: { name: Buffer.from(release.image.content.name, "hex") } };
@@ -306,7 +322,7 @@ export class BroadcastDelivery {
           : askDevice(release, keys, { to, crypto: zmeshCrypto });
       orders.push(this.#commandOrder(gateway, commands));
     }
-    return orders;
+    return { orders, changes };
   }
 
   /** These end at once; the devices are told, and a broadcast that is for nobody any more leaves the air. */

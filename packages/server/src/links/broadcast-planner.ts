@@ -1,11 +1,14 @@
 /** Turns updates of mesh devices that wait into broadcasts: one session for each gateway that is needed, ordered and on record at once. */
 import { randomBytes } from "node:crypto";
-import type { SealedCommand } from "@airlift/protocol/api/gateway";
+import type { AirWindow, SealedCommand } from "@airlift/protocol/api/gateway";
 import type { Gateway, MeshPlan } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { DEFAULT_RESERVE_SHARE } from "@airlift/protocol/zmesh/duty-ledger";
 import { subBandNamed } from "@airlift/protocol/zmesh/regions";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
+import { offsetAt } from "@airlift/runtime/zone-offset";
+import { OpeningHours } from "../campaign/opening-hours.ts";
+import { clockText } from "../campaign/schedule/wall-clock.ts";
 import type { PackedRelease } from "../mesh/packed-release.ts";
 import {
   deviceFseqs,
@@ -23,7 +26,7 @@ import type { Stores } from "../store/ports.ts";
 import type { MeshReleases } from "./mesh-releases.ts";
 
 export interface PlannerOptions {
-  readonly stores: Pick<Stores, "mesh">;
+  readonly stores: Pick<Stores, "mesh" | "campaigns">;
   readonly releases: MeshReleases;
   readonly utcMs: () => number;
   /** Between an order and its first frame: the gateway fetches what it is to send. */
@@ -35,6 +38,9 @@ export interface PlannerOptions {
 /** Octets of a sealed schedule, and of a sealed Join. */
 const SCHEDULE_BYTES = 47;
 const JOIN_BYTES = 41;
+
+/** Openings of a campaign that one broadcast may use: a cron that strikes each minute has many in a day. */
+const MOST_OPENINGS = 64;
 
 /** Devices that are updated together: one image, one group, one campaign. */
 interface Party {
@@ -51,12 +57,13 @@ export class BroadcastPlanner {
     this.#options = options;
   }
 
-  /** Plans for all that wait. @returns What their campaigns are to hear. */
-  async planWaiting(): Promise<readonly MeshReport[]> {
+  /** Plans for all that wait, and for those who are to be broadcast to once more. @returns What their campaigns are to hear. */
+  async planWaiting(again: readonly MeshUpdate[] = []): Promise<readonly MeshReport[]> {
     const { mesh } = this.#options.stores;
     const waiting = (await Promise.all([mesh.updatesIn("queued"), mesh.updatesIn("waiting")]))
       .flat()
-      .filter(({ sessionId }) => sessionId === null);
+      .filter(({ sessionId }) => sessionId === null)
+      .concat(again);
     if (waiting.length === 0) return [];
     const busy = new Set((await mesh.sessions.open()).map(({ groupId }) => groupId));
     const reports: MeshReport[] = [];
@@ -81,7 +88,7 @@ export class BroadcastPlanner {
     const places = devices.map(({ cell, hasGroupKey }) => ({ cell, hasGroupKey }));
     const gateways = (await mesh.gateways.list()).map((gateway) => planGateway(gateway));
     const fromMs = this.#options.utcMs() + this.#options.leadMs;
-    const plans = planSessions(needOf(release, places, { fromMs, untilMs: fromMs + spanMs }), gateways);
+    const plans = planSessions(needOf(release, places, [{ fromMs, untilMs: fromMs + spanMs }]), gateways);
     return {
       imageId,
       deviceCount: devices.length,
@@ -104,8 +111,8 @@ export class BroadcastPlanner {
       return await this.#plan(party);
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
-      // A gateway may come; what the law or the image forbids stays forbidden.
-      if (error.code === "NO_GATEWAY") return await this.#wait(party, error.message);
+      // A gateway may come, and a window; what the law or the image forbids stays forbidden.
+      if (error.code === "NO_GATEWAY" || error.code === "NO_OPENING") return await this.#wait(party, error.message);
       const sentence = `failed: ${error.message}`;
       const changes = party.updates.map(({ updateId }) => ({
         updateId,
@@ -118,8 +125,11 @@ export class BroadcastPlanner {
   }
 
   async #wait({ updates }: Party, why: string): Promise<readonly MeshReport[]> {
-    const sentence = `waiting: ${why}`;
-    const changes = updates.map(({ updateId }) => ({ updateId, state: "waiting" as const, failure: null, sentence }));
+    // Who has a part of it from an earlier broadcast keeps it.
+    const changes = updates.map(({ updateId, state }) => {
+      const kept = state === "transferring" ? state : ("waiting" as const);
+      return { updateId, state: kept, failure: null, sentence: `${kept}: ${why}` };
+    });
     return await this.#options.stores.mesh.sessions.record({ changes });
   }
 
@@ -131,7 +141,8 @@ export class BroadcastPlanner {
     if (ready.length === 0 && all.length > 0)
       throw new UsageError("NO_GATEWAY", "no gateway is heard that knows the time", { gateways: all.length });
     const fromMs = utcMs() + leadMs;
-    const need = needOf(release, party.updates, { fromMs, untilMs: fromMs + spanMs });
+    const openings = await this.#openings(party.campaignId, { fromMs, untilMs: fromMs + spanMs });
+    const need = needOf(release, party.updates, openings);
     const plans = planSessions(need, ready.map(planGateway));
     const keys = await stores.mesh.keysOf(party.imageId, () => {
       throw new UsageError("RELEASE_KEYS", "the release's keys are gone", { imageId: party.imageId });
@@ -151,6 +162,26 @@ export class BroadcastPlanner {
       work.changes.push(...session.changes);
     }
     return await stores.mesh.sessions.record({ ...work, changes: newestOf(work.changes) });
+  }
+
+  /** When the campaign lets devices download, in its own time zone: a broadcast has one for all. @throws {UsageError} NO_OPENING */
+  async #openings(campaignId: string | null, span: AirWindow): Promise<AirWindow[]> {
+    const kept = campaignId === null ? undefined : await this.#options.stores.campaigns.get(campaignId);
+    if (kept === undefined) return [span];
+    const openings: AirWindow[] = [];
+    let atMs = span.fromMs;
+    while (atMs < span.untilMs && openings.length < MOST_OPENINGS) {
+      const { opening, zone } = new OpeningHours(kept.policy, offsetAt, atMs).nextOfCampaign("download");
+      if (opening === undefined || opening.fromMs >= span.untilMs) {
+        if (openings.length > 0) break;
+        const when =
+          opening === undefined ? "never opens again" : `next opens ${clockText(opening.fromMs, zone, atMs)}`;
+        throw new UsageError("NO_OPENING", `the campaign's download window ${when}`, { campaignId });
+      }
+      openings.push({ fromMs: opening.fromMs, untilMs: Math.min(span.untilMs, opening.toMs) });
+      atMs = opening.toMs;
+    }
+    return openings;
   }
 
   /** One gateway's part. */
@@ -281,11 +312,11 @@ function planGateway({ id, cells, band, rateBps, loss, state }: Gateway): PlanGa
 function needOf(
   { image, manifest, gapMs }: PackedRelease,
   places: readonly Pick<MeshUpdate, "cell" | "hasGroupKey">[],
-  span: { readonly fromMs: number; readonly untilMs: number },
+  openings: readonly AirWindow[],
 ) {
   const devices = new Map<string | null, number>();
   for (const { cell } of places) devices.set(cell, (devices.get(cell) ?? 0) + 1);
   const joins = places.filter(({ hasGroupKey }) => !hasGroupKey).length;
   const commandBytes = [...Array(10).fill(SCHEDULE_BYTES), ...Array(3 * joins).fill(JOIN_BYTES)];
-  return { contents: [manifest.content, image.content], devices, commandBytes, gapMs, span };
+  return { contents: [manifest.content, image.content], devices, commandBytes, gapMs, openings };
 }

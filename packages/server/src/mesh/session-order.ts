@@ -156,7 +156,9 @@ function timesOf({ plan, release, devices }: SessionInput): Times {
   const { rateBps } = plan.gateway;
   const startMs = plan.windows[0]?.fromMs ?? 0;
   const frames = GROUP_REPEATS * 2 + devices.reduce((sum, device) => sum + DEVICE_REPEATS * deviceFseqs(device), 0);
-  const commandsMs = frames * airtimeMs(47, rateBps) + (devices.length + 2) * GROUP_REPEATS * COMMAND_SPACING_MS;
+  // The frames of one channel are apart; those of the others fit between.
+  const rounds = devices.reduce((most, one) => Math.max(most, DEVICE_REPEATS * deviceFseqs(one)), 2 * GROUP_REPEATS);
+  const commandsMs = 2 * frames * airtimeMs(47, rateBps) + rounds * COMMAND_SPACING_MS;
   const manifestAtMs = Math.ceil(startMs + commandsMs + SLACK_MS);
   const { dataCount, payloadBytes } = release.manifest.content;
   const packetMs = Math.max(release.gapMs, airtimeMs(payloadBytes, rateBps));

@@ -37,8 +37,8 @@ export interface BroadcastNeed {
   readonly commandBytes: readonly number[];
   /** Between the beginnings of two packets. */
   readonly gapMs: number;
-  /** Nothing before and nothing after. */
-  readonly span: AirWindow;
+  /** In order and apart, at least one: nothing is sent outside of them. */
+  readonly openings: readonly AirWindow[];
 }
 
 export interface SessionPlan {
@@ -69,7 +69,7 @@ const MOST_WINDOWS = 256;
  * One session for each gateway that is needed.
  *
  * @throws {UsageError} `NO_GATEWAY` when a cell has none · `AIRTIME_OVER_BUDGET` when the law does not allow it within the span, with
- *   `neededMs`, `allowedMs`, `budgetMs`, `windowMs`, `durationMs`, `spanMs` in the facts.
+ *   `neededMs`, `allowedMs`, `budgetMs`, `windowMs`, `durationMs`, `spanMs` in the facts · `NO_OPENING`.
  */
 export function planSessions(need: BroadcastNeed, gateways: readonly PlanGateway[]): SessionPlan[] {
   const chosen = chooseGateways(need.devices, gateways);
@@ -80,7 +80,7 @@ export function planSessions(need: BroadcastNeed, gateways: readonly PlanGateway
     const turn = turns[i] ?? 0;
     turnMs[turn] = Math.max(turnMs[turn] ?? 0, durationMs);
   }
-  const spanMs = need.span.untilMs - need.span.fromMs;
+  const spanMs = need.openings.reduce((sum, { fromMs, untilMs }) => sum + untilMs - fromMs, 0);
   const allMs = turnMs.reduce((sum, one) => sum + one, 0);
   for (const one of costs) assertLawful(one, { spanMs, allMs });
   const packetsMs = costs.flatMap(({ gateway: { rateBps } }) =>
@@ -94,7 +94,7 @@ export function planSessions(need: BroadcastNeed, gateways: readonly PlanGateway
     packetCount,
     airtimeMs: airtime,
     durationMs,
-    windows: windowsOf(need.span, { turnMs, guardMs }, turns[i] ?? 0),
+    windows: turnWindows(need.openings, { turnMs, guardMs }, turns[i] ?? 0),
   }));
 }
 
@@ -167,7 +167,20 @@ function turnsOf(gateways: readonly PlanGateway[]): number[] {
 
 const overlap = (a: PlanGateway, b: PlanGateway): boolean => a.cells.some((cell) => b.cells.includes(cell));
 
-/** The turns one after the other with a guard behind each, and again, until the span is over. */
+/** @throws {UsageError} NO_OPENING when each opening is over before this turn comes. */
+function turnWindows(
+  openings: readonly AirWindow[],
+  lengths: { readonly turnMs: readonly number[]; readonly guardMs: number },
+  turn: number,
+): AirWindow[] {
+  const windows = openings.flatMap((opening) => windowsOf(opening, lengths, turn)).slice(0, MOST_WINDOWS);
+  if (windows.length > 0) return windows;
+  throw new UsageError("NO_OPENING", "the download windows are too short for gateways that have to take turns", {
+    turn,
+  });
+}
+
+/** The turns one after the other with a guard behind each, and again, until the opening is over. */
 function windowsOf(
   { fromMs, untilMs }: AirWindow,
   { turnMs, guardMs }: { readonly turnMs: readonly number[]; readonly guardMs: number },

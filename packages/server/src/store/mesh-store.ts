@@ -10,6 +10,7 @@ import { MeshDevices } from "./mesh-devices.ts";
 import { MeshReports } from "./mesh-reports.ts";
 import { type ChannelKeys, MeshSecrets, releasePlace } from "./mesh-secrets.ts";
 import { MeshSessions } from "./mesh-sessions.ts";
+import { readStragglers, type Straggler } from "./mesh-stragglers.ts";
 import { type MeshUpdate, readMeshUpdates } from "./mesh-updates.ts";
 import type { Tables } from "./tables.ts";
 
@@ -55,6 +56,11 @@ export class MeshStore {
         and (d.heard_at is null or d.heard_at < now() - ${quietMs} * interval '1 millisecond')`,
       limit,
     );
+  }
+
+  /** Whose broadcast is over, without the image. */
+  async stragglers(limit: number): Promise<Straggler[]> {
+    return await readStragglers(this.#tables, limit);
   }
 
   /** Whether no update waits for a session any more. */

@@ -21,6 +21,8 @@ export interface MeshUpdate {
   readonly cell: string | null;
   readonly gatewayId: string | null;
   readonly askCount: number;
+  /** It was part of so many. */
+  readonly broadcastCount: number;
   /** Since the network last spoke to the device alone; null = never. */
   readonly askedAgoMs: number | null;
 }
@@ -48,7 +50,7 @@ export interface MeshChanged {
 
 const SELECT = sql`select u.id as "updateId", u.endpoint, u.image_id as "imageId", u.campaign_id as "campaignId", u.attempt, u.state, u.apply,
   u.mesh_session_id as "sessionId", d.group_id as "groupId", d.joined_generation = g.generation as "hasGroupKey", d.cell,
-  d.gateway_id as "gatewayId", d.ask_count as "askCount",
+  d.gateway_id as "gatewayId", d.ask_count as "askCount", u.broadcast_count as "broadcastCount",
   (extract(epoch from now() - d.asked_at) * 1000)::double precision as "askedAgoMs"
   from updates u join mesh_devices d on d.endpoint = u.endpoint join mesh_groups g on g.id = d.group_id`;
 
@@ -91,6 +93,7 @@ export async function changeMeshUpdates(
       said_at = case when u.sentence = new.sentence then u.said_at else now() end, updated_at = now(),
       acknowledged_bytes = least(u.total_bytes, coalesce(new.bytes, u.acknowledged_bytes)),
       mesh_session_id = coalesce(new.session_id, u.mesh_session_id),
+      broadcast_count = u.broadcast_count + (new.session_id is not null)::integer,
       finished_at = case when new.state = any(${[...FINAL_UPDATE_STATES]}::text[]) then now() end
     from new, old where u.id = new.update_id and old.id = u.id
       and (old.state <> new.state or old.sentence <> new.sentence)

@@ -14,6 +14,7 @@ import { MESH } from "./migrations/0010-mesh.ts";
 import { RECORDS } from "./migrations/0011-records.ts";
 import { SEVERAL_SERVERS } from "./migrations/0012-several-servers.ts";
 import { IDENTITIES } from "./migrations/0013-identities.ts";
+import { BROADCAST_ROUNDS } from "./migrations/0014-broadcast-rounds.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -37,6 +38,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "records", sql: RECORDS },
   { name: "several servers", sql: SEVERAL_SERVERS },
   { name: "identities", sql: IDENTITIES },
+  { name: "broadcast rounds", sql: BROADCAST_ROUNDS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

@@ -120,6 +120,7 @@ export interface UpdateTable {
   wave: number | null;
   /** The broadcast by which a mesh device gets it. */
   mesh_session_id: string | null;
+  broadcast_count: Generated<number>;
   /** False when its exchanges were deleted for their age. */
   has_exchanges: Generated<boolean>;
 }
