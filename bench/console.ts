@@ -172,7 +172,7 @@ const EVENTS_PER_SECOND = 50;
 /** Few enough for the timeline that is open to be as long as it gets before the measuring begins. */
 const BUSY_COUNT = 4;
 
-/** What the page holds after garbage was collected, before and after; a device page's timeline and the feed are open. */
+/** What the page holds after garbage was collected, minute by minute; a device page's timeline and the feed are open. */
 async function measureMemory(stage: Stage, register: Register, minutes: number): Promise<Figures> {
   const page = await stage.view("/devices/busy-1");
   const session = await page.context().newCDPSession(page);
@@ -186,19 +186,30 @@ async function measureMemory(stage: Stage, register: Register, minutes: number):
     await page.goto("/devices/busy-1");
     // The timeline keeps its last lines: until it is full it grows as it should.
     await page.waitForTimeout(45_000);
-    const first = await heapBytes(session);
+    const heaps = [await heapMiB(session)];
     const firstId = await newestEvent(stage);
-    await page.waitForTimeout(minutes * 60_000);
-    const last = await heapBytes(session);
+    for (let minute = 1; minute <= minutes; minute += 1) {
+      await page.waitForTimeout(60_000);
+      heaps.push(await heapMiB(session));
+      process.stderr.write(`minute ${minute}: ${heaps.at(-1)?.toFixed(2)} MiB\n`);
+    }
     return {
       eventsPerSecond: ((await newestEvent(stage)) - firstId) / (minutes * 60),
-      heapMiB: last / 2 ** 20,
-      heapGrowthKiBPerMinute: (last - first) / 1024 / minutes,
+      heapMiB: median(heaps),
+      mostHeapMiB: Math.max(...heaps),
+      heapGrowthKiBPerMinute: 1024 * slopeOf(heaps),
     };
   } finally {
     clearInterval(timer);
     await page.close();
   }
+}
+
+/** By how much the values rise from one to the next, by least squares. */
+function slopeOf(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  const products = values.map((value, at) => (at - middle) * value).reduce((sum, one) => sum + one, 0);
+  return products / values.map((_, at) => (at - middle) ** 2).reduce((sum, one) => sum + one, 0);
 }
 
 /** The id of the newest event; they have no gaps to speak of. */
@@ -208,9 +219,10 @@ async function newestEvent(stage: Stage): Promise<number> {
   return items[0]?.id ?? 0;
 }
 
-async function heapBytes(session: CDPSession): Promise<number> {
-  await session.send("HeapProfiler.collectGarbage");
-  return (await session.send("Runtime.getHeapUsage")).usedSize;
+/** What a first collection lets go of may hold what only a later one takes. */
+async function heapMiB(session: CDPSession): Promise<number> {
+  for (let round = 0; round < 3; round += 1) await session.send("HeapProfiler.collectGarbage");
+  return (await session.send("Runtime.getHeapUsage")).usedSize / 2 ** 20;
 }
 
 /** Until nothing more is fetched for a moment. */
