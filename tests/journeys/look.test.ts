@@ -10,7 +10,7 @@ import { Stage } from "./stage.ts";
 let stage: Stage;
 
 before(async () => {
-  stage = await Stage.open();
+  stage = await Stage.open(["--no-auth", "--allow-private-webhooks"]);
   stage.startFleet(20, "--seed", "1");
   await stage.untilRegistered(20);
   await stage.addFirmware("2.0.0");
