@@ -118,7 +118,7 @@ test("a server that answers 500, or not what was asked, is told of in words, and
   await page.route("**/api/v1/device-preview*", (route) => route.fulfill({ status: 500, body: "<html>" }));
   await page.route("**/api/v1/devices?*", (route) => route.fulfill({ status: 500, body: "<html>" }));
   await page.getByRole("link", { name: "Devices", exact: true }).click();
-  await page.getByText("The server could not do this").first().waitFor({ timeout: 30_000 });
+  await page.getByText("The server could not do this").first().waitFor();
   await page.unrouteAll();
   await page.getByRole("button", { name: "Try again" }).first().click();
   await page.getByRole("link", { name: "sim-1", exact: true }).waitFor();
@@ -162,7 +162,7 @@ test("when the server is gone the page says since when, and is right again when 
   await stage.startServer();
   // Of this the page was not told: its line was not there.
   await stage.client.editDevice("sim-1", { tags: ["north"] });
-  await page.getByRole("status").getByText("live", { exact: true }).waitFor({ timeout: 60_000 });
+  await page.getByRole("status").getByText("live", { exact: true }).waitFor();
   await page.getByRole("gridcell", { name: "north" }).waitFor();
   await page.close();
   // What the browser says of the refused connections is what was wanted.
