@@ -2,15 +2,24 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { postOf } from "@airlift/cli/client";
+import { CreatedWebhook } from "@airlift/protocol/api/webhooks";
 import { barriers } from "./barriers.ts";
 import { Stage } from "./stage.ts";
 
 let stage: Stage;
 
 before(async () => {
-  stage = await Stage.open();
+  stage = await Stage.open(["--no-auth", "--allow-private-webhooks"]);
   stage.startFleet(20, "--seed", "1");
   await stage.untilRegistered(20);
+  await stage.addFirmware("2.0.0");
+  await stage.createToken("viewer", "night shift");
+  await stage.client.call(
+    "webhooks",
+    CreatedWebhook,
+    postOf({ url: "https://127.0.0.1:9/airlift", note: "the pager" }),
+  );
 });
 after(() => stage.close());
 
@@ -33,6 +42,9 @@ const PAGES = [
   "/devices/sim-1?part=requests",
   "/devices/sim-1?part=credentials",
   "/images",
+  "/campaigns",
+  "/campaigns/new",
+  "/mesh",
   "/audit",
   "/tokens",
   "/webhooks",
@@ -106,7 +118,7 @@ test("a server that answers 500, or not what was asked, is told of in words, and
   await page.route("**/api/v1/device-preview*", (route) => route.fulfill({ status: 500, body: "<html>" }));
   await page.route("**/api/v1/devices?*", (route) => route.fulfill({ status: 500, body: "<html>" }));
   await page.getByRole("link", { name: "Devices", exact: true }).click();
-  await page.getByText("The server could not do this").first().waitFor({ timeout: 30_000 });
+  await page.getByText("The server could not do this").first().waitFor();
   await page.unrouteAll();
   await page.getByRole("button", { name: "Try again" }).first().click();
   await page.getByRole("link", { name: "sim-1", exact: true }).waitFor();
@@ -125,6 +137,22 @@ test("a clock that is years apart is shown as it is", async () => {
   await page.close();
 });
 
+for (const [path, words] of [
+  ["/devices/nobody", "No device is called nobody"],
+  ["/images/0123456789abcdef", "There is no such image"],
+  ["/campaigns/0123456789abcdef", "There is no such campaign"],
+  ["/nowhere", "Nothing is here"],
+] as const)
+  test(`at ${path} there is nothing, and the page says so and leads on`, async () => {
+    const page = await stage.view(path);
+    await page.getByRole("heading", { name: words }).waitFor();
+    await page.getByRole("main").getByRole("link").waitFor();
+    assert.deepEqual(await barriers(page), []);
+    await page.close();
+    // A browser writes down every answer that is 404.
+    stage.complaints.splice(0, Infinity, ...stage.complaints.filter((line) => !/status of 404/.test(line)));
+  });
+
 test("when the server is gone the page says since when, and is right again when it is back", async () => {
   const page = await stage.view("/devices");
   await page.getByRole("status").getByText("live").waitFor();
@@ -132,7 +160,10 @@ test("when the server is gone the page says since when, and is right again when 
   await page.getByText(/no connection since/).waitFor();
   await stage.picture(page, "line-lost");
   await stage.startServer();
-  await page.getByRole("status").getByText("live", { exact: true }).waitFor({ timeout: 60_000 });
+  // Of this the page was not told: its line was not there.
+  await stage.client.editDevice("sim-1", { tags: ["north"] });
+  await page.getByRole("status").getByText("live", { exact: true }).waitFor();
+  await page.getByRole("gridcell", { name: "north" }).waitFor();
   await page.close();
   // What the browser says of the refused connections is what was wanted.
   stage.complaints.length = 0;

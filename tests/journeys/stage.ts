@@ -22,6 +22,9 @@ const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
 /** Screenshots for the guide are written when AIRLIFT_SCREENSHOTS names a folder. */
 const SCREENSHOTS = process.env["AIRLIFT_SCREENSHOTS"];
 
+/** How long a page may take to show something: broadcasts begin some time after they were ordered, and machines are busy. */
+const PATIENCE_MS = 300_000;
+
 export interface ViewOptions {
   readonly width?: number;
   readonly height?: number;
@@ -134,6 +137,7 @@ export class Stage {
   async view(path: string, { width = 1280, height = 900, scheme = "light" }: ViewOptions = {}): Promise<Page> {
     this.#browser ??= await chromium.launch({ executablePath: browserPath(), args: ["--no-sandbox"] });
     const page = await this.#browser.newPage({ viewport: { width, height }, colorScheme: scheme, baseURL: this.url });
+    page.setDefaultTimeout(PATIENCE_MS);
     page.on("pageerror", (error) => this.complaints.push(`thrown: ${error.message}`));
     page.on("console", (message) => {
       if (message.type() === "error") this.complaints.push(`logged: ${message.text()} ${message.location().url}`);
@@ -166,7 +170,7 @@ export class Stage {
 }
 
 /** @throws {Error} when it has not come true after so many minutes: these are real processes. */
-export async function until(what: string, isTrue: () => Promise<boolean>, minutes = 1): Promise<void> {
+export async function until(what: string, isTrue: () => Promise<boolean>, minutes = 5): Promise<void> {
   const giveUpAtMs = performance.now() + minutes * 60_000;
   while (!(await isTrue().catch(() => false))) {
     if (performance.now() > giveUpAtMs) throw new Error(`waited ${minutes} min in vain until ${what}`);

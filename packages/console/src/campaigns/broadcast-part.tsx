@@ -30,8 +30,8 @@ export function BroadcastPart({ campaignId }: { readonly campaignId: string }) {
           Broadcast
         </Title>
         <Text size="sm">
-          {data.sessionCount} sessions, {data.runningCount} on the air or to come; {spanText(data.airtimeUsedMs / 1000)}{" "}
-          of {spanText(data.airtimePlannedMs / 1000)} planned airtime used.
+          {data.sessionCount} session{data.sessionCount === 1 ? "" : "s"}, {data.runningCount} on the air or to come;{" "}
+          {spanText(data.airtimeUsedMs / 1000)} of {spanText(data.airtimePlannedMs / 1000)} planned airtime used.
         </Text>
         <ul className="bars">
           {data.budgets.map(({ gatewayId, band, leftMs, budgetMs }) => (

@@ -19,14 +19,14 @@ export function AirtimePlot({ band, budgetMs, windowMs, points }: AirtimeSeries[
       points.map((point) => point.usedMs / 1000),
       points.map(() => budgetMs / 1000),
     ];
-    const plot = new UPlot(optionsOf(element.clientWidth, scheme), data, element);
+    const plot = new UPlot(optionsOf(element.clientWidth, windowMs / 1000, scheme), data, element);
     const watcher = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT_PX }));
     watcher.observe(element);
     return () => {
       watcher.disconnect();
       plot.destroy();
     };
-  }, [points, budgetMs, scheme]);
+  }, [points, budgetMs, windowMs, scheme]);
   return (
     <div>
       <Text size="sm">
@@ -39,14 +39,18 @@ export function AirtimePlot({ band, budgetMs, windowMs, points }: AirtimeSeries[
   );
 }
 
-function optionsOf(width: number, scheme: "light" | "dark"): UPlot.Options {
+function optionsOf(width: number, windowS: number, scheme: "light" | "dark"): UPlot.Options {
   const ink = scheme === "dark" ? "#c9c9c9" : "#495057";
   const grid = { stroke: scheme === "dark" ? "#424242" : "#dee2e6", width: 1 };
   return {
     width,
     height: HEIGHT_PX,
     legend: { show: false },
-    scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] } },
+    scales: {
+      // The whole window, however little of it was counted.
+      x: { range: (_, __, last) => [last - windowS, last] },
+      y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] },
+    },
     axes: [
       { stroke: ink, grid },
       { stroke: ink, grid, size: 50, values: (_, ticks) => ticks.map((tick) => `${tick} s`) },

@@ -11,22 +11,32 @@ import { Scrolls } from "../parts/scrolls.tsx";
 import { useTitle } from "../parts/title.ts";
 import { AirtimePlot } from "./airtime-plot.tsx";
 
+/** No event tells of these: whoever comes to the page asks, and as long as it is open it is asked again. */
+const WATCHED = { staleTime: 0 } as const;
+
 const gatewaysQuery = () =>
   queryOptions({
+    ...WATCHED,
     queryKey: ["gateways", "list"],
     queryFn: async ({ signal }) => (await ask<{ items: readonly Gateway[] }>("gateways", { signal })).items,
     refetchInterval: 10_000,
   });
 const airtimeQuery = (gatewayId: string) =>
   queryOptions({
+    ...WATCHED,
     queryKey: ["gateways", "airtime", gatewayId],
     queryFn: async ({ signal }) =>
       (await ask<AirtimeSeries>(`gateways/${encodeURIComponent(gatewayId)}/airtime`, { signal })).items,
     refetchInterval: 30_000,
   });
-const sessionsQuery = () => ({ ...listOf<MeshSession>(["mesh", "sessions"], "mesh/sessions"), refetchInterval: 5_000 });
+const sessionsQuery = () => ({
+  ...listOf<MeshSession>(["mesh", "sessions"], "mesh/sessions"),
+  ...WATCHED,
+  refetchInterval: 5_000,
+});
 const groupsQuery = () =>
   queryOptions({
+    ...WATCHED,
     queryKey: ["mesh", "groups"],
     queryFn: async ({ signal }) => (await ask<{ items: readonly MeshGroup[] }>("mesh/groups", { signal })).items,
   });
@@ -119,8 +129,8 @@ function Sessions() {
                 )}
               </td>
               <td>{deviceCount.toLocaleString()}</td>
-              <td>{progress === null ? "–" : progressText(progress)}</td>
-              <td className="anywhere">
+              <td className="value">{progress === null ? "–" : progressText(progress)}</td>
+              <td className="anywhere value">
                 {outcome ?? "under way"}
                 {detail === null ? "" : `: ${detail}`}
               </td>

@@ -75,8 +75,8 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
       aria-label={label}
       // Rows that do not exist cannot be counted by a screen reader: it is told.
       aria-rowcount={count + 1}
-      // A short table ends with its last row; below it there is room for a scroll bar.
-      style={{ maxHeight: (count + 1) * ROW_PX + 20 }}
+      // A short table ends with its last row.
+      style={{ maxHeight: (count + 1) * ROW_PX + 3 }}
       aria-activedescendant={active === undefined ? undefined : `${id}-${active}`}
       tabIndex={0}
       onKeyDown={onKeyDown}

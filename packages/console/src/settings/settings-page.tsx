@@ -35,6 +35,9 @@ export function SettingsPage() {
           ))}
         </dl>
       </Paper>
+      <Text size="sm" c="dimmed">
+        They are changed where the server is started: <code className="mono">airlift serve --help</code> names them all.
+      </Text>
       <Title order={3} size="h4">
         Servers on this database
       </Title>
@@ -51,9 +54,6 @@ export function SettingsPage() {
           </Text>
         </Paper>
       ))}
-      <Text size="sm" c="dimmed">
-        They are changed where the server is started: <code className="mono">airlift serve --help</code> names them all.
-      </Text>
     </Stack>
   );
 }
