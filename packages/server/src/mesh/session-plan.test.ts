@@ -25,7 +25,7 @@ const need = (cells: readonly (string | null)[], dataCount = 100) => ({
   devices: new Map(cells.map((cell) => [cell, 10])),
   commandBytes: [47],
   gapMs: 20,
-  span: SPAN,
+  openings: [SPAN],
 });
 
 const codeOf = (act: () => unknown): { code: string; facts: unknown } => {
