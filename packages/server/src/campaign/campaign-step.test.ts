@@ -278,6 +278,21 @@ test("a criterion starts the rollback, for exactly those who were updated", asyn
   );
 });
 
+test("a campaign whose query finds nothing ends as soon as it begins, and says so", async () => {
+  const waves = [
+    { name: "first", devices: { percent: 10 }, successPercent: 90, soak: "1h" },
+    { name: "rest", devices: "remaining" as const },
+  ];
+  const policy = policyOf({ waves });
+  const store = new MemoryCampaignStore();
+  store.add(newCampaign({ id: "c", createdBy: "x" }, policy, [0, 0]), policy, []);
+  const engine = new CampaignEngine(store, () => 0);
+  for (const command of ["submit", "start"] as const) await engine.command("c", { command, by: "x" }, NOW);
+  await engine.sweep(NOW);
+  const { state, sentence } = store.campaign("c");
+  assert.deepEqual([state, sentence], ["finished", "finished: no device matched"]);
+});
+
 test("a continuous campaign takes a device in once, when it comes to match", async () => {
   const policy = policyOf({ targets: { query: "model==pump", continuous: true } });
   const store = new MemoryCampaignStore();

@@ -248,6 +248,53 @@ describe("campaigns", () => {
     await command(campaign.id, "stop");
   });
 
+  test("two servers that hear of a wave's last devices at once move it on by what is so", async (t) => {
+    const b = await openSecondStores(scratch, { node: { name: "b" } });
+    t.after(() => b.close());
+    const engines = [engine, new CampaignEngine(b.campaigns, offsetAt)] as const;
+    for (const [prefix, second, wave, next] of [
+      ["good", "succeeded", "passed", "running"],
+      ["bad", "failed", "failed", "waiting"],
+    ] as const) {
+      const endpoints = [1, 2, 3, 4].map((n) => `${prefix}-${n}`);
+      scratch.stores.devices.queueSave(endpoints.map((endpoint) => exampleRegistration(endpoint)));
+      await scratch.stores.devices.flush();
+      const { campaign } = await create({
+        targets: { query: `endpoint==${prefix}-*` },
+        waves: [
+          { name: "first", devices: { count: 2 }, successPercent: 100 },
+          { name: "rest", devices: "remaining" },
+        ],
+        retry: {},
+      });
+      for (const word of ["submit", "start"] as const) await command(campaign.id, word);
+      const { items } = await campaigns.targets(campaign.id, { wave: 0 }, { limit: 10 });
+      const from = await scratch.stores.events.newestId();
+      await Promise.all(
+        items.map(({ endpoint }, i) => {
+          const state = i === 0 ? "succeeded" : second;
+          const news = {
+            attempt: 1,
+            state,
+            failure: state === "failed" ? "updateFailed" : null,
+            sentence: state,
+          } as const;
+          return engines[i % 2]?.report({ campaignId: campaign.id, endpoint }, news, NOW_MS);
+        }),
+      );
+      const kept = (await campaigns.get(campaign.id))?.campaign;
+      assert.deepEqual(
+        kept?.waves.map(({ state }) => state),
+        [wave, next],
+      );
+      assert.equal(kept?.state, next === "running" ? "running" : "paused");
+      const told = await scratch.stores.events.after({ campaignId: campaign.id, afterId: from }, 100);
+      const starts = told.filter(({ kind, facts }) => kind === "wave.transition" && facts["wave"] === 1);
+      assert.equal(starts.length, next === "running" ? 1 : 0);
+      await command(campaign.id, "stop");
+    }
+  });
+
   test("a turn that fails leaves nothing; a campaign that is due goes to one of two servers", async (t) => {
     const { campaign } = await create();
     await command(campaign.id, "submit");
