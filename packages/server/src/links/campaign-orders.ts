@@ -2,7 +2,11 @@
 import type { Update } from "@airlift/protocol/api/schemas";
 import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
 import type { DeliveryMethod } from "@airlift/protocol/update/device-update";
+import { offsetAt } from "@airlift/runtime/zone-offset";
 import type { Logger } from "pino";
+import { OpeningHours } from "../campaign/opening-hours.ts";
+import type { CampaignPolicy } from "../campaign/policy.ts";
+import { clockText } from "../campaign/schedule/wall-clock.ts";
 import type { LeasedOrder } from "../campaign/store-ports.ts";
 import type { Target } from "../campaign/target.ts";
 import type { CampaignAttempt, Stores } from "../store/ports.ts";
@@ -11,7 +15,7 @@ import type { CampaignReports } from "./campaign-reports.ts";
 import type { DeliveryEngine } from "./delivery-engine.ts";
 
 export interface CampaignOrdersOptions {
-  readonly stores: Pick<Stores, "campaigns" | "updates">;
+  readonly stores: Pick<Stores, "campaigns" | "updates"> & { readonly devices: Pick<Stores["devices"], "get"> };
   readonly delivery: Pick<DeliveryEngine, "apply" | "cancel" | "isRunning" | "restore">;
   readonly reports: Pick<CampaignReports, "add">;
   /** Is asked first, and takes what is for devices behind radio gateways. */
@@ -21,12 +25,13 @@ export interface CampaignOrdersOptions {
 
 /** Orders leased at once: a second's worth and more. */
 const ORDERS_AT_ONCE = 200;
-/** Campaigns whose way of delivery is remembered. */
+/** Campaigns whose policy is remembered. */
 const MOST_REMEMBERED = 1_000;
 
 export class CampaignOrders {
   readonly #options: CampaignOrdersOptions;
-  readonly #methods = new Map<string, DeliveryMethod>();
+  /** A campaign's policy is what it was when it was submitted. */
+  readonly #policies = new Map<string, CampaignPolicy | undefined>();
 
   constructor(options: CampaignOrdersOptions) {
     this.#options = options;
@@ -41,7 +46,7 @@ export class CampaignOrders {
     const leased = await this.#options.stores.campaigns.takeOrders(utcMs, ORDERS_AT_ONCE);
     // Whoever is to stop goes first.
     const urgent = leased.toSorted((a, b) => Number(b.order.kind === "cancel") - Number(a.order.kind === "cancel"));
-    await Promise.all(urgent.map((one) => this.#carryOutOne(one)));
+    await Promise.all(urgent.map((one) => this.#carryOutOne(one, utcMs)));
     return leased.length;
   }
 
@@ -52,10 +57,11 @@ export class CampaignOrders {
   }
 
   /** One that fails comes again when its lease has run out. */
-  async #carryOutOne({ target, order }: LeasedOrder): Promise<void> {
+  async #carryOutOne({ target, order }: LeasedOrder, utcMs: number): Promise<void> {
     const { log, stores } = this.#options;
     const { campaignId, endpoint } = target;
     try {
+      if (await this.#isClosed({ target, order }, utcMs)) return;
       const taken = (await this.#options.broadcast?.take({ target, order })) ?? "notMine";
       const isDone = taken === "notMine" ? await this.#act(target, order) : taken === "done";
       if (isDone) await stores.campaigns.orderDone(campaignId, endpoint, order);
@@ -77,6 +83,25 @@ export class CampaignOrders {
       case "cancel":
         return this.#cancel(target, order);
     }
+  }
+
+  /** An order that comes late, as from before an outage, finds its window closed: it waits on its row, and the operator reads for what. */
+  async #isClosed({ target, order }: LeasedOrder, utcMs: number): Promise<boolean> {
+    if (order.kind === "cancel") return false;
+    const { campaignId, endpoint } = target;
+    const step = order.kind === "begin" ? "download" : "apply";
+    const policy = await this.#policyOf(campaignId);
+    const schedule = policy?.[step];
+    if (policy === undefined || !schedule || schedule.windows.length + schedule.blackouts.length === 0) return false;
+    const device = await this.#options.stores.devices.get(endpoint);
+    const place = { timeZone: device?.timezone ?? null, utcOffset: device?.utcOffset ?? null };
+    const { opening, zone } = new OpeningHours(policy, offsetAt, utcMs).next(step, place);
+    if (opening?.fromMs === utcMs) return false;
+    const next = opening === undefined ? "and it opens no more" : `next ${clockText(opening.fromMs, zone, utcMs)}`;
+    const state = step === "download" ? "waiting" : "waitingToApply";
+    const sentence = `waiting: outside its ${step} window, ${next}`;
+    this.#options.reports.add({ campaignId, endpoint, attempt: order.attempt, state, failure: null, sentence });
+    return true;
   }
 
   async #begin(target: Target, imageId: string): Promise<boolean> {
@@ -147,12 +172,15 @@ export class CampaignOrders {
   }
 
   async #methodOf(campaignId: string): Promise<DeliveryMethod> {
-    const known = this.#methods.get(campaignId);
-    if (known !== undefined) return known;
-    const by = (await this.#options.stores.campaigns.get(campaignId))?.policy.by ?? "auto";
-    if (this.#methods.size >= MOST_REMEMBERED) this.#methods.clear();
-    this.#methods.set(campaignId, by);
-    return by;
+    return (await this.#policyOf(campaignId))?.by ?? "auto";
+  }
+
+  async #policyOf(campaignId: string): Promise<CampaignPolicy | undefined> {
+    if (this.#policies.has(campaignId)) return this.#policies.get(campaignId);
+    const policy = (await this.#options.stores.campaigns.get(campaignId))?.policy;
+    if (this.#policies.size >= MOST_REMEMBERED) this.#policies.clear();
+    this.#policies.set(campaignId, policy);
+    return policy;
   }
 }
 

@@ -13,7 +13,7 @@ import { writeTargets } from "./target-rows.ts";
 
 /** `CAMPAIGN_STEPS=1000000` and `CAMPAIGN_STORE_STEPS=100000` for long runs, `CAMPAIGN_SEED` to repeat one. */
 const STEP_COUNT = Number(process.env["CAMPAIGN_STEPS"] ?? 100_000);
-const STORE_STEP_COUNT = Number(process.env["CAMPAIGN_STORE_STEPS"] ?? 300);
+const STORE_STEP_COUNT = Number(process.env["CAMPAIGN_STORE_STEPS"] ?? 1_000);
 const SEED = Number(process.env["CAMPAIGN_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 function memoryModel(): ModelStore {
