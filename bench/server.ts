@@ -2,6 +2,7 @@
 import { measureRestart, measureStarts, measureThreshold } from "./campaign-run.ts";
 import { measureCampaignStore } from "./campaign-store.ts";
 import { startChild } from "./children.ts";
+import { measureLeshan } from "./leshan.ts";
 import type { BenchRow, Figures } from "./report.ts";
 import { measureStore } from "./store.ts";
 
@@ -29,6 +30,7 @@ async function renewals(deviceCount: number): Promise<Figures> {
       updatesPerSecond: figures.requestsPerSecond,
       perServerCpuSecond: 1e6 / serverCpuMicroseconds,
       serverCpuMicroseconds,
+      serverCpuSeconds: after.cpuSeconds - before.cpuSeconds,
       rssMb: after.rssBytes / 1e6,
       lost: figures.lost,
     };
@@ -133,8 +135,14 @@ export const SERVER_ROWS: readonly BenchRow[] = [
     measure: () => renewals(DEVICE_COUNT),
   },
   {
-    name: "airlift: registration updates of 100,000 devices",
+    name: "Leshan's server libraries: the same, in memory",
     group: "LwM2M",
+    compare: "updatesPerSecond",
+    measure: () => measureLeshan({ seconds: SECONDS, deviceCount: DEVICE_COUNT }),
+  },
+  {
+    name: "airlift: registration updates of 100,000 devices",
+    group: "LwM2M fleet updates",
     compare: "updatesPerSecond",
     limits: { perServerCpuSecond: { least: 15_000 } },
     measure: () => renewals(FLEET_SIZE),

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
+import { createUpdateAgent } from "@airlift/device/agent";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { explain } from "@airlift/server/delivery/explain";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
 import { pino } from "pino";
+import { createMemoryDevice } from "./memory-handlers.ts";
 import { ScriptedDevice } from "./scripted-device.ts";
 
 let scratch: ScratchStores;
@@ -202,4 +204,44 @@ test("what the network granted a sleeper outlives a restart (object 10)", async 
   const { nextExpectedAtMs = 0, heardAtMs } = server.presence.of("modem");
   assert.equal(nextExpectedAtMs - heardAtMs, 7_200_000);
   await device.close();
+});
+
+test("our own agent in queue mode: what is asked while it sleeps waits for its next Update, and its image arrives between naps", async () => {
+  const memory = createMemoryDevice();
+  const agent = createUpdateAgent({
+    endpoint: "napping-agent",
+    server: `coap://127.0.0.1:${server.address.port}`,
+    handlers: memory.handlers,
+    store: memory.store,
+    identity: { manufacturer: "Example", model: "M1", serialNumber: "7", firmwareVersion: "1.0.0" },
+    queueMode: true,
+    // Renewed every two seconds: long enough to fall asleep in between.
+    lifetimeS: 4,
+  });
+  await agent.start();
+  await becomes("napping-agent", "asleep");
+  assert.equal(server.registrationOf("napping-agent")?.queueMode, true);
+  const ended = requestEnds("napping-agent", /^read/);
+  const wish = { operation: "read", paths: ["/3/0/3"] } as const;
+  await server.queue.submit("napping-agent", server.operations.contentOf("napping-agent", wish));
+  assert.match(await ended, /^read \/3\/0\/3: the device answered 2\.05/);
+  await becomes("napping-agent", "asleep");
+  const name = { manufacturer: "Example", model: "Pump", version: "2.0.0", hardware: [] };
+  const { image } = await scratch.stores.images.add(Readable.from([Buffer.alloc(50_000, 2)]), name);
+  const order = { endpoint: "napping-agent", imageId: image.id, by: "pull", apply: false } as const;
+  const update = await scratch.stores.updates.create(order);
+  const arrived = new Promise<void>((resolve) => {
+    const unsubscribe = scratch.stores.events.subscribe(async ({ updateId }) => {
+      if (updateId !== update.id) return;
+      const { state } = (await scratch.stores.updates.get(update.id)) ?? {};
+      if (state !== "waitingToApply") return;
+      unsubscribe();
+      resolve();
+    });
+  });
+  await server.engine.start(update);
+  assert.match(await explained(update.id), /asleep since/);
+  await arrived;
+  assert.equal(memory.image().length, 50_000);
+  await agent.close();
 });

@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Exchange, Update } from "@airlift/protocol/api/schemas";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
-import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { parseUpdateTarget } from "@airlift/protocol/update/update-target";
 import { type Driven, drive } from "@airlift/runtime/drive";
 import { Deliveries, type DeliveriesInput, type DeliveriesOutput } from "../delivery/deliveries.ts";
@@ -16,6 +15,7 @@ import {
 } from "../delivery/driver-messages.ts";
 import { DEFAULT_UPDATE_POLICY, type UpdatePolicy } from "../delivery/policy.ts";
 import type { Stores, UnfinishedUpdate } from "../store/ports.ts";
+import { DeliveryRecord, type Transition } from "./delivery-record.ts";
 import { type ErrandOptions, Errands } from "./errands.ts";
 import { ExchangeLog } from "./exchange-log.ts";
 
@@ -46,9 +46,6 @@ interface Running {
   readonly exchanges: ExchangeLog;
 }
 
-/** A transition that the database cannot take now is tried again this often; meanwhile the update stands still. */
-const STORE_RETRY_MS = 1_000;
-
 /** What an update's own record says when somebody else has it. */
 const IS_ANOTHERS: ReadonlySet<string> = new Set(["UPDATE_TAKEN", "UPDATE_FINISHED", "UNKNOWN_UPDATE"]);
 
@@ -63,11 +60,13 @@ export class DeliveryEngine {
   /** Updates that are being looked up before they begin. */
   readonly #beginning = new Set<string>();
   #hasLetGoOwn = false;
-  #smallerBlocksCount = 0;
   readonly #closing = new AbortController();
+  readonly #record: DeliveryRecord;
 
   constructor(options: DeliveryEngineOptions) {
     this.#options = options;
+    const { stores, log } = options;
+    this.#record = new DeliveryRecord({ stores, log, closing: this.#closing.signal });
     this.#core = new Deliveries(options.policy ?? DEFAULT_UPDATE_POLICY, options.updateLimit);
     this.#driven = drive(this.#core, { kind: "wake" }, (output) => this.#enqueue(output));
   }
@@ -78,7 +77,7 @@ export class DeliveryEngine {
 
   /** How often a device refused a block of a package with 4.13 and got smaller ones, since the start. */
   get smallerBlocksCount(): number {
-    return this.#smallerBlocksCount;
+    return this.#record.smallerBlocksCount;
   }
 
   /** Whether updates were let go although their record says that they are this server's: `restore` takes them up again. */
@@ -119,7 +118,7 @@ export class DeliveryEngine {
       await begin();
     } catch (error) {
       if (error instanceof EnvironmentError)
-        this.#untilStored(update.id, begin).catch((lost) => this.#report(lost, update));
+        this.#record.untilStored(update.id, begin).catch((lost) => this.#report(lost, update));
       else {
         const sentence = `cancelled: ${error instanceof Error ? error.message : "it could not be begun"}`;
         await this.#options.stores.updates.transition(update.id, { state: "cancelled", sentence });
@@ -245,8 +244,8 @@ export class DeliveryEngine {
     const errands = new Errands(order, this.#options, {
       exchanges,
       feed: (input) => this.#feed(update.id, input),
-      onPackageUri: (uri) => this.#keepPackageUri(update.id, uri),
-      onSmallerBlocks: (blockBytes) => this.#noteSmallerBlocks(order, blockBytes),
+      onPackageUri: (uri) => this.#record.keepPackageUri(update.id, uri),
+      onSmallerBlocks: (blockBytes) => this.#record.noteSmallerBlocks(order, blockBytes),
     });
     this.#running.set(update.id, {
       tail: Promise.resolve(),
@@ -262,24 +261,6 @@ export class DeliveryEngine {
       this.#running.delete(update.id);
       throw error;
     }
-  }
-
-  #noteSmallerBlocks({ updateId, endpoint }: UpdateOrder, blockBytes: number): void {
-    this.#smallerBlocksCount += 1;
-    const sentence = `the device refused a block as too large (4.13): the push starts over in blocks of ${blockBytes} octets`;
-    const facts = { blockBytes };
-    this.#options.stores.events.append({ kind: "update.note", endpoint, updateId, sentence, facts }).catch((error) => {
-      this.#options.log.warn({ err: error, updateId }, "an event could not be stored");
-    });
-  }
-
-  /** For people: nothing depends on it, so nothing waits for it. */
-  #keepPackageUri(updateId: string, uri: string): void {
-    this.#options.stores.updates.setPackageUri(updateId, uri).catch((error) => {
-      if (error instanceof EnvironmentError)
-        this.#options.log.warn({ code: error.code, updateId }, "a Package URI could not be stored");
-      else this.#report(error, { id: updateId });
-    });
   }
 
   /** Whoever commands is told so when it is on record. */
@@ -348,14 +329,10 @@ export class DeliveryEngine {
   }
 
   /** False when it turns out that another server has the update, or has ended it. */
-  async #storeOrLetGo(
-    order: UpdateOrder,
-    transition: Extract<DriverOutput, { kind: "transition" }>,
-    running: Running,
-  ): Promise<boolean> {
+  async #storeOrLetGo(order: UpdateOrder, transition: Transition, running: Running): Promise<boolean> {
     const { updateId } = order;
     try {
-      const update = await this.#store(order, transition, running);
+      const update = await this.#record.store(order, transition, () => !running.isLetGo);
       this.#options.onTransition?.(update);
       return true;
     } catch (error) {
@@ -364,45 +341,6 @@ export class DeliveryEngine {
       this.#options.log.info({ updateId, code: error.code }, "an update is driven by another server");
       this.letGo(updateId);
       return false;
-    }
-  }
-
-  /** A decision is never lost: while the database is away, the update waits with it. */
-  async #store(
-    order: UpdateOrder,
-    transition: Extract<DriverOutput, { kind: "transition" }>,
-    running: Running,
-  ): Promise<Update> {
-    const { snapshot, sentence, event } = transition;
-    const change = {
-      state: snapshot.state,
-      failure: snapshot.failure,
-      sentence,
-      method: snapshot.choice?.kind ?? null,
-      acknowledgedBytes: snapshot.acknowledgedBytes,
-      apply: snapshot.apply,
-      snapshot,
-      facts: { event },
-    };
-    const { devices, updates } = this.#options.stores;
-    const store = async () => {
-      // Whoever reads that an update has ended must find the device as it was reported, not as it was before.
-      if (isFinalUpdateState(snapshot.state)) await devices.flush();
-      return await updates.transition(order.updateId, change);
-    };
-    return await this.#untilStored(order.updateId, store, () => !running.isLetGo);
-  }
-
-  /** Tries again for as long as the database is away. */
-  async #untilStored<Result>(updateId: string, work: () => Promise<Result>, isWanted = () => true): Promise<Result> {
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!(error instanceof EnvironmentError) || this.#closing.signal.aborted || !isWanted()) throw error;
-        this.#options.log.warn({ code: error.code, updateId }, "an update waits for the database");
-        await sleep(STORE_RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => {});
-      }
     }
   }
 

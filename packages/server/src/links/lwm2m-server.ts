@@ -16,7 +16,6 @@ import type { PlainDevices } from "../config/doors.ts";
 import type { UpdatePolicy } from "../delivery/policy.ts";
 import { updateObjectOf } from "../delivery/update-object.ts";
 import type { BootstrapCredentials } from "../fleet/bootstrap.ts";
-import type { ProvenIdentity } from "../fleet/credentials.ts";
 import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { PresenceOptions } from "../fleet/presence.ts";
 import type { Registration } from "../fleet/registration.ts";
@@ -27,6 +26,7 @@ import { Arrivals } from "./arrivals.ts";
 import type { BootstrapDoor } from "./bootstrap-door.ts";
 import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignRunner } from "./campaign-runner.ts";
+import { CredentialWatch } from "./credential-watch.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import { type DeviceFault, DeviceFaults } from "./device-faults.ts";
 import { DeviceLink } from "./device-link.ts";
@@ -94,7 +94,7 @@ export class Lwm2mServer {
   readonly #takeover: Takeover;
   readonly #arrivals: Arrivals;
   #doors: Doors | undefined;
-  readonly #stopHearing: (() => void)[] = [];
+  readonly #credentials: CredentialWatch;
   readonly engine: DeliveryEngine;
   readonly campaigns: CampaignRunner;
   /** What devices did that they should not. */
@@ -139,6 +139,16 @@ export class Lwm2mServer {
       credentials: options.credentials,
       devices: stores.devices,
       plainDevices: options.plainDevices ?? "allow",
+    });
+    this.#credentials = new CredentialWatch({
+      credentials: options.credentials,
+      events: stores.events,
+      gatekeeper: this.#gatekeeper,
+      log,
+      doors: () => this.#doors,
+      registrationOf,
+      feed: (input) => void this.#driven.feed(input),
+      onHeard: (endpoint) => this.engine.onHeard(endpoint),
     });
     // What follows from a registration's end or start is done here; answers are made where the request came in.
     this.#driven = drive(this.#registry, { kind: "wake" }, (output) => this.#follower.follow(output));
@@ -223,7 +233,7 @@ export class Lwm2mServer {
     const doors = await Doors.open(options, {
       log: options.log,
       refusals: server.#refusals,
-      onSession: (visitor, door) => void server.#onSession(visitor, door),
+      onSession: (visitor, door) => void server.#credentials.onSession(visitor, door),
       onFlood: (visitor, refusedCount) => server.#onFlood(visitor, refusedCount),
     });
     server.#doors = doors;
@@ -233,7 +243,7 @@ export class Lwm2mServer {
       () => startingUp,
       () => {},
     );
-    server.#hearOfCredentials();
+    server.#credentials.start();
     try {
       await server.#restore();
     } catch (error) {
@@ -288,7 +298,7 @@ export class Lwm2mServer {
   }
 
   async close(): Promise<void> {
-    for (const stop of this.#stopHearing.splice(0)) stop();
+    this.#credentials.stop();
     this.#bootstrap?.close();
     this.#driven.stop();
     this.presence.stop();
@@ -332,25 +342,6 @@ export class Lwm2mServer {
     return registrations;
   }
 
-  #hearOfCredentials(): void {
-    const { credentials, log, stores } = this.#options;
-    this.#stopHearing.push(
-      stores.events.subscribe(({ kind, endpoint }) => {
-        if (kind === "device.plainAllowed" && endpoint !== null) this.#gatekeeper.allowPlain(endpoint);
-      }),
-    );
-    if (credentials === undefined) return;
-    this.#stopHearing.push(
-      credentials.onWithdrawn((identity, endpoint) => {
-        const done = this.#onWithdrawn(identity, endpoint);
-        done.catch((error) =>
-          log.warn({ err: error, endpoint }, "what a withdrawn credential leaves cannot be looked up"),
-        );
-      }),
-      credentials.onGiven((endpoint) => void this.#driven.feed({ kind: "bar", endpoint })),
-    );
-  }
-
   #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
     const [path] = optionTexts(request.options, OPTION.uriPath);
     if (path === "fw") return this.#images.answer(request);
@@ -365,26 +356,6 @@ export class Lwm2mServer {
     if (this.#bootstrap === undefined) return createResponse(CODE.notFound);
     const { identity, address } = visitor;
     return this.#bootstrap.answer(request, { identity, address, request: (ask) => door.backTo(visitor).request(ask) });
-  }
-
-  /** A device that resumed a session may be asked before it says anything. */
-  async #onSession(visitor: Visitor, door: Door): Promise<void> {
-    try {
-      const { provenEndpoint } = await this.#gatekeeper.senderOf(visitor);
-      if (provenEndpoint === undefined || this.#registry.get(provenEndpoint)?.transport !== visitor.transport) return;
-      door.welcome(provenEndpoint, visitor);
-      this.engine.onHeard(provenEndpoint);
-    } catch (error) {
-      // It is asked again with the first request of the session.
-      this.#options.log.debug({ err: error }, "a session's credential could not be looked up");
-    }
-  }
-
-  /** Whoever was reached through a session that is gone has to register anew, with another credential if it has one. */
-  async #onWithdrawn(identity: ProvenIdentity, endpoint: string | undefined): Promise<void> {
-    for (const reached of this.#doors?.revoke(identity) ?? []) this.#withdraw(reached);
-    // One that has no session now cannot make another one either.
-    if (endpoint !== undefined && (await this.#gatekeeper.isBare(endpoint))) this.#withdraw(endpoint);
   }
 
   #onFault(fault: DeviceFault): void {
@@ -404,11 +375,5 @@ export class Lwm2mServer {
   #onReport(endpoint: string, report: KnownOfDevice): void {
     this.#record.keepReport(endpoint, report);
     this.campaigns.onDevice(endpoint);
-  }
-
-  #withdraw(endpoint: string): void {
-    const registration = this.#registry.get(endpoint);
-    if (registration && isSecure(registration.transport) && !this.#doors?.find(registration))
-      this.#driven.feed({ kind: "withdraw", endpoint });
   }
 }

@@ -67,33 +67,16 @@ export class PostgresDeviceStore implements DeviceStore {
 
   async loadRegistrations(): Promise<KeptRegistration[]> {
     await this.claimFree();
-    const kept: KeptRegistration[] = [];
-    // The next page is on its way while this one is read: neither the database nor this process waits for the other.
-    let next = this.#page("");
-    for (;;) {
-      const rows = await next;
-      const last = rows.at(-1);
-      if (last === undefined) return kept;
-      if (rows.length === PAGE_ROWS) next = this.#page(last.endpoint);
-      for (const row of rows) kept.push(toRegistration(row));
-      if (rows.length < PAGE_ROWS) return kept;
-    }
-  }
-
-  /** Of this server's devices those that come next by name. */
-  #page(after: string): Promise<RegistrationRow[]> {
-    const page = this.#tables
-      .selectFrom("devices")
-      .select(REGISTRATION_COLUMNS)
-      .where("node_id", "=", this.#nodeId)
-      .where("transport", "!=", "zmesh")
-      .where("endpoint", ">", after)
-      .orderBy("endpoint")
-      .limit(PAGE_ROWS)
-      .execute();
-    // Whoever awaits it hears of a failure; nobody may be awaiting it yet.
-    page.catch(() => {});
-    return page;
+    return await this.#tables.transaction().execute(async (transaction) => {
+      await sql`declare kept no scroll cursor for
+        select ${sql.join(REGISTRATION_COLUMNS.map((name) => sql.ref(name)))} from devices
+        where node_id = ${this.#nodeId} and transport <> 'zmesh'`.execute(transaction);
+      const fetchNext = () => sql<RegistrationRow>`fetch ${sql.raw(`${PAGE_ROWS}`)} from kept`.execute(transaction);
+      const kept: KeptRegistration[] = [];
+      for (let rows = (await fetchNext()).rows; rows.length > 0; rows = (await fetchNext()).rows)
+        for (const row of rows) kept.push(toRegistration(row));
+      return kept;
+    });
   }
 
   async claimFree(limit?: number): Promise<KeptRegistration[]> {

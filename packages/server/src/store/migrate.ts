@@ -15,6 +15,7 @@ import { RECORDS } from "./migrations/0011-records.ts";
 import { SEVERAL_SERVERS } from "./migrations/0012-several-servers.ts";
 import { IDENTITIES } from "./migrations/0013-identities.ts";
 import { BROADCAST_ROUNDS } from "./migrations/0014-broadcast-rounds.ts";
+import { ROOM_FOR_CHANGES } from "./migrations/0015-room-for-changes.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -39,6 +40,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "several servers", sql: SEVERAL_SERVERS },
   { name: "identities", sql: IDENTITIES },
   { name: "broadcast rounds", sql: BROADCAST_ROUNDS },
+  { name: "room for changes", sql: ROOM_FOR_CHANGES },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

@@ -153,7 +153,7 @@ export interface DeviceReport {
 export type StoredDevice = Omit<Device, keyof Reachability>;
 
 export interface DeviceStore {
-  /** For a restart: every registration that is this server's, or nobody's any more and then is this server's. */
+  /** For a restart: every registration that is this server's, or nobody's any more and then is this server's; in no order. */
   loadRegistrations(): Promise<KeptRegistration[]>;
   /** Takes over up to `limit` registrations of servers that are gone, so that they expire when nothing is heard. */
   claimFree(limit: number): Promise<KeptRegistration[]>;

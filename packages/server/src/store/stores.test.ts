@@ -97,10 +97,11 @@ describe("devices", () => {
     });
     devices.queueSave([moved]);
     await devices.flush();
-    const loaded = await devices.loadRegistrations();
-    assert.equal(loaded.length, 2500);
-    assert.deepEqual(loaded[7], moved);
-    assert.deepEqual(loaded[2499], registrations[2499]);
+    const loaded = new Map((await devices.loadRegistrations()).map((one) => [one.endpoint, one]));
+    assert.equal(loaded.size, 2500);
+    assert.deepEqual(loaded.get(moved.endpoint), moved);
+    const last = registrations[2499];
+    assert.deepEqual(last && loaded.get(last.endpoint), last);
   });
 
   test("a report changes what it names and keeps the rest; one device's odd text does not stop the others", async () => {
