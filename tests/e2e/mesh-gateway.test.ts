@@ -193,6 +193,36 @@ test("a second gateway with the same folder refuses", { timeout: 290_000 }, asyn
   });
 });
 
+test("a gateway that the server does not want ends at once with one line that says what to do; a port that is missing is told", {
+  timeout: 290_000,
+}, async () => {
+  const server = new ScriptedServer();
+  const url = await server.listen();
+  const folder = await mkdtemp(join(tmpdir(), "airlift-mesh-"));
+  try {
+    for (const [refusal, hint] of [
+      [401, /^airlift: http:\S+ does not take the token: give the one that "airlift gateway add g1" printed/m],
+      [404, /^airlift: http:\S+ knows no gateway g1: "airlift gateway add g1 --cell CELL"/m],
+    ] as const) {
+      server.refusal = refusal;
+      const where = ["--server", url, "--id", "g1", "--link", `kiss:${join(folder, "no-such-port")}`];
+      const key = Buffer.from(NETWORK_KEY).toString("hex");
+      const args = [cli, "gateway", ...where, "--data", join(folder, "gateway"), "--network-key", key];
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+      const said: Buffer[] = [];
+      child.stderr.on("data", (piece: Buffer) => said.push(piece));
+      const [code] = await once(child, "close");
+      const text = Buffer.concat(said).toString();
+      assert.equal(code, 2, text);
+      assert.match(text, hint);
+      assert.match(text, /no-such-port.*the link is not there: looking for it again and again/);
+    }
+  } finally {
+    await server.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 test("a gateway that is killed again and again goes on, and no window of the law ever holds too much", {
   timeout: 290_000,
 }, async () => {

@@ -103,6 +103,8 @@ export class ScriptedServer {
   state: GatewayState | undefined;
   /** While it is away, connections are broken. */
   isAway = false;
+  /** Status with which it refuses all requests. */
+  refusal: number | undefined;
   readonly #orders: GatewayOrder[] = [];
   readonly #contents = new Map<string, Uint8Array>();
   readonly #channels = new Map<string, CommandChannel>();
@@ -117,6 +119,10 @@ export class ScriptedServer {
     this.#server = createServer((request, response) => {
       if (this.isAway) {
         request.socket.destroy();
+        return;
+      }
+      if (this.refusal !== undefined) {
+        response.writeHead(this.refusal).end();
         return;
       }
       const [, name] = /\/contents\/([0-9a-f]{12})$/.exec(request.url ?? "") ?? [];

@@ -59,7 +59,9 @@ async function run(flags: GatewayFlags, command: Command): Promise<void> {
     version: string;
   };
   const { id, serverUrl, token, dataDir, networkKey, band } = options;
+  const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
   const gateway = new Gateway({
+    onRefused: refuse,
     id,
     serverUrl,
     links,
@@ -77,8 +79,7 @@ async function run(flags: GatewayFlags, command: Command): Promise<void> {
     { id, band: band.name, links: uris },
     () => `gateway ${id} sends in ${band.name} over ${uris.join(", ")}\n`,
   );
-  await stopped;
-  await gateway.close();
+  await Promise.race([stopped, refused]).finally(() => gateway.close());
 }
 
 /** @throws {UsageError} OPTIONS, a line for each mistake. */

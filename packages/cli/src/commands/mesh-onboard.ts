@@ -1,5 +1,5 @@
 /** `airlift mesh onboard`, `mesh devices`, `mesh keys`: devices behind radio gateways, and the keys of their groups. */
-import { MeshDevice, MeshGroup, NewMeshDevice } from "@airlift/protocol/api/mesh";
+import { ManifestKey, MeshDevice, MeshGroup, NewMeshDevice } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
 import { postOf, segment } from "../client.ts";
@@ -57,6 +57,13 @@ export function registerMeshOnboard(mesh: Command): void {
     .action(async (_: unknown, command: Command) => {
       const devices = await clientOf(command).all("mesh/devices", MeshDevice);
       printResult(command, devices, () => tableOf(devices));
+    });
+  mesh
+    .command("manifest-key")
+    .description("print the key that devices are to trust, in PEM: this server signs with it what it broadcasts")
+    .action(async (_: unknown, command: Command) => {
+      const key = await clientOf(command).call("mesh/manifest-key", ManifestKey);
+      printResult(command, key, () => key.publicKeyPem);
     });
   registerKeys(mesh.command("keys").description("the keys that groups of mesh devices share"));
 }

@@ -9,7 +9,7 @@ import type {
   SessionProgress,
 } from "@airlift/protocol/api/gateway";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
-import { AirliftError } from "@airlift/protocol/lib/errors";
+import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
 import { decodeInterest } from "@airlift/protocol/zmesh/interest";
 import { Refusals } from "@airlift/protocol/zmesh/refusals";
@@ -22,6 +22,7 @@ import { CommandQueue } from "./command-queue.ts";
 import { readJson, replaceFile } from "./durable-file.ts";
 import { type FileLock, lockFile } from "./file-lock.ts";
 import { LedgerFile } from "./ledger-file.ts";
+import { LinkWatch } from "./link-watch.ts";
 import { type NewReport, Outbox } from "./outbox.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Reporter } from "./reporter.ts";
@@ -44,6 +45,8 @@ export interface GatewayOptions {
   readonly answerPatienceMs?: number;
   /** For programs that look at it; called with what is reported. */
   readonly onReport?: (report: NewReport) => void;
+  /** Called once when the server says no before it ever said yes: what is wrong, for a person to mend. */
+  readonly onRefused?: (error: UsageError) => void;
 }
 
 interface Stored {
@@ -74,6 +77,10 @@ export class Gateway {
   readonly #unopened = new Map<number, string>();
   #stored: Stored;
   #isServerLost = false;
+  /** The server has answered in this run. */
+  #wasAnswered = false;
+  #isBandTold = false;
+  readonly #watch: LinkWatch;
 
   /**
    * Opens all that is on disk; nothing is sent before `start`.
@@ -83,6 +90,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { dataDir, links, networkKey, band, log } = options;
+    this.#watch = new LinkWatch(links, log);
     mkdirSync(join(dataDir, "sessions"), { recursive: true });
     try {
       this.#lock = lockFile(join(dataDir, "gateway.lock"));
@@ -137,6 +145,7 @@ export class Gateway {
   /** Takes up what was under way, and the server's orders. */
   async start(): Promise<void> {
     for (const link of this.#options.links) link.listen((bytes) => this.#hear(link, bytes));
+    this.#watch.start();
     await this.#sessions.resume();
     this.#reporter.start();
     void this.#followOrders();
@@ -145,6 +154,7 @@ export class Gateway {
   /** Silent when it settles; what was under way goes on with the next start. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#watch.close();
     this.#sessions.close();
     this.#queue.close();
     this.#reporter.close();
@@ -230,6 +240,8 @@ export class Gateway {
   #answered(answer: BatchAnswer, reports: readonly GatewayReport[], roundTripMs: number): void {
     if (this.#isServerLost) this.#options.log.info("the server is back");
     this.#isServerLost = false;
+    this.#wasAnswered = true;
+    this.#checkBand(answer.band);
     this.#clock.set(answer.utcMs, roundTripMs);
     const names = new Map(reports.map((report) => [report.number, report.kind === "event" ? report.name : ""]));
     this.#sessions.answers(
@@ -239,7 +251,23 @@ export class Gateway {
     if ((this.#stored.lastUtcMs ?? 0) + 60_000 < this.#clock.utcMs()) this.#store({});
   }
 
+  /** The server plans for a sub-band; one that this gateway does not send in means that it refuses whatever it is told to send. */
+  #checkBand(planned: string | undefined): void {
+    const { band, id, log } = this.#options;
+    if (planned !== undefined && planned !== band.name && !this.#isBandTold)
+      log.warn(
+        { planned, band: band.name },
+        `the server plans for ${id} in another sub-band: it refuses all broadcasts`,
+      );
+    this.#isBandTold = planned !== undefined && planned !== band.name;
+  }
+
   #serverLost(error: unknown): void {
+    const refusal = this.#wasAnswered ? undefined : refusalOf(error, this.#options);
+    if (refusal !== undefined) {
+      this.#options.onRefused?.(refusal);
+      return;
+    }
     if (!this.#isServerLost)
       this.#options.log.warn({ reason: String(error) }, "the server cannot be reached: going on without it");
     this.#isServerLost = true;
@@ -275,7 +303,7 @@ export class Gateway {
     // The order is on disk now: it will not be needed again.
     this.#store({ lastOrder: number });
     const outcome = code === null ? "taken" : "refused";
-    this.#options.log.info({ number, kind: order.kind, outcome, code }, "order");
+    this.#options.log[code === null ? "info" : "warn"]({ number, kind: order.kind, outcome, code, detail }, "order");
     this.#report({ kind: "order", atMs: this.#clock.utcMs(), order: number, outcome, code, detail });
   }
 
@@ -292,6 +320,18 @@ export class Gateway {
 }
 
 export type { SessionProgress };
+
+/** What an operator has to mend when the server does not want this gateway; undefined when it is something else. */
+function refusalOf(error: unknown, { id, serverUrl }: GatewayOptions): UsageError | undefined {
+  if (!(error instanceof PeerError) || error.code !== "SERVER_REFUSED") return undefined;
+  const reasons: Readonly<Record<number, string>> = {
+    401: `${serverUrl} does not take the token: give the one that "airlift gateway add ${id}" printed, as --token or AIRLIFT_TOKEN`,
+    403: `${serverUrl} has no rights for ${id} with this token: each gateway has its own, which "airlift gateway add ${id}" prints`,
+    404: `${serverUrl} knows no gateway ${id}: "airlift gateway add ${id} --cell CELL" makes it known`,
+  };
+  const reason = reasons[Number(error.facts["status"])];
+  return reason === undefined ? undefined : new UsageError("GATEWAY_REFUSED", reason, { id });
+}
 
 function storedOf(value: unknown): Stored {
   const { lastOrder, lastUtcMs } = (typeof value === "object" && value !== null ? value : {}) as Record<

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
+import fs, { appendFileSync, mkdtempSync, rmSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -50,6 +51,37 @@ test("no number is ever given twice, even when the end of the file was lost", ()
       }
       rmSync(join(folder, "outbox.jsonl"));
     }
+  });
+});
+
+test("what no later report repeats is on the disk when it is kept; the many events are not waited for one by one", (context) => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder);
+    outbox.add(event(1));
+    const sync = context.mock.method(fs, "fsyncSync");
+    syncBuiltinESMExports();
+    const progress = {
+      sessionId: "s",
+      state: "ended" as const,
+      part: 0,
+      tallies: [],
+      airtimeMs: 0,
+      deficits: [],
+      nextAtMs: null,
+    };
+    const counts = [
+      event(2),
+      order(1),
+      { kind: "command" as const, atMs: 1, commandId: "c", sentCount: 1, droppedCount: 0 },
+      { kind: "end" as const, atMs: 1, progress, outcome: "finished" as const, detail: null },
+    ].map((report) => {
+      const before = sync.mock.callCount();
+      outbox.add(report);
+      return sync.mock.callCount() - before;
+    });
+    sync.mock.restore();
+    syncBuiltinESMExports();
+    assert.deepEqual(counts, [0, 1, 1, 1]);
   });
 });
 

@@ -2,7 +2,7 @@
  * Reports that wait for the server, in a file that only grows until all of it was taken: each goes up at least once, under a number
  * that no other report ever has.
  */
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayReport } from "@airlift/protocol/api/gateway";
 import { readJson, replaceFile } from "./durable-file.ts";
@@ -54,13 +54,13 @@ export class Outbox {
     return this.#waiting.size;
   }
 
-  /** Keeps a report. @returns Its number. */
+  /** Keeps a report; what no later one repeats is durable when this returns. @returns Its number. */
   add(report: NewReport): number {
     const number = this.#nextNumber();
     const numbered = { number, ...report } as GatewayReport;
     if (this.#waiting.size >= this.#maxWaiting) this.#makeRoom();
     this.#waiting.set(number, numbered);
-    appendFileSync(this.#path, `${JSON.stringify(numbered)}\n`, { mode: 0o600 });
+    append(this.#path, `${JSON.stringify(numbered)}\n`, !isFollowed(report));
     this.#lineCount += 1;
     return number;
   }
@@ -102,7 +102,7 @@ export class Outbox {
   /** What a session did is told again by no one; an event or a step of progress is followed by others. */
   #makeRoom(): void {
     for (const [number, { kind }] of this.#waiting) {
-      if (kind !== "event" && kind !== "progress") continue;
+      if (!isFollowed({ kind })) continue;
       this.#waiting.delete(number);
       break;
     }
@@ -117,6 +117,20 @@ export class Outbox {
     const lines = [...this.#waiting.values()].map((report) => `${JSON.stringify(report)}\n`);
     replaceFile(this.#path, lines.join(""));
     this.#lineCount = lines.length;
+  }
+}
+
+/** Whether others follow that tell the same or more: devices repeat what they say, and progress goes on. */
+const isFollowed = ({ kind }: { readonly kind: GatewayReport["kind"] }): boolean =>
+  kind === "event" || kind === "progress";
+
+function append(path: string, line: string, isDurable: boolean): void {
+  const file = openSync(path, "a", 0o600);
+  try {
+    writeSync(file, line);
+    if (isDurable) fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 

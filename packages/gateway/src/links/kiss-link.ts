@@ -65,6 +65,7 @@ class KissLink implements RadioLink {
       sentCount: this.#sentCount,
       heardCount: this.#heardCount,
       healedCount: Math.max(0, this.#kept.openedCount - 1),
+      problem: this.#kept.problem,
     };
   }
 

@@ -16,6 +16,8 @@ export interface RetryOptions {
 
 export class KeptOpen<Way extends OpenedWay> {
   openedCount = 0;
+  /** Why the last attempt came to nothing; undefined after one that did not. */
+  problem: string | undefined;
   #way: Way | undefined;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -44,13 +46,15 @@ export class KeptOpen<Way extends OpenedWay> {
       }
       this.#way = way;
       this.openedCount += 1;
+      this.problem = undefined;
       this.#pauseMs = this.#options.firstMs;
       way.ended.then(
         () => this.#lost(way),
         () => this.#lost(way),
       );
       return true;
-    } catch {
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error);
       this.#later();
       return false;
     }

@@ -6,6 +6,8 @@ export interface LinkCounts {
   readonly heardCount: number;
   /** Times it was lost and found again. */
   readonly healedCount: number;
+  /** Why it could not be opened the last time, while it is down and that is known. */
+  readonly problem?: string | undefined;
 }
 
 /** What radio is like: nothing is acknowledged, frames may be lost, doubled or damaged, and never come cut or joined. */

@@ -56,6 +56,7 @@ class UdpLink implements RadioLink {
       sentCount: this.#sentCount,
       heardCount: this.#heardCount,
       healedCount: Math.max(0, this.#kept.openedCount - 1),
+      problem: this.#kept.problem,
     };
   }
 

@@ -349,5 +349,7 @@ export const BatchAnswer = z.object({
   utcMs,
   /** For each genuine, fresh event of this batch; for repetitions again. The broadcast goes on when these are known. */
   events: z.array(OpenedEvent),
+  /** The sub-band that the server plans for at this gateway. */
+  band: z.string().optional(),
 });
 export type BatchAnswer = z.infer<typeof BatchAnswer>;

@@ -325,6 +325,7 @@ export const EVENT_KINDS = [
   "mesh.key",
   "gateway.added",
   "gateway.removed",
+  "gateway.warning",
 ] as const;
 
 /** Kinds that travel on the live feed only and are never stored: such an event has the id of the one before it. */

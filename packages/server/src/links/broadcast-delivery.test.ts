@@ -375,7 +375,10 @@ test("a gateway that does not know the time is not trusted with one; when it doe
   await world.campaign();
   await world.turn();
   assert.deepEqual(await world.orders(), []);
-  assert.equal(await world.stateOf(0), "waiting");
+  assert.equal(
+    await world.sentenceOf(0),
+    `waiting: no gateway reaches cell of ${world.model}: ${world.gateway.id} does not know the time`,
+  );
   world.gateway.isClockTrusted = true;
   await world.tell();
   await world.turn();
@@ -525,4 +528,22 @@ test("while nothing is done for a device, its update says what is true: on air, 
   await world.tell(world.gateway.end(order));
   await world.broadcast.sweep();
   assert.match(await world.sentenceOf(0), /^waiting: broadcast \w+ has ended; nothing was heard of the device since/);
+});
+
+test("a gateway that sends in another sub-band than it is planned for takes no part, and its operator is told once", async () => {
+  const world = await new World(1).open();
+  const batch = () => {
+    const { state, reports } = world.gateway.batch();
+    return { state: { ...state, ledgers: state.ledgers.map((ledger) => ({ ...ledger, band: "wired" })) }, reports };
+  };
+  for (let i = 0; i < 2; i += 1)
+    assert.equal((await world.broadcast.report(world.gateway.id, batch())).band, "868.0-868.6");
+  await world.campaign();
+  await world.turn();
+  assert.deepEqual(await world.orders(), []);
+  const why = `${world.gateway.id} sends in wired, and is planned for 868.0-868.6`;
+  assert.equal(await world.sentenceOf(0), `waiting: no gateway reaches cell of ${world.model}: ${why}`);
+  const { items } = await scratch.stores.events.list({}, { limit: 1000 });
+  const told = items.filter(({ kind, facts }) => kind === "gateway.warning" && facts["gatewayId"] === world.gateway.id);
+  assert.equal(told.length, 1);
 });

@@ -59,6 +59,8 @@ export class BroadcastDelivery {
   readonly #known = new Map<string, boolean>();
   /** Updates that may install, until the word is on its way. */
   readonly #permitted = new Set<string>();
+  /** Gateways that send elsewhere than is planned, as was told. */
+  readonly #misplaced = new Set<string>();
   #permittedAtMs = 0;
   #orderedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -161,11 +163,28 @@ export class BroadcastDelivery {
   async report(gatewayId: string, batch: ReportBatch) {
     const { mesh } = this.#options.stores;
     const { answer, reports, refusedCount, hasEnds } = await mesh.reports.take(gatewayId, batch);
-    await mesh.gateways.saveState(gatewayId, batch.state);
+    const band = await mesh.gateways.saveState(gatewayId, batch.state);
+    await this.#checkBand(gatewayId, band, batch);
     if (refusedCount > 0) this.#options.log.debug({ gatewayId, refusedCount }, "events of devices were refused");
     this.#tell(reports);
     if (hasEnds || reports.some(({ state }) => state === "waitingToApply")) void this.sweep();
-    return answer;
+    return band === undefined ? answer : { ...answer, band };
+  }
+
+  /** A gateway that does not send where it is planned for refuses all broadcasts: its operator is told, once. */
+  async #checkBand(gatewayId: string, planned: string | undefined, { state }: ReportBatch): Promise<void> {
+    const own = state.ledgers.map(({ band }) => band);
+    if (planned === undefined || own.includes(planned)) {
+      this.#misplaced.delete(gatewayId);
+      return;
+    }
+    if (this.#misplaced.has(gatewayId)) return;
+    this.#misplaced.add(gatewayId);
+    const sends = own.length === 0 ? "in no sub-band" : `in ${own.join(", ")}`;
+    const sentence = `the gateway ${gatewayId} sends ${sends}, and broadcasts are planned for ${planned}: it cannot take part`;
+    this.#options.log.warn({ gatewayId, planned, own }, sentence);
+    const event = { kind: "gateway.warning" as const, sentence, facts: { gatewayId, planned, own } };
+    await this.#options.stores.mesh.sessions.record({ events: [event] });
   }
 
   /** Looks what is due, once at a time; the result resolves when it has. */

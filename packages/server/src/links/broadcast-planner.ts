@@ -137,13 +137,11 @@ export class BroadcastPlanner {
     const { stores, releases, utcMs, leadMs, spanMs } = this.#options;
     const release = await releases.ensure(party.imageId);
     const all = await stores.mesh.gateways.list();
-    const ready = all.filter(({ isOnline, state }) => isOnline && state?.isClockTrusted === true);
-    if (ready.length === 0 && all.length > 0)
-      throw new UsageError("NO_GATEWAY", "no gateway is heard that knows the time", { gateways: all.length });
+    const ready = all.filter((gateway) => obstacleOf(gateway) === undefined);
     const fromMs = utcMs() + leadMs;
     const openings = await this.#openings(party.campaignId, { fromMs, untilMs: fromMs + spanMs });
     const need = needOf(release, party.updates, openings);
-    const plans = planSessions(need, ready.map(planGateway));
+    const plans = withObstacles(party, all, () => planSessions(need, ready.map(planGateway)));
     const keys = await stores.mesh.keysOf(party.imageId, () => {
       throw new UsageError("RELEASE_KEYS", "the release's keys are gone", { imageId: party.imageId });
     });
@@ -289,6 +287,30 @@ export function commandOrder(
     content: { order: { kind: "command", band, rateBps, ttl: 0, ...what }, channelPlace: null },
     sessionId,
   };
+}
+
+/** Why no broadcast is planned for a gateway now; undefined when nothing is in the way. */
+function obstacleOf({ isOnline, state, band }: Gateway): string | undefined {
+  if (!isOnline || state === null) return "is not heard";
+  if (!state.isClockTrusted) return "does not know the time";
+  const own = state.ledgers.map((ledger) => ledger.band);
+  return own.includes(band) ? undefined : `sends in ${own.join(", ")}, and is planned for ${band}`;
+}
+
+/** What `plan` returns; where no gateway reaches the devices, it is said what is in the way of those that would. */
+function withObstacles<Plan>({ updates }: Party, gateways: readonly Gateway[], plan: () => Plan): Plan {
+  try {
+    return plan();
+  } catch (error) {
+    if (!(error instanceof UsageError) || error.code !== "NO_GATEWAY") throw error;
+    const cells = new Set(updates.map(({ cell }) => cell));
+    const near = gateways.filter((one) => cells.has(null) || one.cells.some((cell) => cells.has(cell)));
+    const why = near.flatMap((one) => (obstacleOf(one) === undefined ? [] : [`${one.id} ${obstacleOf(one)}`]));
+    if (why.length === 0) throw error;
+    throw new UsageError("NO_GATEWAY", `${error.message}: ${why.slice(0, 3).join("; ")}`, error.facts, {
+      cause: error,
+    });
+  }
 }
 
 /** Half an hour of grace is no use to the law: what is not known is taken from the band's own limit. */

@@ -141,18 +141,20 @@ export class GatewayStore {
   }
 
   /** What a gateway says of itself, with its airtime for the series. */
-  async saveState(id: string, state: GatewayState): Promise<void> {
-    await this.#tables
+  async saveState(id: string, state: GatewayState): Promise<string | undefined> {
+    const row = await this.#tables
       .updateTable("gateways")
       .set({ state: storableJson(state), seen_at: new Date() })
       .where("id", "=", id)
-      .execute();
+      .returning("band")
+      .executeTakeFirst();
     for (const { band, usedMs, budgetMs, windowMs } of state.ledgers)
       await sql`insert into gateway_airtime (gateway_id, band, minute, used_ms, budget_ms, window_ms)
         values (${id}, ${storableText(band)}, date_trunc('minute', now()), ${usedMs}, ${budgetMs}, ${windowMs})
         on conflict (gateway_id, band, minute) do update
         set used_ms = greatest(gateway_airtime.used_ms, excluded.used_ms), budget_ms = excluded.budget_ms,
           window_ms = excluded.window_ms`.execute(this.#tables);
+    return row?.band;
   }
 
   /** Oldest first. */
