@@ -5,11 +5,9 @@
 import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { postOf } from "@airlift/cli/client";
-import { followEvents } from "@airlift/cli/event-feed";
 import { encodeKiss } from "@airlift/gateway/links/kiss";
-import { Campaign } from "@airlift/protocol/api/campaign";
 import { Gateway, MeshDevice } from "@airlift/protocol/api/mesh";
-import { pageOf, Update } from "@airlift/protocol/api/schemas";
+import { type Event, pageOf, Update } from "@airlift/protocol/api/schemas";
 import { fromHex } from "@airlift/protocol/lib/bytes";
 import { contentUri, nameOf } from "@airlift/protocol/zmesh/content-name";
 import { encodeFrame } from "@airlift/protocol/zmesh/frame";
@@ -27,7 +25,7 @@ const NAME = { manufacturer: "Airlift", model: "TH-100", version: "2.0.0", hardw
 /** Requests under way at once while the devices are taken in. */
 const AT_ONCE = 32;
 
-export async function measureGateway(deviceCount: number): Promise<Figures> {
+async function measureGateway(deviceCount: number): Promise<Figures> {
   const database = await startScratchDatabase();
   const stage = await Stage.open(["--no-auth", "--log-level", "warn", "--database-url", database.url]);
   const modem = await openModem();
@@ -35,13 +33,14 @@ export async function measureGateway(deviceCount: number): Promise<Figures> {
   try {
     const devices = Array.from({ length: deviceCount }, (_, i) => new ExampleMeshDevice(`meter-${i}`, i));
     await takeIn(stage, devices);
+    await begin(stage, devices);
     await stage.client.call("gateways", Gateway, postOf({ id: "mast", cells: ["east"] }));
     const gateway = startGateway(stage, modem.port);
-    await until("the gateway is heard", async () => (await mast(stage)).state?.isClockTrusted === true);
+    await until("the gateway is heard", async () => (await mast(stage)).state !== null, 5);
     const idleMb = rssMb(gateway, "VmRSS");
-    const campaign = await begin(stage, deviceCount);
-    const feed = followEvents(stage.client, { of: { campaignId: campaign.id }, signal: stop.signal });
-    const seen = countVerified(feed, deviceCount);
+    // A schedule and a key for each device: so many orders before the broadcast itself.
+    await until("the gateway has its orders", async () => (await mast(stage)).state?.sessions.length === 1, 5);
+    const seen = countVerified(stage.url, deviceCount, stop.signal);
     const name = nameOf(contentUri({ ...NAME }), zmeshCrypto);
     const frames = devices.map((device) => {
       const { fseq, payload } = device.say("verified", { name });
@@ -72,15 +71,14 @@ export async function measureGateway(deviceCount: number): Promise<Figures> {
 }
 
 async function takeIn(stage: Stage, devices: readonly ExampleMeshDevice[]): Promise<void> {
-  const left = devices.values();
-  const worker = async () => {
-    for (const { label: payload } of left) {
-      const { manufacturer, model } = NAME;
-      const device = { payload, manufacturer, model, version: "1.0.0", cell: "east" };
-      await stage.client.call("mesh/devices", MeshDevice, postOf(device));
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  const { manufacturer, model } = NAME;
+  await forEach(devices, ({ label: payload }) =>
+    stage.client.call(
+      "mesh/devices",
+      MeshDevice,
+      postOf({ payload, manufacturer, model, version: "1.0.0", cell: "east" }),
+    ),
+  );
 }
 
 function startGateway(stage: Stage, port: number): number {
@@ -90,36 +88,37 @@ function startGateway(stage: Stage, port: number): number {
   return gateway.pid as number;
 }
 
-/** A campaign for all, until the gateway has its orders. */
-async function begin(stage: Stage, deviceCount: number): Promise<Campaign> {
-  const image = await stage.addImage(NAME.version, 3200, NAME.model);
-  const spec = {
-    name: "all",
-    image: image.id,
-    targets: { query: `model==${NAME.model}` },
-    caps: { inFlight: 100_000 },
-  };
-  const campaign = await stage.client.call("campaigns", Campaign, postOf(spec));
-  await stage.client.call(`campaigns/${campaign.id}/submit`, Campaign, { method: "POST" });
-  await stage.client.call(`campaigns/${campaign.id}/start`, Campaign, { method: "POST" });
-  await until(
-    `the gateway has the orders for ${deviceCount}`,
-    async () => (await mast(stage)).state?.sessions.length === 1,
-    10,
+/** An update for each, which waits for a gateway: so that all are in one broadcast. They are held, not installed. */
+async function begin(stage: Stage, devices: readonly ExampleMeshDevice[]): Promise<void> {
+  const { id: imageId } = await stage.addImage(NAME.version, 3200, NAME.model);
+  await forEach(devices, ({ deviceId: endpoint }) =>
+    stage.client.call("updates", Update, postOf({ endpoint, imageId, apply: false })),
   );
-  return campaign;
+}
+
+async function forEach<Item>(items: readonly Item[], act: (item: Item) => Promise<unknown>): Promise<void> {
+  const left = items.values();
+  const worker = async () => {
+    for (const item of left) await act(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
 const mast = (stage: Stage): Promise<Gateway> => stage.client.call("gateways/mast", Gateway);
 
-/** Resolves when as many devices are told of as having the image. */
-async function countVerified(
-  feed: AsyncGenerator<{ kind: string; updateId: string | null; facts: Record<string, unknown> }>,
-  wanted: number,
-) {
+/** Resolves when as many updates are told of as having the image, on the feed that the console follows. */
+async function countVerified(url: string, wanted: number, signal: AbortSignal): Promise<void> {
+  const { body } = await fetch(`${url}/api/v1/events`, { signal });
   const verified = new Set<string>();
-  for await (const { kind, updateId, facts } of feed) {
-    if (kind === "update.transition" && facts["state"] === "waitingToApply") verified.add(`${updateId}`);
+  let rest = "";
+  for await (const text of (body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (!line.startsWith("data: {")) continue;
+      const { kind, updateId, facts } = JSON.parse(line.slice(6)) as Event;
+      if (kind === "update.transition" && facts["state"] === "waitingToApply") verified.add(`${updateId}`);
+    }
     if (verified.size === wanted) return;
   }
 }
@@ -161,4 +160,9 @@ async function openModem() {
   };
 }
 
-if (import.meta.main) console.log(await measureGateway(Number(process.argv[2] ?? 10_000)));
+if (import.meta.main) {
+  const figures = await measureGateway(Number(process.argv[2] ?? 10_000));
+  if (process.send) process.send(figures);
+  else console.log(figures);
+  if (process.connected) process.disconnect();
+}
