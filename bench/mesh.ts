@@ -16,11 +16,25 @@ async function campaign(gatewayCount: number, devicesPerGateway: number): Promis
   };
 }
 
+/** In a process of its own: it makes and follows tens of thousands of requests. */
+async function gateway(deviceCount: number): Promise<Figures> {
+  const child = startChild("mesh-gateway.ts", [`${deviceCount}`]);
+  const figures = await child.next<Figures>();
+  await child.ended;
+  return figures;
+}
+
 export const MESH_ROWS: readonly BenchRow[] = [
   {
     name: "mesh campaign: 10 gateways × 1,000 devices",
     group: "mesh campaign",
     compare: "tookSeconds",
     measure: () => campaign(10, 1000),
+  },
+  {
+    name: "mesh gateway: status of 10,000 devices at the console, and memory",
+    group: "mesh gateway",
+    compare: "consoleSeconds",
+    measure: () => gateway(10_000),
   },
 ];

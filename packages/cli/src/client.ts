@@ -223,7 +223,8 @@ export class Client {
       // A lost answer can be asked for again, and nothing is done twice.
       ...(method === "POST" && { "idempotency-key": randomUUID() }),
     };
-    const schema: Schema<unknown> = route.answer === null || route.answer === "events" ? NOTHING : route.answer;
+    const { answer } = route;
+    const schema: Schema<unknown> = typeof answer === "object" && answer !== null ? answer : NOTHING;
     const call = { method, headers, ...(body !== undefined && { body }) };
     return (await this.call(path.slice(1), schema, call)) as Answered<Of>;
   }

@@ -30,6 +30,7 @@ import { MeshReleases } from "./links/mesh-releases.ts";
 import type { ObservationTable } from "./links/observation-table.ts";
 import { loadServerIdentity, SERVER_PUBLIC_KEY_FILE } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
+import { describeMesh } from "./mesh-metrics.ts";
 import type { MeshReport } from "./store/mesh-updates.ts";
 import type { RetentionLimits } from "./store/retention.ts";
 import { openStores } from "./store/stores.ts";
@@ -111,6 +112,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     const metrics = new Registry();
     describeFleet(metrics, lwm2m);
     describeDoors(metrics, lwm2m);
+    describeMesh(metrics, stores);
     const coapUrls = urlsOf(lwm2m);
     const app = await createApi({
       config,

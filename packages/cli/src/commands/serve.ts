@@ -1,6 +1,5 @@
 /** `airlift serve`: the server, until it is told to stop. */
-import { type ConfigSources, loadConfig } from "@airlift/server/config";
-import { startServer } from "@airlift/server/main";
+import type { ConfigSources } from "@airlift/server/config";
 import { type Command, Option } from "commander";
 import { pino } from "pino";
 import { printResult } from "../terminal.ts";
@@ -73,6 +72,11 @@ export function registerServe(program: Command): void {
         .env("AIRLIFT_LOG_LEVEL"),
     )
     .action(async (flags: ServeFlags, command: Command) => {
+      // A server is large: the other commands, some of them on small machines, do without.
+      const [{ loadConfig }, { startServer }] = await Promise.all([
+        import("@airlift/server/config"),
+        import("@airlift/server/main"),
+      ]);
       const config = loadConfig({ flags: settingsOf(flags), environment: process.env });
       const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
       const stopped = untilStopped();

@@ -29,6 +29,20 @@ import {
   SignInMethods,
   Token,
 } from "./credentials.ts";
+import { BatchAnswer, ReportBatch } from "./gateway.ts";
+import {
+  AirtimeSeries,
+  BroadcastSection,
+  CreatedGateway,
+  Gateway,
+  ManifestKey,
+  MeshDevice,
+  MeshGroup,
+  MeshPlan,
+  MeshSession,
+  NewGateway,
+  NewMeshDevice,
+} from "./mesh.ts";
 import {
   DeviceObjectList,
   DiscoverAnswer,
@@ -84,8 +98,8 @@ export interface Route {
   readonly query?: readonly string[];
   /** What is sent as JSON; "octets" = as it is; absent = nothing. */
   readonly body?: z.ZodType | "octets";
-  /** What comes back as JSON; null = nothing; "events" = server-sent events. */
-  readonly answer: z.ZodType | null | "events";
+  /** What comes back as JSON; null = nothing; "events" = server-sent events; "octets" = a file as it is. */
+  readonly answer: z.ZodType | null | "events" | "octets";
 }
 
 const page = ["cursor", "limit"] as const;
@@ -270,6 +284,33 @@ export const ROUTES = {
   abortCampaign: { method: "POST", path: "/campaigns/{id}/abort", answer: Campaign },
   rollBackCampaign: { method: "POST", path: "/campaigns/{id}/rollback", answer: Campaign },
   retryCampaign: { method: "POST", path: "/campaigns/{id}/retry", body: CampaignRetry, answer: RetriedCount },
+
+  listGateways: { method: "GET", path: "/gateways", answer: pageOf(Gateway) },
+  addGateway: { method: "POST", path: "/gateways", body: NewGateway, answer: CreatedGateway },
+  getGateway: { method: "GET", path: "/gateways/{id}", answer: Gateway },
+  removeGateway: { method: "DELETE", path: "/gateways/{id}", answer: null },
+  getAirtime: { method: "GET", path: "/gateways/{id}/airtime", query: ["hours"], answer: AirtimeSeries },
+  followOrders: { method: "GET", path: "/gateways/{id}/orders", answer: "events" },
+  getContent: { method: "GET", path: "/gateways/{id}/contents/{name}", answer: "octets" },
+  report: { method: "POST", path: "/gateways/{id}/reports", body: ReportBatch, answer: BatchAnswer },
+  listMeshDevices: { method: "GET", path: "/mesh/devices", query: page, answer: pageOf(MeshDevice) },
+  addMeshDevice: { method: "POST", path: "/mesh/devices", body: NewMeshDevice, answer: MeshDevice },
+  listMeshGroups: { method: "GET", path: "/mesh/groups", answer: pageOf(MeshGroup) },
+  rotateMeshGroup: { method: "POST", path: "/mesh/groups/{id}/rotate", answer: MeshGroup },
+  listMeshSessions: {
+    method: "GET",
+    path: "/mesh/sessions",
+    query: [...page, "campaignId"],
+    answer: pageOf(MeshSession),
+  },
+  planBroadcast: {
+    method: "GET",
+    path: "/mesh/plan",
+    query: ["campaignId", "imageId", "withinS"],
+    answer: MeshPlan,
+  },
+  getManifestKey: { method: "GET", path: "/mesh/manifest-key", answer: ManifestKey },
+  getBroadcast: { method: "GET", path: "/campaigns/{id}/broadcast", answer: BroadcastSection.nullable() },
 
   listAudit: { method: "GET", path: "/audit", query: [...page, "order"], answer: pageOf(AuditLine) },
   verifyAudit: { method: "GET", path: "/audit/verification", query: ["since"], answer: AuditVerification },

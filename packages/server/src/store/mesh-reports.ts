@@ -44,10 +44,17 @@ interface Opened {
 export class MeshReports {
   readonly #journal: Journal;
   readonly #secrets: MeshSecrets;
+  #takenCount = 0;
+  #refusedCount = 0;
 
   constructor(journal: Journal, secrets: MeshSecrets) {
     this.#journal = journal;
     this.#secrets = secrets;
+  }
+
+  /** Events of devices that this server took or refused since its start; repetitions of a batch count once. */
+  get counts(): { readonly takenCount: number; readonly refusedCount: number } {
+    return { takenCount: this.#takenCount, refusedCount: this.#refusedCount };
   }
 
   /** @throws {UsageError} UNKNOWN_GATEWAY (404) */
@@ -68,9 +75,12 @@ export class MeshReports {
         refusedCount: said.refusedCount,
         hasEnds: own.hasEnds,
       };
-      return { result, events: [...own.events, ...changed.events] };
+      return { result: { ...result, takenCount: said.takenCount }, events: [...own.events, ...changed.events] };
     });
-    return result;
+    const { takenCount, ...taken } = result;
+    this.#takenCount += takenCount;
+    this.#refusedCount += taken.refusedCount;
+    return taken;
   }
 
   async #speakers(transaction: Kysely<Tables>, reports: readonly GatewayReport[]): Promise<Map<string, Speaker>> {
@@ -112,7 +122,7 @@ export class MeshReports {
     const keys = await this.#secrets.getMany(places, transaction);
     const opened: Opened[] = [];
     const answers: OpenedEvent[] = [];
-    let refusedCount = 0;
+    let [takenCount, refusedCount] = [0, 0];
     for (const report of reports) {
       if (report.kind !== "event") continue;
       const speaker = speakers.get(report.name);
@@ -120,11 +130,12 @@ export class MeshReports {
       const isRepetition = report.number <= lastNumber;
       const status = own && open(report, own);
       if (speaker === undefined || status === undefined || (!isRepetition && report.fseq <= speaker.lastFseq)) {
-        refusedCount += 1;
+        if (!isRepetition) refusedCount += 1;
         continue;
       }
       answers.push({ number: report.number, content: toHex(status.name), deficit: status.deficit });
       if (isRepetition) continue;
+      takenCount += 1;
       speaker.lastFseq = report.fseq;
       speaker.wasHeard = true;
       if (toHex(status.name) === speaker.groupName) speaker.hasJoined = true;
@@ -133,7 +144,7 @@ export class MeshReports {
         opened.push({ speaker, status });
       }
     }
-    return { opened, answers, refusedCount };
+    return { opened, answers, takenCount, refusedCount };
   }
 }
 
