@@ -35,9 +35,7 @@ export function DraftConflict({ versions, by, onSettle }: DraftConflictProps) {
   return (
     <Alert color="orange" variant="light" title="Someone else has changed this draft meanwhile" role="alert" mb="md">
       <Stack gap="xs">
-        {takenOver.length > 0 && (
-          <Text size="sm">{by} has changed, and you have not, or to the same; it is taken over:</Text>
-        )}
+        {takenOver.length > 0 && <Text size="sm">Changed by {by} and taken over, since you have not touched it:</Text>}
         {takenOver.map((member) => (
           <Text key={member} size="sm" className="anywhere">
             {labelOf(member)}: {memberText(theirs, member)}
