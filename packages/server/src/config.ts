@@ -33,6 +33,8 @@ export interface ServeConfig {
   readonly awakeWindowS: number;
   /** TCP port of HTTP; 0 = any free one. */
   readonly httpPort: number;
+  /** Base URL at which other servers on the same database reach this one's API; null = made of `httpHost` and port. */
+  readonly apiUrl: string | null;
   /** PostgreSQL connection URL; null = the embedded database in `dataDir`. */
   readonly databaseUrl: string | null;
   /** Whether the operator said that requests need no token. */
@@ -155,6 +157,7 @@ const SETTINGS: Readonly<Record<keyof ServeConfig, Setting>> = {
   masterKeyFile: { flag: "--master-key-file", environment: ["AIRLIFT_MASTER_KEY_FILE"], fallback: null, parse: text },
   masterKey: { flag: "the master key", environment: ["AIRLIFT_MASTER_KEY"], fallback: null, parse: secret },
   publicHost: { flag: "--public-host", environment: ["AIRLIFT_PUBLIC_HOST"], fallback: null, parse: hostName },
+  apiUrl: { flag: "--api-url", environment: ["AIRLIFT_API_URL"], fallback: null, parse: baseUrl },
   trustedKeyFiles: { flag: "--trust", environment: ["AIRLIFT_TRUST"], fallback: [], parse: list("file names") },
   maxImageBytes: {
     flag: "--max-image-bytes",
@@ -367,6 +370,14 @@ function addressList(given: unknown): Parsed {
 function hostName(value: unknown): Parsed {
   const isHost = typeof value === "string" && /^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])$/.test(value);
   return isHost ? { value } : { problem: `${shown(value)} is not a host name or address (IPv6 in brackets, no port)` };
+}
+
+function baseUrl(value: unknown): Parsed {
+  const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+  const isBase = /^https?:$/.test(url?.protocol ?? "") && `${url?.search}${url?.hash}${url?.username}` === "";
+  return isBase
+    ? { value: `${value}`.replace(/\/+$/, "") }
+    : { problem: `${shown(value)} is not a URL like https://fw-2.example.org:8080` };
 }
 
 function postgresUrl(value: unknown): Parsed {

@@ -22,18 +22,22 @@ import type { RequestContent } from "../fleet/queued-request.ts";
 import type { RequestRecord } from "../store/request-queue-store.ts";
 
 export interface UpdateCommands {
+  /** Whether an update is driven by this server, or by whichever is asked. */
+  isRunning(updateId: string): boolean;
   /** Takes up an update that was just created; returns when it is accepted, not when it ends. */
   start(update: Update): Promise<void>;
   /**
    * Applies what was downloaded.
    *
-   * @throws {UsageError} UPDATE_STATE (409) when it does not wait for that; UPDATE_FINISHED (409)
+   * @throws {UsageError} UPDATE_STATE (409) when it does not wait for that; UPDATE_FINISHED (409); UPDATE_TAKEN (409) when
+   *   another server drives it
    */
   apply(updateId: string): Promise<void>;
   /**
    * Ends an update that has not been handed to the device's installer.
    *
-   * @throws {UsageError} UPDATE_STATE (409) when it is too late; UPDATE_FINISHED (409)
+   * @throws {UsageError} UPDATE_STATE (409) when it is too late; UPDATE_FINISHED (409); UPDATE_TAKEN (409) when another
+   *   server drives it
    */
   cancel(updateId: string): Promise<void>;
   /** The device of an update has fetched everything before `offset` over HTTP. */
@@ -42,6 +46,8 @@ export interface UpdateCommands {
 
 /** What the API asks of whoever talks to the devices. */
 export interface FleetCommands {
+  /** Whether the device is registered at this server, which alone can ask it anything. */
+  isHere(endpoint: string): boolean;
   /** Whether the device can be reached now. */
   reachabilityOf(endpoint: string): Reachability;
   /** UTC milliseconds at which a device in queue mode stopped listening; `undefined` while it listens. */

@@ -247,6 +247,10 @@ export class Lwm2mServer {
     return this.#registry.get(endpoint);
   }
 
+  isHere(endpoint: string): boolean {
+    return this.#registry.get(endpoint) !== undefined;
+  }
+
   reachabilityOf(endpoint: string): Reachability {
     return this.presence.reachabilityOf(endpoint, this.#registry.get(endpoint));
   }

@@ -273,6 +273,8 @@ export interface UpdateStore {
   claimFree(limit: number): Promise<UnfinishedUpdate[]>;
   /** Takes over the unfinished updates of devices that have registered here; none when they are this server's already. */
   claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]>;
+  /** An unfinished update that is this server's, or nobody's any more and then is this server's. */
+  claimOne(updateId: string): Promise<UnfinishedUpdate[]>;
   /** Takes over up to `limit` unfinished updates whose device is registered here: they were begun while this server was away. */
   claimStray(limit: number): Promise<UnfinishedUpdate[]>;
   /** Updates that other servers, or a campaign, have created for this server and that nobody has begun. */
