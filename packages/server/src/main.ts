@@ -74,7 +74,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       },
       retention: retentionOf(config),
       node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
-      onTrouble: (what, facts) => log.error({ what, ...facts }, "the database gives trouble"),
+      onTrouble: (what, facts) => log.error({ what, ...facts }, TROUBLE[what]),
     });
     opened.push(() => stores.close());
     const models = await loadModels(config.modelsDir, log);
@@ -205,6 +205,12 @@ function nodeName({ hosts, coapPort, coapsPort, coapTcpPort }: ServeConfig): str
   const port = [coapPort, coapsPort, coapTcpPort].find((one) => one !== null && one !== 0);
   return port === undefined ? undefined : `${hostname()}/${hosts[0]}:${port}`;
 }
+
+const TROUBLE = {
+  batchFailed: "the database gives trouble",
+  databaseCrashed: "the database gives trouble",
+  listenerFailed: "a part of the server could not take in an event",
+} as const;
 
 /** An address that stands for all of a machine's is of no use on another one. */
 function reachableUrl(httpUrl: string): string {

@@ -297,6 +297,8 @@ export interface EventFilter {
 }
 
 export interface EventStore {
+  /** How often one of those who listen has thrown since the start. */
+  readonly listenerFailureCount: number;
   /** Appends one event; many at once share one statement. Resolves when it is in the database. */
   append(event: NewEvent): Promise<Event>;
   /** Appends all of these or none. */

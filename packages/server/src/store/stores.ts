@@ -51,8 +51,14 @@ export interface StoreOptions {
   /** Absent: `master.key` in the data folder. */
   readonly masterKey?: MasterKeySource | undefined;
   readonly credentials?: CredentialStoreOptions | undefined;
-  /** Called when a batch could not be written (it is tried again) and when the embedded database ended by itself. */
-  readonly onTrouble?: (what: "batchFailed" | "databaseCrashed", facts: Readonly<Record<string, unknown>>) => void;
+  /**
+   * Called when a batch could not be written (it is tried again), when the embedded database ended by itself, and when one of those
+   * who listen to events threw.
+   */
+  readonly onTrouble?: (
+    what: "batchFailed" | "databaseCrashed" | "listenerFailed",
+    facts: Readonly<Record<string, unknown>>,
+  ) => void;
 }
 
 /**
@@ -108,7 +114,9 @@ async function assemble(
     ...options.batches,
     onFailure: (error, waitingRows) => options.onTrouble?.("batchFailed", { error, waitingRows }),
   };
-  const journal = new Journal(tables);
+  const journal = new Journal(tables, (error, { id, kind }) =>
+    options.onTrouble?.("listenerFailed", { err: error, eventId: id, kind }),
+  );
   await journal.start();
   const nodes = new NodeStore(tables, options.node);
   const requests = new PostgresRequestQueueStore({ tables, journal, nodeId: nodes.id });
