@@ -6,7 +6,7 @@ import type {
   DeviceObject,
   DiscoverAnswer,
   DoneAnswer,
-  LastValue,
+  LastValues,
   NewExecution,
   NewInstance,
   NewObservation,
@@ -100,9 +100,9 @@ export interface OperationCommands {
   contentOf(endpoint: string, wish: OperationWish): RequestContent;
   observe(target: OperationTarget, paths: readonly string[], format?: number): Promise<NewObservation>;
   /** @throws {UsageError} UNKNOWN_OBSERVATION */
-  cancel(endpoint: string, id: string): void;
-  observationsOf(endpoint: string): Observation[];
-  lastValues(endpoint: string): LastValue[];
+  cancel(endpoint: string, id: string): Promise<void>;
+  observationsOf(endpoint: string): Promise<Observation[]>;
+  lastValues(endpoint: string): LastValues;
   /** @throws {UsageError} DEVICE_GONE */
   objects(endpoint: string): DeviceObject[];
 }

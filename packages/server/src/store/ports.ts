@@ -12,6 +12,7 @@ import type { ExchangeStore } from "./exchange-store.ts";
 import type { FleetStatistics } from "./fleet-statistics.ts";
 import type { MeshStore } from "./mesh-store.ts";
 import type { NodeStore } from "./node-store.ts";
+import type { ObservationStore } from "./observation-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
 import type { Retention } from "./retention.ts";
 import type { WebhookOutbox } from "./webhook-outbox.ts";
@@ -339,6 +340,7 @@ export interface IdempotencyStore {
 
 export interface Stores {
   readonly requests: RequestQueueStore;
+  readonly observations: ObservationStore;
   readonly images: ImageStore;
   readonly uploads: UploadStore;
   readonly devices: DeviceStore;

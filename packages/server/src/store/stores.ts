@@ -24,6 +24,7 @@ import { type MasterKeySource, MasterKeys } from "./master-keys.ts";
 import { MeshStore } from "./mesh-store.ts";
 import { migrate } from "./migrate.ts";
 import { type NodeOptions, NodeStore } from "./node-store.ts";
+import { ObservationStore } from "./observation-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresRequestQueueStore, REQUEST_CHANNEL } from "./request-queue-store.ts";
 import { Retention, type RetentionLimits } from "./retention.ts";
@@ -168,6 +169,7 @@ async function assemble(
     credentials,
     tokens,
     requests,
+    observations: new ObservationStore(tables),
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       await stopTidying();
