@@ -29,7 +29,6 @@ const NEXT: Readonly<Partial<Record<UpdateState, UpdateState>>> = {
 const isInstalling = ({ state }: Update): boolean => state === "applying" || state === "confirming";
 
 export class InstantDelivery {
-  readonly hasLetGoOwn = false;
   readonly #options: InstantDeliveryOptions;
   readonly #running = new Map<string, Update>();
 
@@ -43,6 +42,7 @@ export class InstantDelivery {
 
   letGo(): void {}
   letGoAll(): void {}
+  async resume(): Promise<void> {}
 
   async restore(unfinished: readonly UnfinishedUpdate[]): Promise<void> {
     for (const { update } of unfinished) {

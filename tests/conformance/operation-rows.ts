@@ -208,9 +208,9 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
       const { facts } = await notified;
       assert.equal(facts["observationId"], observation.id);
       assert.equal((facts["values"] as { value: unknown }[])[0]?.value, zone);
-      assert.equal(bench.operations.lastValues(endpoint).find(({ path }) => path === "/3/0/15")?.value, zone);
-      bench.operations.cancel(endpoint, observation.id);
-      assert.deepEqual(bench.operations.observationsOf(endpoint), []);
+      assert.equal(bench.operations.lastValues(endpoint).items.find(({ path }) => path === "/3/0/15")?.value, zone);
+      await bench.operations.cancel(endpoint, observation.id);
+      assert.deepEqual(await bench.operations.observationsOf(endpoint), []);
     },
   },
   {
@@ -275,7 +275,7 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
           ["/1/0/1", 300],
         ],
       );
-      bench.operations.cancel(endpoint, observation.id);
+      await bench.operations.cancel(endpoint, observation.id);
     },
   },
   {
@@ -309,7 +309,7 @@ export const OPERATION_ROWS: readonly OperationRow[] = [
       );
       const values = (await sent).facts["values"] as { path: string; value: unknown }[];
       assert.equal(values.find(({ path }) => path === "/5/0/5")?.value, 9);
-      assert.equal(bench.operations.lastValues(endpoint).find(({ path }) => path === "/5/0/5")?.value, 9);
+      assert.equal(bench.operations.lastValues(endpoint).items.find(({ path }) => path === "/5/0/5")?.value, 9);
     },
   },
 ];

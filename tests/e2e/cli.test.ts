@@ -61,6 +61,7 @@ const waitingRequest = (endpoint: string) => ({
 
 async function startApi(port: number): Promise<void> {
   const commands = {
+    isRunning: () => true,
     start: async (update: Update) => void play(update),
     apply: async () => {},
     cancel: async () => {},
@@ -68,6 +69,7 @@ async function startApi(port: number): Promise<void> {
   };
   const waiting: string[] = [];
   const fleet: FleetCommands = {
+    isHere: () => true,
     asleepSinceMs: () => undefined,
     reachabilityOf: () => ({
       awake: "asleep",

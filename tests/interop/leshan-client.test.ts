@@ -92,7 +92,7 @@ test("every operation on Leshan's client, LwM2M 1.1", { skip, timeout: 120_000 }
     child.stdin.write("Europe/Vienna\n");
     const values = (await notified).facts["values"] as { value: unknown }[];
     assert.equal(values[0]?.value, "Europe/Vienna");
-    operations.cancel(endpoint, observation.id);
+    await operations.cancel(endpoint, observation.id);
   });
 
   await context.test("create and delete", async () => {
@@ -117,6 +117,6 @@ test("every operation on Leshan's client, LwM2M 1.1", { skip, timeout: 120_000 }
     child.stdin.write("Asia/Tokyo\n");
     const values = (await notified).facts["values"] as { path: string; value: unknown }[];
     assert.equal(values.find(({ path }) => path === "/3/0/15")?.value, "Asia/Tokyo");
-    operations.cancel(endpoint, observation.id);
+    await operations.cancel(endpoint, observation.id);
   });
 });

@@ -137,6 +137,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
     opened.push(keepTidy(retention, log));
     const httpUrl = await listen(app, config.httpHost, config.httpPort);
     httpPort = Number(new URL(httpUrl).port);
+    await stores.nodes.announce(config.apiUrl ?? reachableUrl(httpUrl));
     log.info({ httpUrl, coapUrls }, "serving");
     return { httpUrl, coapUrls, close };
   } catch (error) {
@@ -150,6 +151,7 @@ const TROUBLES = {
   databaseCrashed: "the embedded database ended by itself and is started again",
   databaseTakenOver:
     "the embedded database was still running: the last server ended without stopping it. It is taken over, nothing is lost",
+  listenerFailed: "a part of the server could not take in an event",
 } as const;
 
 /** @throws {UsageError} OIDC_SECRET when the file with the client's secret cannot be read. */
@@ -214,6 +216,13 @@ function urlsOf(lwm2m: Lwm2mServer): string[] {
 function nodeName({ hosts, coapPort, coapsPort, coapTcpPort }: ServeConfig): string | undefined {
   const port = [coapPort, coapsPort, coapTcpPort].find((one) => one !== null && one !== 0);
   return port === undefined ? undefined : `${hostname()}/${hosts[0]}:${port}`;
+}
+
+/** An address that stands for all of a machine's is of no use on another one. */
+function reachableUrl(httpUrl: string): string {
+  const url = new URL(httpUrl);
+  const isAny = url.hostname === "0.0.0.0" || url.hostname === "[::]";
+  return `${url.protocol}//${isAny ? hostname() : url.hostname}:${url.port}`;
 }
 
 function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {

@@ -38,6 +38,10 @@ export function registerServe(program: Command): void {
     .option("--peer-rate <count>", "requests a second that one device is served, or off (default: 100)")
     .option("--http-port <port>", "TCP port of HTTP (default: 8080)")
     .option("--database-url <url>", "PostgreSQL to use instead of the embedded one")
+    .option(
+      "--api-url <url>",
+      "where other servers on the same database reach this API (default: --http-host and port)",
+    )
     .option("--public-host <name>", "host that devices fetch images from (default: the address they reach)")
     .option("--trust <file...>", "public keys (PEM); images signed by them are shown as verified")
     .option("--models <dir>", "folder of object models (OMA's XML files), for devices with objects of their own")

@@ -131,11 +131,13 @@ export const Observation = z.object({
   id: z.string(),
   endpoint: z.string(),
   paths: z.array(z.string()),
-  /** `waiting`: for the device to register again. */
+  /** `waiting`: for the device to register again, or to be heard after a restart of the server. */
   state: z.enum(["active", "waiting"]),
   notificationCount: z.int().nonnegative(),
   /** Notifications that came faster than they are taken. */
   droppedCount: z.int().nonnegative(),
+  /** When the last notification came; null = none since the server was started or the device came to it, and its value is not known. */
+  lastToldAt: z.iso.datetime({ precision: 3 }).nullable(),
 });
 export type Observation = z.infer<typeof Observation>;
 
@@ -151,7 +153,12 @@ export const LastValue = DeviceValue.extend({
 });
 export type LastValue = z.infer<typeof LastValue>;
 
-export const LastValueList = z.object({ items: z.array(LastValue) });
+export const LastValueList = z.object({
+  /** Since when what the device tells is kept: what it told before is not known. */
+  since: z.iso.datetime({ precision: 3 }),
+  items: z.array(LastValue),
+});
+export type LastValues = z.infer<typeof LastValueList>;
 
 /** One object of a registered device. */
 export const DeviceObject = z.object({

@@ -21,6 +21,7 @@ const log = pino({ level: "trace" }, { write: (line: string) => void logged.push
 const tokens = new Map<Role, string>();
 
 const fleet: FleetCommands = {
+  isHere: () => true,
   asleepSinceMs: () => undefined,
   reachabilityOf: () => ({ awake: "unknown", awakeUntil: null, nextExpectedAt: null, reachability: "" }),
   queue: { submit: async () => "1", cancel: async () => {}, list: async () => [] },
@@ -34,7 +35,13 @@ const operations = new Proxy({} as OperationCommands, {
 const mesh = operations as unknown as MeshCommands;
 /** A gateway's token names the gateway, and each route is asked for one of this name. */
 const nameOf = (role: Role): string => (role === "gateway" ? "nothing" : role);
-const commands = { start: async () => {}, apply: async () => {}, cancel: async () => {}, onFetched: () => {} };
+const commands = {
+  isRunning: () => true,
+  start: async () => {},
+  apply: async () => {},
+  cancel: async () => {},
+  onFetched: () => {},
+};
 const config = { httpHost: "0.0.0.0", publicHost: null, maxImageBytes: 1000, noAuth: false };
 
 before(async () => {

@@ -16,6 +16,7 @@ let url: string;
 const commanded: string[] = [];
 
 const commands: UpdateCommands = {
+  isRunning: () => true,
   start: async (update) => void commanded.push(`start ${update.endpoint}`),
   apply: async () => {
     throw new UsageError("UPDATE_STATE", "it does not wait to be applied");
@@ -27,6 +28,7 @@ const commands: UpdateCommands = {
 };
 
 const fleet: FleetCommands = {
+  isHere: () => true,
   asleepSinceMs: () => undefined,
   reachabilityOf: () => ({
     awake: "asleep",

@@ -24,9 +24,10 @@ import { campaignRoutes } from "./campaigns.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceQueueRoutes } from "./device-queue.ts";
-import { deviceRoutes } from "./devices.ts";
+import { deviceRoutes, type OneDeviceParams } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
+import { type FindNode, forwardRequests } from "./forwarding.ts";
 import { gatewayRoutes } from "./gateways.ts";
 import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
@@ -44,7 +45,7 @@ import { serverRoutes } from "./server.ts";
 import { sessionRoutes } from "./sessions.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { tokenRoutes } from "./tokens.ts";
-import { updateRoutes } from "./updates.ts";
+import { updateCommandRoutes, updateRoutes } from "./updates.ts";
 import { uploadRoutes } from "./uploads.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
@@ -136,17 +137,23 @@ async function addRoutes(
       imageRoutes(api, options);
       uploadRoutes(api, options);
       deviceRoutes(api, options);
-      if (options.operations) {
-        const parts = { ...options, operations: options.operations };
-        operationRoutes(api, parts);
-        observationRoutes(api, parts);
-      }
+      const { operations } = options;
+      if (operations)
+        await v1.register(async (near) => {
+          forwardRequests(near, stores.nodes, homeOf(options));
+          operationRoutes(near.withTypeProvider<ZodTypeProvider>(), { ...options, operations });
+          observationRoutes(near.withTypeProvider<ZodTypeProvider>(), { ...options, operations });
+        });
       credentialRoutes(api, options);
       tokenRoutes(api, options);
       sessionRoutes(api, options, check);
       oidcRoutes(api, options, options.oidc);
       deviceQueueRoutes(api, options);
       updateRoutes(api, options);
+      await v1.register(async (near) => {
+        forwardRequests(near, stores.nodes, driverOf(options));
+        updateCommandRoutes(near.withTypeProvider<ZodTypeProvider>(), options);
+      });
       if (options.mesh) {
         const parts = { ...options, mesh: options.mesh };
         gatewayRoutes(api, parts);
@@ -171,6 +178,22 @@ async function addRoutes(
     return { status: "ready" };
   });
 }
+
+/** The server at which the device of a request is registered, when it is another one. */
+const homeOf =
+  ({ fleet, stores }: ApiOptions): FindNode =>
+  async ({ params }) => {
+    const { endpoint } = params as OneDeviceParams;
+    return fleet.isHere(endpoint) ? undefined : await stores.nodes.homeOf(endpoint);
+  };
+
+/** The server that drives the update of a request, when it is another one. */
+const driverOf =
+  ({ commands, stores }: ApiOptions): FindNode =>
+  async ({ params }) => {
+    const { id } = params as { id: string };
+    return commands.isRunning(id) ? undefined : await stores.nodes.driverOf(id);
+  };
 
 async function describeApi(app: FastifyInstance): Promise<void> {
   await app.register(fastifySwagger, {

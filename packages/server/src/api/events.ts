@@ -4,6 +4,8 @@ import { type Event, LIVE_KINDS } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
 import type { EventFilter, EventStore } from "../store/ports.ts";
+import { isForwarded } from "./forwarding.ts";
+import { LiveRelay } from "./live-relay.ts";
 import type { Principal } from "./principal.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
@@ -30,7 +32,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const CATCH_UP_ROWS = 500;
 
 /** Adds the route; returns how many clients listen, for the metrics. */
-export function eventRoutes(app: Api, { stores }: ApiParts, options: EventFeedOptions = {}): () => number {
+export function eventRoutes(app: Api, { stores, fleet }: ApiParts, options: EventFeedOptions = {}): () => number {
   const clients = new Set<ServerResponse>();
   app.addHook("preClose", async () => {
     for (const client of clients) client.end();
@@ -49,6 +51,7 @@ export function eventRoutes(app: Api, { stores }: ApiParts, options: EventFeedOp
       if (clients.size >= (options.clientCount ?? 500))
         throw new EnvironmentError("TOO_MANY_LISTENERS", "too many clients listen to events");
       const { after, ...filter } = request.query;
+      const isForAnother = isForwarded(request, stores.nodes);
       const afterId = request.headers["last-event-id"] ?? after ?? (await stores.events.newestId());
       reply.hijack();
       const client = reply.raw;
@@ -62,7 +65,14 @@ export function eventRoutes(app: Api, { stores }: ApiParts, options: EventFeedOp
         "x-accel-buffering": "no",
       });
       endWithToken(client, stores.events, request.principal);
-      await new Feed(client, { events: stores.events, filter, options }).run(afterId).catch(() => client.destroy());
+      const feed = new Feed(client, { events: stores.events, filter, options });
+      const { endpoint } = filter;
+      if (endpoint !== undefined && !isForAnother) {
+        const relay = new LiveRelay({ stores, fleet, endpoint, request, send: (text) => feed.send(text) });
+        client.once("close", () => relay.close());
+        await relay.open();
+      }
+      await feed.run(afterId).catch(() => client.destroy());
     },
   );
   return () => clients.size;
@@ -111,7 +121,7 @@ class Feed {
     this.#client.write(`retry: 2000\nid: ${afterId}\n\n`);
     const live: Event[] = [];
     const unsubscribe = events.subscribe((event) => this.#onLive(event, live));
-    const heartbeat = setInterval(() => this.#send(":\n\n"), options.heartbeatMs ?? 15_000);
+    const heartbeat = setInterval(() => this.send(":\n\n"), options.heartbeatMs ?? 15_000);
     this.#client.once("close", () => {
       unsubscribe();
       clearInterval(heartbeat);
@@ -151,10 +161,11 @@ class Feed {
       if (event.id <= this.#sentId) return;
       this.#sentId = event.id;
     }
-    this.#send(encode(event));
+    this.send(encode(event));
   }
 
-  #send(text: string): void {
+  /** Whoever is too slow is dropped. */
+  send(text: string): void {
     if (this.#client.writableLength > this.#bufferBytes) this.#client.destroy();
     else if (this.#isOpen) this.#client.write(text);
   }

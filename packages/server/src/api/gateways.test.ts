@@ -17,11 +17,18 @@ import type { FleetCommands } from "./ports.ts";
 
 const log = pino({ level: "silent" });
 const fleet: FleetCommands = {
+  isHere: () => true,
   asleepSinceMs: () => undefined,
   reachabilityOf: () => ({ awake: "unknown", awakeUntil: null, nextExpectedAt: null, reachability: "" }),
   queue: { submit: async () => "1", cancel: async () => {}, list: async () => [] },
 };
-const commands = { start: async () => {}, apply: async () => {}, cancel: async () => {}, onFetched: () => {} };
+const commands = {
+  isRunning: () => true,
+  start: async () => {},
+  apply: async () => {},
+  cancel: async () => {},
+  onFetched: () => {},
+};
 const config = { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 10_000, noAuth: false };
 
 let scratch: ScratchStores;

@@ -39,6 +39,15 @@ export function serveMetrics(app: FastifyInstance, registry: Registry, sources: 
       this.set(sources.listenerCount());
     },
   });
+  new Counter({
+    name: "airlift_event_listener_failures_total",
+    help: "Events that a part of this server could not take in, since the start; each is a mistake of the server and in its log",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(sources.stores.events.listenerFailureCount);
+    },
+  });
   describeRecords(registers, sources.stores);
   const unsubscribe = sources.stores.events.subscribe((event) => {
     events.inc({ kind: event.kind });

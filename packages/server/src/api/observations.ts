@@ -20,7 +20,7 @@ export function observationRoutes(app: Api, parts: OperationParts): void {
     { schema: { tags, summary: "Observations kept", params: OneDevice, response: { 200: ObservationList } } },
     async ({ params: { endpoint } }) => {
       await requireDevice(parts, endpoint);
-      return { items: operations.observationsOf(endpoint) };
+      return { items: await operations.observationsOf(endpoint) };
     },
   );
   app.post(
@@ -44,7 +44,7 @@ export function observationRoutes(app: Api, parts: OperationParts): void {
     "/devices/:endpoint/observations/:id",
     { schema: { tags, summary: "Withdraw an observation", params: OneObservation, response: { 204: z.null() } } },
     async ({ params: { endpoint, id } }, reply) => {
-      operations.cancel(endpoint, id);
+      await operations.cancel(endpoint, id);
       return await reply.status(204).send(null);
     },
   );

@@ -241,7 +241,7 @@ function knownRoutes(app: Api, parts: OperationParts): void {
     },
     async ({ params: { endpoint } }) => {
       await requireDevice(parts, endpoint);
-      return { items: operations.lastValues(endpoint) };
+      return operations.lastValues(endpoint);
     },
   );
   app.get(

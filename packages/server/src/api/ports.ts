@@ -6,7 +6,7 @@ import type {
   DeviceObject,
   DiscoverAnswer,
   DoneAnswer,
-  LastValue,
+  LastValues,
   NewExecution,
   NewInstance,
   NewObservation,
@@ -22,18 +22,22 @@ import type { RequestContent } from "../fleet/queued-request.ts";
 import type { RequestRecord } from "../store/request-queue-store.ts";
 
 export interface UpdateCommands {
+  /** Whether an update is driven by this server, or by whichever is asked. */
+  isRunning(updateId: string): boolean;
   /** Takes up an update that was just created; returns when it is accepted, not when it ends. */
   start(update: Update): Promise<void>;
   /**
    * Applies what was downloaded.
    *
-   * @throws {UsageError} UPDATE_STATE (409) when it does not wait for that; UPDATE_FINISHED (409)
+   * @throws {UsageError} UPDATE_STATE (409) when it does not wait for that; UPDATE_FINISHED (409); UPDATE_TAKEN (409) when
+   *   another server drives it
    */
   apply(updateId: string): Promise<void>;
   /**
    * Ends an update that has not been handed to the device's installer.
    *
-   * @throws {UsageError} UPDATE_STATE (409) when it is too late; UPDATE_FINISHED (409)
+   * @throws {UsageError} UPDATE_STATE (409) when it is too late; UPDATE_FINISHED (409); UPDATE_TAKEN (409) when another
+   *   server drives it
    */
   cancel(updateId: string): Promise<void>;
   /** The device of an update has fetched everything before `offset` over HTTP. */
@@ -42,6 +46,8 @@ export interface UpdateCommands {
 
 /** What the API asks of whoever talks to the devices. */
 export interface FleetCommands {
+  /** Whether the device is registered at this server, which alone can ask it anything. */
+  isHere(endpoint: string): boolean;
   /** Whether the device can be reached now. */
   reachabilityOf(endpoint: string): Reachability;
   /** UTC milliseconds at which a device in queue mode stopped listening; `undefined` while it listens. */
@@ -94,9 +100,9 @@ export interface OperationCommands {
   contentOf(endpoint: string, wish: OperationWish): RequestContent;
   observe(target: OperationTarget, paths: readonly string[], format?: number): Promise<NewObservation>;
   /** @throws {UsageError} UNKNOWN_OBSERVATION */
-  cancel(endpoint: string, id: string): void;
-  observationsOf(endpoint: string): Observation[];
-  lastValues(endpoint: string): LastValue[];
+  cancel(endpoint: string, id: string): Promise<void>;
+  observationsOf(endpoint: string): Promise<Observation[]>;
+  lastValues(endpoint: string): LastValues;
   /** @throws {UsageError} DEVICE_GONE */
   objects(endpoint: string): DeviceObject[];
 }

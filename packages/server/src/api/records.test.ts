@@ -8,11 +8,18 @@ import { createApi } from "./create-api.ts";
 import type { FleetCommands } from "./ports.ts";
 
 const fleet: FleetCommands = {
+  isHere: () => true,
   reachabilityOf: () => ({ awake: "unknown", awakeUntil: null, nextExpectedAt: null, reachability: "" }),
   asleepSinceMs: () => undefined,
   queue: { submit: async () => "1", cancel: async () => {}, list: async () => [] },
 };
-const commands = { start: async () => {}, apply: async () => {}, cancel: async () => {}, onFetched: () => {} };
+const commands = {
+  isRunning: () => true,
+  start: async () => {},
+  apply: async () => {},
+  cancel: async () => {},
+  onFetched: () => {},
+};
 const config = { httpHost: "0.0.0.0", publicHost: null, maxImageBytes: 1000, noAuth: false };
 const log = pino({ level: "silent" });
 const tokens = new Map<Role, string>();

@@ -46,6 +46,10 @@ export function updateRoutes(app: Api, parts: ApiParts): void {
   exchangeRoute(app, parts);
   createRoute(app, parts);
   retryRoute(app, parts);
+}
+
+/** What only the server can do that drives the update. */
+export function updateCommandRoutes(app: Api, parts: ApiParts): void {
   commandRoute(app, parts, "apply", "Apply what was downloaded");
   commandRoute(app, parts, "cancel", "Cancel an update that does not install yet");
 }

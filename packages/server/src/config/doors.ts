@@ -26,6 +26,8 @@ export interface DoorConfig {
   readonly httpHost: string;
   /** TCP port of HTTP; 0 = any free one. */
   readonly httpPort: number;
+  /** Base URL at which other servers on the same database reach this one's API; null = made of `httpHost` and port. */
+  readonly apiUrl: string | null;
   /** Whether the operator said that HTTP without TLS may leave this machine: a proxy in front of it speaks https. */
   readonly insecureHttp: boolean;
   /** Addresses or networks of proxies whose X-Forwarded-For is believed. */
@@ -95,6 +97,7 @@ export const DOOR_SETTINGS: Settings<DoorConfig> = {
   },
   httpHost: { flag: "--http-host", environment: ["AIRLIFT_HTTP_HOST"], fallback: "127.0.0.1", parse: text },
   httpPort: { flag: "--http-port", environment: ["AIRLIFT_HTTP_PORT"], fallback: 8080, parse: wholeNumber(65535) },
+  apiUrl: { flag: "--api-url", environment: ["AIRLIFT_API_URL"], fallback: null, parse: baseUrl },
   insecureHttp: { flag: "--insecure-http", environment: ["AIRLIFT_INSECURE_HTTP"], fallback: false, parse: yesOrNo },
   trustedProxies: {
     flag: "--trusted-proxy",
@@ -142,6 +145,14 @@ function addressList(given: unknown): Parsed {
     typeof one === "string" && isIP(one.replace(/\/\d{1,3}$/, "")) !== 0 && !one.endsWith("/");
   if (Array.isArray(list) && list.every(isAddress)) return { value: list };
   return { problem: `${shown(given)} is not a list of addresses or networks` };
+}
+
+function baseUrl(value: unknown): Parsed {
+  const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+  const isBase = /^https?:$/.test(url?.protocol ?? "") && `${url?.search}${url?.hash}${url?.username}` === "";
+  return isBase
+    ? { value: `${value}`.replace(/\/+$/, "") }
+    : { problem: `${shown(value)} is not a URL like https://fw-2.example.org:8080` };
 }
 
 function hostName(value: unknown): Parsed {

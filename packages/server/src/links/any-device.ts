@@ -12,6 +12,10 @@ export class AnyDevice {
     this.#broadcast = broadcast;
   }
 
+  isRunning(updateId: string): boolean {
+    return this.#direct.isRunning(updateId);
+  }
+
   /** As `DeliveryEngine.start`. */
   async start(update: Update): Promise<void> {
     if (!(await this.#broadcast.begin(update))) await this.#direct.start(update);

@@ -12,8 +12,8 @@ export interface ArrivalsOptions {
 
 /** Devices of one statement. */
 const DEVICES_AT_ONCE = 1_000;
-/** Devices that may wait while the database is away; for one beyond, things come when it registers next. */
-const WAITING_LIMIT = 100_000;
+/** Devices that may wait: as many as may be registered. */
+const WAITING_LIMIT = 1_000_000;
 /** The pause after the database was away. */
 const RETRY_MS = 1_000;
 

@@ -43,7 +43,6 @@ async function createCampaign(more: Partial<NewCampaign> = {}): Promise<string> 
 
 /** Delivery to devices that do at once what they are told; it drives by what is on record, as the real one does. */
 class Delivery {
-  readonly hasLetGoOwn = false;
   readonly #running = new Map<string, Update>();
   readonly #stores: Pick<Stores, "updates">;
   readonly #done: string[];
@@ -60,6 +59,7 @@ class Delivery {
 
   letGo(): void {}
   letGoAll(): void {}
+  async resume(): Promise<void> {}
 
   async restore(unfinished: readonly UnfinishedUpdate[]): Promise<void> {
     for (const { update } of unfinished) {

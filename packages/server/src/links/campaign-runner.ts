@@ -20,7 +20,7 @@ export interface CampaignRunnerOptions {
   readonly stores: Pick<Stores, "campaigns" | "devices" | "events" | "updates" | "nodes">;
   readonly delivery: Pick<
     DeliveryEngine,
-    "apply" | "cancel" | "isRunning" | "restore" | "letGo" | "letGoAll" | "hasLetGoOwn"
+    "apply" | "cancel" | "isRunning" | "restore" | "letGo" | "letGoAll" | "resume"
   >;
   /** For devices behind radio gateways. */
   readonly broadcast?: Pick<BroadcastDelivery, "take"> | undefined;
@@ -158,7 +158,7 @@ export class CampaignRunner {
       delivery.letGoAll();
       return;
     }
-    if (delivery.hasLetGoOwn) await delivery.restore(await stores.updates.unfinished());
+    await delivery.resume();
     await this.#compare();
     const dueCount = await this.#engine.sweep(this.#utcMs());
     const orderCount = await this.#orders.carryOut(this.#utcMs());

@@ -5,7 +5,7 @@ import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { pino } from "pino";
 import { newSnapshot, type RequestOutcome } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
-import type { ImageSource, Stores, UpdateChange } from "../store/ports.ts";
+import type { ImageSource, Stores, UnfinishedUpdate, UpdateChange } from "../store/ports.ts";
 import { exampleRegistration } from "../store/scratch-stores.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
 import type { DeviceLink } from "./device-link.ts";
@@ -32,6 +32,9 @@ const updateOf = (endpoint: string, by: Update["by"] = "push") =>
 /** An engine between a store and devices that do what the test says; `done` is what was asked of both, in order. */
 class World {
   readonly done: string[] = [];
+  /** Updates that others look up, and those of them that nobody drives. */
+  readonly onRecord = new Map<string, Update>();
+  readonly free: UnfinishedUpdate[] = [];
   transition = async (_: string, __: UpdateChange): Promise<void> => {};
   readImage = async (): Promise<Partial<Image>> => ({ version: "1.1.0", sizeBytes: 1000 });
   readReport = async (): Promise<DeviceReport> => IDLE;
@@ -49,6 +52,8 @@ class World {
           await this.transition(id, change);
           this.done.push(`${id} ${change.state}`);
         },
+        get: async (id: string) => this.onRecord.get(id),
+        claimOne: async (id: string) => this.free.filter(({ update }) => update.id === id),
         queueProgress: () => {},
         setPackageUri: async () => {},
       },
@@ -153,7 +158,22 @@ test("an update for which there is no room is on record as cancelled, and one of
   assert.ok(world.done.includes("u-second cancelled"));
   await world.engine.restore([{ update: updateOf("third"), snapshot: newSnapshot(true) }]);
   assert.equal(world.engine.runningCount, 1);
+  world.onRecord.set("u-second", { ...updateOf("second"), state: "cancelled", finishedAt: "2026-03-01T12:00:00.000Z" });
   await assert.rejects(world.engine.cancel("u-second"), { code: "UPDATE_FINISHED" });
+});
+
+test("a command to an update that nobody drives has it taken up; to one that another server drives it is refused as such", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  for (const endpoint of ["orphan", "far"]) {
+    const update = { ...updateOf(endpoint, "pull"), state: "waiting" as const, finishedAt: null };
+    world.onRecord.set(update.id, update);
+    if (endpoint === "orphan") world.free.push({ update, snapshot: newSnapshot(true) });
+  }
+  await world.engine.cancel("u-orphan");
+  assert.ok(world.done.includes("u-orphan cancelled"));
+  await assert.rejects(world.engine.cancel("u-far"), { code: "UPDATE_TAKEN" });
+  await assert.rejects(world.engine.apply("u-none"), { code: "UNKNOWN_UPDATE" });
 });
 
 test("a cancel does not wait for ever for a database that is away: the update is cancelled, its caller told to ask again", async (t) => {

@@ -80,11 +80,6 @@ export class DeliveryEngine {
     return this.#record.smallerBlocksCount;
   }
 
-  /** Whether updates were let go although their record says that they are this server's: `restore` takes them up again. */
-  get hasLetGoOwn(): boolean {
-    return this.#hasLetGoOwn;
-  }
-
   /** Whether an update is driven here. */
   isRunning(updateId: string): boolean {
     return this.#running.has(updateId);
@@ -95,7 +90,6 @@ export class DeliveryEngine {
    * be taken up keeps no other from it, nor the server from serving.
    */
   async restore(unfinished: readonly UnfinishedUpdate[]): Promise<void> {
-    this.#hasLetGoOwn = false;
     for (const { update, snapshot } of unfinished) {
       try {
         await this.#begin(update, snapshot ?? newSnapshot(update.apply, update.attempt));
@@ -104,6 +98,18 @@ export class DeliveryEngine {
         this.#options.log.error({ err: error, updateId: update.id }, "an update is left as it is");
       }
     }
+  }
+
+  /**
+   * Takes up again what was let go although its record says that it is this server's.
+   *
+   * @throws {EnvironmentError} DATABASE_AWAY; then it is called again.
+   */
+  async resume(): Promise<void> {
+    if (!this.#hasLetGoOwn) return;
+    const unfinished = await this.#options.stores.updates.unfinished();
+    this.#hasLetGoOwn = false;
+    await this.restore(unfinished);
   }
 
   /**
@@ -128,19 +134,21 @@ export class DeliveryEngine {
   }
 
   /**
-   * @throws {UsageError} UPDATE_STATE when it does not wait for that; UPDATE_FINISHED
+   * @throws {UsageError} UPDATE_STATE when it does not wait for that; UPDATE_FINISHED; UPDATE_TAKEN when another server drives it
    * @throws {EnvironmentError} DATABASE_AWAY when it is applied but that could not be recorded within 5 s
    */
   async apply(updateId: string): Promise<void> {
+    await this.#takeUpOrRefuse(updateId);
     this.#command(updateId, "apply");
     await this.#untilOnRecord(updateId, "applied");
   }
 
   /**
-   * @throws {UsageError} UPDATE_STATE when it is too late; UPDATE_FINISHED
+   * @throws {UsageError} UPDATE_STATE when it is too late; UPDATE_FINISHED; UPDATE_TAKEN when another server drives it
    * @throws {EnvironmentError} DATABASE_AWAY when it is cancelled but could not be recorded within 5 s
    */
   async cancel(updateId: string): Promise<void> {
+    await this.#takeUpOrRefuse(updateId);
     this.#command(updateId, "cancel");
     await this.#untilOnRecord(updateId, "cancelled");
   }
@@ -277,6 +285,21 @@ export class DeliveryEngine {
       throw new EnvironmentError("DATABASE_AWAY", `the update is being ${what}, but that is not on record yet`, {
         updateId,
       });
+  }
+
+  /** Whoever commands an update that nobody drives now has it taken up first. */
+  async #takeUpOrRefuse(updateId: string): Promise<void> {
+    if (this.#running.has(updateId)) return;
+    const { updates } = this.#options.stores;
+    const update = await updates.get(updateId);
+    if (update === undefined) throw new UsageError("UNKNOWN_UPDATE", `there is no update ${updateId}`, { updateId });
+    if (update.finishedAt !== null)
+      throw new UsageError("UPDATE_FINISHED", `update ${updateId} has ended: ${update.state}`, { updateId });
+    await this.restore(await updates.claimOne(updateId));
+    if (this.#running.has(updateId)) return;
+    throw new UsageError("UPDATE_TAKEN", `update ${updateId} is driven by another server, which has to be asked`, {
+      updateId,
+    });
   }
 
   #letGoOwn(updateId: string): void {

@@ -16,6 +16,8 @@ export class FleetRecord {
   readonly #log: Logger;
   /** What happened in this turn and is not stored yet. */
   readonly #events: NewEvent[] = [];
+  /** By endpoint, how many of its registrations are not stored yet. */
+  readonly #arriving = new Map<string, number>();
 
   constructor(stores: Pick<Stores, "devices" | "events" | "nodes">, log: Logger) {
     this.#stores = stores;
@@ -29,7 +31,16 @@ export class FleetRecord {
 
   remark(kind: "device.registered" | "device.deregistered" | "device.expired", device: Registration, sentence: string) {
     const { endpoint, address, transport } = device;
+    if (kind === "device.registered") this.#arriving.set(endpoint, (this.#arriving.get(endpoint) ?? 0) + 1);
     this.append({ kind, endpoint, sentence, facts: { address, transport, node: this.#stores.nodes.id } });
+  }
+
+  /**
+   * Whether a device has registered here and that is not among the events yet. What other servers are heard to say of it until then
+   * was before.
+   */
+  isArriving(endpoint: string): boolean {
+    return this.#arriving.has(endpoint);
   }
 
   /** Soon, in one statement with whatever else happens in this turn: a fleet that expires at once is no flood. */
@@ -42,11 +53,21 @@ export class FleetRecord {
     while (this.#events.length > 0) {
       const events = this.#events.splice(0, EVENTS_AT_ONCE);
       const count = events.length;
-      this.#stores.events.appendAll(events).catch((error) => {
+      const stored = this.#stores.events.appendAll(events).catch((error) => {
         if (error instanceof AirliftError) this.#log.warn({ code: error.code, count }, "events could not be stored");
         else this.#log.error({ err: error, count }, "storing events failed");
       });
+      void stored.then(() => {
+        for (const { kind, endpoint } of events)
+          if (kind === "device.registered" && typeof endpoint === "string") this.#arrived(endpoint);
+      });
     }
+  }
+
+  #arrived(endpoint: string): void {
+    const left = (this.#arriving.get(endpoint) ?? 0) - 1;
+    if (left > 0) this.#arriving.set(endpoint, left);
+    else this.#arriving.delete(endpoint);
   }
 
   keepReport(endpoint: string, report: KnownOfDevice): void {

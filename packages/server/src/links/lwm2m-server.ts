@@ -122,10 +122,24 @@ export class Lwm2mServer {
     const link = new DeviceLink(requests);
     const registrationOf = (endpoint: string) => this.registrationOf(endpoint);
     const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
-    this.operations = new DeviceOperations({ requests, models, events: stores.events, log, flood, registrationOf });
+    this.operations = new DeviceOperations({
+      requests,
+      models,
+      events: stores.events,
+      store: stores.observations,
+      log,
+      flood,
+      registrationOf,
+    });
     const holdsLease = () => stores.nodes.holdsLease;
     this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable, holdsLease });
-    this.#arrivals = new Arrivals({ bringAlong: (endpoints) => this.queue.onArrived(endpoints), log });
+    this.#arrivals = new Arrivals({
+      bringAlong: async (endpoints) => {
+        await this.queue.onArrived(endpoints);
+        await this.operations.onArrived(endpoints);
+      },
+      log,
+    });
     const uris = new PackageUris(() => ({
       publicHost,
       http: { scheme: httpScheme, port: httpPort() },
@@ -186,6 +200,7 @@ export class Lwm2mServer {
       log,
       onRegistrations: (kept) =>
         this.#takeUp(kept.filter(({ endpoint }) => this.registrationOf(endpoint) === undefined)),
+      isArriving: (endpoint) => this.#record.isArriving(endpoint),
       onLeft: (endpoint) => {
         this.#driven.feed({ kind: "leave", endpoint });
         this.queue.onLeft(endpoint);
@@ -274,6 +289,10 @@ export class Lwm2mServer {
     return this.#registry.get(endpoint);
   }
 
+  isHere(endpoint: string): boolean {
+    return this.#registry.get(endpoint) !== undefined;
+  }
+
   reachabilityOf(endpoint: string): Reachability {
     return this.presence.reachabilityOf(endpoint, this.#registry.get(endpoint));
   }
@@ -335,7 +354,10 @@ export class Lwm2mServer {
       registration.presence === "registered" ? [registration] : [],
     );
     this.#driven.feed({ kind: "restore", registrations, utcMs: Date.now() });
-    for (const registration of registrations) this.presence.registered(registration);
+    for (const registration of registrations) {
+      this.presence.registered(registration);
+      this.#arrivals.add(registration.endpoint);
+    }
     for (const { endpoint, queueMode, resources } of kept)
       if (queueMode && resources !== undefined)
         this.presence.feed({ kind: "timers", endpoint, timers: sleepTimersOf(resources) });

@@ -19,6 +19,11 @@ export interface KeptObservation {
 }
 
 interface Kept extends KeptObservation {
+  /** False while the device has not answered for the first time. */
+  isOnRecord: boolean;
+  isStarting: boolean;
+  /** UTC milliseconds. */
+  lastToldAtMs: number | undefined;
   active: Observation | undefined;
   /** Forgets the running one without a word to the device. */
   stop: AbortController;
@@ -69,13 +74,62 @@ export class ObservationTable {
 
   /** @throws {UsageError} OBSERVATIONS_FULL */
   add(endpoint: string, paths: readonly Path[]): KeptObservation {
-    const others = this.#byEndpoint.get(endpoint) ?? new Set<Kept>();
-    if (others.size >= DEVICE_OBSERVATION_LIMIT || this.#kept.size >= OBSERVATION_LIMIT)
-      throw new UsageError("OBSERVATIONS_FULL", "no more observations are kept", { endpoint, count: others.size });
-    const counts = { notificationCount: 0, droppedCount: 0 };
-    const kept: Kept = { id: randomUUID(), endpoint, paths, active: undefined, stop: new AbortController(), ...counts };
+    const count = this.#byEndpoint.get(endpoint)?.size ?? 0;
+    if (count >= DEVICE_OBSERVATION_LIMIT || this.#kept.size >= OBSERVATION_LIMIT)
+      throw new UsageError("OBSERVATIONS_FULL", "no more observations are kept", { endpoint, count });
+    return this.#keep({ id: randomUUID(), endpoint, paths }, false);
+  }
+
+  /** It is on record from now on. */
+  recorded(id: string): void {
+    const kept = this.#kept.get(id);
+    if (kept !== undefined) kept.isOnRecord = true;
+  }
+
+  /**
+   * Makes what is kept of a device what is on record of it: others may have changed that while the device was theirs.
+   *
+   * @returns How many there was no room for.
+   */
+  reconcile(endpoint: string, onRecord: readonly KeptObservation[]): number {
+    const ids = new Set(onRecord.map(({ id }) => id));
+    for (const kept of [...(this.#byEndpoint.get(endpoint) ?? [])])
+      if (kept.isOnRecord && !ids.has(kept.id)) this.remove(endpoint, kept.id);
+    let leftCount = 0;
+    for (const one of onRecord) {
+      if (this.#kept.has(one.id)) continue;
+      if (this.#kept.size < OBSERVATION_LIMIT) this.#keep(one, true);
+      else leftCount += 1;
+    }
+    return leftCount;
+  }
+
+  /** Those that the device has not been asked for since it came. */
+  waiting(endpoint: string): KeptObservation[] {
+    const isWaiting = ({ active, isStarting, isOnRecord }: Kept) =>
+      isOnRecord && !isStarting && active?.isActive !== true;
+    return [...(this.#byEndpoint.get(endpoint) ?? [])].filter(isWaiting);
+  }
+
+  /** The device is not here any more; what is on record comes back with it. */
+  forget(endpoint: string): void {
+    this.suspend(endpoint);
+    for (const kept of [...(this.#byEndpoint.get(endpoint) ?? [])]) this.#forget(kept);
+  }
+
+  #keep(one: KeptObservation, isOnRecord: boolean): KeptObservation {
+    const counts = { notificationCount: 0, droppedCount: 0, lastToldAtMs: undefined };
+    const kept: Kept = {
+      ...one,
+      isOnRecord,
+      isStarting: false,
+      active: undefined,
+      stop: new AbortController(),
+      ...counts,
+    };
     this.#kept.set(kept.id, kept);
-    this.#byEndpoint.set(endpoint, others.add(kept));
+    const all = this.#byEndpoint.get(one.endpoint) ?? new Set<Kept>();
+    this.#byEndpoint.set(one.endpoint, all.add(kept));
     return kept;
   }
 
@@ -89,18 +143,21 @@ export class ObservationTable {
     signal.addEventListener("abort", giveUp);
     kept.stop = stop;
     kept.active = undefined;
-    const observation = await this.#options.requests.observe(
-      device,
-      request,
-      (response) => this.#notified(kept, stop, response),
-      {
+    kept.isStarting = true;
+    const onNotification = (response: CoapResponse) => this.#notified(kept, stop, response);
+    const onEnd = (): void => {
+      if (kept.stop === stop) kept.active = undefined;
+    };
+    let observation: Observation;
+    try {
+      observation = await this.#options.requests.observe(device, request, onNotification, {
         signal: stop.signal,
-        onEnd: () => {
-          if (kept.stop === stop) kept.active = undefined;
-        },
-      },
-    );
-    signal.removeEventListener("abort", giveUp);
+        onEnd,
+      });
+    } finally {
+      if (kept.stop === stop) kept.isStarting = false;
+      signal.removeEventListener("abort", giveUp);
+    }
     if (!isSuccessCode(observation.response.code)) return observation.response;
     if (!observation.isActive)
       throw new PeerError("NOT_OBSERVABLE", "the device answers, but does not notify", { endpoint: device.endpoint });
@@ -143,6 +200,7 @@ export class ObservationTable {
     const verdict = this.gateOf(kept.endpoint).notified(performance.now());
     if (verdict === "take") {
       kept.notificationCount += 1;
+      kept.lastToldAtMs = Date.now();
       this.notificationCount += 1;
       this.#options.onNotification(kept, response);
       return;
@@ -173,7 +231,16 @@ export class ObservationTable {
   }
 }
 
-function describe({ id, endpoint, paths, active, notificationCount, droppedCount }: Kept): ObservationAnswer {
+function describe({
+  id,
+  endpoint,
+  paths,
+  active,
+  notificationCount,
+  droppedCount,
+  lastToldAtMs,
+}: Kept): ObservationAnswer {
   const state = active?.isActive === true ? "active" : "waiting";
-  return { id, endpoint, paths: paths.map(formatPath), state, notificationCount, droppedCount };
+  const lastToldAt = lastToldAtMs === undefined ? null : new Date(lastToldAtMs).toISOString();
+  return { id, endpoint, paths: paths.map(formatPath), state, notificationCount, droppedCount, lastToldAt };
 }

@@ -3,7 +3,7 @@ import type {
   DeviceObject,
   DiscoverAnswer,
   DoneAnswer,
-  LastValue,
+  LastValues,
   NewExecution,
   NewInstance,
   NewObservation,
@@ -20,7 +20,7 @@ import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import { defaultObjectVersion } from "@airlift/protocol/lwm2m/objects/standard";
 import { deleteRequest, discoverRequest } from "@airlift/protocol/lwm2m/operations";
-import { formatPath, isWithin, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
+import { formatPath, isWithin, type Path, parsePath, ROOT } from "@airlift/protocol/lwm2m/path";
 import { nameOfPath, resolvePath } from "@airlift/protocol/lwm2m/path-names";
 import { LWM2M_VERSIONS } from "@airlift/protocol/lwm2m/registration";
 import type { Logger } from "pino";
@@ -28,9 +28,10 @@ import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { OperationWish, WishContent } from "../fleet/operation-wish.ts";
 import type { RequestContent } from "../fleet/queued-request.ts";
 import type { Registration } from "../fleet/registration.ts";
+import type { ObservationStore, RecordedObservation } from "../store/observation-store.ts";
 import type { EventStore } from "../store/ports.ts";
 import type { DeviceRequests } from "./device-requests.ts";
-import { type KeptObservation, ObservationTable } from "./observation-table.ts";
+import { DEVICE_OBSERVATION_LIMIT, type KeptObservation, ObservationTable } from "./observation-table.ts";
 import {
   type Attempts,
   discoveredIn,
@@ -47,6 +48,7 @@ export interface DeviceOperationsOptions {
   readonly requests: DeviceRequests;
   readonly models: Models;
   readonly events: EventStore;
+  readonly store: ObservationStore;
   readonly log: Logger;
   readonly flood?: FloodGateOptions | undefined;
   registrationOf(endpoint: string): Registration | undefined;
@@ -70,6 +72,9 @@ export class DeviceOperations {
   readonly #exchange: OperationExchange;
   readonly #plans: OperationRequests;
   readonly #told: ToldValues;
+  /** Counts what this server changes on the record. */
+  #recordVersion = 0;
+  readonly #since = new Date().toISOString();
   readonly observations: ObservationTable;
 
   constructor(options: DeviceOperationsOptions) {
@@ -81,7 +86,7 @@ export class DeviceOperations {
       requests: options.requests,
       flood: options.flood,
       onNotification: (kept, response) => this.#notified(kept, response),
-      onFlood: (kept, droppedCount) => this.#told.flooded(kept, droppedCount),
+      onFlood: (kept, droppedCount) => this.#flooded(kept, droppedCount),
     });
   }
 
@@ -168,7 +173,7 @@ export class DeviceOperations {
     return { items };
   }
 
-  /** Keeps an observation until it is withdrawn, over further registrations of the device too. */
+  /** Keeps an observation until it is withdrawn, over further registrations of the device and restarts of the server too. */
   async observe(target: OperationTarget, texts: readonly string[], format?: number): Promise<NewObservation> {
     const device = this.#device(target.endpoint);
     const paths = this.#paths(texts);
@@ -178,6 +183,10 @@ export class DeviceOperations {
       const response = await this.#exchange.ask(device, this.#observing(kept, plan, target.timeoutMs));
       const answer = this.#toAnswer(response, baseOf(paths));
       this.#told.keep(target.endpoint, answer.values, "read");
+      const { id, endpoint } = kept;
+      await this.#options.store.add({ id, endpoint, paths: paths.map(formatPath) }, DEVICE_OBSERVATION_LIMIT);
+      this.observations.recorded(id);
+      this.#recordVersion += 1;
       const observation = this.observations.get(target.endpoint, kept.id);
       if (observation === undefined) throw new UsageError("UNKNOWN_OBSERVATION", "it was ended meanwhile");
       return { observation, answer };
@@ -187,18 +196,36 @@ export class DeviceOperations {
     }
   }
 
-  /** @throws {UsageError} UNKNOWN_OBSERVATION */
-  cancel(endpoint: string, id: string): void {
-    if (!this.observations.remove(endpoint, id))
+  /** @throws {UsageError} UNKNOWN_OBSERVATION. @throws {EnvironmentError} DATABASE_AWAY: it is kept. */
+  async cancel(endpoint: string, id: string): Promise<void> {
+    const wasOnRecord = await this.#options.store.remove(endpoint, id);
+    this.#recordVersion += 1;
+    if (!this.observations.remove(endpoint, id) && !wasOnRecord)
       throw new UsageError("UNKNOWN_OBSERVATION", `there is no observation ${id} of this device`, { id });
   }
 
-  observationsOf(endpoint: string): Observation[] {
-    return this.observations.of(endpoint);
+  /** Those on record; of a device that is not here all of them wait. */
+  async observationsOf(endpoint: string): Promise<Observation[]> {
+    const onRecord = await this.#options.store.of([endpoint]);
+    return onRecord.map(
+      ({ id, paths }) =>
+        this.observations.get(endpoint, id) ?? {
+          ...{
+            id,
+            endpoint,
+            paths: [...paths],
+            state: "waiting",
+            notificationCount: 0,
+            droppedCount: 0,
+            lastToldAt: null,
+          },
+        },
+    );
   }
 
-  lastValues(endpoint: string): LastValue[] {
-    return this.#told.of(endpoint);
+  /** What the device told this server since it was started; what it told before is not known. */
+  lastValues(endpoint: string): LastValues {
+    return { since: this.#since, items: this.#told.of(endpoint) };
   }
 
   /** The objects that the device registered, with their versions. */
@@ -230,9 +257,56 @@ export class DeviceOperations {
     return true;
   }
 
+  /**
+   * Takes up what is on record of devices that have come here, and asks for it.
+   *
+   * @throws {EnvironmentError} DATABASE_AWAY
+   */
+  async onArrived(endpoints: readonly string[]): Promise<void> {
+    const { registrationOf, log } = this.#options;
+    const byEndpoint = new Map<string, KeptObservation[]>(endpoints.map((endpoint) => [endpoint, []]));
+    for (const { id, endpoint, paths } of await this.#onRecord(endpoints))
+      byEndpoint.get(endpoint)?.push({ id, endpoint, paths: paths.map(parsePath) });
+    let leftCount = 0;
+    for (const [endpoint, onRecord] of byEndpoint) {
+      const device = registrationOf(endpoint);
+      if (device === undefined) continue;
+      leftCount += this.observations.reconcile(endpoint, onRecord);
+      this.onHeard(device);
+    }
+    if (leftCount > 0) log.warn({ leftCount }, "there is no room for all observations that are on record");
+  }
+
+  /** As it is now: nothing was added or withdrawn here while it was read. */
+  async #onRecord(endpoints: readonly string[]): Promise<readonly RecordedObservation[]> {
+    for (;;) {
+      const version = this.#recordVersion;
+      const onRecord = await this.#options.store.of(endpoints);
+      if (version === this.#recordVersion) return onRecord;
+    }
+  }
+
+  /** The device listens: what it has not been asked for since it came is asked for now. */
+  onHeard(device: Registration): void {
+    this.#renewAll(device, this.observations.waiting(device.endpoint));
+  }
+
   /** The device registered, or is at another address: what was observed is asked for anew. */
   onRegistered(device: Registration): void {
-    for (const kept of this.observations.suspend(device.endpoint)) {
+    this.#renewAll(device, this.observations.suspend(device.endpoint));
+  }
+
+  /** The device is not here any more. */
+  onUnregistered(endpoint: string): void {
+    this.observations.forget(endpoint);
+  }
+
+  close(): void {
+    this.observations.close();
+  }
+
+  #renewAll(device: Registration, all: readonly KeptObservation[]): void {
+    for (const kept of all) {
       this.#renew(device, kept).catch((error: unknown) => {
         const { endpoint } = device;
         if (error instanceof AirliftError) this.#options.log.debug({ endpoint, code: error.code }, "not observed anew");
@@ -241,12 +315,16 @@ export class DeviceOperations {
     }
   }
 
-  onUnregistered(endpoint: string): void {
-    this.observations.suspend(endpoint);
-  }
-
-  close(): void {
-    this.observations.close();
+  #flooded(kept: KeptObservation, droppedCount: number): void {
+    const { store, log } = this.#options;
+    const { endpoint, id } = kept;
+    const removed = store.remove(endpoint, id).catch((error) => {
+      log.warn({ endpoint, err: error }, "an observation that was ended is still on record");
+    });
+    void removed.then(() => {
+      this.#recordVersion += 1;
+      this.#told.flooded(kept, droppedCount);
+    });
   }
 
   async #renew(device: Registration, kept: KeptObservation): Promise<void> {

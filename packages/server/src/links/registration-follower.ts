@@ -99,7 +99,10 @@ export class RegistrationFollower {
       if (moved) {
         engine.onRegistered(endpoint);
         operations.onRegistered(registration);
-      } else engine.onHeard(endpoint);
+      } else {
+        engine.onHeard(endpoint);
+        operations.onHeard(registration);
+      }
     });
   }
 

@@ -9,6 +9,8 @@ export interface TakeoverOptions {
   readonly delivery: Pick<DeliveryEngine, "restore">;
   /** Registrations that are this server's from now on, so that they expire when nothing is heard. */
   readonly onRegistrations: (kept: readonly KeptRegistration[]) => void;
+  /** Whether what others say of a device is older than that it has registered here. */
+  readonly isArriving: (endpoint: string) => boolean;
   /** The device has registered at another server; it need not have been at this one. */
   readonly onLeft: (endpoint: string) => void;
   readonly log: Logger;
@@ -30,10 +32,10 @@ export class Takeover {
   }
 
   start(): void {
-    const { stores, onLeft } = this.#options;
+    const { stores, isArriving, onLeft } = this.#options;
     this.#stopListening = stores.events.subscribe(({ kind, endpoint, facts: { node } }) => {
-      if (kind === "device.registered" && endpoint !== null && typeof node === "string" && node !== stores.nodes.id)
-        onLeft(endpoint);
+      if (kind !== "device.registered" || endpoint === null || typeof node !== "string") return;
+      if (node !== stores.nodes.id && !isArriving(endpoint)) onLeft(endpoint);
     });
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
     void this.look();

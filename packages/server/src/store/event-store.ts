@@ -25,6 +25,10 @@ export class PostgresEventStore implements EventStore {
     return events;
   }
 
+  get listenerFailureCount(): number {
+    return this.#journal.listenerFailureCount;
+  }
+
   publish(event: Omit<Event, "id" | "at">): void {
     this.#journal.publishLive(event);
   }

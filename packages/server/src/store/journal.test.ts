@@ -19,6 +19,32 @@ after(async () => {
   await scratch.stop();
 });
 
+test("a listener that throws is told of, and keeps neither others nor itself from what comes", async () => {
+  const failures: string[] = [];
+  const journal = new Journal(database.tables, (error, { sentence }) => failures.push(`${error}: ${sentence}`));
+  const heard: string[] = [];
+  journal.subscribe(({ sentence }) => {
+    heard.push(`first ${sentence}`);
+    if (sentence !== "three") throw new Error("cannot");
+  });
+  journal.subscribe(({ sentence }) => heard.push(`second ${sentence}`));
+  const remark = (sentence: string) =>
+    journal.write(async () => ({ result: undefined, events: [{ kind: "update.note" as const, sentence }] }));
+  await remark("one");
+  journal.publishLive({
+    kind: "device.value",
+    endpoint: null,
+    updateId: null,
+    campaignId: null,
+    sentence: "two",
+    facts: {},
+  });
+  await remark("three");
+  assert.deepEqual(heard, ["first one", "second one", "first two", "second two", "first three", "second three"]);
+  assert.deepEqual(failures, ["Error: cannot: one", "Error: cannot: two"]);
+  assert.equal(journal.listenerFailureCount, 2);
+});
+
 test("of changes that share a transaction, one that fails is undone alone, in the program or in the database", async () => {
   const journal = new Journal(database.tables);
   const heard: string[] = [];

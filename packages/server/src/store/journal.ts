@@ -20,7 +20,10 @@ export interface Written<Result> {
 
 type Change<Result> = (transaction: Kysely<Tables>) => Promise<Written<Result>>;
 
-/** Called with committed events, ids ascending and each once, whichever server wrote them; progress has the id of the event before it. */
+/**
+ * Called with committed events, ids ascending and each once, whichever server wrote them; progress has the id of the event before it.
+ * One that throws keeps no other from hearing the event, nor itself from hearing the next.
+ */
 export type Listener = (event: Event) => void;
 
 interface Waiting {
@@ -51,9 +54,14 @@ export class Journal {
   #toldId: number | undefined;
   #reading: Promise<void> | undefined;
   #isNews = false;
+  readonly #onListenerFailed: (error: unknown, event: Event) => void;
+  /** How often a listener has thrown since the start. */
+  listenerFailureCount = 0;
 
-  constructor(tables: Kysely<Tables>) {
+  /** @param onListenerFailed Told of what a listener threw; it never throws itself. */
+  constructor(tables: Kysely<Tables>, onListenerFailed: (error: unknown, event: Event) => void = () => {}) {
     this.#tables = tables;
+    this.#onListenerFailed = onListenerFailed;
   }
 
   /** Listeners hear of everything from now on. */
@@ -176,7 +184,16 @@ export class Journal {
   }
 
   #tell(events: readonly Event[]): void {
-    for (const event of events) for (const listener of this.#listeners) listener(event);
+    for (const event of events) for (const listener of this.#listeners) this.#tellOne(listener, event);
+  }
+
+  #tellOne(listener: Listener, event: Event): void {
+    try {
+      listener(event);
+    } catch (error) {
+      this.listenerFailureCount += 1;
+      this.#onListenerFailed(error, event);
+    }
   }
 }
 

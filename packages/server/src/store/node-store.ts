@@ -14,8 +14,6 @@ export interface NodeOptions {
    * server takes up what it drove at once. Default: a random one.
    */
   readonly name?: string | undefined;
-  /** Where others reach its API, for operators. */
-  readonly address?: string | undefined;
   /** How long after its last sign a server counts as dead. Default 10 s: five renewals. */
   readonly leaseMs?: number | undefined;
   /** Called when a newer process has the name: this one may drive nothing any more. */
@@ -28,6 +26,13 @@ export interface KnownNode {
   readonly startedAtMs: number;
   readonly leaseUntilMs: number;
   readonly isAlive: boolean;
+}
+
+/** Another server that is alive, and has what was asked for. */
+export interface LivingNode {
+  readonly id: string;
+  /** Base URL of its API without a slash at the end; null = it has told none. */
+  readonly address: string | null;
 }
 
 export const DEFAULT_LEASE_MS = 10_000;
@@ -66,10 +71,10 @@ export class NodeStore {
   async join(): Promise<void> {
     const askedAtMs = performance.now();
     const { rows } = await sql<{ run: number }>`
-      insert into nodes (id, address, lease_until)
-      values (${this.id}, ${this.#options.address ?? null}, now() + ${this.#lease})
+      insert into nodes (id, lease_until)
+      values (${this.id}, now() + ${this.#lease})
       on conflict (id) do update
-        set run = nodes.run + 1, address = excluded.address, started_at = now(), lease_until = excluded.lease_until
+        set run = nodes.run + 1, address = null, started_at = now(), lease_until = excluded.lease_until
       returning run`.execute(this.#tables);
     this.#run = rows[0]?.run;
     this.#leaseEndMs = askedAtMs + this.#leaseMs;
@@ -93,6 +98,37 @@ export class NodeStore {
       throw new UsageError("NODE_REPLACED", `another server runs as ${this.id}`, { node: this.id });
     }
     this.#leaseEndMs = askedAtMs + this.#leaseMs;
+  }
+
+  /** Tells the others where the API of this server is: a base URL without a slash at the end. @throws {EnvironmentError} DATABASE_AWAY */
+  async announce(address: string): Promise<void> {
+    await this.#tables
+      .updateTable("nodes")
+      .set({ address: storableText(address) })
+      .where("id", "=", this.id)
+      .execute();
+  }
+
+  /** The other server at which a device is registered, if that one is alive. @throws {EnvironmentError} DATABASE_AWAY */
+  async homeOf(endpoint: string): Promise<LivingNode | undefined> {
+    return await this.#others()
+      .innerJoin("devices", "devices.node_id", "nodes.id")
+      .select(["nodes.id", "nodes.address"])
+      .where("devices.endpoint", "=", storableText(endpoint))
+      .where("devices.presence", "=", "registered")
+      .executeTakeFirst();
+  }
+
+  /** The other server that drives an update of a device of its own, if that one is alive. @throws {EnvironmentError} DATABASE_AWAY */
+  async driverOf(updateId: string): Promise<LivingNode | undefined> {
+    return await this.#others()
+      .innerJoin("updates", "updates.node_id", "nodes.id")
+      .select(["nodes.id", "nodes.address"])
+      .where("updates.id", "=", storableText(updateId))
+      .where("updates.finished_at", "is", null)
+      // Any server speaks through radio gateways.
+      .where(sql<boolean>`not exists (select from mesh_devices where mesh_devices.endpoint = updates.endpoint)`)
+      .executeTakeFirst();
   }
 
   /** Lets go of everything at once, so that others need not wait for the lease to run out. */
@@ -123,6 +159,13 @@ export class NodeStore {
       leaseUntilMs: row.lease_until.getTime(),
       isAlive: row.is_alive,
     }));
+  }
+
+  #others() {
+    return this.#tables
+      .selectFrom("nodes")
+      .where("nodes.id", "!=", this.id)
+      .where(sql<boolean>`nodes.lease_until > now()`);
   }
 
   get #lease() {

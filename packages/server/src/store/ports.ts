@@ -12,6 +12,7 @@ import type { ExchangeStore } from "./exchange-store.ts";
 import type { FleetStatistics } from "./fleet-statistics.ts";
 import type { MeshStore } from "./mesh-store.ts";
 import type { NodeStore } from "./node-store.ts";
+import type { ObservationStore } from "./observation-store.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
 import type { Retention } from "./retention.ts";
 import type { WebhookOutbox } from "./webhook-outbox.ts";
@@ -277,6 +278,8 @@ export interface UpdateStore {
   claimFree(limit: number): Promise<UnfinishedUpdate[]>;
   /** Takes over the unfinished updates of devices that have registered here; none when they are this server's already. */
   claimOf(endpoints: readonly string[]): Promise<UnfinishedUpdate[]>;
+  /** An unfinished update that is this server's, or nobody's any more and then is this server's. */
+  claimOne(updateId: string): Promise<UnfinishedUpdate[]>;
   /** Takes over up to `limit` unfinished updates whose device is registered here: they were begun while this server was away. */
   claimStray(limit: number): Promise<UnfinishedUpdate[]>;
   /** Updates that other servers, or a campaign, have created for this server and that nobody has begun. */
@@ -299,6 +302,8 @@ export interface EventFilter {
 }
 
 export interface EventStore {
+  /** How often one of those who listen has thrown since the start. */
+  readonly listenerFailureCount: number;
   /** Appends one event; many at once share one statement. Resolves when it is in the database. */
   append(event: NewEvent): Promise<Event>;
   /** Appends all of these or none. */
@@ -339,6 +344,7 @@ export interface IdempotencyStore {
 
 export interface Stores {
   readonly requests: RequestQueueStore;
+  readonly observations: ObservationStore;
   readonly images: ImageStore;
   readonly uploads: UploadStore;
   readonly devices: DeviceStore;

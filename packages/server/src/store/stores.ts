@@ -24,6 +24,7 @@ import { type MasterKeySource, MasterKeys } from "./master-keys.ts";
 import { MeshStore } from "./mesh-store.ts";
 import { migrate } from "./migrate.ts";
 import { type NodeOptions, NodeStore } from "./node-store.ts";
+import { ObservationStore } from "./observation-store.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresRequestQueueStore, REQUEST_CHANNEL } from "./request-queue-store.ts";
 import { Retention, type RetentionLimits } from "./retention.ts";
@@ -51,9 +52,12 @@ export interface StoreOptions {
   /** Absent: `master.key` in the data folder. */
   readonly masterKey?: MasterKeySource | undefined;
   readonly credentials?: CredentialStoreOptions | undefined;
-  /** Called when a batch could not be written (it is tried again), when the embedded database ended by itself, and when it had been left running. */
+  /**
+   * Called when a batch could not be written (it is tried again), when the embedded database ended by itself or had been left
+   * running, and when one of those who listen to events threw.
+   */
   readonly onTrouble?: (
-    what: "batchFailed" | "databaseCrashed" | "databaseTakenOver",
+    what: "batchFailed" | "databaseCrashed" | "databaseTakenOver" | "listenerFailed",
     facts: Readonly<Record<string, unknown>>,
   ) => void;
 }
@@ -114,7 +118,9 @@ async function assemble(
     ...options.batches,
     onFailure: (error, waitingRows) => options.onTrouble?.("batchFailed", { error, waitingRows }),
   };
-  const journal = new Journal(tables);
+  const journal = new Journal(tables, (error, { id, kind }) =>
+    options.onTrouble?.("listenerFailed", { err: error, eventId: id, kind }),
+  );
   await journal.start();
   const nodes = new NodeStore(tables, options.node);
   const requests = new PostgresRequestQueueStore({ tables, journal, nodeId: nodes.id });
@@ -166,6 +172,7 @@ async function assemble(
     credentials,
     tokens,
     requests,
+    observations: new ObservationStore(tables),
     ping: async () => void (await sql`select 1`.execute(tables)),
     close: async () => {
       await stopTidying();

@@ -143,6 +143,11 @@ export class PostgresUpdateStore implements UpdateStore {
     );
   }
 
+  claimOne(updateId: string): Promise<UnfinishedUpdate[]> {
+    return this.#claim(sql`updates.id = ${updateId}
+      and (updates.node_id = ${this.#nodeId} or (${isFree("updates.node_id")} and ${this.#mayReach}))`);
+  }
+
   claimStray(limit: number): Promise<UnfinishedUpdate[]> {
     return this.#claim(
       sql`updates.node_id is distinct from ${this.#nodeId} and exists (
