@@ -1,9 +1,9 @@
 /** Shows how a campaign goes: a bar for each wave on a terminal, lines of what has changed elsewhere. */
 import type { Campaign } from "@airlift/protocol/api/campaign";
 import { MultiBar, type SingleBar } from "cli-progress";
-import { broadcastText, countsText } from "./campaign-text.ts";
+import { broadcastText, countsText, standingText } from "./campaign-text.ts";
 import { say } from "./terminal.ts";
-import { clockText, printable } from "./text.ts";
+import { clockText, fitted, printable } from "./text.ts";
 
 export interface CampaignProgress {
   show(campaign: Campaign): void;
@@ -29,43 +29,63 @@ export function createCampaignProgress(kind: "bars" | "lines" | "json"): Campaig
   };
 }
 
+const BAR_COLUMNS = 16;
+/** " 100 %  " and what stands around the bar. */
+const COLUMNS_AROUND_BAR = 10;
+/** A wave's name is cut before its counts are. */
+const MOST_NAME_COLUMNS = 24;
+const USUAL_COLUMNS = 80;
+
+/** One line for the campaign and why it stands there, and a bar for each wave; none is wider than the terminal. */
 function createBars(): CampaignProgress {
   const bars = new MultiBar({
-    format: "{name} {bar} {percentage} %  {state}: {counts}",
+    format: "{name} {bar} {share} %  {counts}",
     barCompleteChar: "█",
     barIncompleteChar: "░",
-    barsize: 24,
+    barsize: BAR_COLUMNS,
     hideCursor: true,
     clearOnComplete: false,
     stream: process.stderr,
   });
+  let standing: SingleBar | undefined;
   let waves: SingleBar[] = [];
   return {
     show: (campaign) => {
-      const width = Math.max(...campaign.waves.map(({ name }) => name.length));
+      // In the last column some terminals go on to the next line.
+      const columns = (process.stderr.columns ?? USUAL_COLUMNS) - 1;
+      const line = fitted(`${campaign.name}: ${standingText(campaign)}`, columns);
+      standing ??= bars.create(1, 0, { line }, { format: "{line}" });
+      standing.update({ line });
+      const width = Math.min(MOST_NAME_COLUMNS, Math.max(...campaign.waves.map(({ name }) => [...name].length)));
       waves = campaign.waves.map((wave, i) => {
+        const total = Math.max(1, wave.counts.total);
+        const ended = endedCount(wave.counts);
         const words = {
-          name: printable(wave.name).padEnd(width),
-          state: wave.state,
-          counts: countsText(wave.counts).slice(0, 60),
+          name: fitted(wave.name, width).padEnd(width),
+          share: `${Math.floor((100 * ended) / total)}`.padStart(3),
+          counts: fitted(
+            `${wave.state}: ${countsText(wave.counts)}`,
+            columns - width - BAR_COLUMNS - COLUMNS_AROUND_BAR,
+          ),
         };
-        const bar = waves[i] ?? bars.create(Math.max(1, wave.counts.total), 0, words);
-        bar.setTotal(Math.max(1, wave.counts.total));
-        bar.update(endedCount(wave.counts), words);
+        const bar = waves[i] ?? bars.create(total, 0, words);
+        bar.setTotal(total);
+        bar.update(ended, words);
         return bar;
       });
     },
-    note: (line) => bars.log(`${line}\n`),
+    note: (text) => bars.log(`${text}\n`),
     stop: () => bars.stop(),
   };
 }
 
 const endedCount = ({ total, pending, active, held }: Campaign["counts"]): number => total - pending - active - held;
 
-const lineOf = ({ state, sentence, counts, waves, broadcast }: Campaign): string => {
+const lineOf = (campaign: Campaign): string => {
+  const { counts, waves, broadcast } = campaign;
   const open = waves.filter((wave) => wave.state !== "waiting").map((wave) => `${wave.name} ${wave.state}`);
   return printable(
-    `${state} (${sentence}); ${[...open, countsText(counts), broadcastText({ broadcast })].filter(Boolean).join("; ")}`,
+    `${standingText(campaign)}; ${[...open, countsText(counts), broadcastText({ broadcast })].filter(Boolean).join("; ")}`,
   );
 };
 

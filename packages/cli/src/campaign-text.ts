@@ -21,6 +21,10 @@ export function countsText({ failed, ...counts }: WaveCounts): string {
   return words.flatMap(([word, count]) => (count > 0 ? [`${count} ${word}`] : [])).join(", ") || "none";
 }
 
+/** "running (started by otto: 12 devices in 3 waves)"; a sentence that says the state itself is enough. */
+export const standingText = ({ state, sentence }: Pick<Campaign, "state" | "sentence">): string =>
+  sentence.startsWith(state) ? sentence : `${state} (${sentence})`;
+
 /** Airtime used, what the law leaves each gateway, and how many devices still miss packets; empty without a mesh. */
 export function broadcastText({ broadcast }: Pick<Campaign, "broadcast">): string {
   if (broadcast == null) return "";

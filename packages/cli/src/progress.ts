@@ -2,7 +2,7 @@
 import type { Event } from "@airlift/protocol/api/schemas";
 import { SingleBar } from "cli-progress";
 import { say } from "./terminal.ts";
-import { clockText, printable, sizeText } from "./text.ts";
+import { clockText, fitted, printable, sizeText } from "./text.ts";
 import type { UploadOptions } from "./upload.ts";
 
 export interface Progress {
@@ -20,12 +20,19 @@ export function createProgress({ isBar }: { isBar: boolean }): Progress {
   return isBar ? createBar() : createLines();
 }
 
+const UPDATE_BAR_COLUMNS = 16;
+/** The bar, " 100 %  ", "976.6 KiB of 976.6 KiB  ", and the column in which some terminals go on to the next line. */
+const COLUMNS_BEFORE_SENTENCE = UPDATE_BAR_COLUMNS + 8 + 24 + 1;
+
+const besideBar = (sentence: string): string =>
+  fitted(sentence, (process.stderr.columns ?? 80) - COLUMNS_BEFORE_SENTENCE);
+
 function createBar(): Progress {
   const bar = new SingleBar({
     format: "{bar} {percentage} %  {done} of {whole}  {sentence}",
     barCompleteChar: "█",
     barIncompleteChar: "░",
-    barsize: 30,
+    barsize: UPDATE_BAR_COLUMNS,
     hideCursor: true,
     stopOnComplete: false,
     clearOnComplete: false,
@@ -36,12 +43,12 @@ function createBar(): Progress {
   return {
     show: (event) => {
       const { done, whole } = bytesOf(event);
-      const words = { done: sizeText(done), whole: sizeText(whole), sentence: printable(event.sentence).slice(0, 60) };
+      const words = { done: sizeText(done), whole: sizeText(whole), sentence: besideBar(event.sentence) };
       if (isStarted) bar.update(done, words);
       else bar.start(Math.max(1, whole), done, words);
       isStarted = true;
     },
-    note: (line) => bar.update({ sentence: line.slice(0, 60) }),
+    note: (line) => bar.update({ sentence: besideBar(line) }),
     stop: () => bar.stop(),
   };
 }

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { agoText, clockText, pairs, printable, sizeText, table } from "./text.ts";
+import { agoText, clockText, fitted, pairs, printable, sizeText, table } from "./text.ts";
+
+test("what does not fit into its columns ends in an ellipsis", () => {
+  assert.equal(fitted("twelve failed", 13), "twelve failed");
+  assert.equal(fitted("twelve failed", 8), "twelve …");
+  assert.equal(fitted("\u{1f600}\u{1f600}\u{1f600}", 2), "\u{1f600}…");
+  assert.equal(fitted("x", 0), "…");
+});
 
 test("columns line up and lines end with their last cell", () => {
   assert.equal(

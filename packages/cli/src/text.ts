@@ -49,5 +49,11 @@ export function clockText(instant: string, nowMs: number): string {
   return isToday ? time : `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${time}`;
 }
 
+/** `text` in `width` columns at most; what is cut off ends in "…". */
+export function fitted(text: string, width: number): string {
+  const letters = [...printable(text)];
+  return letters.length <= width ? letters.join("") : `${letters.slice(0, Math.max(0, width - 1)).join("")}…`;
+}
+
 /** Code points, which is what most terminals give one column each. */
 const widthOf = (text: string): number => [...text].length;

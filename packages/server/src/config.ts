@@ -86,7 +86,8 @@ function readConfigFile(sources: ConfigSources, problems: string[]): Record<stri
       if (!(key in SETTINGS)) problems.push(`configuration file ${name}: unknown setting "${key}"`);
     return content as Record<string, unknown>;
   } catch (error) {
-    problems.push(`configuration file ${name}: ${error instanceof Error ? error.message : String(error)}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    problems.push(`configuration file ${name}: ${code === "ENOENT" ? "there is no such file" : message}`);
     return {};
   }
 }

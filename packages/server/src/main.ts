@@ -158,8 +158,9 @@ const TROUBLES = {
 async function loadOidc(config: ServeConfig): Promise<OidcOptions | undefined> {
   const { oidcIssuer: issuer, oidcClientId: clientId, oidcClientSecretFile: file } = config;
   if (issuer === null || clientId === null || file === null) return undefined;
-  const clientSecret = await readFile(file, "utf8").catch((error: Error) => {
-    throw new UsageError("OIDC_SECRET", `--oidc-client-secret-file: ${error.message}`, { file }, { cause: error });
+  const clientSecret = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    const reason = error.code === "ENOENT" ? "there is no such file" : error.message;
+    throw new UsageError("OIDC_SECRET", `--oidc-client-secret-file ${file}: ${reason}`, { file }, { cause: error });
   });
   const { oidcRoleClaim: roleClaim, oidcNameClaim: nameClaim, oidcRoles: roles } = config;
   return { issuer, clientId, clientSecret: clientSecret.trim(), roleClaim, nameClaim, roles };

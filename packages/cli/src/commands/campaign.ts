@@ -5,7 +5,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { CAMPAIGN_STATES } from "@airlift/protocol/update/campaign";
 import { type Command, Option } from "commander";
 import { type CampaignFile, readCampaignFile } from "../campaign-file.ts";
-import { campaignText, countsText, planText } from "../campaign-text.ts";
+import { campaignText, countsText, planText, standingText } from "../campaign-text.ts";
 import type { Client } from "../client.ts";
 import { fileText } from "../file-text.ts";
 import { clientOf, printResult } from "../terminal.ts";
@@ -137,8 +137,8 @@ function registerRetry(campaign: Command): void {
 
 const printCampaign = (command: Command, campaign: Campaign): void =>
   printResult(command, campaign, () => {
-    const { name, state, sentence, counts } = campaign;
-    return `${printable(`${name}: ${state} (${sentence}); ${countsText(counts)}`)}\n`;
+    const { name, counts } = campaign;
+    return `${printable(`${name}: ${standingText(campaign)}; ${countsText(counts)}`)}\n`;
   });
 
 /** @throws {UsageError} FILE, YAML_SYNTAX, CAMPAIGN_SPEC, each with the file's name. */

@@ -2,21 +2,21 @@
 import { NotificationAttributes } from "@airlift/protocol/api/operations";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
-import { addTimeout, DeviceOperations, type OperationOptions } from "../device-operations.ts";
-import { clientOf, printResult } from "../terminal.ts";
+import { addQueue, DeviceOperations, type OperationOptions, printAnswer } from "../device-operations.ts";
+import { clientOf } from "../terminal.ts";
 import { doneText } from "../value-table.ts";
 
 const NAMES = Object.keys(NotificationAttributes.shape).join(", ");
 
 export function registerDeviceAttributes(program: Command): void {
-  addTimeout(
+  addQueue(
     program
       .command("device-attributes <endpoint> <path> <attribute...>")
       .description(`write attributes of notifications, pmin=10; a bare name removes it (${NAMES})`),
   ).action(async (endpoint: string, path: string, words: string[], options: OperationOptions, command: Command) => {
     const operations = new DeviceOperations(clientOf(command), endpoint, options);
     const done = await operations.writeAttributes(path, attributesOf(words));
-    printResult(command, done, () => doneText(done));
+    printAnswer(command, done, doneText);
   });
 }
 

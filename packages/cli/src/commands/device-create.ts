@@ -1,11 +1,11 @@
 /** `airlift device-create`: a new instance of an object. */
 import type { Command } from "commander";
-import { addTimeout, DeviceOperations, type OperationOptions, readPair } from "../device-operations.ts";
-import { clientOf, printResult } from "../terminal.ts";
+import { addQueue, DeviceOperations, type OperationOptions, printAnswer, readPair } from "../device-operations.ts";
+import { clientOf } from "../terminal.ts";
 import { doneText } from "../value-table.ts";
 
 export function registerDeviceCreate(program: Command): void {
-  addTimeout(
+  addQueue(
     program
       .command("device-create <endpoint> <path>")
       .argument("[value...]", "NAME=VALUE of its resources")
@@ -13,6 +13,6 @@ export function registerDeviceCreate(program: Command): void {
   ).action(async (endpoint: string, path: string, words: string[], options: OperationOptions, command: Command) => {
     const values = Object.fromEntries(words.map(readPair));
     const done = await new DeviceOperations(clientOf(command), endpoint, options).create(path, values);
-    printResult(command, done, () => doneText(done));
+    printAnswer(command, done, doneText);
   });
 }

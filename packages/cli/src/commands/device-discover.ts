@@ -1,17 +1,21 @@
 /** `airlift device-discover`: what a device has, with the attributes of its notifications. */
 import type { DiscoveredPlace } from "@airlift/protocol/api/operations";
 import type { Command } from "commander";
-import { addTimeout, DeviceOperations, type OperationOptions } from "../device-operations.ts";
-import { clientOf, printResult } from "../terminal.ts";
+import { addQueue, DeviceOperations, type OperationOptions, printAnswer } from "../device-operations.ts";
+import { clientOf } from "../terminal.ts";
 import { table } from "../text.ts";
 
 export function registerDeviceDiscover(program: Command): void {
-  addTimeout(
+  addQueue(
     program.command("device-discover <endpoint> <path>").description("list what is at a path of a device and below"),
   ).action(async (endpoint: string, path: string, options: OperationOptions, command: Command) => {
     const answer = await new DeviceOperations(clientOf(command), endpoint, options).discover(path);
-    const lines = (): string[][] => answer.items.map((item) => [item.path, item.name ?? "-", aboutOf(item)]);
-    printResult(command, answer, () => table(["PATH", "NAME", "ATTRIBUTES"], lines()));
+    printAnswer(command, answer, ({ items }) =>
+      table(
+        ["PATH", "NAME", "ATTRIBUTES"],
+        items.map((item) => [item.path, item.name ?? "-", aboutOf(item)]),
+      ),
+    );
   });
 }
 

@@ -1,18 +1,18 @@
 /** `airlift device-execute`: lets a device do something. */
 import { type Command, InvalidArgumentError } from "commander";
-import { addTimeout, DeviceOperations, type OperationOptions } from "../device-operations.ts";
-import { clientOf, printResult } from "../terminal.ts";
+import { addQueue, DeviceOperations, type OperationOptions, printAnswer } from "../device-operations.ts";
+import { clientOf } from "../terminal.ts";
 import { doneText } from "../value-table.ts";
 
 export function registerDeviceExecute(program: Command): void {
-  addTimeout(
+  addQueue(
     program
       .command("device-execute <endpoint> <path>")
       .argument("[argument...]", "arguments by digit: 0=value, or 0 alone", readArgument, {})
       .description("execute a resource, such as /3/0/Reboot"),
   ).action(async (endpoint: string, path: string, given: Arguments, options: OperationOptions, command: Command) => {
     const done = await new DeviceOperations(clientOf(command), endpoint, options).execute(path, given);
-    printResult(command, done, () => doneText(done));
+    printAnswer(command, done, doneText);
   });
 }
 

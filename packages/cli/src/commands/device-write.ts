@@ -1,8 +1,8 @@
 /** `airlift device-write`: values for one path, or for several at once. */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
-import { addTimeout, DeviceOperations, type OperationOptions, readValue } from "../device-operations.ts";
-import { clientOf, printResult } from "../terminal.ts";
+import { addQueue, DeviceOperations, type OperationOptions, printAnswer, readValue } from "../device-operations.ts";
+import { clientOf } from "../terminal.ts";
 import { doneText } from "../value-table.ts";
 
 interface Options extends OperationOptions {
@@ -10,7 +10,7 @@ interface Options extends OperationOptions {
 }
 
 export function registerDeviceWrite(program: Command): void {
-  addTimeout(
+  addQueue(
     program
       .command("device-write <endpoint> <path-value...>")
       .usage("[options] <endpoint> <path> <value> [<path> <value> ...]")
@@ -19,7 +19,7 @@ export function registerDeviceWrite(program: Command): void {
   ).action(async (endpoint: string, words: string[], options: Options, command: Command) => {
     const operations = new DeviceOperations(clientOf(command), endpoint, options);
     const done = await operations.write(pairsOf(words), options.update === true);
-    printResult(command, done, () => doneText(done));
+    printAnswer(command, done, doneText);
   });
 }
 

@@ -1,4 +1,5 @@
 /** `airlift serve`: the server, until it is told to stop. */
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { ConfigSources } from "@airlift/server/config";
 import { type Command, Option } from "commander";
 import { pino } from "pino";
@@ -84,13 +85,20 @@ export function registerServe(program: Command): void {
       const config = loadConfig({ flags: settingsOf(flags), environment: process.env });
       const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
       const stopped = untilStopped();
-      const server = await startServer(config, log);
+      const server = await startServer(config, log).catch(tellOtherPorts);
       const { httpUrl, coapUrls } = server;
       const [coapUrl = null] = coapUrls;
       printResult(command, { httpUrl, coapUrl, coapUrls }, () => `serving at ${[httpUrl, ...coapUrls].join(", ")}\n`);
       await stopped;
       await server.close();
     });
+}
+
+/** Whoever meets this has most often a server running already. */
+function tellOtherPorts(error: unknown): never {
+  if (!(error instanceof EnvironmentError) || error.code !== "PORT_IN_USE") throw error;
+  const hint = "another airlift serve perhaps: stop it, or choose other ports with --http-port and --coap-port";
+  throw new EnvironmentError(error.code, `${error.message}; ${hint}`, error.facts, { cause: error });
 }
 
 /** The flags by the names of the settings. */

@@ -123,10 +123,27 @@ export function entriesOfJson(path: Path, json: unknown, reading: JsonReading): 
     return members(json, path).flatMap(([name, value]) => entriesOfJson(inside(name), value, reading));
   }
   const isText = reading.typed === true && typeof json === "string";
-  const value = isText ? fromTypedText(model?.type, json) : fromJsonScalar(model?.type, json);
+  const value = readAt(path, model, () =>
+    isText ? fromTypedText(model?.type, json) : fromJsonScalar(model?.type, json),
+  );
   assertRange(path, value, model);
   return [{ path, value }];
 }
+
+/** What is wrong with one value of several is told by its place. */
+function readAt(path: Path, model: ResourceModel | undefined, read: () => ResourceValue): ResourceValue {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof UsageError) || error.code !== "VALUE_TYPE") throw error;
+    const { type, got } = error.facts;
+    const facts = { path: formatPath(path), ...error.facts };
+    throw new UsageError("VALUE_TYPE", `${nameOf(path, model)}: ${got} is not a value of type ${type}`, facts);
+  }
+}
+
+const nameOf = (path: Path, model: ResourceModel | undefined): string =>
+  model === undefined ? formatPath(path) : `${formatPath(path)} (${model.name})`;
 
 const isMembers = (json: unknown): json is Record<string, unknown> =>
   typeof json === "object" && json !== null && !Array.isArray(json);
@@ -160,7 +177,7 @@ export function assertRange(path: Path, value: ResourceValue, model: ResourceMod
       : value >= Number(least) && value <= Number(most)
   )
     return;
-  throw new UsageError("VALUE_RANGE", `${formatPath(path)} takes ${model?.range}`, {
+  throw new UsageError("VALUE_RANGE", `${nameOf(path, model)} takes ${least} to ${most}, and not ${value}`, {
     path: formatPath(path),
     range: model?.range,
   });

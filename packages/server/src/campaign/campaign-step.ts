@@ -86,6 +86,8 @@ function obey(draft: CampaignDraft, { command, by, personId }: { readonly comman
   draft.take(event, commandSentence(command, draft, by));
 }
 
+const countText = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
 function commandSentence(command: CampaignCommand, { campaign, policy }: CampaignDraft, by: string): string {
   switch (command) {
     case "submit":
@@ -97,7 +99,7 @@ function commandSentence(command: CampaignCommand, { campaign, policy }: Campaig
     case "reject":
       return `sent back to draft by ${by}`;
     case "start":
-      return `started by ${by}: ${countsOf(campaign).total} devices in ${campaign.waves.length} wave${campaign.waves.length === 1 ? "" : "s"}`;
+      return `started by ${by}: ${countText(countsOf(campaign).total, "device")} in ${countText(campaign.waves.length, "wave")}`;
     case "pause":
       return `paused by ${by}: nothing new starts, and no device is told to apply`;
     case "resume":

@@ -121,10 +121,29 @@ class SilenceError extends Error {}
 /** There is no way to the device now. */
 const UNREACHABLE: ReadonlySet<string> = new Set(["COAP_UNREACHABLE", "DEVICE_DISCONNECTED"]);
 
+/** What a refusal means to whoever asked; a device's own words go behind it. @see LwM2M Core 1.2 §7, RFC 7252 §5.9.2 */
+const REFUSALS: Readonly<Record<string, string>> = {
+  "4.00": "the device does not understand the request",
+  "4.01": "the device does not let this server do that",
+  "4.03": "the device does not let this server do that",
+  "4.04": "the device has no such resource",
+  "4.05": "the device does not allow that for this resource",
+  "4.06": "the device has no format for it that this server reads",
+  "4.08": "the device has lost a part of the request",
+  "4.13": "the request is too large for the device",
+  "4.15": "the device does not read the format of these values",
+  "5.00": "the device made a mistake",
+  "5.01": "the device does not know this operation",
+  "5.03": "the device is busy",
+};
+
 function refusalOf({ code, payload }: CoapResponse): PeerError {
   const words = (decodeUtf8(payload) ?? "").replace(/\p{Cc}/gu, " ").slice(0, 200);
   const said = words === "" ? "" : `: ${words}`;
-  return new PeerError("DEVICE_REFUSED", `the device answered ${formatCode(code)}${said}`, { code: formatCode(code) });
+  const told = formatCode(code);
+  const what = REFUSALS[told];
+  const sentence = what === undefined ? `the device answered ${told}` : `${what} (${told})`;
+  return new PeerError("DEVICE_REFUSED", `${sentence}${said}`, { code: told });
 }
 
 function translate(error: unknown, { endpoint }: Registration, timeoutMs: number): unknown {

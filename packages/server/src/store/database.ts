@@ -62,7 +62,7 @@ export function asStoreError(error: unknown): unknown {
   if (!isAway) return error;
   return new EnvironmentError(
     "DATABASE_AWAY",
-    "the database does not answer",
+    code === "" ? "the database does not answer" : `the database does not answer (${code})`,
     { reason: code || error.message },
     { cause: error },
   );

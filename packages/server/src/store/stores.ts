@@ -88,15 +88,24 @@ async function prepareFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    const { message } = error as NodeJS.ErrnoException;
+    const { message, code = "" } = error as NodeJS.ErrnoException;
+    const reason = FOLDER_REASONS[code] ?? message;
     throw new EnvironmentError(
       "DATA_FOLDER",
-      `the data folder cannot be used: ${message}`,
+      `the data folder ${folder} cannot be used: ${reason}`,
       { folder },
       { cause: error },
     );
   }
 }
+
+const FOLDER_REASONS: Readonly<Record<string, string>> = {
+  EEXIST: "there is a file of that name",
+  ENOTDIR: "a part of its path is a file",
+  EACCES: "this account may not write there",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+};
 
 const startOwn = ({ dataDir, onTrouble }: StoreOptions) =>
   startEmbedded(join(dataDir, "postgres"), {
