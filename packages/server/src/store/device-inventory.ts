@@ -6,7 +6,7 @@ import { decodeCursor, toPage } from "./cursor.ts";
 import { storableText } from "./database.ts";
 import { type Condition, compileQuery } from "./device-query.ts";
 import { selectDevices, toDevice } from "./device-store.ts";
-import type { Journal } from "./journal.ts";
+import type { Journal, Written } from "./journal.ts";
 import type { Page, PageRequest, StoredDevice } from "./ports.ts";
 import type { Tables } from "./tables.ts";
 
@@ -85,7 +85,7 @@ export class DeviceInventory {
    */
   async edit(endpoint: string, edit: DeviceEdit, revision?: number): Promise<StoredDevice> {
     const name = storableText(endpoint);
-    await this.#journal.write(async (transaction) => {
+    const change = async (transaction: Kysely<Tables>): Promise<Written<void>> => {
       const old = await transaction
         .selectFrom("devices")
         .select("revision")
@@ -110,7 +110,8 @@ export class DeviceInventory {
         result: undefined,
         events: [{ kind: "device.edited", endpoint: name, sentence: sentenceOf(edit), facts }],
       };
-    });
+    };
+    await this.#journal.write(change, { endpoints: [name] });
     const row = await selectDevices(this.#tables).where("endpoint", "=", name).executeTakeFirstOrThrow();
     return toDevice(row);
   }
@@ -129,13 +130,15 @@ export class DeviceInventory {
           ${endpoints}::text[],
           ${lines.map(({ tags }) => tags && JSON.stringify(normalTags(tags)))}::text[],
           ${lines.map(({ note }) => note && storableText(note))}::text[]) as line(endpoint, tags, note)),
+      locked as (
+        select endpoint from devices where endpoint = any(${endpoints}::text[]) order by endpoint for update),
       changed as (
         update devices set
           tags = case when new.tags is null then devices.tags
             else array(select jsonb_array_elements_text(new.tags::jsonb)) end,
           note = coalesce(new.note, devices.note),
           revision = revision + 1
-        from new where devices.endpoint = new.endpoint)
+        from new join locked using (endpoint) where devices.endpoint = new.endpoint)
       select new.endpoint from new where not exists (select from devices where devices.endpoint = new.endpoint)`.execute(
       this.#tables,
     );

@@ -198,9 +198,10 @@ const SECURED_AT = `case when devices.registered_at is distinct from excluded.re
 
 const UPSERT_HEAD = `insert into devices (${COLUMNS.map(([name]) => name).join(", ")}, node_id) select new.*, `;
 // What one server has to say late must not undo that the device has registered at another since.
-const UPSERT_TAIL = `) as new on conflict (endpoint) do update set ${COLUMNS.slice(1)
-  .map(([name]) => `${name} = ${name === "secured_at" ? SECURED_AT : `excluded.${name}`}`)
-  .join(", ")}, node_id = excluded.node_id
+const UPSERT_TAIL = `) as new(${COLUMNS.map(([name]) => name).join(", ")})
+  order by new.endpoint collate "C" on conflict (endpoint) do update set ${COLUMNS.slice(1)
+    .map(([name]) => `${name} = ${name === "secured_at" ? SECURED_AT : `excluded.${name}`}`)
+    .join(", ")}, node_id = excluded.node_id
   where devices.node_id is not distinct from excluded.node_id
     or devices.registration_id = excluded.registration_id
     or excluded.last_seen_at >= devices.last_seen_at`;
@@ -226,6 +227,7 @@ async function endRegistrations(
 ): Promise<void> {
   const column = (read: (registration: KeptRegistration) => string) => registrations.map(read);
   const { rows } = await sql<{ endpoint: string }>`
+    with ${lockedDevices(column(({ endpoint }) => endpoint))}
     update devices set presence = ended.presence, last_seen_at = ended.last_seen_at, expires_at = ended.expires_at
     from unnest(
       ${column(({ endpoint }) => storableText(endpoint))}::text[],
@@ -233,7 +235,7 @@ async function endRegistrations(
       ${column(({ presence }) => presence)}::text[],
       ${column((it) => instantOf(it.lastSeenAtMs))}::timestamptz[],
       ${column((it) => instantOf(expiresAtMs(it)))}::timestamptz[]
-    ) as ended(name, registration_id, presence, last_seen_at, expires_at)
+    ) as ended(name, registration_id, presence, last_seen_at, expires_at) join locked on locked.endpoint = ended.name
     where devices.endpoint = ended.name and devices.registration_id = ended.registration_id
     returning devices.endpoint`.execute(tables);
   if (rows.length === registrations.length) return;
@@ -245,6 +247,7 @@ async function endRegistrations(
 async function saveReports(tables: Kysely<Tables>, reports: readonly DeviceReport[]): Promise<void> {
   // A key that is absent keeps its column; JSON null clears it.
   await sql`
+    with ${lockedDevices(reports.map(({ endpoint }) => endpoint))}
     update devices set
       manufacturer = case when patch ? 'manufacturer' then patch->>'manufacturer' else manufacturer end,
       model = case when patch ? 'model' then patch->>'model' else model end,
@@ -260,9 +263,13 @@ async function saveReports(tables: Kysely<Tables>, reports: readonly DeviceRepor
     from unnest(
       ${reports.map((report) => storableText(report.endpoint))}::text[],
       ${reports.map(storableJson)}::jsonb[]
-    ) as reported(name, patch)
-    where endpoint = name`.execute(tables);
+    ) as reported(name, patch) join locked on locked.endpoint = reported.name
+    where devices.endpoint = reported.name`.execute(tables);
 }
+
+/** Rows in the order in which everyone locks them: a statement that joins them takes them as it finds them. */
+const lockedDevices = (endpoints: readonly string[]) => sql`locked as (
+  select endpoint from devices where endpoint = any(${endpoints.map(storableText)}::text[]) order by endpoint for update)`;
 
 function mergeReports(older: DeviceReport, newer: DeviceReport): DeviceReport {
   const given = Object.entries(newer).filter(([, value]) => value !== undefined);

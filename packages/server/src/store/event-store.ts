@@ -21,7 +21,8 @@ export class PostgresEventStore implements EventStore {
   }
 
   async appendAll(added: readonly NewEvent[]): Promise<Event[]> {
-    const { events } = await this.#journal.write(async () => ({ result: undefined, events: added }), added.length);
+    const change = async () => ({ result: undefined, events: added });
+    const { events } = await this.#journal.write(change, { eventCount: added.length });
     return events;
   }
 

@@ -26,10 +26,26 @@ type Change<Result> = (transaction: Kysely<Tables>) => Promise<Written<Result>>;
  */
 export type Listener = (event: Event) => void;
 
+/**
+ * Rows of devices that a change writes, by their endpoints or by their updates. They are locked before any change of the transaction:
+ * whoever writes several devices takes them in the order of their endpoints, or two would wait for each other.
+ */
+interface WrittenDevices {
+  readonly endpoints?: readonly string[];
+  readonly updateIds?: readonly string[];
+}
+
+/** What is known of a change before it is made. */
+export interface ChangeExtent extends WrittenDevices {
+  /** How many events it has; default: not many. */
+  readonly eventCount?: number;
+}
+
 interface Waiting {
   /** Events that it is known to have. */
   readonly eventCount: number;
   readonly change: Change<unknown>;
+  readonly devices: WrittenDevices;
   readonly resolve: (outcome: { result: unknown; events: Event[] }) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -72,14 +88,16 @@ export class Journal {
   /**
    * Commits one change with its events. When `change` throws, it alone is undone.
    *
-   * @param eventCount How many events it is known to have; default: not many.
    * @throws {EnvironmentError} DATABASE_AWAY, STORE_BUSY (too many changes wait); and what `change` throws.
    */
-  async write<Result>(change: Change<Result>, eventCount = 0): Promise<{ result: Result; events: Event[] }> {
+  async write<Result>(
+    change: Change<Result>,
+    { eventCount = 0, ...devices }: ChangeExtent = {},
+  ): Promise<{ result: Result; events: Event[] }> {
     if (this.#waiting.length >= MOST_WAITING)
       throw new EnvironmentError("STORE_BUSY", "too many changes wait for the database", { waiting: MOST_WAITING });
     const { promise, resolve, reject } = Promise.withResolvers<{ result: unknown; events: Event[] }>();
-    this.#waiting.push({ eventCount, change, resolve, reject });
+    this.#waiting.push({ eventCount, change, devices, resolve, reject });
     this.#writing ??= this.#writeWaiting();
     return (await promise) as { result: Result; events: Event[] };
   }
@@ -204,6 +222,10 @@ interface BatchOutcome {
 }
 
 async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]): Promise<BatchOutcome> {
+  await lockDevices(transaction, {
+    endpoints: batch.flatMap(({ devices }) => devices.endpoints ?? []),
+    updateIds: batch.flatMap(({ devices }) => devices.updateIds ?? []),
+  });
   const done: { waiting: Waiting; written: Written<unknown> }[] = [];
   for (const waiting of batch) {
     await sql`savepoint change`.execute(transaction);
@@ -225,6 +247,14 @@ async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]):
     return { waiting, result: written.result, events: own };
   });
   return { idBefore, done: outcomes };
+}
+
+async function lockDevices(transaction: Kysely<Tables>, written: Required<WrittenDevices>): Promise<void> {
+  const { endpoints, updateIds } = written;
+  if (endpoints.length + updateIds.length === 0) return;
+  await sql`select from devices where endpoint = any(${endpoints.map(storableText)}::text[]
+      || array(select endpoint from updates where id = any(${updateIds.map(storableText)}::text[])))
+    order by endpoint for update`.execute(transaction);
 }
 
 async function newestEventId(tables: Kysely<Tables>): Promise<number> {

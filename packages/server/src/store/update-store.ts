@@ -63,8 +63,11 @@ export class PostgresUpdateStore implements UpdateStore {
   async transition(updateId: string, change: UpdateChange): Promise<Update> {
     // The change knows at least as much as what waits, and must not be overwritten by it.
     this.#progress.drop(updateId);
-    const { result } = await this.#journal.write((transaction) =>
-      changeUpdate(transaction, { updateId, nodeId: this.#nodeId }, change),
+    // The end of an update is remembered on its device's row.
+    const isEnd = change.state !== undefined && isFinalUpdateState(change.state);
+    const { result } = await this.#journal.write(
+      (transaction) => changeUpdate(transaction, { updateId, nodeId: this.#nodeId }, change),
+      isEnd ? { updateIds: [updateId] } : {},
     );
     return result;
   }
