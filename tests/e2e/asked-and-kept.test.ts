@@ -1,4 +1,4 @@
-/** Observations outlive the server, and go with their device to another one. */
+/** What is asked of devices outlives the server, and goes with the device to another one. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CODE } from "@airlift/protocol/coap/codes";
@@ -128,6 +128,28 @@ test("a device takes its observations along; what is withdrawn elsewhere meanwhi
   // Whatever it would be asked for comes before this.
   await a.operations.read(target("moves"), ["/3/0/9"]);
   assert.equal(device.offers.length, asked);
+});
+
+test("a request that waits goes out from the server that has the device, and from the other one when that is gone", async (t) => {
+  const device = await openDevice("asked");
+  t.after(() => device.coap.close());
+  const third = await openSecondStores(scratch, { node: { name: "c" } });
+  const [a, c] = [await openServer(scratch.stores), await openServer(third)];
+  await device.register(c);
+  await third.devices.flush();
+  const answered = async (count: number) => {
+    const states = () => a.queue.list("asked").then((all) => all.map(({ state, outcome }) => outcome ?? state));
+    while (`${await states()}` !== Array(count).fill("answered").join()) await scratch.stores.ping();
+  };
+  await a.queue.submit("asked", { operation: "read", path: "/3/0/9" });
+  await answered(1);
+  // It ends, and lets go of its lease.
+  await c.close();
+  await third.close();
+  await device.register(a);
+  await a.queue.submit("asked", { operation: "read", path: "/3/0/13" });
+  await answered(2);
+  await a.close();
 });
 
 test("of a device that is not here an observation waits on record, and is withdrawn all the same", async () => {
