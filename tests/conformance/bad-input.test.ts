@@ -12,6 +12,7 @@ import { CONTENT_FORMATS as F } from "@airlift/protocol/lwm2m/content-formats";
 import { type CoapTcp, openCoapTcp } from "@airlift/runtime/coap-tcp";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { udpPeer } from "@airlift/runtime/udp";
+import { closeDevices, dtlsDevice } from "../e2e/door-device.ts";
 import { OperationBench } from "./operation-bench.ts";
 
 let bench: OperationBench;
@@ -239,6 +240,19 @@ test("RFC 8516: a confirmable request that is too much is answered 4.29, with th
   assert.ok(refused?.options.some(({ number }) => number === OPTION.maxAge));
   // What fetches an image is another allowance.
   assert.equal((await coap.request(server, createRequest("get", "/fw/none"))).code, CODE.notFound);
+});
+
+test("over DTLS a session has its own allowance, and the device that it speaks for is told of", async (t) => {
+  const secured = await OperationBench.open(undefined, "dtls", { requestsPerSecond: 0.001 });
+  t.after(() => secured.close());
+  t.after(closeDevices);
+  const at = secured.server.addressOf("dtls");
+  assert.ok(at);
+  const [bad, good] = await Promise.all(["session", "other"].map((name) => dtlsDevice(at, secured.giveKey(name))));
+  assert.match((await bad?.device.register("")) ?? "", /^2\.01/);
+  assert.match((await bad?.device.report()) ?? "", /^4\.29/);
+  assert.match((await good?.device.register("")) ?? "", /^2\.01/);
+  await secured.event(({ kind, endpoint }) => kind === "device.flood" && endpoint === "session");
 });
 
 test("over TCP a device that floods is read more slowly, and loses nothing", async (t) => {

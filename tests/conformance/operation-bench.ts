@@ -69,6 +69,11 @@ export class OperationBench {
     return this.server.operations;
   }
 
+  /** A key for a device over DTLS or TLS. */
+  giveKey(endpoint: string): ReturnType<MemoryCredentials["give"]> {
+    return this.#credentials.give(endpoint);
+  }
+
   /** A device that has registered. */
   async device(endpoint: string, lwm2mVersion: Lwm2mVersion): Promise<UpdateAgent> {
     const memory = createMemoryDevice();

@@ -28,12 +28,13 @@ import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignRunner } from "./campaign-runner.ts";
 import { CredentialWatch } from "./credential-watch.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
-import { type DeviceFault, DeviceFaults } from "./device-faults.ts";
+import type { DeviceFaults } from "./device-faults.ts";
 import { DeviceLink } from "./device-link.ts";
 import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
 import type { Door, DoorLoad, Visitor } from "./door.ts";
 import { Doors, type DoorsOptions } from "./doors.ts";
 import type { KnownOfDevice } from "./errands.ts";
+import { FaultReport } from "./fault-report.ts";
 import { FleetRecord } from "./fleet-record.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
@@ -42,7 +43,7 @@ import { PackageUris } from "./package-uri.ts";
 import { PresenceWatch } from "./presence-watch.ts";
 import { PresentRequests } from "./present-requests.ts";
 import { Reception } from "./reception.ts";
-import { Refusals } from "./refusals.ts";
+import type { Refusals } from "./refusals.ts";
 import { RegistrationFollower } from "./registration-follower.ts";
 import { ReportReader } from "./report-reader.ts";
 import { RequestDrain } from "./request-drain.ts";
@@ -88,7 +89,7 @@ export class Lwm2mServer {
   readonly #images: ImageDoor;
   readonly #reports: ReportReader;
   readonly #follower: RegistrationFollower;
-  readonly #refusals: Refusals;
+  readonly #faults: FaultReport;
   readonly #record: FleetRecord;
   readonly #bootstrap: BootstrapDoor | undefined;
   readonly #takeover: Takeover;
@@ -97,8 +98,6 @@ export class Lwm2mServer {
   readonly #credentials: CredentialWatch;
   readonly engine: DeliveryEngine;
   readonly campaigns: CampaignRunner;
-  /** What devices did that they should not. */
-  readonly faults = new DeviceFaults();
   readonly presence: PresenceWatch;
   /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
   readonly requests: DeviceRequests;
@@ -113,7 +112,7 @@ export class Lwm2mServer {
       new DoorRequests({
         find: (device) => {
           const peer = this.#doors?.find(device);
-          return peer && watchedPeer(peer, device, (fault) => this.#onFault(fault));
+          return peer && watchedPeer(peer, device, (fault) => this.#faults.note(fault));
         },
       }),
       this.presence,
@@ -148,11 +147,16 @@ export class Lwm2mServer {
     this.#options = options;
     this.#record = new FleetRecord(stores, log);
     this.#bootstrap = options.bootstrap && bootstrapDoor(options.bootstrap, { uris, record: this.#record, log });
-    this.#refusals = new Refusals(log);
     this.#gatekeeper = new Gatekeeper({
       credentials: options.credentials,
       devices: stores.devices,
       plainDevices: options.plainDevices ?? "allow",
+    });
+    this.#faults = new FaultReport({
+      record: this.#record,
+      gatekeeper: this.#gatekeeper,
+      log,
+      registrationOf: (sender) => this.#registry.of(sender),
     });
     this.#credentials = new CredentialWatch({
       credentials: options.credentials,
@@ -174,11 +178,8 @@ export class Lwm2mServer {
       onValues: (registration, entries) => this.operations.onSent(registration, entries),
       onNews: (registration) => this.#follower.news(registration),
       onHeard: (endpoint) => setImmediate(() => this.presence.feed({ kind: "heard", endpoint })),
-      onFault: (fault) => this.#onFault(fault),
-      onForbidden: (endpoint, sender, why) => {
-        const event = this.#refusals.forbid(endpoint, sender, why);
-        if (event !== undefined) this.#record.append(event);
-      },
+      onFault: (fault) => this.#faults.note(fault),
+      onForbidden: (endpoint, sender, why) => this.#faults.forbidden(endpoint, sender, why),
     });
     this.engine = new DeliveryEngine({
       stores,
@@ -247,9 +248,9 @@ export class Lwm2mServer {
     const server = new Lwm2mServer(options);
     const doors = await Doors.open(options, {
       log: options.log,
-      refusals: server.#refusals,
+      refusals: server.#faults.refusals,
       onSession: (visitor, door) => void server.#credentials.onSession(visitor, door),
-      onFlood: (visitor, refusedCount) => server.#onFlood(visitor, refusedCount),
+      onFlood: (visitor, refusedCount) => server.#faults.flood(visitor, refusedCount),
     });
     server.#doors = doors;
     // A 4.04 to a device that is known, only not remembered yet, would make it register anew.
@@ -311,9 +312,14 @@ export class Lwm2mServer {
     return this.#doors?.loads() ?? [];
   }
 
+  /** What devices did that they should not, since the start. */
+  get faults(): DeviceFaults {
+    return this.#faults.faults;
+  }
+
   /** What was refused since the start. */
   refusalCounts(): ReturnType<Refusals["counts"]> {
-    return this.#refusals.counts();
+    return this.#faults.refusals.counts();
   }
 
   async close(): Promise<void> {
@@ -329,7 +335,7 @@ export class Lwm2mServer {
     await this.campaigns.close();
     await this.engine.close();
     await this.#doors?.close();
-    this.#refusals.close();
+    this.#faults.close();
   }
 
   async #restore(): Promise<void> {
@@ -378,20 +384,6 @@ export class Lwm2mServer {
     if (this.#bootstrap === undefined) return createResponse(CODE.notFound);
     const { identity, address } = visitor;
     return this.#bootstrap.answer(request, { identity, address, request: (ask) => door.backTo(visitor).request(ask) });
-  }
-
-  #onFault(fault: DeviceFault): void {
-    const event = this.faults.note(fault, performance.now());
-    if (event !== undefined) this.#record.append(event);
-  }
-
-  #onFlood(visitor: Visitor, refusedCount: number): void {
-    const { address, transport } = visitor;
-    const sender = this.#gatekeeper.senderOf(visitor);
-    const endpoint = sender instanceof Promise ? undefined : this.#registry.of(sender)?.endpoint;
-    const sentence = `more came from ${address} over ${transport} than one device may send: ${refusedCount} messages were held back`;
-    this.#options.log.warn({ endpoint, address, transport, refusedCount }, "a peer floods");
-    this.#onFault({ kind: "flood", code: transport, address, endpoint, sentence, count: refusedCount });
   }
 
   #onReport(endpoint: string, report: KnownOfDevice): void {
