@@ -3,43 +3,24 @@
  * begins twice, no cap is exceeded, nothing starts while the campaign does not run, and every device comes to an end. For tests.
  */
 import assert from "node:assert/strict";
-import { CampaignSpec } from "@airlift/protocol/api/campaign";
 import type { Random } from "@airlift/protocol/lib/core";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { FAILURE_KINDS, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
-import { type Campaign, countsOf, isFinalCampaign, newCampaign } from "../campaign/campaign.ts";
-import type { Candidate, DeviceHistory } from "../campaign/device.ts";
+import { countsOf, isFinalCampaign, newCampaign } from "../campaign/campaign.ts";
+import type { Candidate } from "../campaign/device.ts";
 import { CampaignEngine } from "../campaign/engine.ts";
 import type { UpdateNews } from "../campaign/follow-update.ts";
-import { type CampaignPolicy, compilePolicy } from "../campaign/policy.ts";
-import type { CampaignStore, CampaignTransaction, LeasedOrder } from "../campaign/store-ports.ts";
-import { newTarget, placeOf, type Target } from "../campaign/target.ts";
-import { countAt, NO_COUNTS, sumCounts, type WaveCounts } from "../campaign/wave-counts.ts";
+import type { CampaignPolicy } from "../campaign/policy.ts";
+import type { CampaignStore, LeasedOrder } from "../campaign/store-ports.ts";
+import { newTarget } from "../campaign/target.ts";
 import { dealWaves, orderKey } from "../campaign/waves.ts";
+import { CampaignPromises, IMAGES, policyOf } from "./campaign-model-promises.ts";
+import { AWAY, faulty, type ModelStore } from "./campaign-model-store.ts";
 
-/** A store that the model fills, and looks into. */
-export interface ModelStore {
-  readonly store: CampaignStore;
-  /** Everything of the round before is gone. */
-  clear(): Promise<void>;
-  add(campaign: Campaign, policy: CampaignPolicy, targets: readonly Target[]): Promise<void>;
-  setDevice(device: Candidate["device"]): Promise<void>;
-  setHistory(endpoint: string, history: DeviceHistory): Promise<void>;
-  campaign(campaignId: string): Promise<Campaign>;
-  targets(campaignId: string): Promise<readonly Target[]>;
-  /** The time of leases that a dead server held is over. */
-  endLeases(): Promise<void>;
-}
-
-const AWAY = "the database went away";
 /** Steps with one campaign pair, before the next one begins. */
 const ROUND_STEPS = 2000;
 const DEVICE_COUNT = 60;
-const IN_FLIGHT = 9;
-const PER_CELL = 3;
-const PER_MINUTE = 20;
 const START = Date.UTC(2026, 0, 1);
-const IMAGES: Record<string, string> = { "00000000000000aa": "2.0.0", "00000000000000bb": "1.5.0" };
 const PATH: readonly UpdateState[] = [
   "waiting",
   "transferring",
@@ -49,61 +30,6 @@ const PATH: readonly UpdateState[] = [
   "confirming",
 ];
 const COMMANDS = ["pause", "resume", "resume", "resume", "stop", "abort", "start", "submit", "approve"] as const;
-
-function policyOf(name: string, priority: number): CampaignPolicy {
-  const spec = CampaignSpec.parse({
-    name,
-    image: "00000000000000aa",
-    targets: { query: "*" },
-    priority,
-    from: [{ atLeast: "1.5.0" }],
-    steppingStones: [{ image: "00000000000000bb" }],
-    waves: [
-      { name: "first", devices: { count: 10 }, soak: "10m", successPercent: 50 },
-      {
-        name: "second",
-        devices: { percent: 40 },
-        successPercent: 30,
-        criteria: [
-          {
-            outcomes: ["silent", "updateFailed"],
-            threshold: { percent: 30 },
-            window: "1h",
-            minimumExecuted: 4,
-            do: "pauseWave",
-          },
-        ],
-      },
-      { name: "rest", devices: "remaining" },
-    ],
-    criteria: [{ outcomes: ["fellBack"], threshold: { count: 9 }, do: "pauseCampaign" }],
-    caps: { inFlight: IN_FLIGHT, startsPerMinute: PER_MINUTE, inFlightPerCell: PER_CELL },
-    windows: { download: [{ cron: "0 */2 * * *", for: "1h" }], apply: [{ cron: "*/30 * * * *", for: "20m" }] },
-    penaltyBox: { failures: 3, for: "3h" },
-    silentAfter: "1d",
-  });
-  return compilePolicy(
-    spec,
-    (id) => ({ id, manufacturer: "Acme", model: "pump", version: IMAGES[id] ?? "", hardware: [], sizeBytes: 1000 }),
-    () => 0,
-  );
-}
-
-const countsText = (counts: WaveCounts): string => {
-  const failed = FAILURE_KINDS.map((kind) => counts.failed[kind] ?? 0).join();
-  return [
-    counts.total,
-    counts.pending,
-    counts.active,
-    counts.held,
-    counts.succeeded,
-    counts.silent,
-    counts.fellBack,
-    counts.cancelled,
-    counts.skipped,
-    failed,
-  ].join();
-};
 
 interface Attempt {
   readonly campaignId: string;
@@ -122,37 +48,19 @@ class World {
   utcMs = START;
   attempts = new Map<string, Attempt>();
   readonly policies = new Map<string, CampaignPolicy>();
-  startedAtMs = new Map<string, number[]>();
+  promises = new CampaignPromises();
   isFaulty = true;
-  round = 0;
 
   constructor(model: ModelStore, random: Random) {
     this.#model = model;
     this.random = random;
-    this.#store = this.#faulty(model.store);
+    this.#store = this.#faulty();
     this.engine = new CampaignEngine(this.#store, () => 0, { batchSize: 7 });
   }
 
-  /** A database that may go away before a turn is written, or after it was and before anybody heard of it. */
-  #faulty(store: CampaignStore): CampaignStore {
-    const mayFail = () => {
+  #faulty(): CampaignStore {
+    return faulty(this.#model.store, () => {
       if (this.isFaulty && this.random() < 0.01) throw new Error(AWAY);
-    };
-    return over(store, {
-      transact: async <T>(campaignId: string, work: (transaction: CampaignTransaction) => Promise<T>): Promise<T> => {
-        const result = await store.transact(campaignId, (transaction) =>
-          work(
-            over(transaction, {
-              save: async (change) => {
-                mayFail();
-                await transaction.save(change);
-              },
-            }),
-          ),
-        );
-        mayFail();
-        return result;
-      },
     });
   }
 
@@ -161,12 +69,11 @@ class World {
   }
 
   async newRound(): Promise<void> {
-    this.round += 1;
     this.attempts.clear();
-    this.startedAtMs.clear();
+    this.promises = new CampaignPromises();
     this.policies.clear();
     await this.#model.clear();
-    this.#store = this.#faulty(this.#model.store);
+    this.#store = this.#faulty();
     this.restart();
     for (let i = 0; i < DEVICE_COUNT; i += 1) await this.#model.setDevice(this.device(i));
     for (const [id, priority] of [
@@ -364,48 +271,8 @@ class World {
   async check(): Promise<void> {
     for (const [id, policy] of this.policies) {
       const campaign = await this.#model.campaign(id);
-      const targets = await this.#model.targets(id);
-      const recounted = policy.waves.map(() => NO_COUNTS);
-      const cells = new Map<string, number>();
-      for (const target of targets) {
-        const counts = recounted[target.wave] ?? NO_COUNTS;
-        const place = placeOf(target);
-        recounted[target.wave] = countAt({ ...counts, total: counts.total + 1 }, place, 1);
-        if (place.phase === "active" && target.cell !== null) cells.set(target.cell, (cells.get(target.cell) ?? 0) + 1);
-        this.noteStart(id, target.endpoint, target.attempt);
-      }
-      recounted.forEach((counts, i) => {
-        const kept = campaign.waves[i]?.counts ?? NO_COUNTS;
-        assert.equal(countsText(kept), countsText(counts), `counters of wave ${i} of ${id}`);
-      });
-      assert.ok(sumCounts(recounted).active <= IN_FLIGHT, "in flight");
-      for (const [cell, count] of cells) assert.ok(count <= PER_CELL, `in cell ${cell}`);
-      for (const [cell, count] of Object.entries(campaign.cells)) assert.equal(count, cells.get(cell), `cell ${cell}`);
-      this.checkWaves(campaign);
+      this.promises.check({ policy, campaign }, await this.#model.targets(id), this.utcMs);
     }
-  }
-
-  /** A wave begins only when all before it have passed. */
-  checkWaves({ waves }: Campaign): void {
-    waves.forEach(({ startedAtMs }, i) => {
-      if (startedAtMs === null) return;
-      for (const before of waves.slice(0, i)) assert.equal(before.state, "passed");
-    });
-  }
-
-  readonly seen = new Map<string, number>();
-
-  noteStart(id: string, endpoint: string, attempt: number): void {
-    const key = `${this.round} ${id} ${endpoint}`;
-    const before = this.seen.get(key) ?? 0;
-    if (attempt <= before) return;
-    assert.equal(attempt, before + 1, "attempts are begun one by one");
-    this.seen.set(key, attempt);
-    const starts = this.startedAtMs.get(id) ?? [];
-    starts.push(this.utcMs);
-    this.startedAtMs.set(id, starts.slice(-PER_MINUTE - 1));
-    const first = starts.at(-PER_MINUTE - 1);
-    if (first !== undefined) assert.ok(this.utcMs - first >= 60_000, `more than ${PER_MINUTE} starts in a minute`);
   }
 
   /** Without faults, and with an operator who always goes on, everyone ends. */
@@ -448,18 +315,6 @@ class World {
       state === "draft" ? "submit" : state === "ready" ? "start" : state === "paused" || isStuck ? "resume" : undefined;
     if (command) await this.try(() => this.engine.command(id, { command, by: "second" }, this.utcMs));
   }
-}
-
-/** `target`, with some of its methods replaced. */
-function over<T extends object>(target: T, replaced: Partial<T>): T {
-  return new Proxy(target, {
-    get: (_, name) => {
-      const own: unknown = Reflect.get(replaced, name);
-      if (own !== undefined) return own;
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
 }
 
 /** So many random steps with two campaigns that want the same devices; all of them have ended when this resolves. */

@@ -5,7 +5,8 @@ import { sql } from "kysely";
 import { seeded } from "../../../sim/src/world.ts";
 import type { Candidate } from "../campaign/device.ts";
 import { MemoryCampaignStore } from "../campaign/memory-store.ts";
-import { type ModelStore, walkCampaigns } from "./campaign-model-world.ts";
+import type { ModelStore } from "./campaign-model-store.ts";
+import { walkCampaigns } from "./campaign-model-world.ts";
 import { insertCampaign } from "./campaign-rows.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { openScratchStores, type ScratchStores } from "./scratch-stores.ts";
@@ -13,7 +14,7 @@ import { writeTargets } from "./target-rows.ts";
 
 /** `CAMPAIGN_STEPS=1000000` and `CAMPAIGN_STORE_STEPS=100000` for long runs, `CAMPAIGN_SEED` to repeat one. */
 const STEP_COUNT = Number(process.env["CAMPAIGN_STEPS"] ?? 100_000);
-const STORE_STEP_COUNT = Number(process.env["CAMPAIGN_STORE_STEPS"] ?? 1_000);
+const STORE_STEP_COUNT = Number(process.env["CAMPAIGN_STORE_STEPS"] ?? 300);
 const SEED = Number(process.env["CAMPAIGN_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 function memoryModel(): ModelStore {
