@@ -98,7 +98,21 @@ test("values are written as they are typed, and wrong ones before anything is se
 test("executes with arguments; a refusal has the device's code", async () => {
   assert.equal((await airlift("device-execute", "pump", "/3/0/Reboot", "0=now", "3")).code, 0);
   const refused = await airlift("device-execute", "pump", "/5/0/Update");
-  assert.match(refused.err, /answered 4\.05.*DEVICE_REFUSED/);
+  assert.match(
+    refused.err,
+    /^airlift: the device does not allow that there, or not now \(4\.05\).*\(DEVICE_REFUSED\)$/m,
+  );
+  const absent = await airlift("device-read", "pump", "/3/0/22");
+  assert.match(absent.err, /^airlift: the device has no such resource \(4\.04\).*\(DEVICE_REFUSED\)$/m);
+});
+
+test("a wrong value is told by its path; an operation that may wait is on record under its id", async () => {
+  const wrong = await airlift("device-write", "pump", "/1/0/1", "soon");
+  assert.match(wrong.err, /^airlift: \/1\/0\/1 \(Lifetime\): "soon" is not a value of type \w+ \(VALUE_TYPE\)$/m);
+  const queued = await airlift("device-execute", "pump", "/3/0/4", "--queue");
+  assert.equal(queued.code, 0, queued.err);
+  const [, id = ""] = /^on record as (\S+); airlift device-queue pump tells/.exec(queued.out) ?? [];
+  assert.match((await airlift("device-queue", "pump")).out, new RegExp(id));
 });
 
 test("attributes are written and discovered", async () => {

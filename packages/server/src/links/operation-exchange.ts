@@ -127,7 +127,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   "4.01": "the device does not let this server do that",
   "4.03": "the device does not let this server do that",
   "4.04": "the device has no such resource",
-  "4.05": "the device does not allow that for this resource",
+  "4.05": "the device does not allow that there, or not now",
   "4.06": "the device has no format for it that this server reads",
   "4.08": "the device has lost a part of the request",
   "4.13": "the request is too large for the device",
