@@ -193,6 +193,34 @@ test("a second gateway with the same folder refuses", { timeout: 290_000 }, asyn
   });
 });
 
+test("commands that a gateway took and could not send yet go out after its restart, and are reported once", {
+  timeout: 290_000,
+}, async () => {
+  await onStage({ deviceCount: 1 }, async ({ server, devices, gateway, open }) => {
+    // Without a link there is nobody to hear.
+    const mute = await gateway({ links: [] });
+    const { image } = releaseOf("1.1.0", 1_000);
+    const schedule = image.scheduleAt(Date.now() + 3_600_000);
+    const window = { fromMs: 0, untilMs: Date.now() + 600_000 };
+    const commands = [server.seal({ kind: "schedule", schedule })];
+    server.order({
+      kind: "command",
+      commandId: "c1",
+      band: WIRED_BAND.name,
+      rateBps: 500_000,
+      ttl: 0,
+      commands,
+      window,
+    });
+    await server.until(() => server.reports.some(({ kind }) => kind === "order"));
+    await mute.close();
+    await gateway({ links: [await open()] });
+    await server.until(() => server.reports.find((report) => report.kind === "command" && report.sentCount === 1));
+    await server.until(() => devices[0]?.state === "waiting");
+    assert.equal(server.reports.filter(({ kind }) => kind === "command").length, 1);
+  });
+});
+
 test("a gateway that the server does not want ends at once with one line that says what to do; a port that is missing is told", {
   timeout: 290_000,
 }, async () => {

@@ -17,6 +17,7 @@ import type { SubBand } from "@airlift/protocol/zmesh/regions";
 import { ReleaseLedger } from "@airlift/protocol/zmesh/release-ledger";
 import type { Logger } from "pino";
 import type { Air } from "./air.ts";
+import { CommandFiles } from "./command-files.ts";
 import type { CommandQueue } from "./command-queue.ts";
 import { ContentShelf, DEFAULT_MAX_CONTENT_BYTES, fileBytesOf, shapeOf } from "./content-shelf.ts";
 import { type HeldContent, InterestDesk } from "./interest-desk.ts";
@@ -55,6 +56,7 @@ interface Kept {
 export class SessionDesk {
   readonly #options: SessionDeskOptions;
   readonly #files: SessionFiles;
+  readonly #commands: CommandFiles;
   readonly #shelf: ContentShelf;
   readonly #desk: InterestDesk;
   readonly #kept = new Map<string, Kept>();
@@ -64,6 +66,7 @@ export class SessionDesk {
     this.#options = options;
     const { dataDir, air, ledger, crypto } = options;
     this.#files = new SessionFiles(join(dataDir, "sessions"));
+    this.#commands = new CommandFiles(join(dataDir, "commands"));
     this.#shelf = new ContentShelf(join(dataDir, "contents"));
     const store = new ContentStore({ ledger: new ReleaseLedger(crypto), disk: this.#shelf });
     this.#desk = new InterestDesk({ air, ledger, store, clock: options.clock });
@@ -74,6 +77,7 @@ export class SessionDesk {
     const { records, damaged } = this.#files.load();
     for (const name of damaged) this.#options.log.error({ name }, "a session's file cannot be read");
     for (const record of records) this.#keep(record);
+    for (const order of this.#commands.load()) this.#sendOrder(order);
     await this.#forgetOld();
   }
 
@@ -94,6 +98,7 @@ export class SessionDesk {
       }
       case "command":
         assertBand(order.band, band);
+        this.#commands.save(order);
         this.#sendOrder(order);
         break;
     }
@@ -214,6 +219,8 @@ export class SessionDesk {
     if (batch.commands.length === 0) return;
     void queue.send(batch).then(({ sentCount, droppedCount }) => {
       report({ kind: "command", atMs: clock.utcMs(), commandId, sentCount, droppedCount });
+      // The report is durable: nobody needs the order any more.
+      this.#commands.remove(commandId);
     });
   }
 
