@@ -20,6 +20,7 @@ import {
 import { concat, fromHex, toHex } from "@airlift/protocol/lib/bytes";
 import type { DeviceCommand } from "@airlift/protocol/zmesh/command";
 import { type CommandChannel, openStatus, sealCommand } from "@airlift/protocol/zmesh/command-channel";
+import { AT_ONCE } from "@airlift/protocol/zmesh/instant";
 import type { PackedContent } from "@airlift/protocol/zmesh/packed-content";
 import type { ReceiverStatus } from "@airlift/protocol/zmesh/receiver-types";
 import { packRelease } from "@airlift/protocol/zmesh/release";
@@ -59,13 +60,19 @@ export interface TestRelease {
   readonly bytes: Uint8Array;
 }
 
-export function releaseOf(version: string, sizeBytes: number, securityCounter = 1): TestRelease {
+/** @param signingPem Of somebody else than the maker, if given. */
+export function releaseOf(
+  version: string,
+  sizeBytes: number,
+  securityCounter = 1,
+  signingPem = privatePem,
+): TestRelease {
   const bytes = imageOf(version, sizeBytes);
   const { image, manifest } = packRelease(
     {
       identity: { manufacturer: "ACME", model: "TH-100", version },
       image: bytes,
-      signing: { key: loadSigningKey(privatePem), hardwareRevisions: [], securityCounter, gapMs: 1 },
+      signing: { key: loadSigningKey(signingPem), hardwareRevisions: [], securityCounter, gapMs: 1 },
     },
     {},
     zmeshCrypto,
@@ -208,6 +215,32 @@ export class ScriptedServer {
     };
     this.order(order);
     return order;
+  }
+
+  /** Has the gateway keep a release at hand without a broadcast, and tells the group that it may be had. */
+  hold(sessionId: string, { manifest, image }: TestRelease): void {
+    const contents = [manifest, image].map((content) => {
+      const described = gatewayContent(content);
+      this.#contents.set(described.content.name, described.bytes);
+      return described.content;
+    });
+    const common = { band: WIRED_BAND.name, rateBps: 500_000, ttl: 0 };
+    const untilMs = Date.now() + 600_000;
+    this.order({ kind: "hold", sessionId, ...common, contents, answersUntilMs: untilMs });
+    const commands = [manifest, image].map((content) =>
+      this.seal({ kind: "schedule", schedule: content.scheduleAt(AT_ONCE) }),
+    );
+    this.order({ kind: "command", commandId: sessionId, ...common, commands, window: { fromMs: 0, untilMs } });
+  }
+
+  /** Asks devices that lack packets to ask for them: a poll without slots. */
+  invite(commandId: string, { image }: TestRelease): void {
+    const poll = { name: image.name, lastRepair: 0, slotCount: 1, slotMs: 0, leastDeficit: 1 };
+    // A program that has just begun may not be listening yet.
+    const commands = [{ ...this.seal({ kind: "poll", poll }, 16), spacingMs: 1_000 }];
+    const common = { band: WIRED_BAND.name, rateBps: 500_000, ttl: 0 };
+    const window = { fromMs: 0, untilMs: Date.now() + 600_000 };
+    this.order({ kind: "command", commandId, ...common, commands, window });
   }
 
   /** Settles as soon as `find` finds something; looked for whenever something is reported. */

@@ -198,7 +198,18 @@ export class MeshDevice {
 
   get #lacksManifest(): boolean {
     const { schedule } = this.#memory.memory.image;
-    return this.#options.trust !== "allow-unsigned" && schedule !== undefined && !this.#manifestOf(schedule);
+    return (
+      this.#options.trust !== "allow-unsigned" &&
+      schedule !== undefined &&
+      !this.#manifestOf(schedule) &&
+      !this.#isRefused(schedule)
+    );
+  }
+
+  /** Its manifest came, and is not to be believed: the image is refused with its first message, not waited for. */
+  #isRefused({ key, iv }: Schedule): boolean {
+    const { refused } = this.#memory.memory;
+    return refused !== undefined && equalBytes(refused.key, key) && equalBytes(refused.iv, iv);
   }
 
   #obey(frame: Frame): void {
@@ -257,7 +268,15 @@ export class MeshDevice {
     const isPlainAllowed = this.#options.trust === "allow-unsigned";
     assertSchedule(schedule, { clock, attempts: this.#attempts, isPlainAllowed });
     this.#attempts.begin(schedule);
-    this.#memory.change({ ...isAccepted, attempts: this.#attempts.entries });
+    const isAgain = this.#isRefused({
+      ...schedule,
+      iv: isReleaseIv(schedule.iv) ? schedule.iv : manifestIv(schedule.iv),
+    });
+    this.#memory.change({
+      ...isAccepted,
+      attempts: this.#attempts.entries,
+      ...(isAgain && { refused: undefined }),
+    });
     this.#feed(isReleaseIv(schedule.iv) ? "image" : "manifest", { kind: "schedule", schedule, utcMs });
   }
 
@@ -345,7 +364,13 @@ export class MeshDevice {
       const stored = { key: schedule.key, iv: manifestIv(schedule.iv), bytes };
       const { manifests } = this.#memory.memory;
       this.#memory.change({ manifests: [...manifests, stored].slice(-MAX_MANIFESTS) });
-    } else this.#attempts.fail(schedule);
+    } else {
+      this.#attempts.fail(schedule);
+      this.#memory.change({
+        attempts: this.#attempts.entries,
+        refused: { key: schedule.key, iv: manifestIv(schedule.iv) },
+      });
+    }
   }
 
   /** The verified manifest that came with the same key and the other IV. */

@@ -14,6 +14,8 @@ export interface MeshMemory {
   readonly manifest: ReceiverRecord;
   /** Signed manifests that were verified, with the key and the release IV they belong to; the newest last. */
   readonly manifests: readonly StoredManifest[];
+  /** The key and the release IV of the manifest that was refused last. */
+  readonly refused?: Pick<StoredManifest, "key" | "iv"> | undefined;
   readonly securityCounter: number;
   /** Channels of groups that the network made it a member of; one for each name. */
   readonly joined: readonly CommandChannel[];

@@ -41,7 +41,9 @@ export class CommandQueue {
   readonly #air: Air;
   readonly #ledger: LedgerFile;
   readonly #timer = new EdgeTimer(() => this.#run());
-  #waiting: Waiting[] = [];
+  /** By channel, in the order of arrival: who has taken a command refuses those before it, so none may overtake a repeat. */
+  readonly #lines = new Map<string, Waiting[]>();
+  #waitingCount = 0;
 
   constructor(air: Air, ledger: LedgerFile) {
     this.#air = air;
@@ -52,14 +54,14 @@ export class CommandQueue {
   send(batch: CommandBatch): Promise<CommandOutcome> {
     return new Promise((resolve) => {
       const { commands, rateBps } = batch;
-      const room = Math.max(0, MAX_WAITING_COMMANDS - this.#waiting.length);
+      const room = Math.max(0, MAX_WAITING_COMMANDS - this.#waitingCount);
       const accepted = commands.slice(0, room);
       const outcome = { sentCount: 0, droppedCount: commands.length - accepted.length, airtimeMs: 0 };
       let openCount = accepted.length;
       if (openCount === 0) resolve(outcome);
       for (const command of accepted) {
         const perFrameMs = airtimeMs(command.payload.length / 2, rateBps);
-        this.#waiting.push({
+        this.#add({
           command,
           batch,
           airtimeMs: perFrameMs,
@@ -80,18 +82,19 @@ export class CommandQueue {
 
   close(): void {
     this.#timer.stop();
-    this.#waiting = [];
+    this.#lines.clear();
+    this.#waitingCount = 0;
   }
 
   #run(): void {
     const nowMs = monotonicMs();
     this.#drop(nowMs);
-    if (this.#waiting.length === 0) return;
+    const next = this.#earliest();
+    if (next === undefined) return;
     if (!this.#air.isUp) {
       this.#timer.arm(LINK_PAUSE_MS);
       return;
     }
-    const next = this.#candidates().reduce((a, b) => (b.nextAtMs < a.nextAtMs ? b : a));
     const atMs = this.#ledger.earliestMs(next.airtimeMs, Math.max(nowMs, next.nextAtMs));
     if (atMs > nowMs) {
       this.#timer.arm(Math.min(atMs, next.batch.untilMs) - nowMs);
@@ -101,11 +104,22 @@ export class CommandQueue {
     this.#timer.arm(next.airtimeMs);
   }
 
-  /** The oldest of each channel: who has taken a command refuses those before it, so none may overtake a repeat. */
-  #candidates(): Waiting[] {
-    const firsts = new Map<string, Waiting>();
-    for (const one of this.#waiting) if (!firsts.has(one.command.name)) firsts.set(one.command.name, one);
-    return [...firsts.values()];
+  #add(one: Waiting): void {
+    const { name } = one.command;
+    const line = this.#lines.get(name);
+    if (line === undefined) this.#lines.set(name, [one]);
+    else line.push(one);
+    this.#waitingCount += 1;
+  }
+
+  /** Of the first ones of all channels. Looked for at each frame, among ten thousand: nothing is made on the way. */
+  #earliest(): Waiting | undefined {
+    let earliest: Waiting | undefined;
+    for (const line of this.#lines.values()) {
+      const first = line[0];
+      if (first !== undefined && first.nextAtMs < (earliest?.nextAtMs ?? Number.POSITIVE_INFINITY)) earliest = first;
+    }
+    return earliest;
   }
 
   #say(next: Waiting, nowMs: number): void {
@@ -116,14 +130,22 @@ export class CommandQueue {
     next.leftCount -= 1;
     next.nextAtMs = nowMs + Math.max(command.spacingMs, next.airtimeMs);
     if (next.leftCount > 0) return;
-    this.#waiting.splice(this.#waiting.indexOf(next), 1);
+    const line = this.#lines.get(command.name);
+    line?.shift();
+    if (line?.length === 0) this.#lines.delete(command.name);
+    this.#waitingCount -= 1;
     next.done(true);
   }
 
   #drop(nowMs: number): void {
-    const over = this.#waiting.filter(({ batch }) => batch.signal?.aborted === true || batch.untilMs <= nowMs);
-    if (over.length === 0) return;
-    this.#waiting = this.#waiting.filter((one) => !over.includes(one));
-    for (const one of over) one.done(one.leftCount < one.command.repeats);
+    const isOver = ({ batch }: Waiting) => batch.signal?.aborted === true || batch.untilMs <= nowMs;
+    for (const [name, line] of this.#lines) {
+      if (!line.some(isOver)) continue;
+      const left = line.filter((one) => !isOver(one));
+      if (left.length > 0) this.#lines.set(name, left);
+      else this.#lines.delete(name);
+      this.#waitingCount -= line.length - left.length;
+      for (const one of line) if (isOver(one)) one.done(one.leftCount < one.command.repeats);
+    }
   }
 }
