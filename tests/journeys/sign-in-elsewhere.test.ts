@@ -11,7 +11,7 @@ import { Stage } from "./stage.ts";
 const CLIENT = { id: "airlift", secret: "known to two: and to nobody else" };
 const folder = mkdtempSync(join(tmpdir(), "journey-client-"));
 const provider = new SignInProvider(CLIENT, [
-  { name: "night shift", roles: ["viewer"] },
+  { name: "night shift", roles: ["airlift-viewer"] },
   { name: "fleet desk", roles: ["staff", "airlift-operator"] },
   { name: "canteen", roles: ["staff"] },
 ]);
