@@ -27,8 +27,8 @@ before(async () => {
   await stage.untilRegistered(1);
 });
 after(async () => {
-  await stage.close();
   provider.close();
+  await stage.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -46,7 +46,7 @@ test("an operator comes back to the page that was asked for, and may do what ope
   await page.reload();
   await page.getByText("fleet desk (operator)").waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
-  await page.getByLabel("Token").waitFor();
+  await page.getByRole("textbox", { name: "Token" }).waitFor();
   await page.close();
 });
 
