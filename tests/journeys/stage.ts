@@ -159,6 +159,8 @@ export class Stage {
   async picture(page: Page, name: string): Promise<void> {
     if (SCREENSHOTS === undefined) return;
     mkdirSync(SCREENSHOTS, { recursive: true });
+    // Whatever stands in for what is on its way.
+    while ((await page.locator(".mantine-Skeleton-root").count()) > 0) await page.waitForTimeout(100);
     await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
   }
 
