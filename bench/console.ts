@@ -14,7 +14,7 @@ import { startScratchDatabase } from "@airlift/server/store/scratch-database";
 import { sql } from "kysely";
 import type { CDPSession, Page } from "playwright-core";
 import { Stage } from "../tests/journeys/stage.ts";
-import { type BenchRow, type Figures, median } from "./report.ts";
+import { type BenchRow, type Figures, formatTable, measureRows, median } from "./report.ts";
 
 export interface ConsoleBenchOptions {
   readonly deviceCount: number;
@@ -262,40 +262,32 @@ async function heapMiB(session: CDPSession): Promise<number> {
 /** Until nothing more is fetched for a moment. */
 const settle = async (page: Page): Promise<void> => await page.waitForTimeout(1500);
 
-/** What an operator was promised, by figure: no more than this. */
-const LIMITS: Figures = {
-  firstPageKiB: 300,
-  interactiveMs: 1500,
-  longTaskCpuCount: 0,
-  longTaskCount: 0,
-  eventSeenMs: 500,
-  slowestEventSeenMs: 500,
+/** What an operator was promised. */
+const LIMITS = {
+  firstPageKiB: { most: 300 },
+  interactiveMs: { most: 1500 },
+  longTaskCount: { most: 0 },
+  longTaskCpuCount: { most: 0 },
+  eventSeenMs: { most: 500 },
+  slowestEventSeenMs: { most: 500 },
   // A tenth of what the page holds, in ten minutes.
-  heapGrowthKiBPerMinute: 70,
+  heapGrowthKiBPerMinute: { most: 70 },
 };
 
-/** The figures with their limits, one a line. */
-function told(figures: Figures): string {
-  const lines = Object.entries(figures).map(([name, value]) => {
-    const limit = LIMITS[name];
-    const verdict = limit === undefined ? "" : value <= limit ? `  within ${limit}` : `  OVER ${limit}`;
-    return `${name.padEnd(24)} ${value.toFixed(2).padStart(12)}${verdict}`;
-  });
-  return lines.join("\n");
-}
+const rowOf = (options: ConsoleBenchOptions): BenchRow => ({
+  name: `console in Chromium, ${options.deviceCount.toLocaleString("en")} devices`,
+  group: "console",
+  compare: "interactiveMs",
+  limits: LIMITS,
+  measure: () => measureConsole(options),
+});
 
-export const CONSOLE_ROWS: readonly BenchRow[] = [
-  {
-    name: "console in Chromium, 100,000 devices",
-    group: "console",
-    compare: "interactiveMs",
-    measure: () => measureConsole({ deviceCount: 100_000, minutes: 1 }),
-  },
-];
+export const CONSOLE_ROWS: readonly BenchRow[] = [rowOf({ deviceCount: 100_000, minutes: 1 })];
 
 if (import.meta.main) {
   const { values } = parseArgs({
     options: { minutes: { type: "string", default: "1" }, devices: { type: "string", default: "100000" } },
   });
-  console.log(told(await measureConsole({ deviceCount: Number(values.devices), minutes: Number(values.minutes) })));
+  const options = { deviceCount: Number(values.devices), minutes: Number(values.minutes) };
+  console.log(formatTable(await measureRows([rowOf(options)], 1)));
 }

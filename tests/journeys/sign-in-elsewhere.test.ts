@@ -11,7 +11,7 @@ import { Stage } from "./stage.ts";
 const CLIENT = { id: "airlift", secret: "known to two: and to nobody else" };
 const folder = mkdtempSync(join(tmpdir(), "journey-client-"));
 const provider = new SignInProvider(CLIENT, [
-  { name: "night shift", roles: ["viewer"] },
+  { name: "night shift", roles: ["airlift-viewer"] },
   { name: "fleet desk", roles: ["staff", "airlift-operator"] },
   { name: "canteen", roles: ["staff"] },
 ]);
@@ -27,8 +27,8 @@ before(async () => {
   await stage.untilRegistered(1);
 });
 after(async () => {
-  await stage.close();
   provider.close();
+  await stage.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -46,7 +46,7 @@ test("an operator comes back to the page that was asked for, and may do what ope
   await page.reload();
   await page.getByText("fleet desk (operator)").waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
-  await page.getByLabel("Token").waitFor();
+  await page.getByRole("textbox", { name: "Token" }).waitFor();
   await page.close();
 });
 

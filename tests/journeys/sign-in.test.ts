@@ -17,7 +17,7 @@ before(async () => {
 after(() => stage.close());
 
 async function signIn(page: Page, token: string): Promise<void> {
-  await page.getByLabel("Token").fill(token);
+  await page.getByRole("textbox", { name: "Token" }).fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
 }
 
@@ -35,9 +35,9 @@ test("a token that is not good is refused in words; a good one leads to the page
   await page.getByRole("button", { name: "Update …" }).waitFor();
   await page.getByRole("link", { name: "Tokens" }).waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
-  await page.getByLabel("Token").waitFor();
+  await page.getByRole("textbox", { name: "Token" }).waitFor();
   await page.reload();
-  await page.getByLabel("Token").waitFor();
+  await page.getByRole("textbox", { name: "Token" }).waitFor();
   await page.close();
 });
 
@@ -70,7 +70,7 @@ test("an administrator makes a viewer's token, which is shown once; the viewer s
     .getByText(/is refused from now on/)
     .waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
-  await theirs.getByLabel("Token").waitFor();
+  await theirs.getByRole("textbox", { name: "Token" }).waitFor();
   await theirs.close();
   await page.close();
 });

@@ -1,6 +1,6 @@
 /** What a journey takes place on: a real server, real device processes, and a real browser. */
 import { randomBytes } from "node:crypto";
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -149,7 +149,7 @@ export class Stage {
   /** The same for somebody who shows a token first. */
   async viewAs(token: string, path: string, options?: ViewOptions): Promise<Page> {
     const page = await this.view(path, options);
-    await page.getByLabel("Token").fill(token);
+    await page.getByRole("textbox", { name: "Token" }).fill(token);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("navigation", { name: "Pages" }).waitFor();
     return page;
@@ -159,6 +159,8 @@ export class Stage {
   async picture(page: Page, name: string): Promise<void> {
     if (SCREENSHOTS === undefined) return;
     mkdirSync(SCREENSHOTS, { recursive: true });
+    // Whatever stands in for what is on its way.
+    while ((await page.locator(".mantine-Skeleton-root").count()) > 0) await page.waitForTimeout(100);
     await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
   }
 
@@ -194,10 +196,22 @@ async function freeTcpPort(): Promise<number> {
   return port;
 }
 
+/** One whose neighbour is free as well: there the server has its door for DTLS. */
 async function freeUdpPort(): Promise<number> {
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
+  for (;;) {
+    const first = await boundSocket(0);
+    const second = await boundSocket((first?.address().port ?? 0) + 1);
+    const port = second === undefined ? undefined : first?.address().port;
+    for (const socket of [first, second]) socket?.close();
+    if (port !== undefined) return port;
+  }
+}
+
+/** Undefined = somebody has the port. */
+async function boundSocket(port: number): Promise<Socket | undefined> {
+  const socket = createSocket("udp4").bind(port, "0.0.0.0");
+  return await once(socket, "listening").then(
+    () => socket,
+    () => undefined,
+  );
 }

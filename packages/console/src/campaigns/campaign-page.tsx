@@ -4,6 +4,7 @@ import { Button, Group, Paper, Skeleton, Stack, Text, Timeline, Title } from "@m
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { imageQuery } from "../api/queries.ts";
+import type { Tagged } from "../api/request.ts";
 import { Ago, Moment } from "../parts/instants.tsx";
 import { Empty, Failure, isMissing } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
@@ -29,7 +30,8 @@ const PARTS = [
 export function CampaignPage() {
   const { id } = route.useParams();
   const { part = "board" } = route.useSearch();
-  const { data: campaign, error, refetch } = useQuery(campaignQuery(id));
+  const { data: seen, error, refetch } = useQuery(campaignQuery(id));
+  const campaign = seen?.answer;
   useTitle(campaign?.name ?? "Campaign");
   if (isMissing(error))
     return (
@@ -39,10 +41,10 @@ export function CampaignPage() {
       </Empty>
     );
   if (error && !campaign) return <Failure error={error} retry={() => void refetch()} />;
-  if (!campaign) return <Skeleton height={300} />;
+  if (!seen || !campaign) return <Skeleton height={300} />;
   return (
     <Stack gap="md">
-      <Head campaign={campaign} />
+      <Head seen={seen} />
       <nav className="parts no-print" aria-label="Parts of the campaign">
         {PARTS.map(([name, label]) => (
           <Link
@@ -66,7 +68,8 @@ export function CampaignPage() {
   );
 }
 
-function Head({ campaign }: { readonly campaign: Campaign }) {
+function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
+  const campaign = seen.answer;
   const { name, state, sentence, spec, createdBy, createdAt, approvedBy, rollbackId, rollbackOf } = campaign;
   const { data: image } = useQuery(imageQuery(campaign.imageId));
   return (
@@ -102,7 +105,7 @@ function Head({ campaign }: { readonly campaign: Campaign }) {
           </>
         )}
       </Text>
-      <CampaignCommands campaign={campaign} />
+      <CampaignCommands seen={seen} />
     </Stack>
   );
 }

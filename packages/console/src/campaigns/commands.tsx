@@ -4,6 +4,7 @@ import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { Button, Group } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
+import type { Tagged } from "../api/request.ts";
 import { useMay } from "../api/session.ts";
 import { ActionButton } from "../parts/action-button.tsx";
 import { deleteDraft, retryDevices, tellCampaign } from "./queries.ts";
@@ -95,7 +96,11 @@ const OFFERS: readonly Offer[] = [
   },
 ];
 
-export function CampaignCommands({ campaign }: { readonly campaign: Campaign }) {
+/** Words that are for what was looked at: when somebody has changed it since, they are refused. */
+const FOR_WHAT_WAS_SEEN: readonly CampaignCommand[] = ["submit", "approve"];
+
+export function CampaignCommands({ seen }: { readonly seen: Tagged<Campaign> }) {
+  const { answer: campaign, etag } = seen;
   const client = useQueryClient();
   const navigate = useNavigate();
   const may = { operator: useMay("operator"), approver: useMay("approver") };
@@ -116,7 +121,7 @@ export function CampaignCommands({ campaign }: { readonly campaign: Campaign }) 
           short={label}
           {...(color !== undefined && { color, variant: "filled" as const })}
           consequence={consequence(campaign)}
-          act={() => tellCampaign(id, command)}
+          act={() => tellCampaign(id, command, FOR_WHAT_WAS_SEEN.includes(command) ? etag : null)}
           onDone={refresh}
         />
       ))}

@@ -10,7 +10,7 @@ import { useTitle } from "../parts/title.ts";
 import { type CampaignDraft, specOf } from "./draft.ts";
 import { DraftConflict } from "./draft-conflict.tsx";
 import { changedMembers, editOf } from "./draft-merge.ts";
-import { campaignRevisionQuery, changeDraft } from "./queries.ts";
+import { campaignQuery, changeDraft } from "./queries.ts";
 import { draftOf } from "./read-draft.ts";
 import { Wizard } from "./wizard.tsx";
 
@@ -19,7 +19,7 @@ const route = getRouteApi("/campaigns/$id/edit");
 export function EditCampaignPage() {
   const { id } = route.useParams();
   useTitle("Edit a draft");
-  const { data, error, refetch } = useQuery(campaignRevisionQuery(id));
+  const { data, error, refetch } = useQuery({ ...campaignQuery(id), staleTime: 0 });
   if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={300} />;
   if (data.answer.state !== "draft")
@@ -48,13 +48,18 @@ function Edit({ seen }: { readonly seen: Tagged<Campaign> }) {
       void client.invalidateQueries({ queryKey: ["campaigns"] });
       await navigate({ to: "/campaigns/$id", params: { id }, ignoreBlocker: true });
     },
-    onError: () => void client.invalidateQueries(campaignRevisionQuery(id)),
+    onError: () => void client.invalidateQueries(campaignQuery(id)),
   });
   useBlocker({
     shouldBlockFn: () => changed.length > 0 && !window.confirm("Leave the page, and what you have changed?"),
     enableBeforeUnload: () => changed.length > 0,
   });
   const isOvertaken = seen.etag !== base.etag;
+  // Who has changed nothing has nothing to settle.
+  if (isOvertaken && changed.length === 0 && !saving.isPending) {
+    setBase(seen);
+    setDraft(draftOf(spec));
+  }
   const isRefused = saving.error instanceof ApiError && saving.error.code === "ETAG_MISMATCH";
   const settle = (merged: CampaignDraft) => {
     setDraft(merged);

@@ -16,20 +16,11 @@ const pathOf = (id: string, rest = ""): string => `campaigns/${encodeURIComponen
 
 export const campaignsQuery = () => listOf<CampaignSummary>(["campaigns", "list"], "campaigns");
 
+/** With its revision, for those who change it or say yes to it. */
 export const campaignQuery = (id: string) =>
   queryOptions({
     queryKey: ["campaigns", "one", id],
-    queryFn: ({ signal }) => ask<Campaign>(pathOf(id), { signal }),
-  });
-
-/** The same with its revision, for those who change it. */
-export const campaignRevisionQuery = (id: string) =>
-  queryOptions({
-    queryKey: ["campaigns", "revision", id],
     queryFn: ({ signal }) => askTagged<Campaign>(pathOf(id), { signal }),
-    // An editing begins with what is there.
-    staleTime: 0,
-    gcTime: 0,
   });
 
 export interface TargetFilter {
@@ -57,14 +48,17 @@ export const planCampaign = (spec: NewCampaign) => ask<CampaignPlan>("campaigns/
 
 export const createCampaign = (spec: NewCampaign) => ask<Campaign>("campaigns", { method: "POST", body: spec });
 
+const ifMatch = (etag: string | null) => (etag === null ? {} : { headers: { "if-match": etag } });
+
 /** @param etag What was seen when the editing began. @throws {ApiError} ETAG_MISMATCH when that is not there any more. */
 export const changeDraft = (id: string, edit: Readonly<Record<string, unknown>>, etag: string | null) =>
-  ask<Campaign>(pathOf(id), { method: "PATCH", body: edit, headers: { ...(etag !== null && { "if-match": etag }) } });
+  ask<Campaign>(pathOf(id), { method: "PATCH", body: edit, ...ifMatch(etag) });
 
 export const deleteDraft = (id: string) => ask<undefined>(pathOf(id), { method: "DELETE" });
 
-export const tellCampaign = (id: string, command: CampaignCommand) =>
-  ask<Campaign>(pathOf(id, `/${command}`), { method: "POST" });
+/** @param etag What was looked at, where the word is for that alone. @throws {ApiError} ETAG_MISMATCH when it was changed since. */
+export const tellCampaign = (id: string, command: CampaignCommand, etag: string | null) =>
+  ask<Campaign>(pathOf(id, `/${command}`), { method: "POST", ...ifMatch(etag) });
 
 export const retryDevices = (id: string, endpoint?: string) =>
   ask<{ count: number }>(pathOf(id, "/retry"), {

@@ -68,7 +68,7 @@ test("the mesh's page has the gateway, its cells and what it may send", async ()
   assert.deepEqual(await barriers(page), []);
 });
 
-test("a campaign for both is planned and started as any other", async () => {
+test("a campaign for both is planned, with its airtime, and started as any other", async () => {
   await stage.addFirmware("2.0.0", 4000);
   await page.getByRole("link", { name: "Campaigns", exact: true }).click();
   await page.getByRole("link", { name: "New campaign" }).click();
@@ -79,7 +79,7 @@ test("a campaign for both is planned and started as any other", async () => {
   await page.getByRole("button", { name: "Remove wave 1" }).click();
   await page.getByRole("button", { name: "Next" }).click();
   await page.getByRole("button", { name: "Next" }).click();
-  await page.getByText(`${WIRED + RADIO} would be updated`).waitFor();
+  await page.getByText(new RegExp(`${WIRED + RADIO} would be updated; .* on the air`)).waitFor();
   await page.getByRole("button", { name: "Create the draft" }).click();
   await page.getByRole("heading", { name: "Both ways" }).waitFor();
   await say("Submit");
