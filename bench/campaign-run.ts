@@ -14,7 +14,7 @@ import { type Figures, median } from "./report.ts";
 
 const STARTED_COUNT = 2_000;
 const THRESHOLD_ROUNDS = 10;
-const RESTART_COUNT = 3_000;
+const RESTART_COUNT = 1_500;
 /** What the devices of the restart take for each step, so that hundreds are in the middle of one. */
 const STEP_MS = 100;
 const DEVICES_AT_ONCE = 1_000;

@@ -183,24 +183,32 @@ export const SERVER_ROWS: readonly BenchRow[] = [
     name: `airlift: campaigns over ${deviceCount} devices`,
     group: "campaigns",
     compare: "startsPerSecond",
+    limits: {
+      createMs: { most: deviceCount / 50 },
+      listP99Ms: { most: 100 },
+      crowdReportP99Ms: { most: 100 },
+    },
     measure: () => measureCampaignStore(deviceCount),
   })),
   {
     name: "airlift: a campaign's devices taken from start to end",
     group: "campaigns run",
     compare: "startsPerMinute",
+    limits: { startsPerMinute: { least: 2_000 } },
     measure: measureStarts,
   },
   {
     name: "airlift: a threshold that is crossed in a crowd of 100",
     group: "campaigns threshold",
     compare: "reactionMs",
+    limits: { reactionMs: { most: 100 } },
     measure: measureThreshold,
   },
   {
     name: "airlift: a server killed in mid-campaign, started again",
     group: "campaigns restart",
     compare: "restartMs",
+    limits: { restartMs: { most: 2_000 }, lostCount: { most: 0 }, twiceCount: { most: 0 } },
     measure: measureRestart,
   },
 ];
