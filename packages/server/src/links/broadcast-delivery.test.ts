@@ -5,6 +5,8 @@ import { after, before, test } from "node:test";
 import { CampaignSpec, type NewCampaign } from "@airlift/protocol/api/campaign";
 import type { GatewayOrder, TransmitOrder } from "@airlift/protocol/api/gateway";
 import type { Image } from "@airlift/protocol/api/schemas";
+import { CODE, METHOD } from "@airlift/protocol/coap/codes";
+import { OPTION, textOption } from "@airlift/protocol/coap/options";
 import type { AirliftError } from "@airlift/protocol/lib/errors";
 import { pino } from "pino";
 import { CampaignEngine } from "../campaign/engine.ts";
@@ -427,6 +429,18 @@ test("a packet is the same by HTTP, by CoAP's path and in the gateway's file; pa
   const third = file.subarray(12 + 2 * payloadBytes, 12 + 3 * payloadBytes);
   assert.deepEqual(Buffer.from((await world.door.packetAt(`${uri}/3`)) ?? []), third);
   assert.deepEqual(Buffer.from((await world.door.packetAt(`zdm/sw/${name}/3`)) ?? []), third);
+  // The name is one segment as it is written: its escapes are part of it.
+  const overCoap = async (path: string, code: number = METHOD.get) => {
+    const answer = await world.door.answer({
+      code,
+      options: path.split("/").map((part) => textOption(OPTION.uriPath, part)),
+      payload: new Uint8Array(0),
+    });
+    return { code: answer.code, payload: "payload" in answer ? Buffer.from(answer.payload) : undefined };
+  };
+  assert.deepEqual(await overCoap(`${uri}/3`), { code: CODE.content, payload: third });
+  assert.equal((await overCoap(`${uri}/99999999`)).code, CODE.notFound);
+  assert.equal((await overCoap(`${uri}/3`, METHOD.put)).code, CODE.methodNotAllowed);
   assert.equal((await world.door.packetAt(`${uri}/0`))?.length, 12);
   assert.equal((await world.door.packetAt(`${uri}/${dataCount + 1}`))?.length, 40);
   assert.equal((await world.door.packetAt(`${uri}/${dataCount + 2}`))?.length, payloadBytes);
