@@ -146,6 +146,14 @@ test("what another server had takes its place by its submission, and what is her
   );
 });
 
+test("a read that was on its way when its server ended waits again, on record too", () => {
+  const queue = asleep();
+  const read = request("read", "/3/0/3", { state: "sending", attempts: 1 });
+  const outputs = queue.step({ kind: "restore", requests: [read], utcMs: 0 }, 0);
+  assert.deepEqual(outputs, [{ kind: "save", request: { ...read, state: "waiting" } }]);
+  assert.deepEqual(summary(wakeUp(queue)), [`send ${read.id}`]);
+});
+
 test("the queue is bounded for each device, in all, and in octets", () => {
   const queue = new RequestQueue(() => false, { perDevice: 2, total: 3, totalPayload: 10 });
   queue.assertRoom("a", 10);

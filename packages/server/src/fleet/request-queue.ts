@@ -97,10 +97,7 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
       case "submit":
         return this.#submit(input.request, nowMs - input.utcMs);
       case "restore":
-        return [
-          ...input.requests.flatMap((request) => this.#restore(request, nowMs - input.utcMs)),
-          ...[...this.#lanes.values()].flatMap((lane) => this.#next(lane)),
-        ];
+        return this.#restoreAll(input.requests, nowMs - input.utcMs);
       case "reachable": {
         const lane = this.#lanes.get(input.endpoint);
         if (lane === undefined) return [];
@@ -133,12 +130,23 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
     return [...outputs, ...this.#next(lane)];
   }
 
+  #restoreAll(requests: readonly QueuedRequest[], offsetMs: number): RequestQueueOutput[] {
+    const outputs = requests.flatMap((request) => this.#restore(request, offsetMs));
+    for (const endpoint of new Set(requests.map((request) => request.endpoint))) {
+      const lane = this.#lanes.get(endpoint);
+      if (lane !== undefined) outputs.push(...this.#next(lane));
+    }
+    return outputs;
+  }
+
   #restore(request: QueuedRequest, offsetMs: number): RequestQueueOutput[] {
     if (this.#endpointOf.has(request.id)) return [];
-    if (request.state === "sending" && !isRepeatable(request.content))
-      return [{ kind: "finish", request, outcome: "unknown" }];
-    this.#add({ ...request, state: "waiting" }, offsetMs);
-    return [];
+    const wasSent = request.state === "sending";
+    if (wasSent && !isRepeatable(request.content)) return [{ kind: "finish", request, outcome: "unknown" }];
+    const waiting: QueuedRequest = { ...request, state: "waiting" };
+    this.#add(waiting, offsetMs);
+    // On record it would stay with this server, and could not be taken back, until it goes out again.
+    return wasSent ? [{ kind: "save", request: waiting }] : [];
   }
 
   #end(id: string, how: Extract<RequestQueueInput, { kind: "ended" }>["how"]): RequestQueueOutput[] {
