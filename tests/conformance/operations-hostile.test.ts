@@ -12,10 +12,13 @@ import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { udpPeer } from "@airlift/runtime/udp";
 import { OperationBench } from "./operation-bench.ts";
 
+/** Values of one device that are taken; no other one becomes room for within this file, however slow the machine. */
+const BURST = 40;
+
 let bench: OperationBench;
 const sockets: CoapUdp[] = [];
 before(async () => {
-  bench = await OperationBench.open({ perSecond: 20, burst: 40, toleranceMs: 300 });
+  bench = await OperationBench.open({ perSecond: 0.001, burst: BURST, toleranceMs: 300 });
 });
 after(async () => {
   for (const socket of sockets) await socket.close();
@@ -197,6 +200,7 @@ test("§6.4.6: a Send of what is not registered is 4.04, of what is no path 4.00
   assert.equal(await send(encodeUtf8('[{"bn":"/3/zero/9","v":1}]'), F.senmlJson), CODE.badRequest);
   assert.equal(await send(encodeUtf8('[{"bn":"/3/0/9","vs":"full"}]'), F.senmlJson), CODE.badRequest);
   const codes = [];
-  for (let at = 0; at < 60; at += 1) codes.push(await send(report([3, 0, 9]), F.senmlCbor));
-  assert.ok(codes.includes(CODE.tooManyRequests));
+  for (let at = 1; at <= BURST; at += 1) codes.push(await send(report([3, 0, 9]), F.senmlCbor));
+  const taken = new Array(BURST - 1).fill(CODE.changed);
+  assert.deepEqual(codes, [...taken, CODE.tooManyRequests]);
 });

@@ -178,16 +178,22 @@ test("whoever listens to a device hears at any server what only the one tells th
   const feed = await fetch(`${a.url}/api/v1/events?endpoint=far`, { headers, signal: listening.signal });
   const live = { kind: "device.value", endpoint: "far", updateId: null, campaignId: null, facts: {} } as const;
   let heard = "";
+  // What is told before the other server is listened to is heard by nobody: it tells until something is heard.
+  const telling = (async () => {
+    for (let count = 0; !heard.includes("live") && !listening.signal.aborted; count += 1) {
+      b.stores.events.publish({ ...live, sentence: `live ${count}` });
+      await b.stores.ping();
+    }
+    await b.stores.events.append({ ...live, kind: "update.note", sentence: "stored" });
+  })();
   for await (const part of feed.body ?? []) {
     heard += Buffer.from(part).toString();
-    // The first words come when the other server is listened to.
-    if (!heard.includes("live")) b.stores.events.publish({ ...live, sentence: "live" });
-    else if (!heard.includes("stored"))
-      await b.stores.events.append({ ...live, kind: "update.note", sentence: "stored" });
-    else break;
+    if (heard.includes(`"stored"`)) break;
   }
   listening.abort();
-  assert.equal(heard.match(/"sentence":"live"/g)?.length, 1);
+  await telling;
+  const lives = heard.match(/"sentence":"live \d+"/g) ?? [];
+  assert.deepEqual(lives, [...new Set(lives)]);
   assert.equal(heard.match(/"sentence":"stored"/g)?.length, 1);
 });
 
