@@ -10,6 +10,7 @@ import { sendRequest } from "@airlift/protocol/lwm2m/reporting";
 import type { ServerObservation } from "@airlift/runtime/coap";
 import { type CoapUdp, openCoapUdp } from "@airlift/runtime/coap-udp";
 import { udpPeer } from "@airlift/runtime/udp";
+import { DEVICE_OBSERVATION_LIMIT } from "@airlift/server/links/observation-table";
 import { OperationBench } from "./operation-bench.ts";
 
 /** Values of one device that are taken; no other one becomes room for within this file, however slow the machine. */
@@ -160,11 +161,36 @@ test("§6.4.1: a device that registers anew is observed anew", async () => {
   assert.equal((await bench.operations.observationsOf("returns")).length, 1);
 });
 
+test("§6.4.1: all that is observed of a device is asked for anew, one after the other, and leaves turns for others", async () => {
+  const many = await device("many", () => content(F.text, "50"));
+  for (let at = 0; at < DEVICE_OBSERVATION_LIMIT; at += 1)
+    await bench.operations.observe(target("many"), [`/1/${at}/1`]);
+  await many.register();
+  while (many.observations.length < 2 * DEVICE_OBSERVATION_LIMIT)
+    await bench.operations.read(target("many"), ["/3/0/9"]);
+  // The answer to the last one comes before that to this.
+  await bench.operations.read(target("many"), ["/3/0/9"]);
+  const states = (await bench.operations.observationsOf("many")).map(({ state }) => state);
+  assert.deepEqual(states, new Array(DEVICE_OBSERVATION_LIMIT).fill("active"));
+});
+
+test("§6.4.1: whoever waits for the first answer of an observation hears that the device registered anew", async () => {
+  let isMute = true;
+  const forgetful = await device("forgetful", () => (isMute ? new Promise(() => {}) : content(F.text, "50")));
+  const asked = bench.operations.observe(target("forgetful"), ["/3/0/9"]);
+  const refused = assert.rejects(asked, failure("DEVICE_SILENT"));
+  while (forgetful.observations.length === 0) await bench.stores.ping();
+  isMute = false;
+  await forgetful.register();
+  await refused;
+  assert.deepEqual(await bench.operations.observationsOf("forgetful"), []);
+});
+
 test("1,000 notifications a second: few are taken, the observation is ended, and another device is served", async () => {
   const flooding = await device("flood", () => content(F.text, "50"));
   await device("good", () => content(F.text, "60"));
   await bench.operations.observe(target("flood"), ["/3/0/9"]);
-  const table = bench.operations.observations;
+  const { table } = bench.operations.observations;
   const before = table.notificationCount;
   const ended = bench.event(({ kind, endpoint }) => kind === "device.flood" && endpoint === "flood");
   let isOver = false;

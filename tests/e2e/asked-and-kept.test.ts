@@ -122,7 +122,7 @@ test("a device takes its observations along; what is withdrawn elsewhere meanwhi
   while (a.isHere("moves")) await scratch.stores.ping();
   const asked = device.offers.length;
   const place = await device.register(a);
-  await a.operations.onArrived(["moves"]);
+  await a.operations.observations.onArrived(["moves"]);
   await device.refresh(a, place);
   assert.deepEqual(await a.operations.observationsOf("moves"), []);
   // Whatever it would be asked for comes before this.

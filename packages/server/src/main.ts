@@ -271,7 +271,7 @@ function describeFleet(metrics: Registry, lwm2m: Lwm2mServer): void {
       this.inc(lwm2m.engine.smallerBlocksCount);
     },
   });
-  describeOperations(metrics, lwm2m.operations.observations);
+  describeOperations(metrics, lwm2m.operations.observations.table);
 }
 
 function describeOperations(metrics: Registry, table: ObservationTable): void {

@@ -135,7 +135,7 @@ export class Lwm2mServer {
     this.#arrivals = new Arrivals({
       bringAlong: async (endpoints) => {
         await this.queue.onArrived(endpoints);
-        await this.operations.onArrived(endpoints);
+        await this.operations.observations.onArrived(endpoints);
       },
       log,
     });

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Observation as ObservationAnswer } from "@airlift/protocol/api/operations";
 import { isSuccessCode } from "@airlift/protocol/coap/codes";
 import type { CoapResponse } from "@airlift/protocol/coap/exchange";
-import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { AirliftError, EnvironmentError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { formatPath, type Path } from "@airlift/protocol/lwm2m/path";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { Observation } from "@airlift/runtime/coap";
@@ -137,7 +137,7 @@ export class ObservationTable {
   async start(id: string, device: Registration, request: Lwm2mRequest, signal: AbortSignal): Promise<CoapResponse> {
     const kept = this.#kept.get(id);
     if (kept === undefined) throw new UsageError("UNKNOWN_OBSERVATION", "the observation was ended meanwhile", { id });
-    kept.stop.abort(new Error("superseded"));
+    kept.stop.abort(givenUp(kept, "it was asked for anew"));
     const stop = new AbortController();
     const giveUp = (): void => stop.abort(signal.reason);
     signal.addEventListener("abort", giveUp);
@@ -179,17 +179,15 @@ export class ObservationTable {
   }
 
   /** The registration ended, or a new one began: the device remembers none of them (LwM2M Core 1.2 §6.4.1). */
-  suspend(endpoint: string): KeptObservation[] {
-    const all = [...(this.#byEndpoint.get(endpoint) ?? [])];
-    for (const kept of all) {
-      kept.stop.abort(new Error("registered anew"));
+  suspend(endpoint: string): void {
+    for (const kept of this.#byEndpoint.get(endpoint) ?? []) {
+      kept.stop.abort(givenUp(kept, "the device registered anew, or left"));
       kept.active = undefined;
     }
-    return all;
   }
 
   close(): void {
-    for (const kept of this.#kept.values()) kept.stop.abort(new Error("closed"));
+    for (const kept of this.#kept.values()) kept.stop.abort(givenUp(kept, "the server ends"));
     this.#kept.clear();
     this.#byEndpoint.clear();
     this.#gates.clear();
@@ -230,6 +228,10 @@ export class ObservationTable {
     if (others?.size === 0) this.#byEndpoint.delete(kept.endpoint);
   }
 }
+
+/** To whoever waits for the first answer still. */
+const givenUp = ({ endpoint }: Kept, why: string) =>
+  new EnvironmentError("DEVICE_SILENT", `${endpoint} had not answered when ${why}`, { endpoint });
 
 function describe({
   id,

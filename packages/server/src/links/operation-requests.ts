@@ -30,7 +30,7 @@ import {
   writeAttributesRequest,
   writeRequest,
 } from "@airlift/protocol/lwm2m/operations";
-import { formatPath, type Path } from "@airlift/protocol/lwm2m/path";
+import { formatPath, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
 import { resolvePath } from "@airlift/protocol/lwm2m/path-names";
 import { encodePayload } from "@airlift/protocol/lwm2m/payload";
 import { registeredObject } from "@airlift/protocol/lwm2m/registered-objects";
@@ -59,6 +59,12 @@ export class OperationRequests {
   constructor(models: Models, memory: FormatMemory) {
     this.#models = models;
     this.#memory = memory;
+  }
+
+  /** One path by itself, several at once. @throws {UsageError} those of `read` and `readComposite` */
+  readAll(device: Registration, paths: readonly Path[], format?: number): Plan {
+    const [path = ROOT] = paths;
+    return paths.length === 1 ? this.read(device, path, format) : this.readComposite(device, paths, format);
   }
 
   /** @throws {UsageError} PATH for the root, which is read by naming several paths. */

@@ -13,14 +13,13 @@ import type {
   ReadAnswer,
 } from "@airlift/protocol/api/operations";
 import { formatCode } from "@airlift/protocol/coap/codes";
-import type { CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts } from "@airlift/protocol/coap/options";
-import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import { defaultObjectVersion } from "@airlift/protocol/lwm2m/objects/standard";
 import { deleteRequest, discoverRequest } from "@airlift/protocol/lwm2m/operations";
-import { formatPath, isWithin, type Path, parsePath, ROOT } from "@airlift/protocol/lwm2m/path";
+import { formatPath, isWithin, type Path } from "@airlift/protocol/lwm2m/path";
 import { nameOfPath, resolvePath } from "@airlift/protocol/lwm2m/path-names";
 import { LWM2M_VERSIONS } from "@airlift/protocol/lwm2m/registration";
 import type { Logger } from "pino";
@@ -28,21 +27,14 @@ import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { OperationWish, WishContent } from "../fleet/operation-wish.ts";
 import type { RequestContent } from "../fleet/queued-request.ts";
 import type { Registration } from "../fleet/registration.ts";
-import type { ObservationStore, RecordedObservation } from "../store/observation-store.ts";
+import type { ObservationStore } from "../store/observation-store.ts";
 import type { EventStore } from "../store/ports.ts";
+import { DeviceObservations } from "./device-observations.ts";
 import type { DeviceRequests } from "./device-requests.ts";
-import { DEVICE_OBSERVATION_LIMIT, type KeptObservation, ObservationTable } from "./observation-table.ts";
-import {
-  type Attempts,
-  discoveredIn,
-  entriesOfAnswer,
-  formatOfAnswer,
-  OperationExchange,
-} from "./operation-exchange.ts";
+import { discoveredIn, OperationExchange } from "./operation-exchange.ts";
 import { assertLevel, OperationRequests, type Plan, plain, type ValueWrite } from "./operation-requests.ts";
 import { toRequestContent } from "./queued-operations.ts";
 import { ToldValues } from "./told-values.ts";
-import { toDeviceValue } from "./value-report.ts";
 
 export interface DeviceOperationsOptions {
   readonly requests: DeviceRequests;
@@ -60,9 +52,6 @@ export interface OperationTarget {
   readonly timeoutMs: number;
 }
 
-/** How long an observation that is made anew may take; the device is awake, it has just registered. */
-const RENEWAL_TIMEOUT_MS = 60_000;
-
 /**
  * Methods that ask a device reject with {UsageError} DEVICE_GONE, DEVICE_BUSY and what is wrong with the question, {PeerError}
  * DEVICE_REFUSED, DEVICE_ANSWER, {EnvironmentError} DEVICE_SILENT. Paths may have names of the object models in them.
@@ -72,21 +61,19 @@ export class DeviceOperations {
   readonly #exchange: OperationExchange;
   readonly #plans: OperationRequests;
   readonly #told: ToldValues;
-  /** Counts what this server changes on the record. */
-  #recordVersion = 0;
   readonly #since = new Date().toISOString();
-  readonly observations: ObservationTable;
+  readonly observations: DeviceObservations;
 
   constructor(options: DeviceOperationsOptions) {
     this.#options = options;
     this.#told = new ToldValues(options);
     this.#exchange = new OperationExchange(options.requests);
     this.#plans = new OperationRequests(options.models, this.#exchange.memory);
-    this.observations = new ObservationTable({
-      requests: options.requests,
-      flood: options.flood,
-      onNotification: (kept, response) => this.#notified(kept, response),
-      onFlood: (kept, droppedCount) => this.#flooded(kept, droppedCount),
+    this.observations = new DeviceObservations({
+      ...options,
+      exchange: this.#exchange,
+      plans: this.#plans,
+      told: this.#told,
     });
   }
 
@@ -94,10 +81,8 @@ export class DeviceOperations {
   async read(target: OperationTarget, texts: readonly string[], format?: number): Promise<ReadAnswer> {
     const device = this.#device(target.endpoint);
     const paths = this.#paths(texts);
-    const response = await this.#exchange.ask(device, { ...this.#planOfRead(device, paths, format), ...target });
-    const answer = this.#toAnswer(response, baseOf(paths));
-    this.#told.keep(target.endpoint, answer.values, "read");
-    return answer;
+    const response = await this.#exchange.ask(device, { ...this.#plans.readAll(device, paths, format), ...target });
+    return this.#told.answer(target.endpoint, response, paths);
   }
 
   write(target: OperationTarget, text: string, write: ValueWrite): Promise<DoneAnswer> {
@@ -146,7 +131,7 @@ export class DeviceOperations {
   }
 
   #planOf(device: Registration, wish: WishContent): Plan {
-    if ("paths" in wish) return this.#planOfRead(device, this.#paths(wish.paths), wish.format);
+    if ("paths" in wish) return this.#plans.readAll(device, this.#paths(wish.paths), wish.format);
     if ("values" in wish) return this.#plans.writeComposite(device, wish.values, wish.format);
     const path = this.#path(wish.path);
     if ("write" in wish) return this.#plans.write(device, path, wish.write);
@@ -176,51 +161,18 @@ export class DeviceOperations {
   /** Keeps an observation until it is withdrawn, over further registrations of the device and restarts of the server too. */
   async observe(target: OperationTarget, texts: readonly string[], format?: number): Promise<NewObservation> {
     const device = this.#device(target.endpoint);
-    const paths = this.#paths(texts);
-    const plan = this.#planOfRead(device, paths, format);
-    const kept = this.observations.add(target.endpoint, paths);
-    try {
-      const response = await this.#exchange.ask(device, this.#observing(kept, plan, target.timeoutMs));
-      const answer = this.#toAnswer(response, baseOf(paths));
-      this.#told.keep(target.endpoint, answer.values, "read");
-      const { id, endpoint } = kept;
-      await this.#options.store.add({ id, endpoint, paths: paths.map(formatPath) }, DEVICE_OBSERVATION_LIMIT);
-      this.observations.recorded(id);
-      this.#recordVersion += 1;
-      const observation = this.observations.get(target.endpoint, kept.id);
-      if (observation === undefined) throw new UsageError("UNKNOWN_OBSERVATION", "it was ended meanwhile");
-      return { observation, answer };
-    } catch (error) {
-      this.observations.remove(target.endpoint, kept.id);
-      throw error;
-    }
+    const wish = { paths: this.#paths(texts), format, timeoutMs: target.timeoutMs };
+    return await this.observations.observe(device, wish);
   }
 
   /** @throws {UsageError} UNKNOWN_OBSERVATION. @throws {EnvironmentError} DATABASE_AWAY: it is kept. */
-  async cancel(endpoint: string, id: string): Promise<void> {
-    const wasOnRecord = await this.#options.store.remove(endpoint, id);
-    this.#recordVersion += 1;
-    if (!this.observations.remove(endpoint, id) && !wasOnRecord)
-      throw new UsageError("UNKNOWN_OBSERVATION", `there is no observation ${id} of this device`, { id });
+  cancel(endpoint: string, id: string): Promise<void> {
+    return this.observations.cancel(endpoint, id);
   }
 
   /** Those on record; of a device that is not here all of them wait. */
-  async observationsOf(endpoint: string): Promise<Observation[]> {
-    const onRecord = await this.#options.store.of([endpoint]);
-    return onRecord.map(
-      ({ id, paths }) =>
-        this.observations.get(endpoint, id) ?? {
-          ...{
-            id,
-            endpoint,
-            paths: [...paths],
-            state: "waiting",
-            notificationCount: 0,
-            droppedCount: 0,
-            lastToldAt: null,
-          },
-        },
-    );
+  observationsOf(endpoint: string): Promise<Observation[]> {
+    return this.observations.of(endpoint);
   }
 
   /** What the device told this server since it was started; what it told before is not known. */
@@ -249,107 +201,17 @@ export class DeviceOperations {
     const stranger = entries.find(({ path: [id] }) => !objects.objects.some(({ objectId }) => objectId === id));
     if (stranger !== undefined)
       throw new PeerError("NOT_FOUND", "an object that is not registered", { path: formatPath(stranger.path) });
-    if (this.observations.gateOf(endpoint).notified(performance.now()) !== "take") {
-      this.observations.droppedCount += 1;
+    const { table } = this.observations;
+    if (table.gateOf(endpoint).notified(performance.now()) !== "take") {
+      table.droppedCount += 1;
       return false;
     }
-    this.#told.publish({ endpoint, by: "send", observationId: null }, entries);
+    this.#told.sent(endpoint, entries);
     return true;
-  }
-
-  /**
-   * Takes up what is on record of devices that have come here, and asks for it.
-   *
-   * @throws {EnvironmentError} DATABASE_AWAY
-   */
-  async onArrived(endpoints: readonly string[]): Promise<void> {
-    const { registrationOf, log } = this.#options;
-    const byEndpoint = new Map<string, KeptObservation[]>(endpoints.map((endpoint) => [endpoint, []]));
-    for (const { id, endpoint, paths } of await this.#onRecord(endpoints))
-      byEndpoint.get(endpoint)?.push({ id, endpoint, paths: paths.map(parsePath) });
-    let leftCount = 0;
-    for (const [endpoint, onRecord] of byEndpoint) {
-      const device = registrationOf(endpoint);
-      if (device === undefined) continue;
-      leftCount += this.observations.reconcile(endpoint, onRecord);
-      this.onHeard(device);
-    }
-    if (leftCount > 0) log.warn({ leftCount }, "there is no room for all observations that are on record");
-  }
-
-  /** As it is now: nothing was added or withdrawn here while it was read. */
-  async #onRecord(endpoints: readonly string[]): Promise<readonly RecordedObservation[]> {
-    for (;;) {
-      const version = this.#recordVersion;
-      const onRecord = await this.#options.store.of(endpoints);
-      if (version === this.#recordVersion) return onRecord;
-    }
-  }
-
-  /** The device listens: what it has not been asked for since it came is asked for now. */
-  onHeard(device: Registration): void {
-    this.#renewAll(device, this.observations.waiting(device.endpoint));
-  }
-
-  /** The device registered, or is at another address: what was observed is asked for anew. */
-  onRegistered(device: Registration): void {
-    this.#renewAll(device, this.observations.suspend(device.endpoint));
-  }
-
-  /** The device is not here any more. */
-  onUnregistered(endpoint: string): void {
-    this.observations.forget(endpoint);
   }
 
   close(): void {
     this.observations.close();
-  }
-
-  #renewAll(device: Registration, all: readonly KeptObservation[]): void {
-    for (const kept of all) {
-      this.#renew(device, kept).catch((error: unknown) => {
-        const { endpoint } = device;
-        if (error instanceof AirliftError) this.#options.log.debug({ endpoint, code: error.code }, "not observed anew");
-        else this.#options.log.error({ endpoint, err: error }, "an observation could not be made anew");
-      });
-    }
-  }
-
-  #flooded(kept: KeptObservation, droppedCount: number): void {
-    const { store, log } = this.#options;
-    const { endpoint, id } = kept;
-    const removed = store.remove(endpoint, id).catch((error) => {
-      log.warn({ endpoint, err: error }, "an observation that was ended is still on record");
-    });
-    void removed.then(() => {
-      this.#recordVersion += 1;
-      this.#told.flooded(kept, droppedCount);
-    });
-  }
-
-  async #renew(device: Registration, kept: KeptObservation): Promise<void> {
-    const plan = this.#planOfRead(device, kept.paths);
-    const response = await this.#exchange.ask(device, this.#observing(kept, plan, RENEWAL_TIMEOUT_MS));
-    this.#notified(kept, response);
-  }
-
-  #observing(kept: KeptObservation, plan: Plan, timeoutMs: number): Attempts {
-    return {
-      ...plan,
-      timeoutMs,
-      send: (device, request, signal) => this.observations.start(kept.id, device, request, signal),
-    };
-  }
-
-  #notified(kept: KeptObservation, response: CoapResponse): void {
-    const { endpoint, id } = kept;
-    try {
-      const entries = entriesOfAnswer(response, baseOf(kept.paths), this.#options.models);
-      this.#told.publish({ endpoint, by: "notify", observationId: id }, entries);
-    } catch (error) {
-      if (!(error instanceof AirliftError)) throw error;
-      this.#options.log.debug({ endpoint, facts: error.facts }, "a notification cannot be read");
-    }
   }
 
   async #do(target: OperationTarget, plan: (device: Registration) => Plan): Promise<DoneAnswer> {
@@ -358,19 +220,6 @@ export class DeviceOperations {
     const location = optionTexts(options, OPTION.locationPath);
     const created = location.length === 0 ? null : `/${location.slice(device.objects.rootSegments.length).join("/")}`;
     return { code: formatCode(code), created };
-  }
-
-  #planOfRead(device: Registration, paths: readonly Path[], format?: number): Plan {
-    const [path = ROOT] = paths;
-    return paths.length === 1
-      ? this.#plans.read(device, path, format)
-      : this.#plans.readComposite(device, paths, format);
-  }
-
-  #toAnswer(response: CoapResponse, base: Path): ReadAnswer {
-    const { models } = this.#options;
-    const values = entriesOfAnswer(response, base, models).map((entry) => toDeviceValue(entry, models, Date.now()));
-    return { code: formatCode(response.code), format: formatOfAnswer(response), values };
   }
 
   #device(endpoint: string): Registration {
@@ -390,6 +239,3 @@ export class DeviceOperations {
     return resolvePath(text, this.#options.models);
   }
 }
-
-/** One path is asked for by itself, several from the root. */
-const baseOf = (paths: readonly Path[]): Path => (paths.length === 1 ? (paths[0] ?? ROOT) : ROOT);

@@ -83,7 +83,7 @@ export class RegistrationFollower {
       // An update that is under way reads the device itself.
       if (engine.isDriving(endpoint)) engine.onRegistered(endpoint);
       else reports.read(registration);
-      operations.onRegistered(registration);
+      operations.observations.onRegistered(endpoint);
     });
   }
 
@@ -98,10 +98,10 @@ export class RegistrationFollower {
       queue.onReachable(endpoint, true);
       if (moved) {
         engine.onRegistered(endpoint);
-        operations.onRegistered(registration);
+        operations.observations.onRegistered(endpoint);
       } else {
         engine.onHeard(endpoint);
-        operations.onHeard(registration);
+        operations.observations.onHeard(endpoint);
       }
     });
   }
@@ -115,7 +115,7 @@ export class RegistrationFollower {
     record.remark(`device.${ended}`, registration, sentenceOfEnd(how));
     presence.feed({ kind: "left", endpoint });
     engine.onUnregistered(endpoint);
-    operations.onUnregistered(endpoint);
+    operations.observations.onUnregistered(endpoint);
   }
 
   /** Another server has it, and says so on its timeline. */
@@ -124,7 +124,7 @@ export class RegistrationFollower {
     forget(endpoint);
     presence.feed({ kind: "left", endpoint });
     engine.onLeft(endpoint);
-    operations.onUnregistered(endpoint);
+    operations.observations.onUnregistered(endpoint);
   }
 
   #onPresence({ endpoint, state }: PresenceChange): void {

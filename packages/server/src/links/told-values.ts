@@ -1,18 +1,28 @@
 /** What devices tell, by whatever way: the last values of each, and an event for those who listen. */
-import type { LastValue, ReadAnswer } from "@airlift/protocol/api/operations";
+import type { DeviceValue, LastValue, ReadAnswer } from "@airlift/protocol/api/operations";
+import { formatCode } from "@airlift/protocol/coap/codes";
+import type { CoapResponse } from "@airlift/protocol/coap/exchange";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
-import { formatPath } from "@airlift/protocol/lwm2m/path";
+import { formatPath, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
 import type { Logger } from "pino";
 import { LastValues } from "../fleet/last-values.ts";
 import type { EventStore } from "../store/ports.ts";
 import type { KeptObservation } from "./observation-table.ts";
+import { entriesOfAnswer, formatOfAnswer } from "./operation-exchange.ts";
 import { toDeviceValue, toLastValues } from "./value-report.ts";
 
 export interface ToldValuesOptions {
   readonly models: Models;
   readonly events: EventStore;
   readonly log: Logger;
+}
+
+/** An observation, as far as its notifications are read by it. */
+interface NotifiedFrom {
+  readonly endpoint: string;
+  readonly observationId: string;
+  readonly paths: readonly Path[];
 }
 
 export class ToldValues {
@@ -27,27 +37,22 @@ export class ToldValues {
     return this.#values.of(endpoint);
   }
 
-  /** Values that came unasked: kept, and told to those who listen. */
-  publish(from: { endpoint: string; by: LastValue["by"]; observationId: string | null }, entries: readonly Entry[]) {
-    const { endpoint, by, observationId } = from;
-    const values = entries.map((entry) => toDeviceValue(entry, this.#options.models, Date.now()));
-    this.keep(endpoint, values, by);
-    const [first] = values;
-    const more = values.length > 1 ? ` and ${values.length - 1} more` : "";
-    const sentence = first === undefined ? "the device told no value" : `${first.path} is ${first.value}${more}`;
-    const facts = { by, observationId, values };
-    this.#options.events.publish({
-      kind: "device.value",
-      endpoint,
-      updateId: null,
-      campaignId: null,
-      sentence: sentence.slice(0, 500),
-      facts,
-    });
+  /** The answer to a Read, or the first one to an Observe. @throws {PeerError} DEVICE_ANSWER */
+  answer(endpoint: string, response: CoapResponse, paths: readonly Path[]): ReadAnswer {
+    const values = this.#valuesOf(entriesOfAnswer(response, baseOf(paths), this.#options.models));
+    this.#keep(endpoint, values, "read");
+    return { code: formatCode(response.code), format: formatOfAnswer(response), values };
   }
 
-  keep(endpoint: string, values: ReadAnswer["values"], by: LastValue["by"]): void {
-    this.#values.keep(endpoint, toLastValues(values, by, Date.now()));
+  /** @throws {PeerError} DEVICE_ANSWER */
+  notified({ endpoint, observationId, paths }: NotifiedFrom, response: CoapResponse): void {
+    const entries = entriesOfAnswer(response, baseOf(paths), this.#options.models);
+    this.#publish({ endpoint, by: "notify", observationId }, entries);
+  }
+
+  /** By a Send. */
+  sent(endpoint: string, entries: readonly Entry[]): void {
+    this.#publish({ endpoint, by: "send", observationId: null }, entries);
   }
 
   /** An observation was ended because the device notified too much for too long. */
@@ -62,4 +67,34 @@ export class ToldValues {
         log.warn({ endpoint, err: error }, "an event could not be stored");
       });
   }
+
+  /** Values that came unasked: kept, and told to those who listen. */
+  #publish(from: { endpoint: string; by: LastValue["by"]; observationId: string | null }, entries: readonly Entry[]) {
+    const { endpoint, by, observationId } = from;
+    const values = this.#valuesOf(entries);
+    this.#keep(endpoint, values, by);
+    const [first] = values;
+    const more = values.length > 1 ? ` and ${values.length - 1} more` : "";
+    const sentence = first === undefined ? "the device told no value" : `${first.path} is ${first.value}${more}`;
+    const facts = { by, observationId, values };
+    this.#options.events.publish({
+      kind: "device.value",
+      endpoint,
+      updateId: null,
+      campaignId: null,
+      sentence: sentence.slice(0, 500),
+      facts,
+    });
+  }
+
+  #valuesOf(entries: readonly Entry[]): DeviceValue[] {
+    return entries.map((entry) => toDeviceValue(entry, this.#options.models, Date.now()));
+  }
+
+  #keep(endpoint: string, values: readonly DeviceValue[], by: LastValue["by"]): void {
+    this.#values.keep(endpoint, toLastValues(values, by, Date.now()));
+  }
 }
+
+/** One path is asked for by itself, several from the root. */
+const baseOf = (paths: readonly Path[]): Path => (paths.length === 1 ? (paths[0] ?? ROOT) : ROOT);
