@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { sql } from "kysely";
+import { ExampleGateway, ExampleMeshDevice } from "../links/mesh-example.ts";
 import { openDatabase } from "./database.ts";
 import type { Stores } from "./ports.ts";
 import { exampleRegistration, openScratchStores, openSecondStores, type ScratchStores } from "./scratch-stores.ts";
 
 const ROUNDS = 25;
+const MESH_ROUNDS = 5;
 const endpoints = Array.from({ length: 60 }, (_, n) => `device-${n}`);
 
 let scratch: ScratchStores;
@@ -53,7 +55,6 @@ test("devices that report, updates that end and operators who edit do not block 
       round === 0 ? [] : [second.inventory.importLines(lines), second.inventory.edit("device-7", { tags: [] })];
     await Promise.all([...ending, ...editing, stores.devices.flush(), second.devices.flush()]);
   }
-  await second.close();
   const counted = openDatabase(scratch.database.url);
   const { rows } = await sql<{ count: number }>`select min(failure_count)::integer as count from devices`.execute(
     counted.tables,
@@ -61,5 +62,29 @@ test("devices that report, updates that end and operators who edit do not block 
   await counted.close();
   assert.ok((rows[0]?.count ?? 0) >= ROUNDS - 1);
   assert.deepEqual(failures, []);
+});
+
+test("gateways that hear the same devices, each at its server, do not block each other", async () => {
+  const servers = [scratch.stores.mesh, second.mesh] as const;
+  const [mesh] = servers;
+  const devices = Array.from({ length: 15 }, (_, n) => new ExampleMeshDevice(`mesh-${n}`, n));
+  for (const { deviceId, channel } of devices)
+    await mesh.devices.onboard({ deviceId, channel }, { payload: "", manufacturer: "Example", model: "TH-1" });
+  const gateways = servers.map((_, at) => devices.map((__, n) => new ExampleGateway(`gw-${at}-${n}`)));
+  for (const { id } of gateways.flat()) await mesh.gateways.add({ id, cells: ["cell"] });
+  for (let round = 0; round < MESH_ROUNDS; round += 1) {
+    const heard = servers.map(({ reports }, at) => {
+      const taken = devices.map((device, n) => {
+        const gateway = gateways[at]?.[n] as ExampleGateway;
+        return () => reports.take(gateway.id, gateway.batch(gateway.event(device.say("none"))));
+      });
+      return at === 0 ? taken : taken.toReversed();
+    });
+    const asked = servers.map(({ devices: asking }) =>
+      asking.reserveDevices(devices.map(({ deviceId }) => deviceId).toReversed(), 1),
+    );
+    await Promise.all([...heard.flat().map((take) => take()), ...asked]);
+  }
+  await second.close();
   assert.equal(await deadlockCount(), 0);
 });

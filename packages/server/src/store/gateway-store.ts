@@ -70,17 +70,20 @@ export class GatewayStore {
 
   /** With its orders and tokens. @throws {UsageError} UNKNOWN_GATEWAY (404) */
   async remove(id: string): Promise<void> {
-    await this.#journal.write(async (transaction) => {
-      const row = await transaction.deleteFrom("gateways").where("id", "=", id).returning("id").executeTakeFirst();
-      if (row === undefined) throw unknown(id);
-      const sentence = `the gateway ${id} was removed`;
-      // Who takes a gateway down may do so because it was stolen: its token must not speak for the next one of this name.
-      const revoked = await revokeGatewayTokens(transaction, id);
-      return {
-        result: undefined,
-        events: [{ kind: "gateway.removed", sentence, facts: { gatewayId: id } }, ...revoked],
-      };
-    });
+    await this.#journal.write(
+      async (transaction) => {
+        const row = await transaction.deleteFrom("gateways").where("id", "=", id).returning("id").executeTakeFirst();
+        if (row === undefined) throw unknown(id);
+        const sentence = `the gateway ${id} was removed`;
+        // Who takes a gateway down may do so because it was stolen: its token must not speak for the next one of this name.
+        const revoked = await revokeGatewayTokens(transaction, id);
+        return {
+          result: undefined,
+          events: [{ kind: "gateway.removed", sentence, facts: { gatewayId: id } }, ...revoked],
+        };
+      },
+      { gatewayIds: [id] },
+    );
   }
 
   /** Puts orders on record, numbered in this order for each gateway. Call `told` with the gateways once that is committed. */

@@ -27,16 +27,20 @@ type Change<Result> = (transaction: Kysely<Tables>) => Promise<Written<Result>>;
 export type Listener = (event: Event) => void;
 
 /**
- * Rows of devices that a change writes, by their endpoints or by their updates. They are locked before any change of the transaction:
- * whoever writes several devices takes them in the order of their endpoints, or two would wait for each other.
+ * Rows that a change writes and others write several of: of devices by their endpoints or by their updates, of gateways, and of mesh
+ * devices by their names on air. They are locked before any change of the transaction, of devices first, each kind in its order:
+ * whoever writes several takes them like this, or two would wait for each other.
  */
-interface WrittenDevices {
+interface WrittenRows {
   readonly endpoints?: readonly string[];
   readonly updateIds?: readonly string[];
+  readonly gatewayIds?: readonly string[];
+  /** The rows of their devices too. */
+  readonly meshNames?: readonly string[];
 }
 
 /** What is known of a change before it is made. */
-export interface ChangeExtent extends WrittenDevices {
+export interface ChangeExtent extends WrittenRows {
   /** How many events it has; default: not many. */
   readonly eventCount?: number;
 }
@@ -45,7 +49,7 @@ interface Waiting {
   /** Events that it is known to have. */
   readonly eventCount: number;
   readonly change: Change<unknown>;
-  readonly devices: WrittenDevices;
+  readonly rows: WrittenRows;
   readonly resolve: (outcome: { result: unknown; events: Event[] }) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -92,12 +96,12 @@ export class Journal {
    */
   async write<Result>(
     change: Change<Result>,
-    { eventCount = 0, ...devices }: ChangeExtent = {},
+    { eventCount = 0, ...rows }: ChangeExtent = {},
   ): Promise<{ result: Result; events: Event[] }> {
     if (this.#waiting.length >= MOST_WAITING)
       throw new EnvironmentError("STORE_BUSY", "too many changes wait for the database", { waiting: MOST_WAITING });
     const { promise, resolve, reject } = Promise.withResolvers<{ result: unknown; events: Event[] }>();
-    this.#waiting.push({ eventCount, change, devices, resolve, reject });
+    this.#waiting.push({ eventCount, change, rows, resolve, reject });
     this.#writing ??= this.#writeWaiting();
     return (await promise) as { result: Result; events: Event[] };
   }
@@ -222,9 +226,11 @@ interface BatchOutcome {
 }
 
 async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]): Promise<BatchOutcome> {
-  await lockDevices(transaction, {
-    endpoints: batch.flatMap(({ devices }) => devices.endpoints ?? []),
-    updateIds: batch.flatMap(({ devices }) => devices.updateIds ?? []),
+  await lockRows(transaction, {
+    endpoints: batch.flatMap(({ rows }) => rows.endpoints ?? []),
+    updateIds: batch.flatMap(({ rows }) => rows.updateIds ?? []),
+    gatewayIds: batch.flatMap(({ rows }) => rows.gatewayIds ?? []),
+    meshNames: batch.flatMap(({ rows }) => rows.meshNames ?? []),
   });
   const done: { waiting: Waiting; written: Written<unknown> }[] = [];
   for (const waiting of batch) {
@@ -249,12 +255,20 @@ async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]):
   return { idBefore, done: outcomes };
 }
 
-async function lockDevices(transaction: Kysely<Tables>, written: Required<WrittenDevices>): Promise<void> {
-  const { endpoints, updateIds } = written;
-  if (endpoints.length + updateIds.length === 0) return;
-  await sql`select from devices where endpoint = any(${endpoints.map(storableText)}::text[]
-      || array(select endpoint from updates where id = any(${updateIds.map(storableText)}::text[])))
-    order by endpoint for update`.execute(transaction);
+async function lockRows(transaction: Kysely<Tables>, written: Required<WrittenRows>): Promise<void> {
+  const { endpoints, updateIds, gatewayIds, meshNames } = written;
+  const textsOf = (texts: readonly string[]) => sql`${texts.map(storableText)}::text[]`;
+  if (endpoints.length + updateIds.length + meshNames.length > 0)
+    await sql`select from devices where endpoint = any(${textsOf(endpoints)}
+        || array(select endpoint from updates where id = any(${textsOf(updateIds)}))
+        || array(select endpoint from mesh_devices where name = any(${textsOf(meshNames)})))
+      order by endpoint for update`.execute(transaction);
+  if (gatewayIds.length > 0)
+    await sql`select from gateways where id = any(${textsOf(gatewayIds)}) order by id for update`.execute(transaction);
+  if (meshNames.length > 0)
+    await sql`select from mesh_devices where name = any(${textsOf(meshNames)}) order by endpoint for update`.execute(
+      transaction,
+    );
 }
 
 async function newestEventId(tables: Kysely<Tables>): Promise<number> {

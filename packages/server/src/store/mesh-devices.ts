@@ -46,29 +46,32 @@ export class MeshDevices {
    * @throws {UsageError} MESH_DEVICE_EXISTS (409) when the id or the name belongs to another device.
    */
   async onboard({ deviceId: endpoint, channel }: Onboarding, asked: NewMeshDevice): Promise<MeshDevice> {
-    await this.#journal.write(async (transaction) => {
-      const groupId = await this.#groupOf(transaction, asked);
-      const name = toHex(channel.name);
-      await this.#assertFree(transaction, endpoint, channel);
-      const place = devicePlace(endpoint);
-      const isNew = await this.#secrets.keep(transaction, place, channel);
-      const kept = await this.#secrets.get(place, transaction);
-      if (!isNew && toHex(kept?.key ?? new Uint8Array()) !== toHex(channel.key))
-        throw new UsageError("MESH_DEVICE_EXISTS", `${endpoint} is here already, with another key`, { endpoint });
-      await transaction
-        .insertInto("mesh_devices")
-        .values({ endpoint, name, group_id: groupId, cell: asked.cell ?? null })
-        .onConflict((conflict) =>
-          conflict.column("endpoint").doUpdateSet({ group_id: groupId, cell: asked.cell ?? null }),
-        )
-        .execute();
-      await insertDevice(transaction, { endpoint, name, asked });
-      const sentence = `${endpoint} was taken in as a mesh device of the group ${groupId}`;
-      return {
-        result: undefined,
-        events: isNew ? [{ kind: "device.onboarded", endpoint, sentence, facts: { groupId } }] : [],
-      };
-    });
+    await this.#journal.write(
+      async (transaction) => {
+        const groupId = await this.#groupOf(transaction, asked);
+        const name = toHex(channel.name);
+        await this.#assertFree(transaction, endpoint, channel);
+        const place = devicePlace(endpoint);
+        const isNew = await this.#secrets.keep(transaction, place, channel);
+        const kept = await this.#secrets.get(place, transaction);
+        if (!isNew && toHex(kept?.key ?? new Uint8Array()) !== toHex(channel.key))
+          throw new UsageError("MESH_DEVICE_EXISTS", `${endpoint} is here already, with another key`, { endpoint });
+        await transaction
+          .insertInto("mesh_devices")
+          .values({ endpoint, name, group_id: groupId, cell: asked.cell ?? null })
+          .onConflict((conflict) =>
+            conflict.column("endpoint").doUpdateSet({ group_id: groupId, cell: asked.cell ?? null }),
+          )
+          .execute();
+        await insertDevice(transaction, { endpoint, name, asked });
+        const sentence = `${endpoint} was taken in as a mesh device of the group ${groupId}`;
+        return {
+          result: undefined,
+          events: isNew ? [{ kind: "device.onboarded", endpoint, sentence, facts: { groupId } }] : [],
+        };
+      },
+      { endpoints: [endpoint], meshNames: [toHex(channel.name)] },
+    );
     return (await this.get(endpoint)) as MeshDevice;
   }
 
@@ -144,8 +147,10 @@ export class MeshDevices {
   /** As `reserveGroup`, in devices' own channels; counts as having asked them. */
   async reserveDevices(endpoints: readonly string[], count: number): Promise<ReadonlyMap<string, ReservedChannel>> {
     const { rows } = await sql<{ endpoint: string; name: string; next_fseq: number }>`
-      update mesh_devices set next_fseq = next_fseq + ${count}, asked_at = now(), ask_count = ask_count + 1
-      where endpoint = any(${endpoints}::text[]) returning endpoint, name, next_fseq`.execute(this.#tables);
+      with locked as (
+        select endpoint from mesh_devices where endpoint = any(${endpoints}::text[]) order by endpoint for update)
+      update mesh_devices d set next_fseq = next_fseq + ${count}, asked_at = now(), ask_count = ask_count + 1
+      from locked where d.endpoint = locked.endpoint returning d.endpoint, name, next_fseq`.execute(this.#tables);
     const keys = await this.#secrets.getMany(rows.map(({ endpoint }) => devicePlace(endpoint)));
     const reserved = new Map<string, ReservedChannel>();
     for (const { endpoint, name, next_fseq } of rows) {

@@ -59,32 +59,39 @@ export class MeshReports {
 
   /** @throws {UsageError} UNKNOWN_GATEWAY (404) */
   async take(gatewayId: string, { reports }: ReportBatch): Promise<TakenBatch> {
-    const { result } = await this.#journal.write(async (transaction) => {
-      const { last_report: lastNumber } = await lockGateway(transaction, gatewayId);
-      const fresh = reports.filter(({ number }) => number > lastNumber);
-      const speakers = await this.#speakers(transaction, reports);
-      const said = await this.#openAll(transaction, { reports, speakers, lastNumber });
-      const own = await takeOwnReports(transaction, gatewayId, fresh);
-      await saveSpeakers(transaction, gatewayId, [...speakers.values()]);
-      const changed = await changeMeshUpdates(transaction, await changesOf(transaction, said.opened));
-      const takenNumber = Math.max(lastNumber, ...fresh.map(({ number }) => number));
-      await transaction.updateTable("gateways").set({ last_report: takenNumber }).where("id", "=", gatewayId).execute();
-      const result: TakenBatch = {
-        answer: { takenNumber, utcMs: Date.now(), events: said.answers },
-        reports: changed.reports,
-        refusedCount: said.refusedCount,
-        hasEnds: own.hasEnds,
-      };
-      return { result: { ...result, takenCount: said.takenCount }, events: [...own.events, ...changed.events] };
-    });
+    const meshNames = namesOf(reports);
+    const { result } = await this.#journal.write(
+      async (transaction) => {
+        const { last_report: lastNumber } = await lockGateway(transaction, gatewayId);
+        const fresh = reports.filter(({ number }) => number > lastNumber);
+        const speakers = await this.#speakers(transaction, meshNames);
+        const said = await this.#openAll(transaction, { reports, speakers, lastNumber });
+        const own = await takeOwnReports(transaction, gatewayId, fresh);
+        await saveSpeakers(transaction, gatewayId, [...speakers.values()]);
+        const changed = await changeMeshUpdates(transaction, await changesOf(transaction, said.opened));
+        const takenNumber = Math.max(lastNumber, ...fresh.map(({ number }) => number));
+        await transaction
+          .updateTable("gateways")
+          .set({ last_report: takenNumber })
+          .where("id", "=", gatewayId)
+          .execute();
+        const result: TakenBatch = {
+          answer: { takenNumber, utcMs: Date.now(), events: said.answers },
+          reports: changed.reports,
+          refusedCount: said.refusedCount,
+          hasEnds: own.hasEnds,
+        };
+        return { result: { ...result, takenCount: said.takenCount }, events: [...own.events, ...changed.events] };
+      },
+      { gatewayIds: [gatewayId], meshNames },
+    );
     const { takenCount, ...taken } = result;
     this.#takenCount += takenCount;
     this.#refusedCount += taken.refusedCount;
     return taken;
   }
 
-  async #speakers(transaction: Kysely<Tables>, reports: readonly GatewayReport[]): Promise<Map<string, Speaker>> {
-    const names = [...new Set(reports.flatMap((report) => (report.kind === "event" ? [report.name] : [])))];
+  async #speakers(transaction: Kysely<Tables>, names: readonly string[]): Promise<Map<string, Speaker>> {
     const { rows } = await sql<{
       endpoint: string;
       name: string;
@@ -147,6 +154,11 @@ export class MeshReports {
     return { opened, answers, takenCount, refusedCount };
   }
 }
+
+/** Of the devices that speak in them. */
+const namesOf = (reports: readonly GatewayReport[]): string[] => [
+  ...new Set(reports.flatMap((report) => (report.kind === "event" ? [report.name] : []))),
+];
 
 /** Undefined when it was not made by the device under this FSEQ. */
 function open(

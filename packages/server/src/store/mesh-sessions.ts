@@ -40,15 +40,20 @@ export class MeshSessions {
   /** All or nothing; the gateways are told when it is on record. */
   async record(work: MeshWork): Promise<readonly MeshReport[]> {
     const { sessions = [], orders = [], changes = [], events = [], ended = [] } = work;
-    const { result } = await this.#journal.write(async (transaction) => {
-      for (const session of sessions) await insertSession(transaction, session);
-      for (const { id, outcome, detail } of ended)
-        await endSession(transaction, { id, outcome, detail, progress: null });
-      await this.#gateways.order(transaction, orders);
-      const changed = await changeMeshUpdates(transaction, changes);
-      return { result: changed.reports, events: [...events, ...changed.events] };
-    });
-    this.#gateways.told(orders.map(({ gatewayId }) => gatewayId));
+    const gatewayIds = orders.map(({ gatewayId }) => gatewayId);
+    const updateIds = changes.map(({ updateId }) => updateId);
+    const { result } = await this.#journal.write(
+      async (transaction) => {
+        for (const session of sessions) await insertSession(transaction, session);
+        for (const { id, outcome, detail } of ended)
+          await endSession(transaction, { id, outcome, detail, progress: null });
+        await this.#gateways.order(transaction, orders);
+        const changed = await changeMeshUpdates(transaction, changes);
+        return { result: changed.reports, events: [...events, ...changed.events] };
+      },
+      { gatewayIds, updateIds },
+    );
+    this.#gateways.told(gatewayIds);
     return result;
   }
 
