@@ -35,6 +35,7 @@ class World {
   /** Updates that others look up, and those of them that nobody drives. */
   readonly onRecord = new Map<string, Update>();
   readonly free: UnfinishedUpdate[] = [];
+  readonly own: UnfinishedUpdate[] = [];
   transition = async (_: string, __: UpdateChange): Promise<void> => {};
   readImage = async (): Promise<Partial<Image>> => ({ version: "1.1.0", sizeBytes: 1000 });
   readReport = async (): Promise<DeviceReport> => IDLE;
@@ -54,6 +55,7 @@ class World {
         },
         get: async (id: string) => this.onRecord.get(id),
         claimOne: async (id: string) => this.free.filter(({ update }) => update.id === id),
+        unfinished: async () => this.own,
         queueProgress: () => {},
         setPackageUri: async () => {},
       },
@@ -148,6 +150,21 @@ test("an update that is created just before the database goes away begins when i
   await new Promise(setImmediate);
   for (let turn = 0; turn < 20 && world.engine.runningCount === 0; turn += 1) await new Promise(setImmediate);
   assert.equal(world.engine.runningCount, 1);
+});
+
+test("what was claimed just before the database went away is taken up when it is back", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  const { readImage } = world;
+  world.readImage = async () => {
+    throw new EnvironmentError("DATABASE_AWAY", "gone for a moment");
+  };
+  const claimed = ["pump", "valve"].map((endpoint) => ({ update: updateOf(endpoint), snapshot: newSnapshot(true) }));
+  await assert.rejects(world.engine.restore(claimed), { code: "DATABASE_AWAY" });
+  world.readImage = readImage;
+  world.own.push(...claimed);
+  await world.engine.resume();
+  assert.equal(world.engine.runningCount, 2);
 });
 
 test("an update for which there is no room is on record as cancelled, and one of the last run stops no start", async (t) => {

@@ -59,7 +59,8 @@ export class DeliveryEngine {
   readonly #running = new Map<string, Running>();
   /** Updates that are being looked up before they begin. */
   readonly #beginning = new Set<string>();
-  #hasLetGoOwn = false;
+  /** Something is on record as this server's that does not run here. */
+  #isOwnMissing = false;
   readonly #closing = new AbortController();
   readonly #record: DeliveryRecord;
 
@@ -88,27 +89,32 @@ export class DeliveryEngine {
   /**
    * Goes on with updates of an earlier run, or of another server; those that run here already go on as they are. One that cannot
    * be taken up keeps no other from it, nor the server from serving.
+   *
+   * @throws {EnvironmentError} DATABASE_AWAY; `resume` takes up the rest.
    */
   async restore(unfinished: readonly UnfinishedUpdate[]): Promise<void> {
     for (const { update, snapshot } of unfinished) {
       try {
         await this.#begin(update, snapshot ?? newSnapshot(update.apply, update.attempt));
       } catch (error) {
-        if (!(error instanceof UsageError)) throw error;
+        if (!(error instanceof UsageError)) {
+          this.#isOwnMissing = true;
+          throw error;
+        }
         this.#options.log.error({ err: error, updateId: update.id }, "an update is left as it is");
       }
     }
   }
 
   /**
-   * Takes up again what was let go although its record says that it is this server's.
+   * Takes up what was let go, or could not be taken up, although its record says that it is this server's.
    *
    * @throws {EnvironmentError} DATABASE_AWAY; then it is called again.
    */
   async resume(): Promise<void> {
-    if (!this.#hasLetGoOwn) return;
+    if (!this.#isOwnMissing) return;
     const unfinished = await this.#options.stores.updates.unfinished();
-    this.#hasLetGoOwn = false;
+    this.#isOwnMissing = false;
     await this.restore(unfinished);
   }
 
@@ -303,7 +309,7 @@ export class DeliveryEngine {
   }
 
   #letGoOwn(updateId: string): void {
-    this.#hasLetGoOwn = true;
+    this.#isOwnMissing = true;
     this.letGo(updateId);
   }
 
