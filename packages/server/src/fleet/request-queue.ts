@@ -14,7 +14,7 @@ import {
 export type RequestQueueInput =
   /** A request that is on record in state `waiting`. */
   | { readonly kind: "submit"; readonly request: QueuedRequest; readonly utcMs: number }
-  /** Requests of an earlier run, or of another server; those that are here already stay as they are. */
+  /** Requests of an earlier run, or of another server: none joins another, and those that are here already stay as they are. */
   | { readonly kind: "restore"; readonly requests: readonly QueuedRequest[]; readonly utcMs: number }
   /** The device can be reached from now on, or no longer. */
   | { readonly kind: "reachable"; readonly endpoint: string; readonly isReachable: boolean }
@@ -33,7 +33,7 @@ export type RequestQueueOutput =
   | { readonly kind: "send"; readonly request: QueuedRequest }
   /** Record its state, attempts and end of life. */
   | { readonly kind: "save"; readonly request: QueuedRequest }
-  /** A request that waits already asks the same: `id` is dropped, `other` stands for it. */
+  /** A request that waits already asks the same, and stands for it if it can be recorded as `other`; else `id` is restored. */
   | { readonly kind: "joined"; readonly id: string; readonly other: QueuedRequest }
   | { readonly kind: "finish"; readonly request: QueuedRequest; readonly outcome: QueueOutcome };
 
@@ -117,15 +117,13 @@ export class RequestQueue implements Core<RequestQueueInput, RequestQueueOutput>
     const { endpoint, content } = request;
     if (this.#endpointOf.has(request.id)) return [];
     const older = findSame(this.of(endpoint), request);
-    const outputs: RequestQueueOutput[] = [];
     if (older !== undefined && isReading(content)) {
       const other = { ...older, expiresAtMs: Math.max(older.expiresAtMs, request.expiresAtMs) };
       this.#put(other);
       this.#deadlines.set(other.id, other.expiresAtMs + offsetMs);
-      outputs.push({ kind: "joined", id: request.id, other }, { kind: "save", request: other });
-      return outputs;
+      return [{ kind: "joined", id: request.id, other }];
     }
-    if (older !== undefined) outputs.push(...this.#finish(older, "replaced"));
+    const outputs = older === undefined ? [] : this.#finish(older, "replaced");
     const lane = this.#add(request, offsetMs);
     return [...outputs, ...this.#next(lane)];
   }

@@ -122,6 +122,19 @@ test("a request is taken back at any server, and what is taken back is not sent"
   await emptied(b);
 });
 
+test("a read that was taken back at another server stands for no later one", async () => {
+  await register("again", a);
+  const first = await a.drain.submit("again", readModel);
+  assert.equal(await a.drain.submit("again", readModel), first);
+  await b.drain.cancel("again", first);
+  const second = await a.drain.submit("again", readModel);
+  assert.notEqual(second, first);
+  a.setAwake("again");
+  assert.deepEqual(await statesWhen("again", ([newest]) => newest === "answered"), ["answered", "cancelled"]);
+  assert.deepEqual(a.sent.splice(0), ["again /3/0/1"]);
+  await emptied(a);
+});
+
 test("a device that moves takes along what waits, in its order, and the server that it left sends nothing", async () => {
   await register("moves", a);
   await a.drain.submit("moves", write);

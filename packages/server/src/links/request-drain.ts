@@ -103,9 +103,26 @@ export class RequestDrain {
       if (!isOwn) return;
       const request: QueuedRequest = { ...asked, place };
       for (const output of this.#driven.feed({ kind: "submit", request, utcMs: Date.now() }))
-        if (output.kind === "joined") promised = output.other.id;
+        if (output.kind === "joined") promised = await this.#join(request, output.other);
     });
     return promised;
+  }
+
+  /** The id under which a request waits when `other` asks the same, which may have been taken back at another server. */
+  async #join(request: QueuedRequest, other: QueuedRequest): Promise<string> {
+    const { store } = this.#options;
+    try {
+      if (await store.save(other)) {
+        await store.drop(request.id);
+        return other.id;
+      }
+      this.#driven.feed({ kind: "letGo", id: other.id });
+    } catch (error) {
+      // It has been promised a place of its own, and asks twice at worst.
+      if (!(error instanceof EnvironmentError)) throw error;
+    }
+    this.#takeUp([request]);
+    return request.id;
   }
 
   /** @throws {UsageError} UNKNOWN_REQUEST (404), REQUEST_SENT (409) */
@@ -152,8 +169,10 @@ export class RequestDrain {
   }
 
   #perform(output: RequestQueueOutput): void {
+    // Whoever submitted it sees to that.
+    if (output.kind === "joined") return;
     const { store } = this.#options;
-    const { request } = output.kind === "joined" ? { request: output.other } : output;
+    const { request } = output;
     const record = (work: () => Promise<void>): void => {
       this.#inOrder(request.endpoint, () => this.#untilStored(work)).catch((error) => this.#report(error, request));
     };
@@ -165,9 +184,6 @@ export class RequestDrain {
         record(async () => {
           if (!(await store.save(request))) this.#driven.feed({ kind: "letGo", id: request.id });
         });
-        return;
-      case "joined":
-        record(() => store.drop(output.id));
         return;
       case "finish": {
         const end = endOf(request, output.outcome, this.#results.get(request.id));
