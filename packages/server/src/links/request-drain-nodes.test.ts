@@ -115,6 +115,7 @@ test("a request is taken back at any server, and what is taken back is not sent"
   assert.equal(b.drain.size, 1);
   await a.drain.cancel("sleeper", id);
   await assert.rejects(a.drain.cancel("sleeper", id), { code: "UNKNOWN_REQUEST" });
+  await emptied(b);
   b.setAwake("sleeper");
   await b.drain.submit("sleeper", readModel);
   assert.deepEqual(await statesWhen("sleeper", ([newest]) => newest === "answered"), ["answered", "cancelled"]);

@@ -57,7 +57,10 @@ export class RequestDrain {
   async restore(): Promise<void> {
     const { store } = this.#options;
     this.#takeUp(await store.loadOwn());
-    this.#stopListening = store.subscribe(() => void this.claim());
+    this.#stopListening = store.subscribe(
+      () => void this.claim(),
+      (id) => void this.#driven.feed({ kind: "letGo", id }),
+    );
     await this.claim();
   }
 
@@ -127,10 +130,9 @@ export class RequestDrain {
 
   /** @throws {UsageError} UNKNOWN_REQUEST (404), REQUEST_SENT (409) */
   async cancel(endpoint: string, id: string): Promise<void> {
-    await this.#inOrder(endpoint, async () => {
-      await this.#options.store.cancel(endpoint, id, (content) => sentenceOf(content, "cancelled"));
-      this.#driven.feed({ kind: "letGo", id });
-    });
+    await this.#inOrder(endpoint, () =>
+      this.#options.store.cancel(endpoint, id, (content) => sentenceOf(content, "cancelled")),
+    );
   }
 
   list(endpoint: string): Promise<RequestRecord[]> {

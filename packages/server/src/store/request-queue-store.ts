@@ -73,8 +73,13 @@ export interface RequestQueueStore {
   cancel(endpoint: string, id: string, sentenceOf: (content: RequestContent) => string): Promise<void>;
   /** Those that wait first to last, then those that have finished, newest first. */
   list(endpoint: string): Promise<RequestRecord[]>;
-  /** Called when there may be something to claim; the result ends it. */
-  subscribe(onNews: () => void): () => void;
+  /**
+   * The result ends it.
+   *
+   * @param onNews Called when there may be something to claim.
+   * @param onTakenBack Called with the id of a request that was cancelled, at whichever server.
+   */
+  subscribe(onNews: () => void, onTakenBack: (id: string) => void): () => void;
 }
 
 export interface RequestQueueStoreParts {
@@ -192,9 +197,15 @@ export class PostgresRequestQueueStore implements RequestQueueStore {
     return [...records.filter(isOpen), ...records.filter((one) => !isOpen(one)).reverse()];
   }
 
-  subscribe(onNews: () => void): () => void {
+  subscribe(onNews: () => void, onTakenBack: (id: string) => void): () => void {
     this.#listeners.add(onNews);
-    return () => this.#listeners.delete(onNews);
+    const stopHearing = this.#journal.subscribe(({ kind, facts: { requestId, outcome } }) => {
+      if (kind === "device.request" && outcome === "cancelled" && typeof requestId === "string") onTakenBack(requestId);
+    });
+    return () => {
+      this.#listeners.delete(onNews);
+      stopHearing();
+    };
   }
 
   /** Another server has said, or it is time to look, that there may be something to claim. */
