@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
-import { DeviceFaults, endpointIn, refusedRequest } from "./device-faults.ts";
+import { DEFAULT_MOST_TOLD, DeviceFaults, endpointIn, refusedRequest } from "./device-faults.ts";
 
 const answer = { code: CODE.badRequest, payload: encodeUtf8("not a binding") };
 const refusal = (endpoint: string | undefined, address = "192.0.2.7:5683") =>
@@ -33,12 +33,22 @@ test("one kind of fault does not hide another", () => {
 });
 
 test("many names from one address make one event a minute, and of many addresses only the last are remembered", () => {
-  const faults = new DeviceFaults();
+  const faults = new DeviceFaults(10_000);
   const told = Array.from({ length: 5000 }, (_, i) => faults.note(refusal(`d${i}`), 0)).filter((one) => one);
   assert.equal(told.length, 1);
   for (let i = 0; i < 5000; i += 1) assert.ok(faults.note(refusal(`e${i}`, `192.0.2.9:${i}`), 0));
   assert.ok(faults.note(refusal("e0", "192.0.2.9:0"), 1));
   assert.equal(faults.note(refusal("e4999", "192.0.2.9:4999"), 1), undefined);
+});
+
+test("many names from many ports make so many events a minute and no more, and all are counted", () => {
+  const faults = new DeviceFaults();
+  const flood = (nowMs: number) =>
+    Array.from({ length: 1000 }, (_, i) => faults.note(refusal(`f${nowMs + i}`, `192.0.2.9:${nowMs + i}`), nowMs));
+  assert.equal(flood(0).filter((one) => one).length, DEFAULT_MOST_TOLD);
+  assert.equal(flood(59_999).filter((one) => one).length, 0);
+  assert.equal(flood(60_000).filter((one) => one).length, DEFAULT_MOST_TOLD);
+  assert.equal(faults.countOf("registration", "4.00"), 3000);
 });
 
 test("a name that no device may have is not put on a timeline", () => {

@@ -26,10 +26,18 @@ const QUIET_MS = 60_000;
 /** Devices and addresses whose last event is remembered, of each kind; the one told of longest ago is forgotten first. */
 const REMEMBERED = 2_000;
 const LONGEST_NAME = 255;
+/** Events in the same time, of whomever: who has many names and ports, or forges addresses, fills no table with them. */
+export const DEFAULT_MOST_TOLD = 300;
 
 export class DeviceFaults {
+  readonly #mostTold: number;
+  #window = { sinceMs: Number.NEGATIVE_INFINITY, toldCount: 0 };
   readonly #counts = new Map<string, { kind: FaultKind; code: string; count: number }>();
   readonly #toldAtMs = new Map<string, number>();
+
+  constructor(mostTold = DEFAULT_MOST_TOLD) {
+    this.#mostTold = mostTold;
+  }
 
   /** All since the start. */
   counts(): Iterable<{ readonly kind: FaultKind; readonly code: string; readonly count: number }> {
@@ -43,7 +51,7 @@ export class DeviceFaults {
     return sum;
   }
 
-  /** The event to store, or `undefined` when the last one of this device or address is too young. */
+  /** The event to store, or `undefined` when the last one of this device or address is too young, or there were too many of all. */
   note({ kind, code, address, endpoint, sentence, count = 1 }: DeviceFault, nowMs: number): NewEvent | undefined {
     const label = `${kind} ${code}`;
     const counted = this.#counts.get(label) ?? { kind, code, count: 0 };
@@ -52,6 +60,9 @@ export class DeviceFaults {
     // Neither many names from one address nor many addresses under one name make many events.
     const keys = [`${kind} @${address}`, ...(endpoint === undefined ? [] : [`${kind} ${endpoint}`])];
     if (keys.some((key) => nowMs - (this.#toldAtMs.get(key) ?? Number.NEGATIVE_INFINITY) < QUIET_MS)) return undefined;
+    if (nowMs - this.#window.sinceMs >= QUIET_MS) this.#window = { sinceMs: nowMs, toldCount: 0 };
+    if (this.#window.toldCount >= this.#mostTold) return undefined;
+    this.#window.toldCount += 1;
     for (const key of keys) this.#remember(key, nowMs);
     const facts = { address, fault: kind, code, count };
     return { kind: kind === "flood" ? "device.flood" : "device.refused", endpoint: endpoint ?? null, sentence, facts };
