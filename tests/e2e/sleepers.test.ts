@@ -172,7 +172,8 @@ test("an operation on a sleeper is refused with a way out, and waits for it when
   await becomes("napper", "asleep");
   await assert.rejects(server.operations.read({ endpoint: "napper", timeoutMs: 5_000 }, ["/3/0/3"]), {
     code: "DEVICE_ASLEEP",
-    message: /^asleep since .*; with \?queue=true an operation other than Observe waits for it$/,
+    message:
+      /^asleep since .*; an operation other than Observe waits for it with --queue, in the API with \?queue=true$/,
   });
   device.heard.length = 0;
   for (const wish of [
