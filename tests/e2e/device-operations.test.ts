@@ -103,12 +103,14 @@ test("executes with arguments; a refusal has the device's code", async () => {
     /^airlift: the device does not allow that there, or not now \(4\.05\).*\(DEVICE_REFUSED\)$/m,
   );
   const absent = await airlift("device-read", "pump", "/3/0/22");
-  assert.match(absent.err, /^airlift: the device has no such resource \(4\.04\).*\(DEVICE_REFUSED\)$/m);
+  assert.match(absent.err, /^airlift: the device has nothing there \(4\.04\).*\(DEVICE_REFUSED\)$/m);
 });
 
 test("a wrong value is told by its path; an operation that may wait is on record under its id", async () => {
   const wrong = await airlift("device-write", "pump", "/1/0/1", "soon");
   assert.match(wrong.err, /^airlift: \/1\/0\/1 \(Lifetime\): "soon" is not a value of type \w+ \(VALUE_TYPE\)$/m);
+  const broken = await airlift("device-write", "pump", "/1/0", '{"Lifetime":');
+  assert.deepEqual([broken.code, broken.err], [2, 'airlift: {"Lifetime": begins like JSON and is none\n']);
   const queued = await airlift("device-execute", "pump", "/3/0/4", "--queue");
   assert.equal(queued.code, 0, queued.err);
   const [, id = ""] = /^on record as (\S+); airlift device-queue pump tells/.exec(queued.out) ?? [];
@@ -119,6 +121,8 @@ test("attributes are written and discovered", async () => {
   assert.equal((await airlift("device-attributes", "pump", "/5/0/3", "pmin=0", "pmax=600")).code, 0);
   assert.match((await airlift("device-discover", "pump", "/5/0")).out, /\/5\/0\/3 +State +pmin=0 pmax=600/);
   assert.equal((await airlift("device-attributes", "pump", "/5/0/3", "every=1")).code, 2);
+  const negative = await airlift("device-attributes", "pump", "/5/0/3", "pmin=-1", "pmax=600");
+  assert.deepEqual([negative.code, negative.err], [2, "airlift: pmin=-1: not a value of that attribute\n"]);
 });
 
 test("instances are created and deleted where the device lets", async () => {

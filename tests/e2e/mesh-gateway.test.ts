@@ -70,7 +70,8 @@ async function onStage(
       const made = new Gateway({
         id: "g1",
         serverUrl,
-        links: [await open()],
+        // Opened only where it is used: what nobody closes keeps the process alive.
+        links: changes.links ?? [await open()],
         dataDir: join(folder, "gateway"),
         networkKey: NETWORK_KEY,
         band: WIRED_BAND,

@@ -118,7 +118,9 @@ test("a device without queue mode is asked at once", async () => {
   await device.register("lt=3600&lwm2m=1.1&b=U", "</3/0>");
   const ended = requestEnds("listener");
   await server.queue.submit("listener", { operation: "read", path: "/3/0/3" });
-  assert.equal(await ended, "read /3/0/3: the device answered 2.05");
+  assert.equal(await ended, "read /3/0/3: the device answered 2.05: /3/0/3 is 1.0.0");
+  const told = server.operations.lastValues("listener").items.map(({ path, value, by }) => [path, value, by]);
+  assert.deepEqual(told, [["/3/0/3", "1.0.0", "read"]]);
   const [record] = await server.queue.list("listener");
   assert.equal(Buffer.from(record?.answer?.payload ?? "", "base64").toString(), "1.0.0");
   await device.close();
@@ -172,7 +174,8 @@ test("an operation on a sleeper is refused with a way out, and waits for it when
   await becomes("napper", "asleep");
   await assert.rejects(server.operations.read({ endpoint: "napper", timeoutMs: 5_000 }, ["/3/0/3"]), {
     code: "DEVICE_ASLEEP",
-    message: /^asleep since .*; with \?queue=true an operation other than Observe waits for it$/,
+    message:
+      /^asleep since .*; an operation other than Observe waits for it with --queue, in the API with \?queue=true$/,
   });
   device.heard.length = 0;
   for (const wish of [

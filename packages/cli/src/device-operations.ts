@@ -7,6 +7,7 @@ import {
   QueuedAnswer,
   ReadAnswer,
 } from "@airlift/protocol/api/operations";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Command, InvalidArgumentError } from "commander";
 import { type Call, type Client, type Schema, segment } from "./client.ts";
 import { printResult, wholeNumber } from "./terminal.ts";
@@ -118,6 +119,7 @@ export class DeviceOperations {
 
   #resource(path: string): string {
     const segments = path.split("/").filter((part) => part !== "");
+    if (segments.length === 0) throw new UsageError("PATH", `${path} names nothing on the device; an object is /3`);
     return this.#at(`resources/${segments.map(encodeURIComponent).join("/")}`);
   }
 }
@@ -128,19 +130,23 @@ const json = (method: "POST" | "PUT" | "PATCH", body: unknown) => ({
   headers: { "content-type": "application/json" },
 });
 
-/** "name=value" as a pair; a value that begins with a brace is JSON, for multiple resources and instances. */
+/**
+ * "name=value" as a pair; a value that begins with a brace is JSON, for multiple resources and instances.
+ *
+ * @throws {UsageError} VALUE
+ */
 export function readPair(text: string): readonly [string, unknown] {
   const at = text.indexOf("=");
-  if (at < 1) throw new InvalidArgumentError(`${text} is not of the form NAME=VALUE.`);
+  if (at < 1) throw new UsageError("VALUE", `${text} is not of the form NAME=VALUE`);
   return [text.slice(0, at), readValue(text.slice(at + 1))];
 }
 
-/** A value as it was typed; one that begins with a brace is JSON. */
+/** A value as it was typed; one that begins with a brace is JSON. @throws {UsageError} VALUE */
 export function readValue(text: string): unknown {
   if (!text.startsWith("{")) return text;
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw new InvalidArgumentError(`${text} begins like JSON and is none.`);
+    throw new UsageError("VALUE", `${text} begins like JSON and is none`);
   }
 }

@@ -17,6 +17,13 @@ export interface ConfigSources {
 
 const SETTINGS: Settings<ServeConfig> = { ...STORAGE_SETTINGS, ...DOOR_SETTINGS, ...ACCESS_SETTINGS };
 
+const SETTING_OF_FLAG: ReadonlyMap<string, string> = new Map(
+  Object.entries(SETTINGS).map(([key, { flag }]) => [flag, key]),
+);
+
+/** The setting that a flag of the command line gives, `--coap-port`; `undefined` for one that is no setting. */
+export const settingOfFlag = (flag: string): string | undefined => SETTING_OF_FLAG.get(flag);
+
 /**
  * The settings of one run, frozen.
  *

@@ -28,5 +28,8 @@ function attributesOf(words: readonly string[]): NotificationAttributes {
   });
   const attributes = NotificationAttributes.safeParse(Object.fromEntries(given));
   if (attributes.success) return attributes.data;
+  const wrong = attributes.error.issues.map(({ path }) => words[given.findIndex(([name]) => name === path[0])]);
+  const known = wrong.filter((word) => word !== undefined);
+  if (known.length > 0) throw new UsageError("ATTRIBUTE", `${known.join(" ")}: not a value of that attribute`);
   throw new UsageError("ATTRIBUTE", `${words.join(" ")}: not attributes; there are ${NAMES}`);
 }

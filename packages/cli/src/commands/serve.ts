@@ -5,20 +5,6 @@ import { type Command, Option } from "commander";
 import { pino } from "pino";
 import { printResult } from "../terminal.ts";
 
-interface ServeFlags {
-  readonly auth: boolean;
-  readonly data?: string;
-  readonly host?: string[];
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly trust?: string[];
-  readonly models?: string;
-  readonly trustedProxy?: string[];
-  readonly oidcRole?: string[];
-  readonly logLevel: string;
-  readonly [flag: string]: unknown;
-}
-
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"];
 
 export function registerServe(program: Command): void {
@@ -76,14 +62,17 @@ export function registerServe(program: Command): void {
         .default("info")
         .env("AIRLIFT_LOG_LEVEL"),
     )
-    .action(async (flags: ServeFlags, command: Command) => {
+    .action(async ({ config: file, logLevel }: { config?: string; logLevel: string }, command: Command) => {
       // A server is large: the other commands, some of them on small machines, do without.
-      const [{ loadConfig }, { startServer }] = await Promise.all([
+      const [{ loadConfig, settingOfFlag }, { startServer }] = await Promise.all([
         import("@airlift/server/config"),
         import("@airlift/server/main"),
       ]);
-      const config = loadConfig({ flags: settingsOf(flags), environment: process.env });
-      const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
+      const config = loadConfig({
+        flags: { ...settingsOf(command, settingOfFlag), config: file },
+        environment: process.env,
+      });
+      const log = pino({ level: logLevel }, pino.destination({ dest: 2, sync: true }));
       const stopped = untilStopped();
       const server = await startServer(config, log).catch(tellOtherPorts);
       const { httpUrl, coapUrls } = server;
@@ -101,21 +90,16 @@ function tellOtherPorts(error: unknown): never {
   throw new EnvironmentError(error.code, `${error.message}; ${hint}`, error.facts, { cause: error });
 }
 
-/** The flags by the names of the settings. */
-function settingsOf({ auth, data, host, trust, models, logLevel: _, ...others }: ServeFlags): ConfigSources["flags"] {
-  const { tlsCert, tlsKey, trustedProxy, oidcRole, ...same } = others;
-  return {
-    ...same,
-    ...(host !== undefined && { hosts: host }),
-    ...(tlsCert !== undefined && { tlsCertFile: tlsCert }),
-    ...(tlsKey !== undefined && { tlsKeyFile: tlsKey }),
-    ...(trustedProxy !== undefined && { trustedProxies: trustedProxy }),
-    ...(oidcRole !== undefined && { oidcRoles: oidcRole }),
-    ...(data !== undefined && { dataDir: data }),
-    ...(models !== undefined && { modelsDir: models }),
-    ...(trust !== undefined && { trustedKeyFiles: trust }),
-    ...(!auth && { noAuth: true }),
-  };
+/** The flags that were given, by the names of the settings. */
+function settingsOf(command: Command, settingOfFlag: (flag: string) => string | undefined): ConfigSources["flags"] {
+  const settings: Record<string, unknown> = {};
+  for (const option of command.options) {
+    const name = option.attributeName();
+    const setting = settingOfFlag(option.long ?? "");
+    if (setting === undefined || command.getOptionValueSource(name) !== "cli") continue;
+    settings[setting] = option.negate || command.getOptionValue(name);
+  }
+  return settings;
 }
 
 /** Resolves with the first request to stop; a second one ends the process at once. */

@@ -11,7 +11,10 @@ export const NO_ARGUMENTS: ExecuteArguments = new Map();
 export function encodeArguments(given: ExecuteArguments): Uint8Array {
   const list = [...given].map(([digit, value]) => {
     if (!Number.isInteger(digit) || digit < 0 || digit > 9 || (value !== undefined && !VALUE.test(value)))
-      throw new UsageError("ARGUMENTS", "not an argument", { digit, value });
+      throw new UsageError("ARGUMENTS", "an argument is a digit from 0 to 9 and a text without a single quote", {
+        digit,
+        value,
+      });
     return value === undefined ? String(digit) : `${digit}='${value}'`;
   });
   return encodeUtf8(list.join(","));

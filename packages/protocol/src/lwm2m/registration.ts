@@ -176,7 +176,7 @@ const MAX_SENT_ENDPOINT_BYTES = 252;
 
 function checkedLifetime(lifetimeS: number): number {
   if (!Number.isInteger(lifetimeS) || lifetimeS < 1 || lifetimeS > MAX_LIFETIME_S)
-    throw new UsageError("LIFETIME", "a lifetime is 1 second to 2³¹", { lifetimeS });
+    throw new UsageError("LIFETIME", "a lifetime is 1 to 2147483648 seconds", { lifetimeS });
   return lifetimeS;
 }
 
@@ -206,7 +206,7 @@ function readLifetime(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const lifetimeS = /^[0-9]{1,10}$/.test(text) ? Number(text) : 0;
   if (lifetimeS < 1 || lifetimeS > MAX_LIFETIME_S)
-    throw new PeerError("REGISTRATION", "a lifetime is 1 second to 2³¹", { parameter: "lt" });
+    throw new PeerError("REGISTRATION", "a lifetime is 1 to 2147483648 seconds", { parameter: "lt" });
   return lifetimeS;
 }
 

@@ -1,18 +1,14 @@
 /** /api/v1/devices/{endpoint}/queue: requests that wait until their device is awake. */
 import { NewQueuedRequest, pageOf, QueuedRequest, QueuedRequestId } from "@airlift/protocol/api/schemas";
-import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
 import type { RequestRecord } from "../store/request-queue-store.ts";
+import { requireDevice } from "./devices.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
 const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
 const OneRequest = OneDevice.extend({ id: z.string().min(1).max(64) });
 
 export function deviceQueueRoutes(app: Api, { stores, fleet: { queue } }: ApiParts): void {
-  const assertKnown = async (endpoint: string): Promise<void> => {
-    if ((await stores.devices.get(endpoint)) === undefined)
-      throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
-  };
   const tags = ["devices"];
 
   app.get(
@@ -26,7 +22,7 @@ export function deviceQueueRoutes(app: Api, { stores, fleet: { queue } }: ApiPar
       },
     },
     async ({ params: { endpoint } }) => {
-      await assertKnown(endpoint);
+      await requireDevice({ stores }, endpoint);
       return { items: (await queue.list(endpoint)).map(toQueuedRequest), next: null };
     },
   );
@@ -43,7 +39,7 @@ export function deviceQueueRoutes(app: Api, { stores, fleet: { queue } }: ApiPar
       },
     },
     async ({ params: { endpoint }, body }, reply) => {
-      await assertKnown(endpoint);
+      await requireDevice({ stores }, endpoint);
       const { ttlS, ...content } = body;
       const id = await queue.submit(endpoint, content, ttlS === undefined ? {} : { ttlS });
       reply.header("location", `/api/v1/devices/${encodeURIComponent(endpoint)}/queue`);

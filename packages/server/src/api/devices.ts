@@ -20,7 +20,7 @@ export type OneDeviceParams = z.infer<typeof OneDevice>;
 
 /** @throws {UsageError} UNKNOWN_DEVICE */
 export async function requireDevice(
-  { stores: { devices } }: Pick<ApiParts, "stores">,
+  { stores: { devices, events } }: Pick<ApiParts, "stores">,
   endpoint: string,
 ): Promise<StoredDevice> {
   const found = await devices.get(endpoint);
@@ -29,7 +29,10 @@ export async function requireDevice(
   await devices.flush();
   const device = await devices.get(endpoint);
   if (device !== undefined) return device;
-  throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered`, { endpoint });
+  // Whoever misses a new device wants to know that it tried, and why it was refused.
+  const [last] = (await events.list({ endpoint }, { limit: 1 })).items;
+  const tried = last === undefined ? "" : `; what came under that name last, ${last.at}: ${last.sentence}`;
+  throw new UsageError("UNKNOWN_DEVICE", `no device ${endpoint} has registered${tried}`, { endpoint });
 }
 
 /** RSQL over what devices are and said: `model==pump;version=lt=2.0.0`. */

@@ -131,7 +131,15 @@ export class Lwm2mServer {
       registrationOf,
     });
     const holdsLease = () => stores.nodes.holdsLease;
-    this.queue = new RequestDrain({ store: stores.requests, requests, log, registrationOf, isReachable, holdsLease });
+    this.queue = new RequestDrain({
+      store: stores.requests,
+      requests,
+      log,
+      registrationOf,
+      isReachable,
+      holdsLease,
+      onAnswer: (request, response) => this.operations.keepQueued(request, response),
+    });
     this.#arrivals = new Arrivals({
       bringAlong: async (endpoints) => {
         await this.queue.onArrived(endpoints);

@@ -124,9 +124,9 @@ const UNREACHABLE: ReadonlySet<string> = new Set(["COAP_UNREACHABLE", "DEVICE_DI
 /** What a refusal means to whoever asked; a device's own words go behind it. @see LwM2M Core 1.2 §7, RFC 7252 §5.9.2 */
 const REFUSALS: Readonly<Record<string, string>> = {
   "4.00": "the device does not understand the request",
-  "4.01": "the device does not let this server do that",
+  "4.01": "the device does not let this server do that: it may have registered at another one",
   "4.03": "the device does not let this server do that",
-  "4.04": "the device has no such resource",
+  "4.04": "the device has nothing there",
   "4.05": "the device does not allow that there, or not now",
   "4.06": "the device has no format for it that this server reads",
   "4.08": "the device has lost a part of the request",
@@ -150,7 +150,12 @@ function translate(error: unknown, { endpoint }: Registration, timeoutMs: number
   if (error instanceof SilenceError || (error instanceof EnvironmentError && error.code === "COAP_TIMEOUT"))
     return new EnvironmentError("DEVICE_SILENT", `${endpoint} did not answer in time`, { endpoint, timeoutMs });
   if (error instanceof EnvironmentError && UNREACHABLE.has(error.code))
-    return new EnvironmentError("DEVICE_SILENT", `${endpoint} cannot be reached`, { endpoint }, { cause: error });
+    return new EnvironmentError(
+      "DEVICE_SILENT",
+      `${endpoint} cannot be reached: ${error.message}`,
+      { endpoint },
+      { cause: error },
+    );
   if (error instanceof PeerError && !error.code.startsWith("DEVICE_"))
     return new PeerError(
       "DEVICE_ANSWER",

@@ -220,7 +220,11 @@ export function plain(request: Lwm2mRequest): Plan {
 /** @throws {UsageError} PATH */
 export function assertLevel(path: Path, least: number, most: number): void {
   if (path.length >= least && path.length <= most) return;
-  throw new UsageError("PATH", `this operation is not for ${formatPath(path)}`, { path: formatPath(path) });
+  const named = ["the root", "an object", "an instance", "a resource", "a resource instance"];
+  const meant = named.slice(least, most + 1).join(" or ");
+  throw new UsageError("PATH", `this operation is for ${meant}, and ${formatPath(path)} is ${named[path.length]}`, {
+    path: formatPath(path),
+  });
 }
 
 function assertComposite({ lwm2mVersion }: Registration): void {

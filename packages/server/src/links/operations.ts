@@ -25,7 +25,7 @@ import { LWM2M_VERSIONS } from "@airlift/protocol/lwm2m/registration";
 import type { Logger } from "pino";
 import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { OperationWish, WishContent } from "../fleet/operation-wish.ts";
-import type { RequestContent } from "../fleet/queued-request.ts";
+import type { QueuedRequest, RequestContent } from "../fleet/queued-request.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { ObservationStore } from "../store/observation-store.ts";
 import type { EventStore } from "../store/ports.ts";
@@ -83,6 +83,20 @@ export class DeviceOperations {
     const paths = this.#paths(texts);
     const response = await this.#exchange.ask(device, { ...this.#plans.readAll(device, paths, format), ...target });
     return this.#told.answer(target.endpoint, response, paths);
+  }
+
+  /** What a Read told that had waited for its device: kept as that of any other, and in words for the timeline. */
+  keepQueued({ endpoint, content: { operation, path } }: QueuedRequest, response: CoapResponse): string {
+    if (operation !== "read" && operation !== "readComposite") return "";
+    try {
+      const { values } = this.#toAnswer(response, operation === "read" ? parsePath(path) : ROOT);
+      this.#told.keep(endpoint, values, "read");
+      const told = values.map(({ path: place, value }) => `${place} is ${value}`).join(", ");
+      return told === "" ? "" : `: ${told.replace(/\p{Cc}/gu, " ")}`;
+    } catch (error) {
+      if (!(error instanceof AirliftError)) throw error;
+      return `, but ${error.message}`;
+    }
   }
 
   write(target: OperationTarget, text: string, write: ValueWrite): Promise<DoneAnswer> {

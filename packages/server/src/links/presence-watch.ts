@@ -44,8 +44,9 @@ export class PresenceWatch {
 
   /** @param device Undefined when it is not registered. */
   reachabilityOf(endpoint: string, device: Pick<Registration, "lifetimeS"> | undefined): Reachability {
-    const offsetMs = Date.now() - performance.now();
-    return describeReachability(this.#core.of(endpoint), device?.lifetimeS, offsetMs);
+    const utcMs = Date.now();
+    const clock = { utcMs, offsetMs: utcMs - performance.now() };
+    return describeReachability(this.#core.of(endpoint), device?.lifetimeS, clock);
   }
 
   /** UTC milliseconds at which a device fell asleep; `undefined` while it does not sleep. */

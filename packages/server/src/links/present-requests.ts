@@ -58,10 +58,8 @@ export class PresentRequests implements DeviceRequests {
       const { reachability } = this.#presence.reachabilityOf(endpoint, device);
       throw new EnvironmentError(
         "DEVICE_ASLEEP",
-        `${reachability}; with ?queue=true an operation other than Observe waits for it`,
-        {
-          endpoint,
-        },
+        `${reachability}; an operation other than Observe waits for it with --queue, in the API with ?queue=true`,
+        { endpoint },
       );
     }
     try {

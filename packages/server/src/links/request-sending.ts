@@ -1,5 +1,5 @@
 /** One waiting request on its way: how it is sent, what it came to, and how that reads. */
-import { formatCode } from "@airlift/protocol/coap/codes";
+import { formatCode, isSuccessCode } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint } from "@airlift/protocol/coap/options";
 import { AirliftError } from "@airlift/protocol/lib/errors";
@@ -16,6 +16,8 @@ export interface SendingParts {
   readonly log: Logger;
   readonly registrationOf: (endpoint: string) => Registration | undefined;
   readonly signal: AbortSignal;
+  /** Called with each answer of class 2; what it told, in words for the timeline. */
+  readonly onAnswer?: ((request: QueuedRequest, response: CoapResponse) => string) | undefined;
 }
 
 /** How a request ended that was on its way. */
@@ -23,19 +25,23 @@ export interface Result {
   readonly how: Extract<RequestQueueInput, { kind: "ended" }>["how"];
   readonly answer: QueueAnswer | null;
   readonly why?: string | undefined;
+  /** What the answer told, in words. */
+  readonly told?: string | undefined;
 }
 
 /** Octets of an answer that are kept. */
 const ANSWER_BYTES = 16 * 1024;
 
 /** Never rejects. */
-export async function sendRequest({ endpoint, content }: QueuedRequest, parts: SendingParts): Promise<Result> {
-  const { requests, registrationOf, signal, log } = parts;
+export async function sendRequest(request: QueuedRequest, parts: SendingParts): Promise<Result> {
+  const { endpoint, content } = request;
+  const { requests, registrationOf, signal, log, onAnswer } = parts;
   const registration = registrationOf(endpoint);
   if (registration === undefined) return { how: "notSent", answer: null };
   try {
     const response = await requests.request(registration, toLwm2mRequest(content), { signal });
-    return { how: "answered", answer: answerOf(response) };
+    const told = isSuccessCode(response.code) ? onAnswer?.(request, response) : undefined;
+    return { how: "answered", answer: answerOf(response), told };
   } catch (error) {
     if (error instanceof CoapRefusal) return { how: "answered", answer: answerOf(error.response) };
     if (!(error instanceof AirliftError)) log.error({ err: error, endpoint }, "a waiting request failed");
@@ -76,7 +82,7 @@ export function sentenceOf(
 ): string {
   const what = `${operation} ${path}`;
   const sentences: Readonly<Record<RequestEnd["outcome"], string>> = {
-    answered: `${what}: the device answered ${result?.answer?.code ?? ""}`,
+    answered: `${what}: the device answered ${result?.answer?.code ?? ""}${result?.told ?? ""}`.slice(0, 500),
     failed: `${what}: ${result?.why ?? "it could not be asked"}`,
     expired: `${what}: its time ran out before the device was awake`,
     cancelled: `${what}: cancelled before it was sent`,
