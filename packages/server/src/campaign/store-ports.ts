@@ -75,7 +75,7 @@ export interface CampaignStore {
   continuous(): Promise<readonly { readonly campaignId: string; readonly policy: CampaignPolicy }[]>;
   /**
    * Adds to the prepared rollback of a campaign every device that the campaign has updated (`succeeded`) and that is not in it yet, as `newTarget` in wave 0, and
-   * counts them (`total`, `pending`) into its value, all in one transaction; a rollback that is running is woken. May be repeated.
+   * steps its value by as many (`filled`), all in one transaction; one that was stopped or aborted gets none. May be repeated.
    *
    * @returns The rollback campaign; undefined when there is none.
    */
