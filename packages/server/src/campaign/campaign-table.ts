@@ -71,18 +71,14 @@ const wave = (state: WaveState, ...actions: WaveAction[]): Arrow<WaveState, Wave
 });
 
 export const WAVE: Table<WaveState, WaveEvent, WaveAction, undefined> = {
-  waiting: { start: wave("running"), succeededAtOnce: wave("passed", "startNextWave") },
+  waiting: { start: wave("running") },
   running: {
     succeeded: wave("soaking", "beginSoak"),
     succeededAtOnce: wave("passed", "startNextWave"),
     fallenShort: wave("failed", "pauseCampaign"),
     pause: wave("paused"),
   },
-  soaking: {
-    soaked: wave("passed", "startNextWave"),
-    fallenShort: wave("failed", "pauseCampaign"),
-    pause: wave("paused"),
-  },
+  soaking: { soaked: wave("passed", "startNextWave"), pause: wave("paused") },
   paused: { resume: wave("running", "forgive") },
   failed: { accept: wave("passed", "forgive", "startNextWave") },
   passed: {},
