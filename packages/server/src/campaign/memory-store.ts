@@ -154,7 +154,8 @@ export class MemoryCampaignStore implements CampaignStore {
     for (const kept of this.#campaigns.values()) {
       const target = kept.shelf.get(endpoint);
       const phase = target && placeOf(target).phase;
-      if (kept.campaign.state !== "running" || !target || target.notBeforeMs === null) continue;
+      const { state } = kept.campaign;
+      if ((state !== "running" && state !== "paused") || !target || target.notBeforeMs === null) continue;
       if (phase !== "pending" && phase !== "held") continue;
       kept.shelf.put({ ...target, notBeforeMs: null });
       kept.campaign = { ...kept.campaign, wakeAtMs: Math.min(kept.campaign.wakeAtMs ?? utcMs, utcMs) };

@@ -82,6 +82,6 @@ export interface CampaignStore {
   fillRollback(campaignId: string, utcMs: number): Promise<Campaign | undefined>;
   /** Those of these devices that the campaign does not have, in any order; at most 1000 of them. */
   strangers(campaignId: string, endpoints: readonly string[]): Promise<readonly string[]>;
-  /** The devices appeared, or changed: their pending and held targets of running campaigns are due at once, and the campaigns woken. At most 1000. */
+  /** The devices appeared, or changed: their pending and held targets of running and paused campaigns are due at once, and the campaigns woken. At most 1000. */
   wakeDevices(endpoints: readonly string[], utcMs: number): Promise<void>;
 }

@@ -203,6 +203,20 @@ for (const [name, open] of [
       await tell(id, "stop");
     });
 
+    test("a device that appears while its campaign is paused is looked at when that goes on", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      await report(id, "d1", "cancelled");
+      await report(id, "d2", "cancelled");
+      await defer(id, "d3", NOW_MS + 1000);
+      await tell(id, "pause");
+      await store.wakeDevices(["d3"], NOW_MS);
+      const seen = await store.transact(id, (transaction) => transaction.candidate("d3"));
+      assert.equal(seen?.target.notBeforeMs, null);
+      await tell(id, "stop");
+    });
+
     test("only strangers join a campaign", async () => {
       const id = await create();
       assert.deepEqual(await store.strangers(id, ["d1", "new", "d3"]), ["new"]);
