@@ -95,6 +95,6 @@ const jsonOf = ({ id, state, sentence, counts, waves, broadcast }: Campaign): st
     state,
     sentence,
     counts,
-    ...(broadcast != null && { broadcast }),
+    ...(broadcast !== undefined && { broadcast }),
     waves: waves.map((wave) => ({ name: wave.name, state: wave.state, sentence: wave.sentence, counts: wave.counts })),
   });

@@ -27,7 +27,7 @@ export const standingText = ({ state, sentence }: Pick<Campaign, "state" | "sent
 
 /** Airtime used, what the law leaves each gateway, and how many devices still miss packets; empty without a mesh. */
 export function broadcastText({ broadcast }: Pick<Campaign, "broadcast">): string {
-  if (broadcast == null) return "";
+  if (broadcast === undefined) return "";
   const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
   const left = broadcast.budgets.map(({ gatewayId, leftMs }) => `${seconds(leftMs)} left at ${gatewayId}`);
   const { none, to4, to16, to64, more, unheard } = broadcast.deficits;

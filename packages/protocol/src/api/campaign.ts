@@ -267,8 +267,8 @@ export const Campaign = CampaignSummary.extend({
   waves: z.array(Wave),
   /** Those of the campaign as a whole; each wave has its own. */
   criteria: z.array(CriterionStanding),
-  /** Of the devices behind radio gateways; null or absent = none of them has begun. */
-  broadcast: BroadcastSection.nullable().optional(),
+  /** Of the devices behind radio gateways, when the campaign is asked for; absent = none of them has begun. */
+  broadcast: BroadcastSection.optional(),
 });
 export type Campaign = z.infer<typeof Campaign>;
 

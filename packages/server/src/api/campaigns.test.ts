@@ -158,6 +158,27 @@ describe("a campaign's life", () => {
     );
   });
 
+  test("it is shown with its broadcast, as soon as there is one", async () => {
+    const { id } = await create();
+    assert.equal((await get(`/${id}`)).body.broadcast, undefined);
+    const session = {
+      id: "0011223344556677",
+      campaignId: id,
+      imageId: images["2.0.0"] ?? "",
+      groupId: "g",
+      gatewayId: "gw",
+      cells: ["hall"],
+      deviceCount: 3,
+      windows: [],
+      plannedAirtimeMs: 4000,
+      updateAtMs: Date.UTC(2026, 5, 1),
+    };
+    await scratch.stores.mesh.sessions.record({ sessions: [session] });
+    const { sessionCount, airtimePlannedMs } = (await get(`/${id}`)).body.broadcast;
+    assert.deepEqual([sessionCount, airtimePlannedMs], [1, 4000]);
+    assert.equal((await ask({ method: "DELETE", url: `/api/v1/campaigns/${id}` })).status, 204);
+  });
+
   test("every device tells why it waits: not submitted, paused, full, or already there", async () => {
     const { id } = await create({ caps: { inFlight: 3 } });
     const sentences = async () => {

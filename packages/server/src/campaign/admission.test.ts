@@ -119,6 +119,14 @@ test("a stepping stone is begun first, and its success leads on to the campaign'
   assert.deepEqual([after?.state, after?.isUnderWay, after?.notBeforeMs], ["waiting", false, NOW]);
 });
 
+test("a stepping stone below the device's version is a downgrade as well", () => {
+  const spec = { from: [{ below: "1.7" }], steppingStones: [{ image: "00000000000000bb" }] };
+  const newer = candidate({ version: "1.9.0" });
+  const decision = decide(newer, spec);
+  assert.deepEqual([decision.kind, decision.kind === "exclude" && decision.reason], ["exclude", "noSteppingStone"]);
+  assert.equal(decide(newer, { ...spec, downgrade: true }).kind, "begin");
+});
+
 test("who waits is told for what and until when", () => {
   const sentence = (one: Candidate, spec?: Partial<NewCampaign>, by = admit): string => {
     const decision = decide(one, spec, by);

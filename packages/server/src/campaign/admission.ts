@@ -59,7 +59,7 @@ export function chooseImage(
   { device, history }: Pick<Candidate, "device" | "history">,
   policy: CampaignPolicy,
 ): { readonly image: PolicyImage } | { readonly reason: ExclusionReason } {
-  const { image, stones, allowsDowngrade } = policy;
+  const { image, allowsDowngrade } = policy;
   const { version } = device;
   if (version !== null && compareVersions(version, image.version) === 0) return { reason: "alreadyRuns" };
   if (isOther(device.manufacturer, image.manufacturer) || isOther(device.model, image.model))
@@ -70,7 +70,7 @@ export function chooseImage(
     return { reason: "downgrade" };
   if (!allowsDowngrade && history.leftVersions.some((left) => compareVersions(left, image.version) === 0))
     return { reason: "loop" };
-  const next = chainFrom(version, stones, image)?.[0];
+  const next = chainFrom(version, policy)?.[0];
   return next ? { image: next } : { reason: "noSteppingStone" };
 }
 

@@ -71,6 +71,14 @@ export class CampaignDraft {
     this.#setWave(wave, { counts, memory });
   }
 
+  /** Devices that join a rollback while others of it may be under way, or after all of them were. */
+  fill(count: number): void {
+    const { counts } = this.#wave(0);
+    this.#setWave(0, { counts: { ...counts, total: counts.total + count, pending: counts.pending + count } });
+    this.take("reopen", `goes on with ${count} more device${count === 1 ? "" : "s"} that finished installing`);
+    if (this.campaign.state === "running") this.campaign = { ...this.campaign, wakeAtMs: this.#utcMs };
+  }
+
   /** Lets the criteria act on the counters as they are now. */
   judge(): void {
     const { state } = this.campaign;

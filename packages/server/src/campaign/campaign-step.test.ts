@@ -182,13 +182,14 @@ test("the shortest chain of stepping stones is taken; stones that lead round in 
     stone("c", "1.8.0", "1.4.0", "1.8.0"),
     stone("d", "1.2.0", "1.0.0", "1.2.0"),
   ];
+  const route = { stones, image: last, allowsDowngrade: false };
   assert.deepEqual(
-    chainFrom("1.0.0", stones, last)?.map(({ version }) => version),
+    chainFrom("1.0.0", route)?.map(({ version }) => version),
     ["1.4.0", "1.8.0", "2.0.0"],
   );
-  assert.equal(chainFrom("0.9.0", stones, last), undefined);
+  assert.equal(chainFrom("0.9.0", route), undefined);
   const circle = [stone("b", "0.2.0", "0.1.0", "0.2.0"), stone("c", "0.1.0", "0.2.0", "0.3.0")];
-  assert.match(stoneProblems(circle, last)[0] ?? "", /leads only round/);
+  assert.match(stoneProblems({ ...route, stones: circle })[0] ?? "", /leads only round/);
 });
 
 test("plan: counts, bytes, an end, and who is left out and why", () => {

@@ -23,6 +23,8 @@ export interface TargetMove {
 export type CampaignInput =
   | ({ readonly kind: "command"; readonly command: CampaignCommand } & Speaker)
   | { readonly kind: "moved"; readonly moves: readonly TargetMove[] }
+  /** A rollback gets so many devices more. */
+  | { readonly kind: "filled"; readonly count: number }
   /** The prepared rollback was filled and started. */
   | { readonly kind: "rollbackStarted" }
   | { readonly kind: "wake" };
@@ -55,6 +57,9 @@ export function stepCampaign(
     case "moved":
       for (const move of input.moves) draft.count(move);
       draft.judge();
+      break;
+    case "filled":
+      draft.fill(input.count);
       break;
     case "rollbackStarted":
       draft.campaign = { ...draft.campaign, rollback: "started" };

@@ -2,7 +2,10 @@
 import type { Arrow, Table } from "@airlift/protocol/machine/table";
 import type { CampaignState, WaveState } from "@airlift/protocol/update/campaign";
 
-/** `submit` needs approval, `submitReady` does not; `finish` and `abort` may come from the rules themselves. */
+/**
+ * `submit` needs approval, `submitReady` does not; `finish` and `abort` may come from the rules themselves; `reopen`: a rollback that was
+ * through has more to roll back.
+ */
 export type CampaignEvent =
   | "submit"
   | "submitReady"
@@ -14,7 +17,8 @@ export type CampaignEvent =
   | "stop"
   | "abort"
   | "rollback"
-  | "finish";
+  | "finish"
+  | "reopen";
 
 /** What follows for the campaign's parts. */
 export type CampaignAction = "startFirstWave" | "resumeWaves" | "cancelTargets" | "startRollback";
@@ -36,7 +40,7 @@ export const CAMPAIGN: Table<CampaignState, CampaignEvent, CampaignAction, undef
   ready: { start: to("running", "startFirstWave"), reject: to("draft"), stop: ends.stop },
   running: { pause: to("paused"), resume: to("running", "resumeWaves"), finish: to("finished"), rollback, ...ends },
   paused: { resume: to("running", "resumeWaves"), rollback, ...ends },
-  finished: { rollback: to("finished", "startRollback") },
+  finished: { rollback: to("finished", "startRollback"), reopen: to("running") },
   stopped: { rollback: to("stopped", "startRollback") },
   aborted: { rollback: to("aborted", "startRollback") },
 };
@@ -67,18 +71,14 @@ const wave = (state: WaveState, ...actions: WaveAction[]): Arrow<WaveState, Wave
 });
 
 export const WAVE: Table<WaveState, WaveEvent, WaveAction, undefined> = {
-  waiting: { start: wave("running"), succeededAtOnce: wave("passed", "startNextWave") },
+  waiting: { start: wave("running") },
   running: {
     succeeded: wave("soaking", "beginSoak"),
     succeededAtOnce: wave("passed", "startNextWave"),
     fallenShort: wave("failed", "pauseCampaign"),
     pause: wave("paused"),
   },
-  soaking: {
-    soaked: wave("passed", "startNextWave"),
-    fallenShort: wave("failed", "pauseCampaign"),
-    pause: wave("paused"),
-  },
+  soaking: { soaked: wave("passed", "startNextWave"), pause: wave("paused") },
   paused: { resume: wave("running", "forgive") },
   failed: { accept: wave("passed", "forgive", "startNextWave") },
   passed: {},

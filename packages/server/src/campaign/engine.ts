@@ -1,7 +1,7 @@
 /** The campaign engine: the rules, applied in the store's transactions. Knows no clock, no socket and no SQL. */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
-import { type Campaign, isFinalCampaign } from "./campaign.ts";
+import type { Campaign } from "./campaign.ts";
 import type { UpdateNews } from "./follow-update.ts";
 import type { Speaker } from "./person.ts";
 import type { DeviceFacts } from "./query/ast.ts";
@@ -115,7 +115,7 @@ export class CampaignEngine {
     let count = 0;
     await this.#turn(campaignId, utcMs, async (turn) => {
       const { campaign } = turn;
-      if (isFinalCampaign(campaign) || (campaign.state !== "running" && campaign.state !== "paused"))
+      if (campaign.state !== "running" && campaign.state !== "paused")
         throw new UsageError("CAMPAIGN_STATE", `a campaign that is ${campaign.state} has nothing to try again`, {
           campaignId,
           state: campaign.state,

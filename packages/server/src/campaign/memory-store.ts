@@ -5,7 +5,7 @@
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { type Campaign, openWaves } from "./campaign.ts";
-import type { CampaignOutput } from "./campaign-step.ts";
+import { type CampaignOutput, stepCampaign } from "./campaign-step.ts";
 import { type Candidate, type DeviceHistory, NO_HISTORY, type Rival } from "./device.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import type { CampaignChange, CampaignStore, CampaignTransaction, DueQuery, LeasedOrder } from "./store-ports.ts";
@@ -135,12 +135,18 @@ export class MemoryCampaignStore implements CampaignStore {
   async fillRollback(campaignId: string, utcMs: number): Promise<Campaign | undefined> {
     const rollback = this.#campaigns.get(this.#rollbacks.get(campaignId) ?? "");
     if (!rollback) return undefined;
-    const { id } = rollback.campaign;
+    const { id, state: now } = rollback.campaign;
+    if (now === "stopped" || now === "aborted") return rollback.campaign;
+    let count = 0;
     for (const { endpoint, state } of this.#kept(campaignId).shelf.all()) {
       if (state !== "succeeded" || rollback.shelf.get(endpoint)) continue;
       rollback.shelf.put(newTarget({ campaignId: id, endpoint, wave: 0, orderKey: orderKey(id, endpoint) }));
-      rollback.campaign = withOneMore(rollback.campaign, utcMs);
+      count += 1;
     }
+    if (count === 0) return rollback.campaign;
+    const { campaign, outputs } = stepCampaign(rollback.campaign, rollback.policy, { kind: "filled", count }, utcMs);
+    rollback.campaign = campaign;
+    rollback.outputs.push(...outputs);
     return rollback.campaign;
   }
 
@@ -148,7 +154,8 @@ export class MemoryCampaignStore implements CampaignStore {
     for (const kept of this.#campaigns.values()) {
       const target = kept.shelf.get(endpoint);
       const phase = target && placeOf(target).phase;
-      if (kept.campaign.state !== "running" || !target || target.notBeforeMs === null) continue;
+      const { state } = kept.campaign;
+      if ((state !== "running" && state !== "paused") || !target || target.notBeforeMs === null) continue;
       if (phase !== "pending" && phase !== "held") continue;
       kept.shelf.put({ ...target, notBeforeMs: null });
       kept.campaign = { ...kept.campaign, wakeAtMs: Math.min(kept.campaign.wakeAtMs ?? utcMs, utcMs) };
@@ -204,14 +211,6 @@ export class MemoryCampaignStore implements CampaignStore {
     if (!kept) throw new UsageError("UNKNOWN_CAMPAIGN", `there is no campaign ${campaignId}`, { campaignId });
     return kept;
   }
-}
-
-function withOneMore(campaign: Campaign, utcMs: number): Campaign {
-  const waves = campaign.waves.map((wave, i) => {
-    const { counts } = wave;
-    return i === 0 ? { ...wave, counts: { ...counts, total: counts.total + 1, pending: counts.pending + 1 } } : wave;
-  });
-  return { ...campaign, waves, wakeAtMs: campaign.state === "running" ? utcMs : campaign.wakeAtMs };
 }
 
 function unknownDevice(endpoint: string): Candidate["device"] {

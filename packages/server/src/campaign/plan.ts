@@ -78,7 +78,7 @@ export class CampaignPlanner {
       return false;
     }
     this.#targetCount += 1;
-    const chain = chainFrom(planned.device.version, policy.stones, policy.image) ?? [policy.image];
+    const chain = chainFrom(planned.device.version, policy) ?? [policy.image];
     for (const image of chain) this.#bytes += image.sizeBytes;
     if (dealtWave !== undefined) {
       this.#dealtCounts[dealtWave] = (this.#dealtCounts[dealtWave] ?? 0) + 1;
@@ -134,7 +134,7 @@ export class CampaignPlanner {
 
   #generalWarnings(): string[] {
     const { policy } = this.#context;
-    const warnings = stoneProblems(policy.stones, policy.image);
+    const warnings = stoneProblems(policy);
     if (this.#matchedCount === 0) warnings.push("the query matches no device");
     else if (this.#targetCount === 0) warnings.push("every device that matches is left out");
     if (findsEverything(policy.query)) warnings.push("the query matches every device");

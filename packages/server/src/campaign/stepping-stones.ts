@@ -30,19 +30,29 @@ export function canInstallOver(image: PolicyImage, version: string | null): bool
   );
 }
 
-/** The shortest chain of images from a version to the last image, that one included; undefined when there is none. */
+/** The images that lead to a campaign's own. */
+export interface Route {
+  readonly stones: readonly PolicyImage[];
+  readonly image: PolicyImage;
+  /** A step may go down. */
+  readonly allowsDowngrade: boolean;
+}
+
+/** The shortest chain of images from a version to the campaign's, that one included; undefined when there is none. */
 export function chainFrom(
   version: string | null,
-  stones: readonly PolicyImage[],
-  last: PolicyImage,
+  { stones, image: last, allowsDowngrade }: Route,
 ): readonly PolicyImage[] | undefined {
+  const isStep = (stone: PolicyImage, reached: string | null): boolean =>
+    canInstallOver(stone, reached) &&
+    (allowsDowngrade || reached === null || compareVersions(stone.version, reached) >= 0);
   if (canInstallOver(last, version)) return [last];
   const queue: { readonly version: string | null; readonly chain: readonly PolicyImage[] }[] = [{ version, chain: [] }];
   const seen = new Set<string>();
   for (const { version: reached, chain } of queue) {
     if (canInstallOver(last, reached)) return [...chain, last];
     for (const stone of stones) {
-      if (seen.has(stone.id) || !canInstallOver(stone, reached)) continue;
+      if (seen.has(stone.id) || !isStep(stone, reached)) continue;
       seen.add(stone.id);
       queue.push({ version: stone.version, chain: [...chain, stone] });
     }
@@ -51,9 +61,10 @@ export function chainFrom(
 }
 
 /** What is wrong with the stones by themselves: those from which the last image is never reached, round in a circle or at an end. */
-export function stoneProblems(stones: readonly PolicyImage[], last: PolicyImage): string[] {
+export function stoneProblems(route: Route): string[] {
+  const { stones, image: last } = route;
   return stones
-    .filter((stone) => chainFrom(stone.version, stones, last) === undefined)
+    .filter((stone) => chainFrom(stone.version, route) === undefined)
     .map((stone) => {
       const next = stones.filter((other) => other !== stone && canInstallOver(other, stone.version));
       return next.length > 0

@@ -75,13 +75,13 @@ export interface CampaignStore {
   continuous(): Promise<readonly { readonly campaignId: string; readonly policy: CampaignPolicy }[]>;
   /**
    * Adds to the prepared rollback of a campaign every device that the campaign has updated (`succeeded`) and that is not in it yet, as `newTarget` in wave 0, and
-   * counts them (`total`, `pending`) into its value, all in one transaction; a rollback that is running is woken. May be repeated.
+   * steps its value by as many (`filled`), all in one transaction; one that was stopped or aborted gets none. May be repeated.
    *
    * @returns The rollback campaign; undefined when there is none.
    */
   fillRollback(campaignId: string, utcMs: number): Promise<Campaign | undefined>;
   /** Those of these devices that the campaign does not have, in any order; at most 1000 of them. */
   strangers(campaignId: string, endpoints: readonly string[]): Promise<readonly string[]>;
-  /** The devices appeared, or changed: their pending and held targets of running campaigns are due at once, and the campaigns woken. At most 1000. */
+  /** The devices appeared, or changed: their pending and held targets of running and paused campaigns are due at once, and the campaigns woken. At most 1000. */
   wakeDevices(endpoints: readonly string[], utcMs: number): Promise<void>;
 }

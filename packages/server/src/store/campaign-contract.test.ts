@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { CampaignSpec } from "@airlift/protocol/api/campaign";
-import { newCampaign, newRollback } from "../campaign/campaign.ts";
+import type { CampaignCommand } from "@airlift/protocol/update/campaign";
+import type { UpdateState } from "@airlift/protocol/update/device-update";
+import { type Campaign, newCampaign, newRollback } from "../campaign/campaign.ts";
 import { CampaignEngine } from "../campaign/engine.ts";
 import { MemoryCampaignStore } from "../campaign/memory-store.ts";
 import { type CampaignPolicy, compilePolicy } from "../campaign/policy.ts";
@@ -92,9 +94,8 @@ for (const [name, open] of [
   describe(`a campaign store: ${name}`, async () => {
     const { store, create, close } = await open();
     const engine = new CampaignEngine(store, offsetAt);
-    const tell = (id: string, command: "submit" | "start" | "pause" | "resume" | "stop") =>
-      engine.command(id, { command, by: "ann" }, NOW_MS);
-    const report = (campaignId: string, endpoint: string, state: "waitingToApply" | "succeeded" | "cancelled") =>
+    const tell = (id: string, command: CampaignCommand) => engine.command(id, { command, by: "ann" }, NOW_MS);
+    const report = (campaignId: string, endpoint: string, state: UpdateState) =>
       engine.report({ campaignId, endpoint }, { attempt: 1, state, failure: null, sentence: `it is ${state}` }, NOW_MS);
     /** Puts a device back that was begun, until then. */
     const defer = (id: string, endpoint: string, notBeforeMs: number) =>
@@ -202,6 +203,20 @@ for (const [name, open] of [
       await tell(id, "stop");
     });
 
+    test("a device that appears while its campaign is paused is looked at when that goes on", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      await report(id, "d1", "cancelled");
+      await report(id, "d2", "cancelled");
+      await defer(id, "d3", NOW_MS + 1000);
+      await tell(id, "pause");
+      await store.wakeDevices(["d3"], NOW_MS);
+      const seen = await store.transact(id, (transaction) => transaction.candidate("d3"));
+      assert.equal(seen?.target.notBeforeMs, null);
+      await tell(id, "stop");
+    });
+
     test("only strangers join a campaign", async () => {
       const id = await create();
       assert.deepEqual(await store.strangers(id, ["d1", "new", "d3"]), ["new"]);
@@ -229,5 +244,24 @@ for (const [name, open] of [
       const rollback = await store.fillRollback(id, NOW_MS);
       assert.equal(rollback?.waves[0]?.counts.total, 2);
       await tell(id, "stop");
+    });
+
+    test("a device that finishes installing after the rollback has ended is rolled back as well", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      await report(id, "d1", "applying");
+      await tell(id, "rollback");
+      const back = (await store.fillRollback(id, NOW_MS)) as Campaign;
+      assert.deepEqual([back.state, back.waves[0]?.counts.total], ["finished", 0]);
+      await report(id, "d1", "succeeded");
+      const again = await store.transact(back.id, async ({ campaign }) => campaign);
+      assert.deepEqual([again.state, again.waves[0]?.counts.total], ["running", 1]);
+      await engine.sweep(NOW_MS);
+      assert.deepEqual(
+        (await ordersOf(back.id)).map(({ order }) => order.kind),
+        ["begin"],
+      );
+      await tell(back.id, "stop");
     });
   });

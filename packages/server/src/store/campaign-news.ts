@@ -52,14 +52,22 @@ export class CampaignNews {
 
   /** As `CampaignStore.wakeDevices`. */
   async wakeDevices(endpoints: readonly string[], utcMs: number): Promise<void> {
-    await sql`
-      with woken as (
-        update campaign_targets t set not_before_ms = null from campaigns c
-        where t.endpoint = any(${endpoints.map(storableText)}::text[]) and t.phase in ('pending', 'held')
-          and t.not_before_ms is not null and c.id = t.campaign_id and c.state = 'running'
-        returning t.campaign_id)
-      update campaigns set wake_at_ms = least(coalesce(wake_at_ms, ${utcMs}), ${utcMs}::bigint)
-      where id in (select campaign_id from woken)`.execute(this.#tables);
+    const heard = sql`t.endpoint = any(${endpoints.map(storableText)}::text[]) and t.phase in ('pending', 'held')`;
+    await this.#tables.transaction().execute(async (transaction) => {
+      // A turn may put off at this moment whom it has seen absent: the next statement sees what it wrote.
+      const { rows } = await sql<{ id: string }>`
+        select id from campaigns where state in ('running', 'paused')
+          and id in (select t.campaign_id from campaign_targets t where ${heard})
+        order by id for update`.execute(transaction);
+      if (rows.length === 0) return;
+      await sql`
+        with woken as (
+          update campaign_targets t set not_before_ms = null
+          where ${heard} and t.campaign_id = any(${rows.map(({ id }) => id)}::text[]) and t.not_before_ms is not null
+          returning t.campaign_id)
+        update campaigns set wake_at_ms = least(coalesce(wake_at_ms, ${utcMs}), ${utcMs}::bigint)
+        where id in (select campaign_id from woken)`.execute(transaction);
+    });
   }
 
   /**

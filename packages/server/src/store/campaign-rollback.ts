@@ -1,12 +1,15 @@
 /** The campaign that is prepared to undo another: its devices are those that the first one has updated. */
 import { type Kysely, sql } from "kysely";
 import type { Campaign } from "../campaign/campaign.ts";
+import { stepCampaign } from "../campaign/campaign-step.ts";
+import { decodePolicy } from "./campaign-policy.ts";
 import { hashedOrderKey } from "./campaign-snapshot.ts";
-import { storableJson } from "./database.ts";
+import { CampaignTurn } from "./campaign-turn.ts";
+import { insertEvents } from "./journal.ts";
 import type { Tables } from "./tables.ts";
 
 /**
- * Adds to the rollback of a campaign every device that the campaign has updated and that is not in it yet.
+ * Adds to the rollback of a campaign every device that the campaign has updated and that is not in it yet; one that was stopped gets none.
  *
  * @param transaction Locks the rollback's row until it ends.
  * @returns The rollback; undefined when none is prepared.
@@ -17,30 +20,21 @@ export async function fillRollback(
 ): Promise<Campaign | undefined> {
   const row = await transaction
     .selectFrom("campaigns")
-    .select(["id", "value"])
+    .select(["id", "value", "policy"])
     .where("rollback_of", "=", campaignId)
     .forUpdate()
     .executeTakeFirst();
-  if (row === undefined) return undefined;
+  if (row === undefined || row.value.state === "stopped" || row.value.state === "aborted") return row?.value;
   const { numAffectedRows } = await sql`
     insert into campaign_targets (campaign_id, endpoint, wave, order_key)
     select ${row.id}, endpoint, 0, ${hashedOrderKey(row.id)}
     from campaign_targets where campaign_id = ${campaignId} and state = 'succeeded'
     on conflict do nothing`.execute(transaction);
-  const campaign = withMore(row.value, Number(numAffectedRows ?? 0n), utcMs);
-  await transaction
-    .updateTable("campaigns")
-    .set({ value: storableJson(campaign), wake_at_ms: campaign.wakeAtMs, updated_at: new Date() })
-    .where("id", "=", row.id)
-    .execute();
+  const count = Number(numAffectedRows ?? 0n);
+  if (count === 0) return row.value;
+  const turn = new CampaignTurn(transaction, { campaign: row.value, policy: decodePolicy(row.policy) });
+  const { campaign, outputs } = stepCampaign(turn.campaign, turn.policy, { kind: "filled", count }, utcMs);
+  await turn.save({ campaign, targets: [], joined: [], outputs });
+  await insertEvents(transaction, turn.events);
   return campaign;
-}
-
-function withMore(campaign: Campaign, count: number, utcMs: number): Campaign {
-  const [first, ...others] = campaign.waves;
-  if (count === 0 || first === undefined) return campaign;
-  const { counts } = first;
-  const wave = { ...first, counts: { ...counts, total: counts.total + count, pending: counts.pending + count } };
-  const wakeAtMs = campaign.state === "running" ? Math.round(utcMs) : campaign.wakeAtMs;
-  return { ...campaign, waves: [wave, ...others], wakeAtMs };
 }

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { CampaignSpec, type NewCampaign } from "@airlift/protocol/api/campaign";
+import { sql } from "kysely";
 import { CampaignEngine } from "../campaign/engine.ts";
 import { compilePolicy } from "../campaign/policy.ts";
 import type { DeviceFacts } from "../campaign/query/ast.ts";
 import { matches } from "../campaign/query/match.ts";
 import { parseQuery } from "../campaign/query/parse-query.ts";
+import type { Target } from "../campaign/target.ts";
 import type { KeptCampaign } from "./campaign-reading.ts";
 import type { PostgresCampaignStore } from "./campaign-store.ts";
+import { openDatabase } from "./database.ts";
 import { exampleRegistration, openScratchStores, openSecondStores, type ScratchStores } from "./scratch-stores.ts";
 
 const NOW_MS = Date.UTC(2026, 5, 1, 12);
@@ -330,4 +333,41 @@ describe("campaigns", () => {
     );
     await b.close();
   });
+
+  for (const was of ["was not looked at before", "was put off before"])
+    test(`a device that appears while a turn puts it off, and ${was}, is looked at at once`, async () => {
+      const { campaign } = await create({ targets: { query: "endpoint==device-002", continuous: false } });
+      await command(campaign.id, "submit");
+      await command(campaign.id, "start");
+      const putOff = (notBeforeMs: number | null, meanwhile: () => Promise<void>) =>
+        campaigns.transact(campaign.id, async (transaction) => {
+          const before = (await transaction.candidate("device-002"))?.target as Target;
+          await meanwhile();
+          const after = { ...before, state: "waiting" as const, isUnderWay: false, order: null, notBeforeMs };
+          const idle = { ...transaction.campaign, wakeAtMs: null };
+          await transaction.save({ campaign: idle, targets: [{ before, after }], joined: [], outputs: [] });
+        });
+      await putOff(was === "was put off before" ? NOW_MS + 1 : null, async () => {});
+      let waking: Promise<void> | undefined;
+      await putOff(NOW_MS + 86_400_000, async () => {
+        waking = campaigns.wakeDevices(["device-002"], NOW_MS);
+        await Promise.race([waking, somebodyWaits()]);
+      });
+      await waking;
+      const isDue = (await campaigns.takeDue(NOW_MS, 100)).includes(campaign.id);
+      const target = await campaigns.transact(
+        campaign.id,
+        async (transaction) => (await transaction.candidate("device-002"))?.target,
+      );
+      assert.deepEqual([target?.notBeforeMs, isDue], [null, true]);
+      await command(campaign.id, "stop");
+    });
 });
+
+/** Resolves when one transaction waits for another one's rows. */
+async function somebodyWaits(): Promise<void> {
+  const database = openDatabase(scratch.database.url);
+  const waiting = sql`select from pg_locks where not granted`;
+  while ((await waiting.execute(database.tables)).rows.length === 0);
+  await database.close();
+}

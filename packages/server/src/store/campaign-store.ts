@@ -155,6 +155,9 @@ export class PostgresCampaignStore extends CampaignReading implements CampaignSt
   }
 
   async fillRollback(campaignId: string, utcMs: number): Promise<Campaign | undefined> {
-    return await this.#tables.transaction().execute((transaction) => fillRollback(transaction, { campaignId, utcMs }));
+    const order = { campaignId, utcMs };
+    const rollback = await this.#tables.transaction().execute((transaction) => fillRollback(transaction, order));
+    await this.#journal.catchUp();
+    return rollback;
   }
 }

@@ -76,7 +76,7 @@ export class WebhookOutbox {
   }
 
   /**
-   * Leases deliveries that are due.
+   * Leases deliveries that are due, those of the webhook first that has the fewest under way.
    *
    * @param perWebhook At most so many for each webhook, those counted that this server sends now.
    * @param sending How many it sends now, by webhook.
@@ -93,7 +93,7 @@ export class WebhookOutbox {
           where webhook_id = w.id and state = 'waiting' and next_at <= now()
             and (lease_until is null or lease_until < now())
           order by next_at limit greatest(0, ${perWebhook}::integer - coalesce(busy.count, 0)) for update skip locked) d
-        where w.is_enabled limit ${limit})
+        where w.is_enabled order by coalesce(busy.count, 0), w.seq limit ${limit})
       update webhook_deliveries d set attempts = attempts + 1, lease_until = now() + ${LEASE}
       from due, webhooks w where d.id = due.id and w.id = d.webhook_id
       returning d.id, d.webhook_id, d.kind, d.body, d.attempts, w.url, w.secret, w.key_version,

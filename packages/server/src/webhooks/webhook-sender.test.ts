@@ -140,6 +140,17 @@ test("a receiver that hangs runs into the deadline, and holds up no other", asyn
   assert.ok(stuck.every(({ problem }) => /no answer within 0.3 s/.test(`${problem}`)));
 });
 
+test("several receivers that hang leave places to the others: who has the fewest requests goes first", async () => {
+  const [hanging, good] = [await add(), await add()];
+  await tell("for both");
+  await scratch.stores.outbox.fill();
+  const taken = await scratch.stores.outbox.take(8, new Map([[hanging.id, 7]]), 1);
+  assert.deepEqual(
+    taken.map(({ webhookId }) => webhookId),
+    [good.id],
+  );
+});
+
 test("a receiver that is away is tried again when it is back", async () => {
   const { id } = await add();
   const { port } = receiver.address() as AddressInfo;
