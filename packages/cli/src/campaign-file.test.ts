@@ -45,6 +45,18 @@ test("each mistake of the YAML is one line with its place", () => {
   assert.match(told("name: a\nname: b\n"), /^line 2, column 1: Map keys must be unique$/);
 });
 
+test("an image's id is a text, also where YAML reads a number", () => {
+  for (const id of ["0123456789012345", "12345678901234e5", "0123456789abcdef"]) {
+    const { spec } = readCampaignFile(`name: a\nimage: ${id}\ntargets: { query: model==Pump }\npriority: 10\n`);
+    assert.deepEqual([spec.image, spec.priority], [id, 10]);
+  }
+});
+
+test("a file without anything in it is called that", () => {
+  for (const text of ["", "# later\n"])
+    assert.throws(() => readCampaignFile(text), { code: "YAML_SYNTAX", message: "there is nothing in the file" });
+});
+
 test("what was expected is told in plain words, all of it at once", () => {
   const text = "image: 12\ntargets: { query: 7 }\ncaps: { inFlight: 3000000 }\npriority: high\nby: post\n";
   assert.throws(() => readCampaignFile(text), {

@@ -3,7 +3,7 @@
 import type { CampaignSpec } from "@airlift/protocol/api/campaign";
 import { type CampaignProblem, readCampaignSpec } from "@airlift/protocol/api/campaign-file";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { type Document, isNode, LineCounter, parseDocument } from "yaml";
+import { type Document, isNode, LineCounter, parseDocument, visit } from "yaml";
 import { RefusedError } from "./failure.ts";
 
 /** A campaign's file as it was read. */
@@ -15,6 +15,8 @@ export interface CampaignFile {
 
 /** Of a broken file; the others are seldom more than what follows from these. */
 const MOST_MISTAKES = 20;
+/** To YAML some of them are numbers, 0123456789012345 or 12345678901234e5. */
+const IMAGE_ID = /^[0-9a-f]{16}$/;
 /** Aliases that one file may use. */
 const MOST_ALIASES = 10;
 
@@ -34,6 +36,12 @@ export function readCampaignFile(text: string): CampaignFile {
     });
     throw new UsageError("YAML_SYNTAX", mistakes.join("\n"), { count: document.errors.length });
   }
+  if (document.contents === null) throw new UsageError("YAML_SYNTAX", "there is nothing in the file");
+  visit(document, {
+    Scalar: (_, scalar) => {
+      if (typeof scalar.value === "number" && IMAGE_ID.test(scalar.source ?? "")) scalar.value = scalar.source;
+    },
+  });
   const inOrder = (problems: readonly CampaignProblem[]) =>
     problems
       .map((problem) => ({ line: lineOf(document, lines, problem.path), sentence: sentenceOf(problem) }))

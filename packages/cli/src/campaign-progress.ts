@@ -45,15 +45,23 @@ function createBars(): CampaignProgress {
     barsize: BAR_COLUMNS,
     hideCursor: true,
     clearOnComplete: false,
+    // A note is written over the first lines: they are drawn again, changed or not.
+    forceRedraw: true,
     stream: process.stderr,
   });
   let standing: SingleBar | undefined;
   let waves: SingleBar[] = [];
+  let told: Campaign["state"] | undefined;
   return {
     show: (campaign) => {
       // In the last column some terminals go on to the next line.
       const columns = (process.stderr.columns ?? USUAL_COLUMNS) - 1;
-      const line = fitted(`${campaign.name}: ${standingText(campaign)}`, columns);
+      const whole = printable(`${campaign.name}: ${standingText(campaign)}`);
+      const line = fitted(whole, columns);
+      // Why it paused is what somebody is woken for: told once in full, above the bars.
+      if (campaign.state !== told && line !== whole)
+        bars.log(`${clockText(campaign.updatedAt, Date.now())}  ${whole}\n`);
+      told = campaign.state;
       standing ??= bars.create(1, 0, { line }, { format: "{line}" });
       standing.update({ line });
       const width = Math.min(MOST_NAME_COLUMNS, Math.max(...campaign.waves.map(({ name }) => [...name].length)));

@@ -16,7 +16,7 @@ export interface FeedOptions {
   readonly retryMs?: number;
   /** Connections that fail one after the other before it gives up. Default 15: half a minute. */
   readonly attemptCount?: number;
-  /** Told of a lost connection, once for each. */
+  /** Told of a lost connection, once until it is there again. */
   readonly onLost?: () => void;
 }
 
@@ -54,7 +54,7 @@ export async function* followEvents(client: Client, options: FeedOptions): Async
     failures += 1;
     if (failures > attemptCount)
       throw new EnvironmentError("UNREACHABLE", "the server's event feed keeps breaking off");
-    options.onLost?.();
+    if (failures === 1) options.onLost?.();
     await delay(retryMs, undefined, { signal }).catch(() => {});
   }
 }

@@ -32,7 +32,8 @@ export function addGlobalOptions(program: Command): void {
 export const clientOf = (command: Command): Client => {
   const { url, token, ca } = command.optsWithGlobals<GlobalOptions>();
   if (ca !== undefined) trustAuthority(ca);
-  return new Client({ url, token });
+  // A variable that is set to nothing is no token.
+  return new Client({ url, token: token || undefined });
 };
 
 /** @throws {UsageError} FILE when the file holds no certificate. */

@@ -9,21 +9,24 @@ import { Empty, Failure } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
 import { type Column, VirtualRows } from "../parts/virtual-rows.tsx";
 
+/** Is in front of every path; without it the end, which says what was done, is in sight. */
+const API_PREFIX = " /api/v1/";
+
 const COLUMNS: readonly Column<AuditLine>[] = [
-  { name: "No.", width: "6rem", cell: ({ id }) => id },
-  { name: "At", width: "13rem", cell: ({ at }) => <Moment at={at} /> },
-  { name: "Who", width: "minmax(9rem, 1fr)", cell: ({ who, role }) => `${who}${role === null ? "" : ` (${role})`}` },
-  { name: "From", width: "10rem", cell: ({ peer }) => peer },
+  { name: "No.", width: "4.5rem", cell: ({ id }) => id },
+  { name: "At", width: "12.5rem", cell: ({ at }) => <Moment at={at} /> },
+  { name: "Who", width: "minmax(8rem, 1fr)", cell: ({ who, role }) => `${who}${role === null ? "" : ` (${role})`}` },
+  { name: "From", width: "9rem", cell: ({ peer }) => peer },
   {
     name: "What",
-    width: "minmax(20rem, 3fr)",
+    width: "minmax(22rem, 3fr)",
     cell: ({ action }) => (
       <span className="mono" title={action}>
-        {action}
+        {action.replace(API_PREFIX, " ")}
       </span>
     ),
   },
-  { name: "Answer", width: "9rem", cell: ({ outcome }) => `${outcome} ${outcome < 400 ? "done" : "refused"}` },
+  { name: "Answer", width: "8rem", cell: ({ outcome }) => `${outcome} ${outcome < 400 ? "done" : "refused"}` },
 ];
 
 export function AuditPage() {

@@ -36,7 +36,7 @@ export function QueryBar({ search }: { readonly search: DevicesSearch }) {
             flex={1}
             label="Query"
             data-search
-            placeholder={"model==Sensor;version=lt=2.0;tag==pilot"}
+            placeholder={"model==Sensor;version=lt=2.0;tags==pilot"}
             value={text}
             onChange={({ currentTarget }) => setText(currentTarget.value)}
           />

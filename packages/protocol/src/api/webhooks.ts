@@ -3,7 +3,9 @@ import { z } from "zod";
 import { EVENT_KINDS, LIVE_KINDS } from "./schemas.ts";
 
 const instant = z.iso.datetime({ precision: 3 });
-const url = z.url({ protocol: /^https?$/ }).max(2048);
+const url = z
+  .url({ protocol: /^https?$/, error: "has to be an address that begins with https:// (or http://)" })
+  .max(2048);
 /** Those that are only told live are not stored, and so not sent. */
 const kinds = z
   .array(z.enum(EVENT_KINDS).refine((kind) => !LIVE_KINDS.has(kind), "is told to live listeners only"))

@@ -7,7 +7,7 @@ import { judge, newMemory, remember, type Verdict } from "./criteria.ts";
 import { rebase, spend } from "./pace.ts";
 import type { CampaignPolicy, WavePolicy } from "./policy.ts";
 import { fallenShortSentence, finishedSentence, soakSentence, verdictSentence } from "./sentences.ts";
-import { countAt, countedCount, countsSince, openCount, type Place } from "./wave-counts.ts";
+import { countAt, countedCount, countsSince, forgivenWithout, openCount, type Place } from "./wave-counts.ts";
 
 /** To be appended to the journal in the same transaction. `wave` null = the campaign itself. */
 export interface CampaignOutput {
@@ -45,9 +45,14 @@ export class CampaignDraft {
   count({ wave, from, to, cell, begunBytes }: TargetMove): void {
     const { campaign, policy } = this;
     const progress = this.#wave(wave);
-    let { counts } = progress;
+    let { counts, forgiven } = progress;
+    let forgivenInAll = campaign.forgiven;
     if (from === null) counts = { ...counts, total: counts.total + 1 };
-    else counts = countAt(counts, from, -1);
+    else {
+      counts = countAt(counts, from, -1);
+      forgiven = forgivenWithout(forgiven, from);
+      forgivenInAll = forgivenWithout(forgivenInAll, from);
+    }
     counts = countAt(counts, to, 1);
     const end = { place: to, utcMs: this.#utcMs };
     const memory = isSamePlace(from, to)
@@ -58,6 +63,7 @@ export class CampaignDraft {
     this.campaign = {
       ...campaign,
       ...paid,
+      forgiven: forgivenInAll,
       memory: isSamePlace(from, to) ? campaign.memory : remember(campaign.memory, policy.criteria, end),
       cells:
         cell === null || places === 0 || policy.caps.inFlightPerCell === null
@@ -68,7 +74,7 @@ export class CampaignDraft {
       // A place that is given back is news for whoever starts devices.
       wakeAtMs: places < 0 ? this.#utcMs : campaign.wakeAtMs,
     };
-    this.#setWave(wave, { counts, memory });
+    this.#setWave(wave, { counts, forgiven, memory });
   }
 
   /** Devices that join a rollback while others of it may be under way, or after all of them were. */

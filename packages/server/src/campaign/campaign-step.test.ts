@@ -4,7 +4,7 @@ import { CampaignSpec, type NewCampaign } from "@airlift/protocol/api/campaign";
 import { reachable } from "@airlift/protocol/machine/table";
 import { CAMPAIGN_STATES, type CampaignCommand, WAVE_STATES } from "@airlift/protocol/update/campaign";
 import { FINAL_UPDATE_STATES, UPDATE_STATES } from "@airlift/protocol/update/device-update";
-import { type Campaign, newCampaign, newRollback } from "./campaign.ts";
+import { type Campaign, countsOf, newCampaign, newRollback } from "./campaign.ts";
 import { stepCampaign } from "./campaign-step.ts";
 import { CAMPAIGN, FINAL_CAMPAIGN_STATES, WAVE } from "./campaign-table.ts";
 import { CampaignEngine } from "./engine.ts";
@@ -15,6 +15,7 @@ import { type CampaignPolicy, compilePolicy, rollbackSpec } from "./policy.ts";
 import { chainFrom, stoneProblems } from "./stepping-stones.ts";
 import { newTarget } from "./target.ts";
 import { TARGET } from "./target-table.ts";
+import { countsSince, failedCount, NO_COUNTS, type Place } from "./wave-counts.ts";
 import { dealWaves, orderKey, waveSizes } from "./waves.ts";
 
 const IMAGE = {
@@ -105,6 +106,41 @@ test("a threshold acts in the step of the report that crosses it, not one earlie
     "running",
     "what was forgiven is not counted again",
   );
+});
+
+test("who is tried again after it was forgiven, and fails again, counts", () => {
+  const policy = policyOf({ criteria: [{ outcomes: ["failed"], threshold: { count: 2 }, do: "pauseCampaign" }] });
+  let campaign = newCampaign({ id: "c", createdBy: "first" }, policy, [10]);
+  const tell = (command: CampaignCommand): void => {
+    campaign = stepCampaign(campaign, policy, { kind: "command", command, by: "first" }, NOW).campaign;
+  };
+  const pending = { phase: "pending", failure: null } as const;
+  const failed = { phase: "failed", failure: "updateFailed" } as const;
+  const move = (from: Place, to: Place): void => {
+    const moves = [{ wave: 0, from, to, cell: null, begunBytes: null }];
+    campaign = stepCampaign(campaign, policy, { kind: "moved", moves }, NOW).campaign;
+  };
+  const counted = (): number => {
+    const counts = countsSince(countsOf(campaign), campaign.forgiven);
+    assert.deepEqual(
+      countsSince(campaign.waves[0]?.counts ?? NO_COUNTS, campaign.waves[0]?.forgiven ?? NO_COUNTS),
+      counts,
+    );
+    return failedCount(counts);
+  };
+  tell("submit");
+  tell("start");
+  move(pending, failed);
+  move(pending, failed);
+  assert.equal(campaign.state, "paused");
+  tell("resume");
+  move(failed, pending);
+  move(failed, pending);
+  assert.equal(counted(), 0);
+  move(pending, failed);
+  assert.deepEqual([campaign.state, counted()], ["running", 1]);
+  move(pending, failed);
+  assert.deepEqual([campaign.state, counted()], ["paused", 2]);
 });
 
 test("shares add up to all devices, and the same devices are dealt the same way", () => {

@@ -45,6 +45,16 @@ export function countAt(counts: WaveCounts, { phase, failure }: Place, by: numbe
   return { ...counts, failed: { ...counts.failed, [kind]: (counts.failed[kind] ?? 0) + by } };
 }
 
+/**
+ * What stays forgiven when a device leaves where it had ended, to be tried again: it can end badly once more, and is to count then.
+ * Whether that one was among the forgiven is not known; it is taken to be, so that what has been counted since stays counted.
+ */
+export function forgivenWithout(forgiven: WaveCounts, place: Place): WaveCounts {
+  const { phase, failure } = place;
+  const count = phase === "failed" ? (forgiven.failed[failure ?? "updateFailed"] ?? 0) : forgiven[phase];
+  return isExecuted(place) && count > 0 ? countAt(forgiven, place, -1) : forgiven;
+}
+
 export function failedCount(counts: WaveCounts): number {
   let sum = 0;
   for (const count of Object.values(counts.failed)) sum += count;
