@@ -33,6 +33,8 @@ export interface BroadcastOptions {
   readonly quietMs?: number | undefined;
   /** How long orders are gathered before they become one broadcast, or one word to install. Default 1 s. */
   readonly gatherMs?: number | undefined;
+  /** How long those who have begun wait for the others of their campaign. Default `DEFAULT_MOST_GATHER_MS`. */
+  readonly mostGatherMs?: number | undefined;
   /** A change of an update is on record: its campaign is to hear of it. */
   readonly onTransition?: ((report: MeshReport) => void) | undefined;
 }
@@ -72,7 +74,8 @@ export class BroadcastDelivery {
     this.#options = options;
     this.#utcMs = options.utcMs ?? Date.now;
     const { stores, releases, leadMs = DEFAULT_LEAD_MS, spanMs = DEFAULT_SPAN_MS } = options;
-    this.planner = new BroadcastPlanner({ stores, releases, utcMs: this.#utcMs, leadMs, spanMs });
+    const { mostGatherMs } = options;
+    this.planner = new BroadcastPlanner({ stores, releases, utcMs: this.#utcMs, leadMs, spanMs, mostGatherMs });
     this.#stragglers = new BroadcastStragglers({
       stores,
       utcMs: this.#utcMs,
