@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -175,6 +175,9 @@ test("cancel ends the air within a second", { timeout: 290_000 }, async () => {
     server.order({
       kind: "cancel",
       sessionId: "s1",
+      rateBps: 500_000,
+      ttl: 0,
+      untilMs: Date.now() + 60_000,
       commands: [server.seal({ kind: "cancel", cancel: { updateAtMs, name } })],
     });
     const end = await server.until(() => endOf(server, "s1"));
@@ -219,6 +222,59 @@ test("commands that a gateway took and could not send yet go out after its resta
     await server.until(() => server.reports.find((report) => report.kind === "command" && report.sentCount === 1));
     await server.until(() => devices[0]?.state === "waiting");
     assert.equal(server.reports.filter(({ kind }) => kind === "command").length, 1);
+  });
+});
+
+test("a cancel that a gateway took and could not say yet reaches the devices after its restart", {
+  timeout: 290_000,
+}, async () => {
+  await onStage({ deviceCount: 1 }, async ({ server, devices, gateway, folder, open }) => {
+    const release = releaseOf("1.1.0", 1_000);
+    const updateAtMs = Date.now() + 3_600_000;
+    const first = await gateway();
+    const window = { fromMs: 0, untilMs: Date.now() + 600_000 };
+    const common = { kind: "command" as const, band: WIRED_BAND.name, rateBps: 500_000, ttl: 0, window };
+    const commands = [server.seal({ kind: "schedule", schedule: release.image.scheduleAt(updateAtMs) })];
+    server.order({ ...common, commandId: "c1", commands });
+    await server.until(() => devices[0]?.state === "waiting");
+    await server.until(() => server.reports.some(({ kind }) => kind === "command"));
+    await first.close();
+    const mute = await gateway({ links: [] });
+    server.transmit("s1", release, { deviceCount: 1 });
+    const cancel = server.seal({ kind: "cancel", cancel: { updateAtMs, name: release.image.name } });
+    const { untilMs } = window;
+    server.order({ kind: "cancel", sessionId: "s1", rateBps: 500_000, ttl: 0, commands: [cancel], untilMs });
+    await server.until(() => endOf(server, "s1")?.outcome === "cancelled");
+    await server.until(() => server.reports.filter(({ kind }) => kind === "order").length === 3);
+    assert.deepEqual(await readdir(join(folder, "gateway", "sessions")), []);
+    await mute.close();
+    await gateway({ links: [await open()] });
+    await server.until(() => server.events.some(({ status }) => status.result === "cancelled"));
+    await server.until(() => server.reports.some((report) => report.kind === "command" && report.commandId === "s1"));
+    assert.deepEqual(await readdir(join(folder, "gateway", "commands")), []);
+  });
+});
+
+test("a session that is on disk while its order is not noted as taken is taken, not refused", {
+  timeout: 290_000,
+}, async () => {
+  await onStage({ deviceCount: 0 }, async ({ server, folder, gateway }) => {
+    const noted = join(folder, "gateway", "gateway.json");
+    const first = await gateway();
+    const before = await readFile(noted);
+    server.transmit("s1", releaseOf("1.1.0", 1_000), { leadMs: 3_600_000 });
+    await server.until(() => server.reports.some(({ kind }) => kind === "order"));
+    await first.close();
+    await writeFile(noted, before);
+    await gateway();
+    const orders = await server.until(() => {
+      const told = server.reports.filter((report) => report.kind === "order");
+      return told.length === 2 ? told : undefined;
+    });
+    assert.deepEqual(
+      orders.map(({ outcome }) => outcome),
+      ["taken", "taken"],
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 /** Orders to send commands that are not carried out yet: what was taken is sent, whatever happens to the power meanwhile. */
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CommandOrder } from "@airlift/protocol/api/gateway";
 import { readJson, replaceFile } from "./durable-file.ts";
@@ -19,6 +19,10 @@ export class CommandFiles {
       const parsed = name.endsWith(".json") ? CommandOrder.safeParse(readJson(join(this.#folder, name))) : undefined;
       return parsed?.success ? [parsed.data] : [];
     });
+  }
+
+  has(commandId: string): boolean {
+    return existsSync(this.#path(commandId));
   }
 
   /** Durable when it returns. */

@@ -1,24 +1,25 @@
 /** Commands that wait for their moment and for the law. */
-import type { SealedCommand } from "@airlift/protocol/api/gateway";
+import type { AirWindow, SealedCommand } from "@airlift/protocol/api/gateway";
 import { fromHex } from "@airlift/protocol/lib/bytes";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { Air } from "./air.ts";
 import { EdgeTimer } from "./edge-timer.ts";
 import type { LedgerFile } from "./ledger-file.ts";
-import { monotonicMs } from "./wall-clock.ts";
+import { monotonicMs, type WallClock } from "./wall-clock.ts";
 
 /** Commands that wait at a time. */
 export const MAX_WAITING_COMMANDS = 65_536;
-/** How often a link that is down is looked at. */
-const LINK_PAUSE_MS = 250;
+/** How often what keeps all commands back (a link that is down, a clock that is not trusted) is looked at. */
+const PAUSE_MS = 250;
+/** How long a command that waits for its time is not looked at: the clock may be set meanwhile. */
+const LONGEST_NAP_MS = 60_000;
 
 export interface CommandBatch {
   readonly commands: readonly SealedCommand[];
   readonly rateBps: number;
   readonly ttl: number;
-  /** Monotonic. */
-  readonly fromMs: number;
-  readonly untilMs: number;
+  /** UTC; what has not been sent by its end is dropped. */
+  readonly window: AirWindow;
   readonly signal?: AbortSignal;
 }
 
@@ -40,14 +41,16 @@ interface Waiting {
 export class CommandQueue {
   readonly #air: Air;
   readonly #ledger: LedgerFile;
+  readonly #clock: WallClock;
   readonly #timer = new EdgeTimer(() => this.#run());
-  /** By channel, in the order of arrival: who has taken a command refuses those before it, so none may overtake a repeat. */
+  /** By channel, in the order of their numbers: who has taken a command refuses those before it, so none may overtake a repeat. */
   readonly #lines = new Map<string, Waiting[]>();
   #waitingCount = 0;
 
-  constructor(air: Air, ledger: LedgerFile) {
+  constructor({ air, ledger, clock }: { air: Air; ledger: LedgerFile; clock: WallClock }) {
     this.#air = air;
     this.#ledger = ledger;
+    this.#clock = clock;
   }
 
   /** Sends all of a batch; settles when each was sent so often as it should be, or its time is over. */
@@ -66,7 +69,7 @@ export class CommandQueue {
           batch,
           airtimeMs: perFrameMs,
           leftCount: command.repeats,
-          nextAtMs: batch.fromMs,
+          nextAtMs: 0,
           done: (wasSent) => {
             if (wasSent) outcome.sentCount += 1;
             else outcome.droppedCount += 1;
@@ -88,16 +91,19 @@ export class CommandQueue {
 
   #run(): void {
     const nowMs = monotonicMs();
-    this.#drop(nowMs);
+    // A window says nothing to a clock that does not know the time: nothing is sent by it, and nothing dropped.
+    if (this.#clock.isTrusted) this.#drop(this.#clock.utcMs(nowMs));
     const next = this.#earliest();
     if (next === undefined) return;
-    if (!this.#air.isUp) {
-      this.#timer.arm(LINK_PAUSE_MS);
+    if (!this.#air.isUp || !this.#clock.isTrusted) {
+      this.#timer.arm(PAUSE_MS);
       return;
     }
-    const atMs = this.#ledger.earliestMs(next.airtimeMs, Math.max(nowMs, next.nextAtMs));
+    const atMs = this.#ledger.earliestMs(next.airtimeMs, Math.max(nowMs, this.#dueMs(next)));
     if (atMs > nowMs) {
-      this.#timer.arm(Math.min(atMs, next.batch.untilMs) - nowMs);
+      this.#timer.arm(
+        Math.min(atMs, this.#clock.toMonotonicMs(next.batch.window.untilMs), nowMs + LONGEST_NAP_MS) - nowMs,
+      );
       return;
     }
     this.#say(next, nowMs);
@@ -108,16 +114,25 @@ export class CommandQueue {
     const { name } = one.command;
     const line = this.#lines.get(name);
     if (line === undefined) this.#lines.set(name, [one]);
-    else line.push(one);
+    // Those that a restart takes up come as the folder has them.
+    else line.splice(line.findLastIndex(({ command }) => command.fseq <= one.command.fseq) + 1, 0, one);
     this.#waitingCount += 1;
+  }
+
+  /** When a command may go by itself; the clock may have been set since it came. */
+  #dueMs({ batch, nextAtMs }: Waiting): number {
+    return Math.max(nextAtMs, this.#clock.toMonotonicMs(batch.window.fromMs));
   }
 
   /** Of the first ones of all channels. Looked for at each frame, among ten thousand: nothing is made on the way. */
   #earliest(): Waiting | undefined {
     let earliest: Waiting | undefined;
+    let earliestMs = Number.POSITIVE_INFINITY;
     for (const line of this.#lines.values()) {
       const first = line[0];
-      if (first !== undefined && first.nextAtMs < (earliest?.nextAtMs ?? Number.POSITIVE_INFINITY)) earliest = first;
+      if (first === undefined) continue;
+      const dueMs = this.#dueMs(first);
+      if (dueMs < earliestMs) [earliest, earliestMs] = [first, dueMs];
     }
     return earliest;
   }
@@ -137,8 +152,8 @@ export class CommandQueue {
     next.done(true);
   }
 
-  #drop(nowMs: number): void {
-    const isOver = ({ batch }: Waiting) => batch.signal?.aborted === true || batch.untilMs <= nowMs;
+  #drop(utcMs: number): void {
+    const isOver = ({ batch }: Waiting) => batch.signal?.aborted === true || batch.window.untilMs <= utcMs;
     for (const [name, line] of this.#lines) {
       if (!line.some(isOver)) continue;
       const left = line.filter((one) => !isOver(one));

@@ -23,7 +23,7 @@ import { readJson, replaceFile } from "./durable-file.ts";
 import { type FileLock, lockFile } from "./file-lock.ts";
 import { LedgerFile } from "./ledger-file.ts";
 import { LinkWatch } from "./link-watch.ts";
-import { type NewReport, Outbox } from "./outbox.ts";
+import { DEFAULT_MAX_WAITING, type NewReport, Outbox } from "./outbox.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Reporter } from "./reporter.ts";
 import { ServerClient } from "./server-client.ts";
@@ -118,7 +118,7 @@ export class Gateway {
       ...(options.token !== undefined && { token: options.token }),
     });
     const air = new Air({ links, networkKey, crypto: zmeshCrypto });
-    this.#queue = new CommandQueue(air, this.#ledger);
+    this.#queue = new CommandQueue({ air, ledger: this.#ledger, clock: this.#clock });
     this.#sessions = new SessionDesk({
       air,
       queue: this.#queue,
@@ -215,6 +215,10 @@ export class Gateway {
       payload: toHex(frame.payload),
     });
     this.#unopened.set(number, name);
+    if (this.#unopened.size <= DEFAULT_MAX_WAITING) return;
+    // The server is away, and the outbox has no room for it either.
+    const [oldest] = this.#unopened.keys();
+    if (oldest !== undefined) this.#unopened.delete(oldest);
   }
 
   #unopenedSince(since: number): string[] {

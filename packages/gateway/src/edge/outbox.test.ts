@@ -39,6 +39,18 @@ test("what waits is there after a restart, in order; what was taken is not", () 
   });
 });
 
+test("a server that is away for long: neither what waits nor its file grows on, and a restart keeps the bound", () => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder, 10);
+    outbox.add(order(1));
+    for (let fseq = 0; fseq < 12_000; fseq += 1) outbox.add(event(fseq));
+    const lines = fs.readFileSync(join(folder, "outbox.jsonl"), "utf8").trim().split("\n");
+    assert.ok(lines.length < 10 + 5_000, `${lines.length} lines`);
+    const next = new Outbox(folder, 10);
+    assert.deepEqual([next.waitingCount, next.oldest(1)[0]?.kind], [10, "order"]);
+  });
+});
+
 test("no number is ever given twice, even when the end of the file was lost", () => {
   withFolder((folder) => {
     const seen = new Set<number>();

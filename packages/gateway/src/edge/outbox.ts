@@ -11,7 +11,7 @@ import { readJson, replaceFile } from "./durable-file.ts";
 export const DEFAULT_MAX_WAITING = 20_000;
 /** Numbers that a start may leave unused. */
 const NUMBERS_PER_SAVE = 1_000;
-/** Lines in the file that were taken, before it is written anew. */
+/** Lines in the file that were taken or dropped, before it is written anew. */
 const STALE_LINES = 5_000;
 
 /** A report without its number. */
@@ -39,6 +39,7 @@ export class Outbox {
     this.#maxWaiting = maxWaiting;
     const reserved = (readJson(this.#numbersPath) as { reserved?: unknown } | undefined)?.reserved;
     for (const report of readReports(this.#path)) this.#waiting.set(report.number, report);
+    while (this.#waiting.size > maxWaiting) this.#makeRoom();
     const highest = Math.max(0, ...[...this.#waiting.keys()].slice(-1));
     this.#lastNumber = Math.max(typeof reserved === "number" ? reserved : 0, highest);
     this.#reservedNumber = this.#lastNumber;
@@ -62,6 +63,7 @@ export class Outbox {
     this.#waiting.set(number, numbered);
     append(this.#path, `${JSON.stringify(numbered)}\n`, !isFollowed(report));
     this.#lineCount += 1;
+    this.#tidy();
     return number;
   }
 
@@ -81,8 +83,8 @@ export class Outbox {
       if (waiting > number) break;
       this.#waiting.delete(waiting);
     }
-    if (this.#lineCount - this.#waiting.size >= STALE_LINES || (this.#waiting.size === 0 && this.#lineCount > 500))
-      this.#rewrite();
+    if (this.#waiting.size === 0 && this.#lineCount > 500) this.#rewrite();
+    else this.#tidy();
   }
 
   /** Writes the file anew, with what waits alone. */
@@ -101,16 +103,19 @@ export class Outbox {
 
   /** What a session did is told again by no one; an event or a step of progress is followed by others. */
   #makeRoom(): void {
-    for (const [number, { kind }] of this.#waiting) {
-      if (!isFollowed({ kind })) continue;
-      this.#waiting.delete(number);
+    let [victim] = this.#waiting.keys();
+    for (const [number, report] of this.#waiting) {
+      if (!isFollowed(report)) continue;
+      victim = number;
       break;
     }
-    if (this.#waiting.size >= this.#maxWaiting) {
-      const [oldest] = this.#waiting.keys();
-      if (oldest !== undefined) this.#waiting.delete(oldest);
-    }
+    if (victim !== undefined) this.#waiting.delete(victim);
     this.droppedCount += 1;
+  }
+
+  /** While the server is away the file grows by what was dropped. */
+  #tidy(): void {
+    if (this.#lineCount - this.#waiting.size >= STALE_LINES) this.#rewrite();
   }
 
   #rewrite(): void {

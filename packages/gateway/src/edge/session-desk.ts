@@ -1,6 +1,8 @@
 /** The sessions of a gateway: takes orders for them, fetches what they send, answers for their contents afterwards. */
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type {
+  CancelOrder,
   CommandOrder,
   GatewayContent,
   GatewayOrder,
@@ -90,16 +92,14 @@ export class SessionDesk {
         await this.#forgetOld();
         this.#begin(order);
         break;
-      case "cancel": {
-        const voice = this.#voiceOf(order.sessionId);
+      case "cancel":
+        // What stops the devices is on disk before the session is off it: after a power cut in between, the order comes once more.
+        this.#sendDurably(farewellOf(order, band));
         this.#cancel(order.sessionId);
-        this.#send({ ...voice, commands: order.commands, commandId: order.sessionId });
         break;
-      }
       case "command":
         assertBand(order.band, band);
-        this.#commands.save(order);
-        this.#sendOrder(order);
+        this.#sendDurably(order);
         break;
     }
   }
@@ -131,6 +131,8 @@ export class SessionDesk {
 
   #begin(order: SessionRecord["order"]): void {
     const known = this.#kept.get(order.sessionId);
+    // A power cut came between the session and the note that its order was taken.
+    if (known && isDeepStrictEqual(known.record.order, order)) return;
     if (known)
       throw new UsageError("SESSION_KNOWN", "a session of this name is here already", { sessionId: order.sessionId });
     if (this.#kept.size >= MAX_SESSIONS) throw new UsageError("SESSIONS_FULL", "no room for another session");
@@ -172,11 +174,15 @@ export class SessionDesk {
 
   /** Gets the contents from disk or server, as often as it takes. */
   async #fetch(order: SessionRecord["order"], session: Session | undefined): Promise<void> {
-    const { server, log } = this.#options;
+    const { server, log, clock } = this.#options;
     const { signal } = this.#stop;
     for (const content of contentsOf(order)) {
       while (!(await this.#shelf.load(content))) {
         if (signal.aborted || session?.isOver === true) return;
+        if (clock.isTrusted && order.answersUntilMs <= clock.utcMs()) {
+          session?.fail("its contents could not be fetched in time");
+          return;
+        }
         try {
           await this.#shelf.put(content, await server.content(content.name, fileBytesOf(content), signal));
         } catch (error) {
@@ -201,23 +207,15 @@ export class SessionDesk {
     this.#files.remove(sessionId);
   }
 
-  /** How a session speaks; its commands have a minute. */
-  #voiceOf(sessionId: string): { rateBps: number; ttl: number; fromMs: number; untilMs: number } {
-    const order = this.#kept.get(sessionId)?.record.order;
-    const untilMs = this.#options.clock.toMonotonicMs(this.#options.clock.utcMs() + 60_000);
-    return { rateBps: order?.rateBps ?? 50_000, ttl: order?.ttl ?? 0, fromMs: 0, untilMs };
+  #sendDurably(order: CommandOrder): void {
+    if (order.commands.length === 0 || this.#commands.has(order.commandId)) return;
+    this.#commands.save(order);
+    this.#sendOrder(order);
   }
 
   #sendOrder({ commandId, commands, rateBps, ttl, window }: CommandOrder): void {
-    const { clock } = this.#options;
-    const [fromMs, untilMs] = [clock.toMonotonicMs(window.fromMs), clock.toMonotonicMs(window.untilMs)];
-    this.#send({ commandId, commands, rateBps, ttl, fromMs, untilMs });
-  }
-
-  #send({ commandId, ...batch }: Parameters<CommandQueue["send"]>[0] & { readonly commandId: string }): void {
     const { queue, report, clock } = this.#options;
-    if (batch.commands.length === 0) return;
-    void queue.send(batch).then(({ sentCount, droppedCount }) => {
+    void queue.send({ commands, rateBps, ttl, window }).then(({ sentCount, droppedCount }) => {
       report({ kind: "command", atMs: clock.utcMs(), commandId, sentCount, droppedCount });
       // The report is durable: nobody needs the order any more.
       this.#commands.remove(commandId);
@@ -250,6 +248,17 @@ export class SessionDesk {
     );
   }
 }
+
+/** The last words of a session, as an order to send them. */
+const farewellOf = ({ sessionId, commands, rateBps, ttl, untilMs }: CancelOrder, { name }: SubBand): CommandOrder => ({
+  kind: "command",
+  commandId: sessionId,
+  band: name,
+  rateBps,
+  ttl,
+  commands,
+  window: { fromMs: 0, untilMs },
+});
 
 /** A content that is held without a broadcast is in nobody's way at any time. */
 const windowsOf = (order: SessionRecord["order"]): readonly AirTurn[] =>

@@ -177,8 +177,7 @@ export class Session {
       commands,
       rateBps: order.rateBps,
       ttl: order.ttl,
-      fromMs: 0,
-      untilMs: clock.toMonotonicMs(Math.min(lastMs, window?.untilMs ?? 0)),
+      window: { fromMs: 0, untilMs: Math.min(lastMs, window?.untilMs ?? 0) },
       signal: this.#abort.signal,
     });
     this.#isAnnouncing = false;
@@ -324,8 +323,10 @@ export class Session {
     this.#abort.abort();
     this.#timer.stop();
     this.#transmitter = undefined;
-    this.#save({ outcome, tallies: [...tallies], transmitter: null });
+    this.#record = { ...this.#record, outcome, tallies: [...tallies], transmitter: null };
+    // An end that is on disk is told by nobody after a power cut; one that is told twice changes nothing.
     this.#options.ended(this.progress(), outcome, detail);
+    this.#options.save(this.#record);
   }
 
   #tell(): void {

@@ -124,7 +124,11 @@ export type TransmitOrder = z.infer<typeof TransmitOrder>;
 export const CancelOrder = z.object({
   kind: z.literal("cancel"),
   sessionId: id,
+  rateBps: z.int().positive().default(50_000),
+  ttl: z.int().min(0).max(7).default(0),
   commands: z.array(SealedCommand).max(1024).default([]),
+  /** Until when its commands may wait for the law, which the broadcast has used up to its limit. */
+  untilMs: utcMs.default(2 ** 48 - 1),
 });
 export type CancelOrder = z.infer<typeof CancelOrder>;
 

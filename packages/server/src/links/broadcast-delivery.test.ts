@@ -284,6 +284,28 @@ test("all of a group hear one schedule and one word to install; a part of it is 
   );
 });
 
+test("while a campaign is still letting devices begin, those that have begun wait for them, but not for ever", async () => {
+  for (const [mostGatherMs, counts] of [
+    [undefined, [0, 3]],
+    [0, [1]],
+  ] as const) {
+    const world = await new World(3, { mostGatherMs }).open();
+    await world.campaign();
+    await world.engine.sweep(Date.now());
+    const planned: number[] = [];
+    for (const limit of [1, 1000].slice(0, counts.length)) {
+      for (const leased of await scratch.stores.campaigns.takeOrders(Date.now(), limit)) {
+        await world.broadcast.take(leased);
+        await scratch.stores.campaigns.orderDone(leased.target.campaignId, leased.target.endpoint, leased.order);
+      }
+      await world.broadcast.sweep();
+      const orders = await world.orders();
+      planned.push(orders.some(({ order }) => order.kind === "transmit") ? transmitIn(orders).deviceCount : 0);
+    }
+    assert.deepEqual(planned, counts);
+  }
+});
+
 test("a cancel that comes when the device has ended leaves its outcome as it is, and one before the begin takes its place", async () => {
   const world = await new World(2).open();
   const campaignId = await world.campaign();

@@ -33,6 +33,8 @@ export interface BroadcastOptions {
   readonly quietMs?: number | undefined;
   /** How long orders are gathered before they become one broadcast, or one word to install. Default 1 s. */
   readonly gatherMs?: number | undefined;
+  /** How long those who have begun wait for the others of their campaign. Default `DEFAULT_MOST_GATHER_MS`. */
+  readonly mostGatherMs?: number | undefined;
   /** A change of an update is on record: its campaign is to hear of it. */
   readonly onTransition?: ((report: MeshReport) => void) | undefined;
 }
@@ -48,8 +50,8 @@ const MOST_ASKS = 5;
 const SWEEP_MS = 1_000;
 /** Devices asked in one sweep: some seconds of airtime. */
 const ASKS_AT_ONCE = 200;
-/** How long a command may wait for a gateway, or for the law. */
-const COMMAND_PATIENCE_MS = 3_600_000;
+/** How long a command may wait for a gateway, or for the law: longer than its window of an hour. */
+const COMMAND_PATIENCE_MS = 2 * 3_600_000;
 
 export class BroadcastDelivery {
   readonly planner: BroadcastPlanner;
@@ -72,7 +74,8 @@ export class BroadcastDelivery {
     this.#options = options;
     this.#utcMs = options.utcMs ?? Date.now;
     const { stores, releases, leadMs = DEFAULT_LEAD_MS, spanMs = DEFAULT_SPAN_MS } = options;
-    this.planner = new BroadcastPlanner({ stores, releases, utcMs: this.#utcMs, leadMs, spanMs });
+    const { mostGatherMs } = options;
+    this.planner = new BroadcastPlanner({ stores, releases, utcMs: this.#utcMs, leadMs, spanMs, mostGatherMs });
     this.#stragglers = new BroadcastStragglers({
       stores,
       utcMs: this.#utcMs,
@@ -394,12 +397,17 @@ export class BroadcastDelivery {
   }: Awaited<ReturnType<Stores["mesh"]["sessions"]["open"]>>[number]): Promise<void> {
     const { mesh } = this.#options.stores;
     const release = await mesh.releaseOf(imageId);
+    const { rateBps } = await mesh.gateways.get(gatewayId);
+    const untilMs = this.#utcMs() + COMMAND_PATIENCE_MS;
     const group = await mesh.devices.reserveGroup(groupId, 1);
     const name = Buffer.from(release?.image.content.name ?? "", "hex");
     const commands = [
       commandFor(group, { kind: "cancel", cancel: { updateAtMs, name } }, { isGroup: true, crypto: zmeshCrypto }),
     ];
-    const content = { order: { kind: "cancel" as const, sessionId: id, commands }, channelPlace: null };
+    const content = {
+      order: { kind: "cancel" as const, sessionId: id, rateBps, ttl: 0, commands, untilMs },
+      channelPlace: null,
+    };
     const sentence = `broadcast ${id} at ${gatewayId} is stopped`;
     await mesh.sessions.record({
       orders: [{ gatewayId, content, sessionId: id }],

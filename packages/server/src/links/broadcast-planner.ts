@@ -33,7 +33,12 @@ export interface PlannerOptions {
   readonly leadMs: number;
   /** Longest time that a broadcast may take, waits for the law included. */
   readonly spanMs: number;
+  /** Default `DEFAULT_MOST_GATHER_MS`. */
+  readonly mostGatherMs?: number | undefined;
 }
+
+/** In the field: a campaign of ten thousand begins within a minute, and who cannot begin yet keeps nobody waiting for longer. */
+export const DEFAULT_MOST_GATHER_MS = 60_000;
 
 /** Octets of a sealed schedule, and of a sealed Join. */
 const SCHEDULE_BYTES = 47;
@@ -52,6 +57,8 @@ interface Party {
 
 export class BroadcastPlanner {
   readonly #options: PlannerOptions;
+  /** Since when parties wait for those who are to begin with them; monotonic. */
+  readonly #gatheringSince = new Map<string, number>();
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -68,7 +75,9 @@ export class BroadcastPlanner {
     const busy = new Set((await mesh.sessions.open()).map(({ groupId }) => groupId));
     const reports: MeshReport[] = [];
     const parties = Map.groupBy(waiting, ({ campaignId, imageId, groupId }) => `${campaignId} ${imageId} ${groupId}`);
-    for (const updates of parties.values()) {
+    const gathering = await this.#gathering(parties);
+    for (const [key, updates] of parties) {
+      if (gathering.has(key)) continue;
       const [{ imageId, groupId, campaignId }] = updates as [MeshUpdate];
       const party = { updates, imageId, groupId, campaignId };
       // Numbers of a group's frames rise: polls of two broadcasts would overtake each other.
@@ -77,6 +86,23 @@ export class BroadcastPlanner {
       busy.add(groupId);
     }
     return reports;
+  }
+
+  /** Those whose campaign is still letting others begin: one broadcast for all takes the air once. */
+  async #gathering(parties: ReadonlyMap<string, readonly MeshUpdate[]>): Promise<ReadonlySet<string>> {
+    const { stores, mostGatherMs = DEFAULT_MOST_GATHER_MS } = this.#options;
+    const campaigns = new Set([...parties.values()].flatMap(([first]) => first?.campaignId ?? []));
+    const starting = await stores.mesh.startingAmong([...campaigns]);
+    for (const key of this.#gatheringSince.keys()) if (!parties.has(key)) this.#gatheringSince.delete(key);
+    const nowMs = performance.now();
+    const gathering = new Set<string>();
+    for (const [key, [first]] of parties) {
+      if (!starting.has(first?.campaignId ?? "")) continue;
+      const sinceMs = this.#gatheringSince.get(key) ?? nowMs;
+      this.#gatheringSince.set(key, sinceMs);
+      if (nowMs - sinceMs < mostGatherMs) gathering.add(key);
+    }
+    return gathering;
   }
 
   /** What it would take, without doing it. @throws {UsageError} NO_GATEWAY, AIRTIME_OVER_BUDGET, and as `MeshReleases.ensure`. */

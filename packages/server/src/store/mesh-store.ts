@@ -73,6 +73,19 @@ export class MeshStore {
     await sql`update updates set apply = true where id = any(${updateIds}::text[])`.execute(this.#tables);
   }
 
+  /** Which of these campaigns have ordered mesh devices to begin that could and have not yet. */
+  async startingAmong(campaignIds: readonly string[]): Promise<Set<string>> {
+    if (campaignIds.length === 0) return new Set();
+    const { rows } = await sql<{ id: string }>`
+      select c.id from campaigns c where c.id = any(${campaignIds}::text[]) and c.state = 'running' and exists (
+        select from campaign_targets t join mesh_devices d on d.endpoint = t.endpoint
+        where t.campaign_id = c.id and t.waiting_order ->> 'kind' = 'begin' and t.wave = any(c.open_waves)
+          and not exists (select from updates u where u.endpoint = t.endpoint and u.finished_at is null))`.execute(
+      this.#tables,
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+
   /** Endpoints of the mesh devices that an image is made for. */
   async endpointsFor(imageId: string): Promise<string[]> {
     const { rows } = await sql<{ endpoint: string }>`

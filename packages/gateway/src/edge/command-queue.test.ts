@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { SealedCommand } from "@airlift/protocol/api/gateway";
+import { decodeFrame } from "@airlift/protocol/zmesh/frame";
+import { zmeshCrypto as crypto } from "@airlift/runtime/zmesh-crypto";
+import type { RadioLink } from "../links/radio-link.ts";
+import { Air } from "./air.ts";
+import { CommandQueue } from "./command-queue.ts";
+import { LedgerFile } from "./ledger-file.ts";
+import { WallClock } from "./wall-clock.ts";
+import { WIRED_BAND } from "./wired-band.ts";
+
+const networkKey = new Uint8Array(16);
+const HOUR_MS = 3_600_000;
+const NOW_MS = Date.UTC(2026, 0, 1);
+
+const command = (fseq: number): SealedCommand => ({
+  name: "fe0102030405",
+  fseq,
+  payload: "00",
+  repeats: 1,
+  spacingMs: 0,
+});
+
+async function withQueue(clock: WallClock, play: (queue: CommandQueue, said: readonly number[]) => Promise<void>) {
+  const folder = mkdtempSync(join(tmpdir(), "airlift-queue-"));
+  const said: number[] = [];
+  const link: RadioLink = {
+    uri: "test",
+    counts: { isUp: true, sentCount: 0, heardCount: 0, healedCount: 0, problem: undefined },
+    listen: () => undefined,
+    send: (frame) => void said.push(decodeFrame(frame, { networkKey, crypto }).fseq),
+    close: async () => undefined,
+  };
+  const ledger = new LedgerFile({ path: join(folder, "ledger.json"), limit: WIRED_BAND.limit, wasUsed: false });
+  const queue = new CommandQueue({ air: new Air({ links: [link], networkKey, crypto }), ledger, clock });
+  try {
+    await play(queue, said);
+  } finally {
+    queue.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const batch = (fseq: number, window = { fromMs: NOW_MS - HOUR_MS, untilMs: NOW_MS + HOUR_MS }) => ({
+  commands: [command(fseq)],
+  rateBps: 500_000,
+  ttl: 0,
+  window,
+});
+
+test("a clock that is set after commands came decides by their windows: it sends what has its time now, and drops what is over", async () => {
+  const clock = new WallClock(undefined, NOW_MS - 24 * HOUR_MS);
+  await withQueue(clock, async (queue, said) => {
+    const timely = queue.send(batch(1));
+    const late = queue.send(batch(2, { fromMs: 0, untilMs: NOW_MS - HOUR_MS }));
+    clock.set(NOW_MS, 0);
+    assert.deepEqual([(await timely).sentCount, (await late).droppedCount, said], [1, 1, [1]]);
+  });
+});
+
+test("commands of a channel go out in the order of their numbers, however they came", async () => {
+  await withQueue(new WallClock(NOW_MS, NOW_MS), async (queue, said) => {
+    await Promise.all([3, 1, 2].map((fseq) => queue.send(batch(fseq))));
+    assert.deepEqual(said, [1, 2, 3]);
+  });
+});
