@@ -98,7 +98,10 @@ export function campaignRoutes(app: Api, parts: ApiParts): void {
     },
     async (request, reply) => {
       const kept = await requireCampaign(parts, request.params.id);
-      return await reply.header("etag", etagOf(kept)).send(showCampaign(kept, Date.now()));
+      const broadcast = await parts.stores.mesh.sessions.broadcastOf(kept.campaign.id);
+      return await reply
+        .header("etag", etagOf(kept))
+        .send({ ...showCampaign(kept, Date.now()), ...(broadcast !== null && { broadcast }) });
     },
   );
 
@@ -157,8 +160,7 @@ function draftRoutes(app: Api, parts: ApiParts): void {
       // What the edit was laid over has to be what it replaces, whether or not the client asks for that.
       const revision = revisionOf(request.headers) ?? seen.revision;
       const kept = await stores.campaigns.revise({ campaignId: seen.campaign.id, revision, order }, Date.now());
-      const broadcast = await parts.stores.mesh.sessions.broadcastOf(request.params.id);
-      return await reply.header("etag", etagOf(kept)).send({ ...showCampaign(kept, Date.now()), broadcast });
+      return await reply.header("etag", etagOf(kept)).send(showCampaign(kept, Date.now()));
     },
   );
 
