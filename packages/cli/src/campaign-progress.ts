@@ -16,13 +16,17 @@ export interface CampaignProgress {
 export function createCampaignProgress(kind: "bars" | "lines" | "json"): CampaignProgress {
   if (kind === "bars") return createBars();
   let last = "";
+  let lastUpdatedAt = "";
   return {
     show: (campaign) => {
       const line = kind === "json" ? jsonOf(campaign) : lineOf(campaign);
       if (line === last) return;
       last = line;
+      // What a broadcast comes to changes without the campaign: then it is as of now.
+      const at = campaign.updatedAt === lastUpdatedAt ? new Date().toISOString() : campaign.updatedAt;
+      lastUpdatedAt = campaign.updatedAt;
       if (kind === "json") process.stdout.write(`${line}\n`);
-      else say(`${clockText(campaign.updatedAt, Date.now())}  ${line}`);
+      else say(`${clockText(at, Date.now())}  ${line}`);
     },
     note: say,
     stop: () => {},
@@ -36,7 +40,7 @@ const COLUMNS_AROUND_BAR = 10;
 const MOST_NAME_COLUMNS = 24;
 const USUAL_COLUMNS = 80;
 
-/** One line for the campaign and why it stands there, and a bar for each wave; none is wider than the terminal. */
+/** One line for the campaign and why it stands there, a bar for each wave, a line for its broadcasts; none is wider than the terminal. */
 function createBars(): CampaignProgress {
   const bars = new MultiBar({
     format: "{name} {bar} {share} %  {counts}",
@@ -52,6 +56,7 @@ function createBars(): CampaignProgress {
   let standing: SingleBar | undefined;
   let waves: SingleBar[] = [];
   let told: Campaign["state"] | undefined;
+  let onAir: SingleBar | undefined;
   return {
     show: (campaign) => {
       // In the last column some terminals go on to the next line.
@@ -81,6 +86,10 @@ function createBars(): CampaignProgress {
         bar.update(ended, words);
         return bar;
       });
+      if (campaign.broadcast == null) return;
+      const air = fitted(broadcastText(campaign), columns);
+      onAir ??= bars.create(1, 0, { line: air }, { format: "{line}" });
+      onAir.update({ line: air });
     },
     note: (text) => bars.log(`${text}\n`),
     stop: () => bars.stop(),

@@ -74,7 +74,12 @@ export function planText(plan: CampaignPlan): string {
     pairs([
       ["matched", `${plan.matchedCount} devices`],
       ["to update", `${plan.targetCount} devices, ${sizeText(plan.bytes)}`],
-      ["airtime", plan.airtimeMs === null ? "no device behind a gateway" : `${Math.round(plan.airtimeMs / 1000)} s`],
+      [
+        "airtime",
+        plan.airtimeMs === null
+          ? "none: no device behind a gateway, or see the warnings"
+          : `${Math.round(plan.airtimeMs / 1000)} s`,
+      ],
       ["expected end", end(plan.expectedEndAt)],
     ]),
     table(

@@ -1,6 +1,8 @@
 /** `airlift mesh onboard`, `mesh devices`, `mesh keys`: devices behind radio gateways, and the keys of their groups. */
 import { ManifestKey, MeshDevice, MeshGroup, NewMeshDevice } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { decodeOnboarding } from "@airlift/protocol/zmesh/onboarding";
+import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { Command } from "commander";
 import { postOf, segment } from "../client.ts";
 import { fileText } from "../file-text.ts";
@@ -30,6 +32,7 @@ export function registerMeshOnboard(mesh: Command): void {
       const text = /^zmesh:/i.test(label) ? label : await fileText(label);
       const payloads = text.split("\n").filter((line) => line.trim() !== "");
       if (payloads.length === 0) throw new UsageError("FILE", `${label}: there is no label in it`);
+      if (payloads.length > 1) assertLabels(label, text);
       const devices: MeshDevice[] = [];
       for (const payload of payloads)
         devices.push(
@@ -66,6 +69,17 @@ export function registerMeshOnboard(mesh: Command): void {
       printResult(command, key, () => key.publicKeyPem);
     });
   registerKeys(mesh.command("keys").description("the keys that groups of mesh devices share"));
+}
+
+/** All of a file's labels are looked at before the first device is taken in. */
+function assertLabels(file: string, text: string): void {
+  for (const [i, line] of text.split("\n").entries())
+    try {
+      if (line.trim() !== "") decodeOnboarding(line, zmeshCrypto);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(error.code, `${file}, line ${i + 1}: ${error.message}`, {}, { cause: error });
+    }
 }
 
 const tableOf = (devices: readonly MeshDevice[]): string =>

@@ -133,6 +133,19 @@ describe("a campaign's life", () => {
     assert.equal(list.body.items[0].id, body.id);
   });
 
+  test("its broadcasts are told with it, in whatever state it is", async () => {
+    const { id } = await create();
+    assert.equal((await get(`/${id}`)).body.broadcast, undefined);
+    const { stores } = scratch;
+    await stores.mesh.gateways.add({ id: "north-1", cells: ["north"] });
+    const session = { id: "00000000000000b1", campaignId: id, imageId: images["2.0.0"] ?? "", groupId: "pumps" };
+    const plan = { cells: ["north"], deviceCount: 3, updateAtMs: 0, windows: [], plannedAirtimeMs: 5000 };
+    await stores.mesh.sessions.record({ sessions: [{ ...session, gatewayId: "north-1", ...plan }] });
+    await post(`/${id}/submit`);
+    const { broadcast } = (await get(`/${id}`)).body;
+    assert.deepEqual([broadcast.runningCount, broadcast.airtimePlannedMs], [1, 5000]);
+  });
+
   test("it runs, pauses, goes on and stops; what a state does not allow is 409 and says why", async () => {
     const { id } = await create();
     assert.equal(codeOf(await post(`/${id}/start`)), "409 CAMPAIGN_STATE");

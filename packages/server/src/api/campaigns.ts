@@ -101,7 +101,7 @@ export function campaignRoutes(app: Api, parts: ApiParts): void {
       const broadcast = await parts.stores.mesh.sessions.broadcastOf(kept.campaign.id);
       return await reply
         .header("etag", etagOf(kept))
-        .send({ ...showCampaign(kept, Date.now()), ...(broadcast && { broadcast }) });
+        .send({ ...showCampaign(kept, Date.now()), ...(broadcast !== null && { broadcast }) });
     },
   );
 

@@ -566,6 +566,40 @@ test("while nothing is done for a device, its update says what is true: on air, 
   assert.match(await world.sentenceOf(0), /^waiting: broadcast \w+ has ended; nothing was heard of the device since/);
 });
 
+test("a label that comes again does not take back what the device said; in another group the device gets that group's key", async () => {
+  const { world } = await begun(1);
+  const [device] = world.devices as [ExampleMeshDevice];
+  const again = (model: string) =>
+    world.door.onboard({ payload: device.label, manufacturer: "ACME", model, version: "1.0.0", cell: "elsewhere" });
+  device.version = [2, 0, 1];
+  await world.tell(world.gateway.event(device.say("confirmed")));
+  const { groupId, hasGroupKey } = await again(world.model);
+  assert.equal(hasGroupKey, true);
+  assert.equal((await scratch.stores.devices.get(device.deviceId))?.version, "2.0.1");
+  const moved = await again(`${world.model}-B`);
+  assert.notEqual(moved.groupId, groupId);
+  assert.deepEqual([moved.hasGroupKey, moved.cell], [false, "elsewhere"]);
+});
+
+test("a gateway in a sub-band of which nothing is known yet is in nobody's way", async () => {
+  const world = await new World(2).open();
+  const ids = world.devices.map(({ deviceId }) => deviceId);
+  const { gateways } = scratch.stores.mesh;
+  await gateways.add({ id: "typo-1", cells: ["far"], band: "900-901" });
+  assert.equal((await world.door.preview(world.image.id, ids, 86_400_000)).sessions[0]?.gatewayId, world.gateway.id);
+  await gateways.remove("typo-1");
+});
+
+test("packets that are missing are those of the campaign's image, not of an earlier one", async () => {
+  const { world, campaignId } = await begun(2);
+  const [device] = world.devices as [ExampleMeshDevice];
+  const deficits = async () => (await scratch.stores.mesh.sessions.broadcastOf(campaignId))?.deficits;
+  assert.deepEqual(await deficits(), { none: 0, to4: 0, to16: 0, to64: 0, more: 0, unheard: 2 });
+  await world.tell(world.gateway.event(device.say("receiving", { deficit: 9 })));
+  await world.turn();
+  assert.deepEqual(await deficits(), { none: 0, to4: 0, to16: 1, to64: 0, more: 0, unheard: 1 });
+});
+
 test("a gateway that sends in another sub-band than it is planned for takes no part, and its operator is told once", async () => {
   const world = await new World(1).open();
   const batch = () => {

@@ -112,9 +112,12 @@ export class BroadcastPlanner {
     if (devices.length === 0) throw new UsageError("NO_MESH_DEVICES", "none of these devices is reached by radio");
     const release = await this.#options.releases.ensure(imageId);
     const places = devices.map(({ cell, hasGroupKey }) => ({ cell, hasGroupKey }));
-    const gateways = (await mesh.gateways.list()).map((gateway) => planGateway(gateway));
+    const all = await mesh.gateways.list();
+    // What a band of an operator's own allows, its gateway says; until then nothing can be said of it, nor of it alone.
+    const known = all.filter(({ band, state }) => state !== null || subBandNamed(band) !== undefined);
     const fromMs = this.#options.utcMs() + this.#options.leadMs;
-    const plans = planSessions(needOf(release, places, [{ fromMs, untilMs: fromMs + spanMs }]), gateways);
+    const need = needOf(release, places, [{ fromMs, untilMs: fromMs + spanMs }]);
+    const plans = withObstacles(devices, all, () => planSessions(need, known.map(planGateway)));
     return {
       imageId,
       deviceCount: devices.length,
@@ -167,7 +170,7 @@ export class BroadcastPlanner {
     const fromMs = utcMs() + leadMs;
     const openings = await this.#openings(party.campaignId, { fromMs, untilMs: fromMs + spanMs });
     const need = needOf(release, party.updates, openings);
-    const plans = withObstacles(party, all, () => planSessions(need, ready.map(planGateway)));
+    const plans = withObstacles(party.updates, all, () => planSessions(need, ready.map(planGateway)));
     const keys = await stores.mesh.keysOf(party.imageId, () => {
       throw new UsageError("RELEASE_KEYS", "the release's keys are gone", { imageId: party.imageId });
     });
@@ -324,12 +327,16 @@ function obstacleOf({ isOnline, state, band }: Gateway): string | undefined {
 }
 
 /** What `plan` returns; where no gateway reaches the devices, it is said what is in the way of those that would. */
-function withObstacles<Plan>({ updates }: Party, gateways: readonly Gateway[], plan: () => Plan): Plan {
+function withObstacles<Plan>(
+  devices: readonly Pick<MeshUpdate, "cell">[],
+  gateways: readonly Gateway[],
+  plan: () => Plan,
+): Plan {
   try {
     return plan();
   } catch (error) {
     if (!(error instanceof UsageError) || error.code !== "NO_GATEWAY") throw error;
-    const cells = new Set(updates.map(({ cell }) => cell));
+    const cells = new Set(devices.map(({ cell }) => cell));
     const near = gateways.filter((one) => cells.has(null) || one.cells.some((cell) => cells.has(cell)));
     const why = near.flatMap((one) => (obstacleOf(one) === undefined ? [] : [`${one.id} ${obstacleOf(one)}`]));
     if (why.length === 0) throw error;

@@ -13,13 +13,14 @@ import type {
   ReadAnswer,
 } from "@airlift/protocol/api/operations";
 import { formatCode } from "@airlift/protocol/coap/codes";
+import type { CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionTexts } from "@airlift/protocol/coap/options";
-import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import { defaultObjectVersion } from "@airlift/protocol/lwm2m/objects/standard";
 import { deleteRequest, discoverRequest } from "@airlift/protocol/lwm2m/operations";
-import { formatPath, isWithin, type Path } from "@airlift/protocol/lwm2m/path";
+import { formatPath, isWithin, type Path, parsePath } from "@airlift/protocol/lwm2m/path";
 import { nameOfPath, resolvePath } from "@airlift/protocol/lwm2m/path-names";
 import { LWM2M_VERSIONS } from "@airlift/protocol/lwm2m/registration";
 import type { Logger } from "pino";
@@ -89,8 +90,7 @@ export class DeviceOperations {
   keepQueued({ endpoint, content: { operation, path } }: QueuedRequest, response: CoapResponse): string {
     if (operation !== "read" && operation !== "readComposite") return "";
     try {
-      const { values } = this.#toAnswer(response, operation === "read" ? parsePath(path) : ROOT);
-      this.#told.keep(endpoint, values, "read");
+      const { values } = this.#told.answer(endpoint, response, operation === "read" ? [parsePath(path)] : []);
       const told = values.map(({ path: place, value }) => `${place} is ${value}`).join(", ");
       return told === "" ? "" : `: ${told.replace(/\p{Cc}/gu, " ")}`;
     } catch (error) {

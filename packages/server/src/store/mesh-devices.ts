@@ -60,7 +60,12 @@ export class MeshDevices {
           .insertInto("mesh_devices")
           .values({ endpoint, name, group_id: groupId, cell: asked.cell ?? null })
           .onConflict((conflict) =>
-            conflict.column("endpoint").doUpdateSet({ group_id: groupId, cell: asked.cell ?? null }),
+            conflict.column("endpoint").doUpdateSet({
+              group_id: groupId,
+              cell: asked.cell ?? null,
+              // In another group it has that group's key yet to get.
+              joined_generation: sql`case when mesh_devices.group_id = ${groupId} then mesh_devices.joined_generation else 0 end`,
+            }),
           )
           .execute();
         await insertDevice(transaction, { endpoint, name, asked });
@@ -248,6 +253,11 @@ async function insertDevice(
       expires_at: new Date(now.getTime() + LIFETIME_S * 1000),
       ...said,
     })
-    .onConflict((conflict) => conflict.column("endpoint").doUpdateSet(said))
+    .onConflict((conflict) => conflict.column("endpoint").doUpdateSet({ ...said, version: heardOr(endpoint, asked) }))
     .execute();
 }
+
+/** What a device said of itself counts, whatever its label comes with the next time. */
+const heardOr = (endpoint: string, { version }: NewMeshDevice) => sql<string | null>`case
+  when exists (select from mesh_devices where endpoint = ${endpoint} and heard_at is not null) then devices.version
+  else coalesce(${version ?? null}::text, devices.version) end`;

@@ -106,16 +106,19 @@ export class MeshSessions {
     return rows;
   }
 
+  /** By what each said of this image: the deficit on record may be that of an earlier one. */
   async #deficitsOf(campaignId: string): Promise<BroadcastSection["deficits"]> {
     const { rows } = await sql<BroadcastSection["deficits"]>`
-      select (count(*) filter (where d.deficit = 0))::integer as "none",
-        (count(*) filter (where d.deficit between 1 and 4))::integer as "to4",
-        (count(*) filter (where d.deficit between 5 and 16))::integer as "to16",
-        (count(*) filter (where d.deficit between 17 and 64))::integer as "to64",
-        (count(*) filter (where d.deficit > 64))::integer as "more",
-        (count(*) filter (where d.deficit is null))::integer as "unheard"
-      from campaign_targets t join mesh_devices d on d.endpoint = t.endpoint
-      where t.campaign_id = ${campaignId} and t.attempt > 0`.execute(this.#tables);
+      select (count(*) filter (where deficit = 0))::integer as "none",
+        (count(*) filter (where deficit between 1 and 4))::integer as "to4",
+        (count(*) filter (where deficit between 5 and 16))::integer as "to16",
+        (count(*) filter (where deficit between 17 and 64))::integer as "to64",
+        (count(*) filter (where deficit > 64))::integer as "more",
+        (count(*) filter (where deficit is null))::integer as "unheard"
+      from (select case when t.state in ('downloaded', 'waitingToApply', 'applying', 'confirming', 'succeeded', 'fellBack') then 0
+          when t.state = 'transferring' then d.deficit end as deficit
+        from campaign_targets t join mesh_devices d on d.endpoint = t.endpoint
+        where t.campaign_id = ${campaignId} and t.attempt > 0) missing`.execute(this.#tables);
     return rows[0] as BroadcastSection["deficits"];
   }
 }
