@@ -259,6 +259,8 @@ export const Update = z.object({
   endpoint: z.string(),
   imageId: z.string(),
   target,
+  /** True = a delta may be sent in place of the image. */
+  delta: z.boolean(),
   /** 1, and one more each time that the update was begun again after it had ended. */
   attempt: z.int().positive(),
   by: z.enum(DELIVERY_METHODS),
@@ -290,6 +292,8 @@ export const NewUpdate = z.object({
   by: z.enum(DELIVERY_METHODS).default("auto"),
   apply: z.boolean().default(true),
   target: target.default("firmware"),
+  /** True = a delta may be sent in place of the image, to a device that runs its base. */
+  delta: z.boolean().default(false),
   /** True = also when the device says that it is of another make, model or hardware than the image is for. */
   force: z.boolean().default(false),
 });

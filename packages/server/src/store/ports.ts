@@ -218,6 +218,8 @@ export interface UpdateOrder {
   readonly apply: boolean;
   /** As `UpdateTarget` in words; default "firmware". */
   readonly target?: string | undefined;
+  /** A delta may be sent in place of the image. Default false. */
+  readonly delta?: boolean | undefined;
   /** The campaign's attempt that this is. The same attempt again is the same update. */
   readonly campaign?: { readonly id: string; readonly wave: number; readonly attempt: number } | undefined;
 }

@@ -59,6 +59,7 @@ export function toUpdate(row: UpdateRow): Update {
     endpoint: row.endpoint,
     imageId: row.image_id,
     target: row.target,
+    delta: row.delta,
     attempt: row.attempt,
     by: row.by,
     campaignId: row.campaign_id,
