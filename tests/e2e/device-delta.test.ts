@@ -104,6 +104,7 @@ test("a device that runs the base is sent the delta, and runs the new image", as
   const second = await update("decodes", ids.wanted);
   assert.equal(second.state, "succeeded", second.sentence);
   assert.equal(await device.image(), "2.0.0");
+  assert.deepEqual([first.deltaId, second.deltaId], [null, delta.id]);
   assert.deepEqual([second.totalBytes, second.acknowledgedBytes], [delta.sizeBytes, delta.sizeBytes]);
   assert.ok(delta.sizeBytes < NEW.length / 20, `${delta.sizeBytes} of ${NEW.length}`);
   assert.match(second.packageUri ?? "", new RegExp(`/fw/${delta.id}\\?`));
@@ -117,7 +118,7 @@ test("a device that knows no deltas refuses it and gets the whole image in the s
   const second = await update("plain", ids.wanted);
   assert.equal(second.state, "succeeded", second.sentence);
   assert.equal(await device.image(), "2.0.0");
-  assert.equal(second.totalBytes, NEW.length);
+  assert.deepEqual([second.deltaId, second.totalBytes], [null, NEW.length]);
   const sentences = await timeline(second.id);
   assert.ok(
     sentences.some((sentence) => /did not take the delta: .*\(Update Result 5\); sending it the/.test(sentence)),

@@ -261,6 +261,8 @@ export const Update = z.object({
   target,
   /** True = a delta may be sent in place of the image. */
   delta: z.boolean(),
+  /** The delta that is, or was, sent; null = the whole image, or nothing yet. */
+  deltaId: z.string().nullable(),
   /** 1, and one more each time that the update was begun again after it had ended. */
   attempt: z.int().positive(),
   by: z.enum(DELIVERY_METHODS),
