@@ -10,7 +10,12 @@ export const shareText = ({ share }: Delta): string => `${(100 * share).toFixed(
 
 export function DeltaTable({ deltas }: { readonly deltas: readonly Delta[] }) {
   if (deltas.length === 0)
-    return <Text c="dimmed">There is none: devices get the whole image. `airlift image delta` makes them.</Text>;
+    return (
+      <Text c="dimmed">
+        There is none: devices get the whole image. <code className="mono">npx airlift image delta BASE NEW</code> makes
+        one.
+      </Text>
+    );
   return (
     <Scrolls label="Deltas">
       <table className="plain">
