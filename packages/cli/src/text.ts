@@ -32,9 +32,9 @@ export function sizeText(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** "4.2 %". @param share Of a whole, 0 … 1. */
+/** "4.2 %", "under 0.1 %". @param share Of a whole, 0 … 1. */
 export function shareText(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
+  return share < 0.001 ? "under 0.1 %" : `${(100 * share).toFixed(1)} %`;
 }
 
 /** "4 s ago", "12 min ago", "3 h ago", then the day: "2026-03-01". @param instant ISO 8601. */

@@ -6,7 +6,8 @@ import { Ago } from "../parts/instants.tsx";
 import { Scrolls } from "../parts/scrolls.tsx";
 
 /** "4.2 %" of the whole image. */
-export const shareText = ({ share }: Delta): string => `${(100 * share).toFixed(1)} %`;
+export const shareText = ({ share }: Delta): string =>
+  share < 0.001 ? "under 0.1 %" : `${(100 * share).toFixed(1)} %`;
 
 export function DeltaTable({ deltas }: { readonly deltas: readonly Delta[] }) {
   if (deltas.length === 0)
