@@ -1,6 +1,7 @@
 /** The command line as a process of its own against a real API and store; the engine behind it is scripted. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -161,6 +162,35 @@ test("images are listed and shown, for people and as JSON", async () => {
   assert.match(list.out, new RegExp(`^${id} +Example +Sensor +1\\.0\\.0 +48\\.8 KiB +raw +no `, "m"));
   assert.ok(JSON.parse((await airlift("image", "list", "--json")).out).some((image: Image) => image.id === id));
   assert.match((await airlift("image", "show", id)).out, /^size +48\.8 KiB \(50000 bytes\)$/m);
+});
+
+test("a delta of two images goes into the store, or one of files into a file, and says what it saves", async () => {
+  const files = [join(folder, "1.bin"), join(folder, "2.bin")] as const;
+  const octets = randomBytes(40_000);
+  writeFileSync(files[0], octets);
+  writeFileSync(files[1], Buffer.from(octets).fill(2, 0, 16));
+  const add = async (file: string, version: string): Promise<string> =>
+    JSON.parse((await airlift("image", "add", file, ...name(version), "--json")).out).id;
+  const ids = [await add(files[0], "7.1.0"), await add(files[1], "7.2.0")] as const;
+  const added = await airlift("image", "delta", ...ids);
+  assert.equal(added.code, 0, added.err);
+  assert.match(
+    added.out,
+    /^[0-9a-f]{16} {2}Example Sensor, from 7\.1\.0 to 7\.2\.0: \d+ B, 0\.\d % of the whole image\n$/,
+  );
+  assert.match(
+    (await airlift("image", "show", ids[1])).out,
+    /^DELTA +FROM +SIZE +SHARE +ADDED\n[0-9a-f]{16} +7\.1\.0 /m,
+  );
+  const out = join(folder, "12.delta");
+  const written = JSON.parse((await airlift("image", "delta", ...files, "--out", out, "--json")).out);
+  assert.deepEqual(written, { file: out, sizeBytes: statSync(out).size, share: statSync(out).size / 40_000 });
+  const again = await airlift("image", "add", out, ...name("7.2.0"));
+  assert.match(again.out, /^[0-9a-f]{16} {2}delta from 7\.1\.0 to Example Sensor 7\.2\.0, \d+ B, 0\.\d % of/);
+  const files2 = await airlift("image", "delta", ...files);
+  assert.deepEqual([files2.code, files2.out], [2, ""]);
+  const wrong = await airlift("image", "add", out, ...name("7.3.0"));
+  assert.match(wrong.err, /not in the store as Example Sensor 7\.3\.0 .*add it first.*\(DELTA_IMAGE\)/);
 });
 
 test("an update is followed to its confirmed end; the device's timeline tells it", async () => {

@@ -110,6 +110,16 @@ export class Client {
 
   image = (id: string): Promise<Image> => this.call(`images/${segment(id)}`, Image);
 
+  /** The whole of an image, or of a delta; in memory. */
+  async imageBytes(id: string): Promise<Uint8Array> {
+    const answer = await this.#fetch(`firmware/${segment(id)}`, {});
+    return new Uint8Array(
+      await answer.arrayBuffer().catch((error: unknown) => {
+        throw this.#unreachable(error);
+      }),
+    );
+  }
+
   /** All devices, or those that an RSQL query finds. */
   devices = (query?: string): Promise<Device[]> => allOf(this.eachDevice(query));
 
@@ -238,9 +248,13 @@ export class Client {
     return parsed.data;
   }
 
-  async #send(path: string, { method = "GET", body, headers, signal }: Call): Promise<Response> {
+  #send(path: string, call: Call): Promise<Response> {
+    return this.#fetch(`api/v1/${path}`, call);
+  }
+
+  async #fetch(path: string, { method = "GET", body, headers, signal }: Call): Promise<Response> {
     const { url, token } = this.#connection;
-    const answer = await fetch(`${url.replace(/\/+$/, "")}/api/v1/${path}`, {
+    const answer = await fetch(`${url.replace(/\/+$/, "")}/${path}`, {
       method,
       headers: { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
       ...(body !== undefined && { body }),

@@ -23,6 +23,7 @@ import { registerFleet } from "./commands/fleet.ts";
 import { registerGateway } from "./commands/gateway.ts";
 import { registerGatewayAdmin } from "./commands/gateway-admin.ts";
 import { registerImageAdd } from "./commands/image-add.ts";
+import { registerImageDelta } from "./commands/image-delta.ts";
 import { registerImageKeygen } from "./commands/image-keygen.ts";
 import { registerImageList } from "./commands/image-list.ts";
 import { registerImageShow } from "./commands/image-show.ts";
@@ -78,7 +79,14 @@ function createProgram(): Command {
     });
   addGlobalOptions(program);
   const image = program.command("image").description("the images in the server's store");
-  for (const register of [registerImageAdd, registerImageList, registerImageShow, registerImageKeygen]) register(image);
+  for (const register of [
+    registerImageAdd,
+    registerImageList,
+    registerImageShow,
+    registerImageDelta,
+    registerImageKeygen,
+  ])
+    register(image);
   const mesh = program.command("mesh").description("firmware for Z-Mesh networks");
   for (const register of [
     registerMeshName,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { agoText, clockText, fitted, pairs, printable, sizeText, table } from "./text.ts";
+import { agoText, clockText, fitted, pairs, printable, shareText, sizeText, table } from "./text.ts";
 
 test("what does not fit into its columns ends in an ellipsis", () => {
   assert.equal(fitted("twelve failed", 13), "twelve failed");
@@ -54,4 +54,8 @@ test("sizes and times are short", () => {
   const local = new Date(2026, 2, 1, 9, 5, 7);
   assert.equal(clockText(local.toISOString(), local.getTime()), "09:05:07");
   assert.equal(clockText(local.toISOString(), local.getTime() + 2 * 86_400_000), "2026-03-01 09:05:07");
+});
+
+test("a share is told in tenths of a percent, and one that is less is not told as nothing", () => {
+  assert.deepEqual([1, 0.0423, 0.001, 0.000_3].map(shareText), ["100.0 %", "4.2 %", "0.1 %", "under 0.1 %"]);
 });

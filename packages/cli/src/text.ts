@@ -32,6 +32,11 @@ export function sizeText(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** "4.2 %", "under 0.1 %". @param share Of a whole, 0 … 1. */
+export function shareText(share: number): string {
+  return share < 0.001 ? "under 0.1 %" : `${(100 * share).toFixed(1)} %`;
+}
+
 /** "4 s ago", "12 min ago", "3 h ago", then the day: "2026-03-01". @param instant ISO 8601. */
 export function agoText(instant: string, nowMs: number): string {
   const seconds = Math.max(0, Math.round((nowMs - Date.parse(instant)) / 1000));

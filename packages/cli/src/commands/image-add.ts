@@ -11,7 +11,7 @@ import { imageCrypto, loadSigningKey } from "@airlift/runtime/crypto";
 import type { Command } from "commander";
 import { uploadDisplay } from "../progress.ts";
 import { clientOf, collected, printResult, say } from "../terminal.ts";
-import { printable, sizeText } from "../text.ts";
+import { printable, shareText, sizeText } from "../text.ts";
 import { uploadImage } from "../upload.ts";
 
 interface Options {
@@ -25,7 +25,7 @@ interface Options {
 export function registerImageAdd(image: Command): void {
   image
     .command("add <file>")
-    .description("add an image to the server's store")
+    .description("add an image to the server's store, or a delta to an image that is there")
     .requiredOption("--manufacturer <name>", "who makes the device, as it says itself in /3/0/0")
     .requiredOption("--model <name>", "the device's model, as it says itself in /3/0/1")
     .requiredOption("--version <version>", "the version that runs after the update, as the device will say in /3/0/3")
@@ -40,6 +40,9 @@ export function registerImageAdd(image: Command): void {
       for (const warning of added.warnings) say(printable(`warning: ${warning}`));
       printResult(command, added, () => {
         const named = printable(`${added.manufacturer} ${added.model} ${added.version}`);
+        const { delta } = added;
+        if (delta !== null)
+          return `${delta.id}  ${printable(`delta from ${delta.baseVersion} to ${named}`)}, ${sizeText(delta.sizeBytes)}, ${shareText(delta.share)} of the whole image\n`;
         return `${added.id}  ${named}, ${sizeText(added.sizeBytes)}\n`;
       });
     });

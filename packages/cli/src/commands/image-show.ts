@@ -1,7 +1,8 @@
 /** `airlift image show`: all that is known of one image. */
+import type { Delta } from "@airlift/protocol/api/schemas";
 import type { Command } from "commander";
 import { clientOf, printResult } from "../terminal.ts";
-import { pairs, sizeText } from "../text.ts";
+import { agoText, pairs, shareText, sizeText, table } from "../text.ts";
 
 export function registerImageShow(image: Command): void {
   image
@@ -10,8 +11,8 @@ export function registerImageShow(image: Command): void {
     .action(async (id: string, _: unknown, command: Command) => {
       const one = await clientOf(command).image(id);
       const { signature } = one;
-      printResult(command, one, () =>
-        pairs([
+      printResult(command, one, () => {
+        const facts = pairs([
           ["id", one.id],
           ["manufacturer", one.manufacturer],
           ["model", one.model],
@@ -27,7 +28,20 @@ export function registerImageShow(image: Command): void {
           ["verified by", signature?.verifiedBy ?? "nobody"],
           ["security counter", `${one.securityCounter ?? "none"}`],
           ["added", one.createdAt],
-        ]),
-      );
+        ]);
+        return one.deltas.length === 0 ? facts : `${facts}\n${deltaTable(one.deltas)}`;
+      });
     });
 }
+
+const deltaTable = (deltas: readonly Delta[]): string =>
+  table(
+    ["DELTA", "FROM", "SIZE", "SHARE", "ADDED"],
+    deltas.map((delta) => [
+      delta.id,
+      delta.baseVersion,
+      sizeText(delta.sizeBytes),
+      shareText(delta.share),
+      agoText(delta.createdAt, Date.now()),
+    ]),
+  );

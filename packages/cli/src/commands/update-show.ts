@@ -29,6 +29,7 @@ function describe(update: Update): string {
     ["state", `${update.state}${update.failure === null ? "" : ` (${update.failure})`}, attempt ${update.attempt}`],
     ["why", update.sentence],
     ["by", update.method ?? update.by],
+    ["sent as", update.deltaId === null ? "the whole image" : `delta ${update.deltaId}`],
     ["package URI", update.packageUri ?? "none"],
     ["transferred", `${sizeText(update.acknowledgedBytes)} of ${sizeText(update.totalBytes)}`],
     ["created", update.createdAt],

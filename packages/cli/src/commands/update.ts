@@ -14,6 +14,7 @@ interface Options extends GlobalOptions {
   readonly apply: boolean;
   readonly target: string;
   readonly force?: boolean;
+  readonly delta?: boolean;
 }
 
 export function registerUpdate(program: Command): void {
@@ -28,11 +29,12 @@ export function registerUpdate(program: Command): void {
       "what of the device: firmware, component:N (/33629/N) or software:N (/9/N)",
       "firmware",
     )
+    .option("--delta", "send a delta where the store has one from what the device runs")
     .option("--force", "also when the device says that it is of another make, model or hardware")
     .action(async (endpoint: string, _: unknown, command: Command) => {
-      const { image, by, apply, target, force = false, json } = command.optsWithGlobals<Options>();
+      const { image, by, apply, target, delta = false, force = false, json } = command.optsWithGlobals<Options>();
       const client = clientOf(command);
-      const started = await client.startUpdate({ endpoint, imageId: image, by, apply, target, force });
+      const started = await client.startUpdate({ endpoint, imageId: image, by, apply, target, delta, force });
       const progress = createProgress({ isBar: process.stderr.isTTY === true && json !== true });
       const interrupt = new AbortController();
       const onInterrupt = () => interrupt.abort();

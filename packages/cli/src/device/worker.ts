@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createUpdateAgent } from "@airlift/device/agent";
 import { createCredentialFile } from "@airlift/device/node/credential-file";
 import { createSlots } from "@airlift/device/node/slots";
+import { createZstdDecoder } from "@airlift/device/node/zstd-decoder";
 import { DEFAULT_TRANSMISSION } from "@airlift/protocol/coap/transmission";
 import type { ImageFile } from "@airlift/protocol/image/reader";
 import type { DeviceOptions } from "./device-options.ts";
@@ -17,6 +18,7 @@ export async function runDevice(options: DeviceOptions): Promise<number> {
     trust: options.trust,
     factoryVersion: options.version,
     describe: describeRawImage,
+    decoders: [createZstdDecoder()],
   });
   const { slot, outcome } = await slots.boot();
   const version = slots.version();

@@ -42,12 +42,21 @@ function UpdateForm({ device, onDone }: UpdateFormProps) {
   const [imageId, setImageId] = useState("");
   const [by, setBy] = useState<NonNullable<NewUpdate["by"]>>("auto");
   const [isHeld, setHeld] = useState(false);
+  const [mayBeDelta, setMayBeDelta] = useState(false);
   const [isForced, setForced] = useState(false);
   const { mutate, error, isPending } = useStart(onDone);
   const image = images.find(({ id }) => id === imageId);
+  const delta = image?.deltas.find(({ baseVersion }) => baseVersion === device.version);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    mutate({ endpoint: device.endpoint, imageId, by, apply: !isHeld, force: isForced });
+    mutate({
+      endpoint: device.endpoint,
+      imageId,
+      by,
+      apply: !isHeld,
+      delta: mayBeDelta && delta !== undefined,
+      force: isForced,
+    });
   };
   const isMismatch = error instanceof ApiError && error.code === "IMAGE_MISMATCH";
   return (
@@ -67,6 +76,13 @@ function UpdateForm({ device, onDone }: UpdateFormProps) {
           checked={isHeld}
           onChange={({ currentTarget }) => setHeld(currentTarget.checked)}
         />
+        {delta && (
+          <Checkbox
+            label={`Send the delta from ${delta.baseVersion}, ${delta.sizeBytes.toLocaleString()} octets: this device decodes deltas`}
+            checked={mayBeDelta}
+            onChange={({ currentTarget }) => setMayBeDelta(currentTarget.checked)}
+          />
+        )}
         {(isMismatch || isForced) && (
           <Checkbox
             label="I know better: install it all the same"

@@ -8,6 +8,7 @@ import { Ago } from "../parts/instants.tsx";
 import { Empty, Failure, isMissing } from "../parts/notices.tsx";
 import { UpdateState } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
+import { DeltaTable } from "./delta-table.tsx";
 import { ImageFacts } from "./image-facts.tsx";
 
 const route = getRouteApi("/images/$id");
@@ -33,10 +34,14 @@ export function ImagePage() {
         <ImageFacts image={image} />
       </Paper>
       <Title order={3} size="h4">
+        Deltas
+      </Title>
+      <DeltaTable deltas={image.deltas} />
+      <Title order={3} size="h4">
         Where it is used
       </Title>
       <Runs image={image} />
-      <Sent id={id} />
+      <Sent image={image} />
     </Stack>
   );
 }
@@ -59,7 +64,7 @@ function Runs({ image: { manufacturer, model, version } }: { readonly image: Ima
   );
 }
 
-function Sent({ id }: { readonly id: string }) {
+function Sent({ image: { id, deltas } }: { readonly image: Image }) {
   const { data, error } = useInfiniteQuery(updatesQuery({ imageId: id, limit: 50 }));
   if (error) return <Failure error={error} />;
   const updates = data?.pages.flatMap(({ items }) => items) ?? [];
@@ -78,6 +83,13 @@ function Sent({ id }: { readonly id: string }) {
           </Link>{" "}
           <UpdateState state={update.state} />
           <Text size="sm">{update.sentence}</Text>
+          {update.deltaId !== null && (
+            <Text size="sm">
+              Sent as the delta from{" "}
+              {deltas.find((delta) => delta.id === update.deltaId)?.baseVersion ?? update.deltaId}:{" "}
+              {update.totalBytes.toLocaleString()} B
+            </Text>
+          )}
           <Text size="xs" c="dimmed">
             <Ago at={update.updatedAt} />
           </Text>

@@ -1,10 +1,11 @@
 /** Adds an image: the file, what it is for, and how far it has come. */
-import type { AddedImage, Image } from "@airlift/protocol/api/schemas";
+import type { AddedImage, Delta, Image } from "@airlift/protocol/api/schemas";
 import { Alert, Button, FileInput, Group, Progress, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
 import { Dialog } from "../parts/dialog.tsx";
 import { Failure } from "../parts/notices.tsx";
+import { shareText } from "./delta-table.tsx";
 import { ImageFacts } from "./image-facts.tsx";
 import { type ImageNames, rememberedUpload, uploadImage } from "./upload.ts";
 
@@ -46,6 +47,7 @@ export function UploadDialog({ images, onClose }: UploadDialogProps) {
             value={file}
             onChange={choose}
             disabled={isPending}
+            description="an image; or a delta, under the name of the image that it makes"
             fileInputProps={{ "aria-label": "Image file" }}
           />
           {isKnown && !isPending && (
@@ -146,15 +148,24 @@ const NameFields = ({ names, images, isFixed, onChange }: NameFieldsProps) => (
 );
 
 const Added = ({ image, onClose }: { readonly image: AddedImage; readonly onClose: () => void }) => (
-  <Dialog title="The image is in the store" onClose={onClose}>
+  <Dialog title={image.delta === null ? "The image is in the store" : "The delta is in the store"} onClose={onClose}>
     {image.warnings.map((warning) => (
       <Alert key={warning} color="orange" variant="light" title="Look at this first">
         {warning}
       </Alert>
     ))}
+    {image.delta && <DeltaFacts delta={image.delta} image={image} />}
     <ImageFacts image={image} />
     <Group justify="flex-end">
       <Button onClick={onClose}>Done</Button>
     </Group>
   </Dialog>
+);
+
+/** What was read from a delta, and what it came to when it was tried out. */
+const DeltaFacts = ({ delta, image }: { readonly delta: Delta; readonly image: Image }) => (
+  <Alert variant="light" title={`Delta from ${delta.baseVersion} to ${image.version}`}>
+    {delta.sizeBytes.toLocaleString()} B, {shareText(delta)} of the whole image. It was tried out, and makes the image
+    below octet for octet: that image's signature is what devices verify.
+  </Alert>
 );

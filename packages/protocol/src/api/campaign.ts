@@ -174,6 +174,8 @@ export const CampaignSpec = z.strictObject({
   /** IANA name, for devices that report none. */
   timeZone: z.string().min(1).max(64).default("UTC"),
   by: z.enum(DELIVERY_METHODS).default("auto"),
+  /** True = a delta may be sent in place of an image, to devices that run its base. */
+  delta: z.boolean().default(false),
   /** By kind of failure; a kind that is not named is final at once. */
   retry: z.partialRecord(z.enum(FAILURE_KINDS), RetrySpec).default(() => ({
     connectionLost: { attempts: 3, backoff: "10m", longest: "1d" },

@@ -26,25 +26,48 @@ export const ImageSignature = z.object({
   verifiedBy: z.string().nullable(),
 });
 
+const imageId = z
+  .string()
+  .regex(/^[0-9a-f]{16}$/, "an image's id has 16 hexadecimal digits, as `airlift image list` shows it");
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A file that makes one image of the store from another one. It was tried out when it was added. */
+export const Delta = z.object({
+  id: z.string(),
+  /** The image that a device has to run for it. */
+  baseImageId: imageId,
+  baseVersion: label,
+  sizeBytes: z.int().positive(),
+  /** Of the size of the image that it makes, 0 … 1. */
+  share: z.number().positive(),
+  sha256,
+  createdAt: instant,
+});
+export type Delta = z.infer<typeof Delta>;
+
 /** Firmware in the store. Immutable: the same id is always the same bytes. */
 export const Image = z.object({
-  id: z.string().regex(/^[0-9a-f]{16}$/, "an image's id has 16 hexadecimal digits, as `airlift image list` shows it"),
+  id: imageId,
   manufacturer: label,
   model: label,
   version: label,
   /** Hardware revisions it runs on; empty = any. */
   hardware: z.array(label),
   sizeBytes: z.int().positive(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sha256,
   format: z.enum(["raw", "mcuboot"]),
   signature: ImageSignature.nullable(),
   securityCounter: z.int().nonnegative().nullable(),
+  /** What makes it from another image, the newest first. */
+  deltas: z.array(Delta),
   createdAt: instant,
 });
 export type Image = z.infer<typeof Image>;
 
-/** The answer to an image that was added. */
+/** The answer to an image that was added; to a delta, it is the image that the delta makes. */
 export const AddedImage = Image.extend({
+  /** What was added, when it was a delta. */
+  delta: Delta.nullable(),
   /** What an operator should look at before it is installed, one sentence each. */
   warnings: z.array(z.string()),
 });
@@ -236,6 +259,10 @@ export const Update = z.object({
   endpoint: z.string(),
   imageId: z.string(),
   target,
+  /** True = a delta may be sent in place of the image. */
+  delta: z.boolean(),
+  /** The delta that is, or was, sent; null = the whole image, or nothing yet. */
+  deltaId: z.string().nullable(),
   /** 1, and one more each time that the update was begun again after it had ended. */
   attempt: z.int().positive(),
   by: z.enum(DELIVERY_METHODS),
@@ -267,6 +294,8 @@ export const NewUpdate = z.object({
   by: z.enum(DELIVERY_METHODS).default("auto"),
   apply: z.boolean().default(true),
   target: target.default("firmware"),
+  /** True = a delta may be sent in place of the image, to a device that runs its base. */
+  delta: z.boolean().default(false),
   /** True = also when the device says that it is of another make, model or hardware than the image is for. */
   force: z.boolean().default(false),
 });

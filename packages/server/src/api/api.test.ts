@@ -95,8 +95,8 @@ describe("images", () => {
     const other = await addImage("1.0.0", Buffer.from("other"));
     assert.deepEqual([other.status, other.body.code], [409, "IMAGE_CONFLICT"]);
     assert.match(`${other.headers["content-type"]}`, /^application\/problem\+json/);
-    const { warnings, ...image } = first.body;
-    assert.deepEqual(warnings, []);
+    const { warnings, delta, ...image } = first.body;
+    assert.deepEqual([warnings, delta], [[], null]);
     assert.deepEqual((await ask({ url: `/api/v1/images/${image.id}` })).body, image);
     assert.deepEqual((await ask({ url: "/api/v1/images?limit=1" })).body, { items: [image], next: null });
   });

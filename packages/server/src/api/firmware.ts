@@ -17,12 +17,12 @@ export function firmwareRoutes(app: Api, { stores, commands }: ApiParts): void {
     url: "/firmware/:image",
     schema: {
       tags: ["firmware"],
-      summary: "An image's bytes; Range, If-Range, If-Match",
+      summary: "An image's or a delta's bytes; Range, If-Range, If-Match",
       params: OneImage,
       querystring: ForUpdate,
     },
     handler: async (request, reply) => {
-      const image = await stores.images.get(request.params.image);
+      const image = await stores.images.fileOf(request.params.image);
       if (image === undefined) throw new UsageError("UNKNOWN_IMAGE", `there is no image ${request.params.image}`);
       const etag = `"${image.sha256.slice(0, 16)}"`;
       reply.header("etag", etag).header("accept-ranges", "bytes").header("content-type", "application/octet-stream");
@@ -36,7 +36,7 @@ export function firmwareRoutes(app: Api, { stores, commands }: ApiParts): void {
   interface Asked {
     readonly request: FastifyRequest;
     readonly reply: FastifyReply;
-    readonly image: Image;
+    readonly image: Pick<Image, "sha256" | "sizeBytes">;
     readonly etag: string;
     /** Everything before `offset` has gone out. */
     readonly onSent: (offset: number) => void;

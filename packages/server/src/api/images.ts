@@ -2,8 +2,10 @@
 import type { Readable } from "node:stream";
 import { AddedImage, Image, NewImage, pageOf } from "@airlift/protocol/api/schemas";
 import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { imageWarnings } from "../delivery/image-match.ts";
+import type { ImageStore } from "../store/ports.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
@@ -18,7 +20,7 @@ export function imageRoutes(app: Api, { stores, config }: ApiParts): void {
     {
       schema: {
         tags: ["images"],
-        summary: "Add an image; the body is its bytes",
+        summary: "Add an image, or a delta to the image of this name; the body is its bytes",
         consumes: ["application/octet-stream"],
         querystring: NewImage,
         response: { 200: AddedImage, 201: AddedImage },
@@ -31,15 +33,8 @@ export function imageRoutes(app: Api, { stores, config }: ApiParts): void {
         throw new UsageError("IMAGE_TOO_LARGE", `the image is larger than ${config.maxImageBytes} bytes`, {
           maxBytes: config.maxImageBytes,
         });
-      const {
-        image,
-        isNew,
-        headerVersion = null,
-      } = await images.add(request.body as Readable, request.query).catch(blameSender);
-      return await reply
-        .status(isNew ? 201 : 200)
-        .header("location", `/api/v1/images/${image.id}`)
-        .send({ ...image, warnings: imageWarnings(image, headerVersion) });
+      const added = await images.add(request.body as Readable, request.query).catch(blameSender);
+      return await sendAdded(reply, added);
     },
   );
 
@@ -65,6 +60,17 @@ export function imageRoutes(app: Api, { stores, config }: ApiParts): void {
       return image;
     },
   );
+}
+
+/** What was added, as both ways of adding answer. */
+export async function sendAdded(reply: FastifyReply, added: Awaited<ReturnType<ImageStore["add"]>>) {
+  const { image, isNew, headerVersion = null, delta = null } = added;
+  // What an image is warned of was said when it was added itself.
+  const warnings = delta === null ? imageWarnings(image, headerVersion) : [];
+  return await reply
+    .status(isNew ? 201 : 200)
+    .header("location", `/api/v1/images/${image.id}`)
+    .send({ ...image, delta, warnings });
 }
 
 /** Who sends bytes that are no image made the mistake; there is no third party. */

@@ -3,9 +3,8 @@ import type { Readable } from "node:stream";
 import { AddedImage, NewUpload, Upload } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
-import { imageWarnings } from "../delivery/image-match.ts";
 import type * as store from "../store/ports.ts";
-import { blameSender } from "./images.ts";
+import { blameSender, sendAdded } from "./images.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
 const OneUpload = z.object({ id: z.string().min(1).max(64) });
@@ -53,21 +52,16 @@ export function uploadRoutes(app: Api, { stores: { uploads, images } }: ApiParts
     {
       schema: {
         tags: ["images"],
-        summary: "Make the image of a complete upload",
+        summary: "Make the image, or the delta, of a complete upload",
         params: OneUpload,
         response: { 200: AddedImage, 201: AddedImage },
       },
     },
     async (request, reply) => {
-      const {
-        image,
-        isNew,
-        headerVersion = null,
-      } = await uploads.take(request.params.id, (content, { name }) => images.add(content, name)).catch(blameSender);
-      return await reply
-        .status(isNew ? 201 : 200)
-        .header("location", `/api/v1/images/${image.id}`)
-        .send({ ...image, warnings: imageWarnings(image, headerVersion) });
+      const added = await uploads
+        .take(request.params.id, (content, { name }) => images.add(content, name))
+        .catch(blameSender);
+      return await sendAdded(reply, added);
     },
   );
 

@@ -70,6 +70,8 @@ export interface CampaignPolicy {
   readonly apply: Schedule;
   readonly timeZone: string;
   readonly by: DeliveryMethod;
+  /** A delta may be sent in place of an image; absent in a policy of an older program = no. */
+  readonly delta?: boolean;
   readonly retry: Readonly<Partial<Record<FailureKind, RetryPolicy>>>;
   readonly silentAfterMs: number;
   readonly penalty: { readonly failureCount: number; readonly durationMs: number };
@@ -114,6 +116,7 @@ export function compilePolicy(spec: CampaignSpec, findImage: FindImage, offsetAt
     apply: readSchedule(spec, "apply"),
     timeZone: spec.timeZone,
     by: spec.by,
+    delta: spec.delta,
     retry: readRetry(spec.retry),
     silentAfterMs: durationMs(spec.silentAfter),
     penalty: { failureCount: spec.penaltyBox.failures, durationMs: durationMs(spec.penaltyBox.for) },

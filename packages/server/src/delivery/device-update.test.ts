@@ -36,7 +36,7 @@ test("a running installation cannot be cancelled, an operator's cancel ends ever
 test("whatever a device reports in whatever situation, the table has an arrow for it", () => {
   const booleans = [false, true];
   for (const state of UPDATE_STATES)
-    for (let bits = 0; bits < 4096; bits += 1)
+    for (let bits = 0; bits < 8192; bits += 1)
       for (const deviceState of [0, 1, 2, 3])
         for (let result = 0; result < 13; result += 1) {
           const flag = (bit: number): boolean => booleans[(bits >> bit) & 1] ?? false;
@@ -47,6 +47,7 @@ test("whatever a device reports in whatever situation, the table has an arrow fo
             canDeliver: flag(2),
             transferStarted: flag(3),
             pulling: flag(4),
+            isDelta: flag(12),
             pushRunning: flag(5),
             transfersLeft: flag(6),
             installsLeft: flag(6),

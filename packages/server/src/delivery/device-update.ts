@@ -41,6 +41,7 @@ export type DeviceEvent =
   | "transferRefused"
   | "stillDownloading"
   | "transferLost"
+  | "deltaRefused"
   | "attemptsUsedUp"
   | "deviceFailed"
   | "imageDownloaded"
@@ -102,6 +103,7 @@ const transferEnds = {
   imageDownloaded: to("downloaded", "execute"),
   imageHeld: to("waitingToApply"),
   transferLost: to("waiting", "stopTransfer", "scheduleTransfer"),
+  deltaRefused: to("waiting", "stopTransfer", "look"),
   attemptsUsedUp: fail("reported", "stopTransfer"),
   deviceFailed: fail("reported", "stopTransfer"),
 } as const;

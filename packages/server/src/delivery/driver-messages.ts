@@ -3,6 +3,7 @@ import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol
 import type { UpdateTarget } from "@airlift/protocol/update/update-target";
 import type { DeliveryChoice, PullScheme } from "./delivery-choice.ts";
 import type { UpdateEvent } from "./device-update.ts";
+import type { DeltaOffers, PackageChoice } from "./package-choice.ts";
 import type { DeviceReport } from "./report.ts";
 import type { ApplyStep, ResetForm } from "./update-object.ts";
 
@@ -12,7 +13,10 @@ export interface UpdateOrder {
   readonly endpoint: string;
   readonly imageId: string;
   readonly imageVersion: string;
+  /** Of the whole image. */
   readonly totalBytes: number;
+  /** Absent = the whole image is sent, whatever there is. */
+  readonly offers?: DeltaOffers;
   readonly by: DeliveryMethod;
   readonly target: UpdateTarget;
 }
@@ -25,6 +29,9 @@ export interface UpdateSnapshot {
   readonly failure: FailureKind | null;
   readonly apply: boolean;
   readonly choice: DeliveryChoice | null;
+  readonly packageChoice: PackageChoice | null;
+  /** The Update Result with which the device refused a delta. */
+  readonly deltaRefusal: number | null;
   /** The device has taken the Package URI, or was sent the whole package. */
   readonly transferStarted: boolean;
   readonly transferCount: number;
@@ -47,6 +54,8 @@ export function newSnapshot(apply: boolean, attempt = 1): UpdateSnapshot {
     failure: null,
     apply,
     choice: null,
+    packageChoice: null,
+    deltaRefusal: null,
     transferStarted: false,
     transferCount: 0,
     executeCount: 0,
@@ -112,6 +121,8 @@ export type DriverOutput =
   | {
       readonly kind: "startTransfer";
       readonly choice: DeliveryChoice;
+      /** The image, or the delta, that is sent. */
+      readonly packageId: string;
       /** Octets that the device has: a push goes on behind them. */
       readonly offset: number;
       /** The device would upgrade by itself (resource 14) though it shall wait for the word: it is told so first. */

@@ -64,6 +64,8 @@ export interface Situation {
   readonly transferStarted: boolean;
   /** The transfer in force is a pull, which goes on without the server's doing. */
   readonly pulling: boolean;
+  /** What was sent is a delta, and the whole image was not tried yet. */
+  readonly isDelta: boolean;
   /** A push is on its way: the device may show any State until it ends. */
   readonly pushRunning: boolean;
   readonly transfersLeft: boolean;
@@ -93,6 +95,12 @@ export const FAILURE_OF_RESULT: Readonly<Record<number, FailureKind>> = {
   12: "conflictingState",
   13: "dependencyError",
 };
+
+/**
+ * Update Results that a device may come to with a delta and not with the whole image: one that does not know deltas refuses
+ * the package (5, 6), and to decode one takes memory and room for both files (2, 3).
+ */
+const DELTA_REFUSALS: ReadonlySet<number> = new Set([2, 3, 5, 6]);
 
 const CONNECTION_LOST = 4;
 const DEFERRED = 11;
@@ -150,7 +158,8 @@ function afterLoss(firmware: Firmware, situation: Situation): DeviceEvent {
   // Update Result has to be 0 once a download begins. What still shows an older one has not begun, or never clears it.
   const isNew = firmware.result !== situation.staleResult;
   const isFailure = firmware.result > SUCCESS && firmware.result !== CONNECTION_LOST;
-  if (firmware.state === 0 && isFailure && isNew) return "deviceFailed";
+  if (firmware.state === 0 && isFailure && isNew)
+    return situation.isDelta && DELTA_REFUSALS.has(firmware.result) ? "deltaRefused" : "deviceFailed";
   return situation.transfersLeft ? "transferLost" : "attemptsUsedUp";
 }
 

@@ -2,6 +2,7 @@
 import type { FailureKind } from "@airlift/protocol/update/device-update";
 import type { DeliveryChoice } from "./delivery-choice.ts";
 import type { UpdateEvent } from "./device-update.ts";
+import type { PackageChoice } from "./package-choice.ts";
 import { type DeviceReport, FAILURE_OF_RESULT, runningVersion } from "./report.ts";
 
 /** The facts that a sentence may name. */
@@ -9,6 +10,8 @@ export interface SentenceFacts {
   readonly imageVersion: string;
   readonly report: DeviceReport | undefined;
   readonly choice: DeliveryChoice | undefined;
+  readonly packageChoice: PackageChoice | null;
+  /** Of what is sent. */
   readonly totalBytes: number;
   readonly acknowledgedBytes: number;
   /** CoAP response code of a refusal, "4.05". */
@@ -57,6 +60,12 @@ const reportedFailure = (facts: SentenceFacts): string => {
   const result = resultOf(facts);
   return kind === undefined ? `it reports Update Result ${result}` : `${WHY[kind]} (Update Result ${result})`;
 };
+/** What is sent and why, where it might have been a delta. */
+const packageText = (choice: PackageChoice | null): string => {
+  if (choice === null) return "";
+  if (choice.delta !== null) return `: the delta from ${choice.delta.baseVersion}, which it runs`;
+  return choice.why === null ? "" : `: the whole image, as ${choice.why}`;
+};
 const refusal = (facts: SentenceFacts): string => facts.responseCode ?? "an error";
 
 const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
@@ -77,10 +86,10 @@ const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
   resetUseless: (facts) =>
     `failed: the device stays in State ${stateOf(facts)} though its update was reset in every way`,
   busyUpdating: () => "waiting: the device is installing another image (State 3)",
-  ready: ({ choice, totalBytes }) =>
+  ready: ({ choice, totalBytes, packageChoice }) =>
     choice?.kind === "pull"
-      ? `told the device to fetch ${totalBytes} bytes over ${choice.scheme}`
-      : `pushing ${totalBytes} bytes to the device`,
+      ? `told the device to fetch ${totalBytes} bytes over ${choice.scheme}${packageText(packageChoice)}`
+      : `pushing ${totalBytes} bytes to the device${packageText(packageChoice)}`,
   formatRefused: () => "the device refuses the package as octets (4.15); pushing it as base64 text",
   resumable: ({ acknowledgedBytes, totalBytes }) =>
     `the push broke off at ${acknowledgedBytes} of ${totalBytes} bytes; going on from there`,
@@ -88,6 +97,7 @@ const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
   stillDownloading: () => "the device goes on with its download",
   transferLost: ({ report, attempt, attemptCount, delayMs }) =>
     `the transfer was interrupted${report?.firmware?.result === 4 ? " (the device lost the connection)" : ""}; attempt ${attempt + 1} of ${attemptCount} in ${Math.ceil(delayMs / 1000)} s`,
+  deltaRefused: (facts) => `the device did not take the delta: ${reportedFailure(facts)}; sending it the whole image`,
   attemptsUsedUp: (facts) => `failed after ${facts.attemptCount} attempts: ${reportedFailure(facts)}`,
   deviceFailed: (facts) => `failed: ${reportedFailure(facts)}`,
   imageDownloaded: () => "the device has the image and verified it; asking it to apply",

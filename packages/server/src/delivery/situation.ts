@@ -1,6 +1,7 @@
 /** What a report is judged by: how far the update is, and what may still be tried. */
 import { compareVersions } from "@airlift/protocol/image/version";
 import type { UpdateOrder, UpdateSnapshot } from "./driver-messages.ts";
+import { packageOf } from "./package-choice.ts";
 import type { UpdatePolicy } from "./policy.ts";
 import { type DeviceReport, runningVersion, type Situation } from "./report.ts";
 import { canGoOn } from "./transfer-steps.ts";
@@ -32,12 +33,13 @@ export function situationOf(report: DeviceReport, facts: SituationFacts): Situat
     canDeliver,
     transferStarted: snapshot.transferStarted,
     pulling: snapshot.choice?.kind === "pull",
+    isDelta: Boolean(snapshot.packageChoice?.delta) && snapshot.deltaRefusal === null,
     pushRunning,
     transfersLeft: transferCount < policy.transferAttemptCount,
     installsLeft: executeCount < policy.transferAttemptCount,
     requestsLeft: executeCount < EXECUTE_COUNT,
     mayResume: pushBroke && canGoOn(snapshot) && snapshot.resumeCount < policy.pushResumeCount,
-    staleResult: acknowledgedBytes >= order.totalBytes ? null : resultBefore,
+    staleResult: acknowledgedBytes >= packageOf(order, snapshot).sizeBytes ? null : resultBefore,
     applyWanted: snapshot.apply,
   };
 }

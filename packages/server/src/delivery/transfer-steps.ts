@@ -40,6 +40,18 @@ export function withProgress(snapshot: UpdateSnapshot, acknowledgedBytes: number
   };
 }
 
+/** The whole image is another file, whose transfers are counted anew. */
+export function withRefusal(snapshot: UpdateSnapshot, deltaRefusal: number): UpdateSnapshot {
+  return {
+    ...snapshot,
+    deltaRefusal,
+    transferStarted: false,
+    transferCount: 0,
+    acknowledgedBytes: 0,
+    furthestBytes: 0,
+  };
+}
+
 /** The package as text, for a device that refused octets; `undefined` when it cannot be sent in another form. */
 export function asText(snapshot: UpdateSnapshot): UpdateSnapshot | undefined {
   const { choice, transferCount } = snapshot;

@@ -29,6 +29,8 @@ class Bench {
   /** How the device can reach us. */
   schemes: readonly PullScheme[] = ["coap", "http"];
   outputs: DriverOutput[] = [];
+  /** What the device says that it is. */
+  make: { manufacturer: string | null; model: string | null } = { manufacturer: null, model: null };
 
   constructor(order: Partial<UpdateOrder> = {}, snapshot: UpdateSnapshot = newSnapshot(true)) {
     this.driver = new UpdateDriver({ ...ORDER, ...order }, DEFAULT_UPDATE_POLICY, snapshot);
@@ -60,7 +62,7 @@ class Bench {
       kind: "report",
       look: this.#newestLook,
       schemes: this.schemes,
-      report: { firmware, version, manufacturer: null, model: null, hardware: null },
+      report: { firmware, version, ...this.make, hardware: null },
     });
   }
 
@@ -438,4 +440,100 @@ test("a look that a sleeper does not answer is no news, and is not made again be
   assert.deepEqual(bench.act({ kind: "wake" }), []);
   assert.deepEqual(bench.act({ kind: "awake" }), ["awake", "look"]);
   assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+});
+
+const OFFERS = {
+  manufacturer: "Example",
+  model: "Pump",
+  deltas: [{ id: "d1", baseVersion: "1.0.0", sizeBytes: 90 }],
+};
+
+/** A device that is asked what it is and runs, for an update that may send a delta. */
+function offered(version: string, make: Partial<Bench["make"]> = {}, snapshot = newSnapshot(true)): Bench {
+  const bench = new Bench({ offers: OFFERS }, snapshot);
+  bench.make = { manufacturer: "Example", model: "Pump", ...make };
+  bench.act({ kind: "start", registered: true });
+  assert.deepEqual(bench.report(0, 0, version), ["ready", "startTransfer"]);
+  return bench;
+}
+
+const sent = ({ outputs }: Bench): string | undefined => {
+  const transfer = outputs.find((output) => output.kind === "startTransfer");
+  return transfer?.kind === "startTransfer" ? transfer.packageId : undefined;
+};
+
+test("a delta is sent where one was asked for, to a device of its make that runs its base; else the image, and why", () => {
+  const delta = offered("1.0.0");
+  assert.equal(sent(delta), "d1");
+  assert.equal(delta.sentence, "told the device to fetch 90 bytes over coap: the delta from 1.0.0, which it runs");
+  const whole = [
+    [offered("0.9.0"), "there is no delta from 0.9.0, which it runs"],
+    [offered("1.0.0", { model: "Valve" }), "it does not say that it is Example Pump"],
+    [offered("1.0.0", { manufacturer: null }), "it does not say that it is Example Pump"],
+    [offered("1.0.0", {}, newSnapshot(true, 2)), "a delta is for the first attempt"],
+  ] as const;
+  for (const [bench, why] of whole) {
+    assert.equal(sent(bench), ORDER.imageId);
+    assert.equal(bench.sentence, `told the device to fetch 1000 bytes over coap: the whole image, as ${why}`);
+  }
+  const unasked = transferring();
+  assert.equal(sent(unasked), ORDER.imageId);
+  assert.equal(unasked.sentence, "told the device to fetch 1000 bytes over coap");
+});
+
+test("a device that has all of a delta is through with its transfer, and runs the image", () => {
+  const bench = offered("1.0.0");
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(2, 0), ["imageDownloaded", "execute"]);
+  assert.equal(bench.driver.snapshot.acknowledgedBytes, 90);
+  bench.act({ kind: "executeAnswered", outcome: "accepted" });
+  bench.act({ kind: "registered" });
+  assert.deepEqual(bench.report(0, 1, "1.1.0"), ["confirmed", "endObservation"]);
+});
+
+test("a device that refuses a delta (Update Result 2, 3, 5, 6) gets the whole image at once; refusing that is its failure", () => {
+  for (const result of [2, 3, 5, 6]) {
+    const bench = offered("1.0.0");
+    bench.act({ kind: "transferAnswered", outcome: "accepted" });
+    bench.act({ kind: "progress", acknowledgedBytes: 90 });
+    bench.act({ kind: "notified" });
+    assert.deepEqual(bench.report(0, result), ["deltaRefused", "stopTransfer", "look"]);
+    assert.match(
+      bench.sentence,
+      /^the device did not take the delta: .* \(Update Result \d\); sending it the whole image$/,
+    );
+    bench.look();
+    assert.deepEqual(bench.report(0, result), ["ready", "startTransfer"]);
+    assert.equal(sent(bench), ORDER.imageId);
+    assert.match(bench.sentence, new RegExp(`the whole image, as it refused the delta with Update Result ${result}$`));
+    bench.act({ kind: "transferAnswered", outcome: "accepted" });
+    bench.act({ kind: "progress", acknowledgedBytes: 1000 });
+    bench.act({ kind: "notified" });
+    bench.report(0, result);
+    assert.equal(bench.state, "failed");
+  }
+});
+
+test("what else a device may fail of with a delta is its failure, and the same file goes on after a lost connection", () => {
+  const bench = offered("1.0.0");
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  bench.act({ kind: "notified" });
+  assert.equal(bench.report(0, 4)[0], "transferLost");
+  bench.wake();
+  bench.look();
+  assert.deepEqual(bench.report(0, 4), ["ready", "startTransfer"]);
+  assert.equal(sent(bench), "d1");
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  bench.act({ kind: "notified" });
+  bench.report(0, 8);
+  assert.equal(bench.state, "failed");
+});
+
+test("a server that starts again in the middle of a delta goes on with the delta", () => {
+  const { snapshot } = offered("1.0.0").driver;
+  const again = new Bench({ offers: OFFERS }, JSON.parse(JSON.stringify(snapshot)));
+  again.act({ kind: "start", registered: true });
+  assert.deepEqual(again.report(2, 0), ["imageDownloaded", "execute"]);
+  assert.equal(again.driver.snapshot.acknowledgedBytes, 90);
 });

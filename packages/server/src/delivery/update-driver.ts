@@ -13,12 +13,21 @@ import {
   type UpdateSnapshot,
 } from "./driver-messages.ts";
 import { Looks } from "./looks.ts";
+import { choosePackage, packageOf } from "./package-choice.ts";
 import { Patience } from "./patience.ts";
 import type { UpdatePolicy } from "./policy.ts";
 import { type DeviceReport, FAILURE_OF_RESULT, interpretReport, type Situation } from "./report.ts";
 import { sentenceFor } from "./sentences.ts";
 import { situationOf } from "./situation.ts";
-import { asText, withBefore, withChoice, withProgress, withResumption, withTransfer } from "./transfer-steps.ts";
+import {
+  asText,
+  withBefore,
+  withChoice,
+  withProgress,
+  withRefusal,
+  withResumption,
+  withTransfer,
+} from "./transfer-steps.ts";
 import { resetFormFor, updateObjectOf } from "./update-object.ts";
 
 /** Resets, in the two forms by turns, before a device counts as impossible to reset. */
@@ -69,6 +78,11 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
 
   get wakeAtMs(): number | undefined {
     return isFinalUpdateState(this.#snapshot.state) ? undefined : this.#patience.wakeAtMs;
+  }
+
+  /** What is sent, or would be. */
+  get #package(): ReturnType<typeof packageOf> {
+    return packageOf(this.#order, this.#snapshot);
   }
 
   /** Whether the table lets the operator do this now. */
@@ -184,7 +198,11 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#patience.isWaitingToRetry) return [];
     const event = interpretReport(report, this.#situation(report, choice !== undefined));
     if (event === undefined) return [];
-    if (event === "ready" && choice !== undefined) this.#snapshot = withChoice(this.#snapshot, choice);
+    if (event === "ready" && choice !== undefined) {
+      const packageChoice = choosePackage(this.#order, this.#snapshot, report);
+      this.#snapshot = { ...withChoice(this.#snapshot, choice), packageChoice };
+    }
+    if (event === "deltaRefused") this.#snapshot = withRefusal(this.#snapshot, report.firmware?.result ?? 0);
     if (event === "mustPrepare") this.#snapshot = withBefore(this.#snapshot, report);
     if (event === "deferred") this.#patience.deferred(this.#deferPeriodMs(report), nowMs);
     if ((event === "occupied" || event === "mustPrepare") && this.#resetCount >= RESET_COUNT)
@@ -302,7 +320,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       ...this.#snapshot,
       state: arrow.to,
       failure: failure === "reported" ? this.#reportedFailure() : (failure ?? null),
-      ...(HAS_IMAGE.has(event) && { acknowledgedBytes: this.#order.totalBytes }),
+      ...(HAS_IMAGE.has(event) && { acknowledgedBytes: this.#package.sizeBytes }),
     };
     if (arrow.to !== from) this.#patience.entered(arrow.to, nowMs);
     const sentence = this.#sentence(event, from);
@@ -316,12 +334,13 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #sentence(event: UpdateEvent, from: UpdateState): string | undefined {
-    const { transferCount, executeCount, choice, acknowledgedBytes, state } = this.#snapshot;
+    const { transferCount, executeCount, choice, packageChoice, acknowledgedBytes, state } = this.#snapshot;
     const sentence = sentenceFor(event, {
       imageVersion: this.#order.imageVersion,
       report: this.#report,
       choice: choice ?? undefined,
-      totalBytes: this.#order.totalBytes,
+      packageChoice,
+      totalBytes: this.#package.sizeBytes,
       acknowledgedBytes,
       responseCode: this.#responseCode,
       why: this.#why,
@@ -391,7 +410,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     this.#pushBroke = false;
     this.#looks.outdate();
     const holdBack = !this.#snapshot.apply && this.#report?.firmware?.automaticUpgrade === true;
-    return [{ kind: "startTransfer", choice, offset: 0, holdBack }];
+    return [{ kind: "startTransfer", choice, packageId: this.#package.id, offset: 0, holdBack }];
   }
 
   /** The device may still have what was acknowledged; if it has not, it asks for the beginning (4.08). */
@@ -402,7 +421,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     this.#pushRunning = true;
     this.#pushBroke = false;
     this.#looks.outdate();
-    return [{ kind: "startTransfer", choice, offset: acknowledgedBytes, holdBack: false }];
+    return [{ kind: "startTransfer", choice, packageId: this.#package.id, offset: acknowledgedBytes, holdBack: false }];
   }
 
   #resetDevice(): DriverOutput[] {

@@ -24,19 +24,19 @@ const SPEC = CampaignSpec.parse({
   windows: { download: [{ cron: "0 1 * * *", for: "1h" }], apply: [{ cron: "0 2 * * *", for: "1h" }] },
 });
 
-function ordersOf(order: TargetOrder) {
+function ordersOf(order: TargetOrder, spec = SPEC) {
   const done: string[] = [];
   const target = { ...newTarget({ campaignId: "c", endpoint: "d", wave: 0, orderKey: 0 }), attempt: 1, order };
   const update = { id: "u", finishedAt: null, apply: false, campaignId: "c", endpoint: "d" } as Update;
-  const create = async () => {
-    done.push("begun");
+  const create = async ({ delta }: { readonly delta?: boolean }) => {
+    done.push(delta ? "begun, maybe by a delta" : "begun");
     return update;
   };
   const options = {
     stores: {
       campaigns: {
         takeOrders: async () => [{ target, order }],
-        get: async () => ({ policy: compilePolicy(SPEC, () => IMAGE, offsetAt) }),
+        get: async () => ({ policy: compilePolicy(spec, () => IMAGE, offsetAt) }),
         orderDone: async () => void done.push("done"),
       },
       updates: { create, ofAttempt: async () => update },
@@ -63,4 +63,10 @@ test("nothing is begun outside the download window", async () => {
   assert.match(done.splice(0).join(), /^waiting waiting: outside its download window, next \S+/);
   await orders.carryOut(Date.UTC(2026, 5, 1, 0, 30));
   assert.equal(done[0], "begun");
+});
+
+test("a campaign's updates may be deltas where its file says so", async () => {
+  const { orders, done } = ordersOf({ kind: "begin", attempt: 1, imageId: IMAGE.id }, { ...SPEC, delta: true });
+  await orders.carryOut(Date.UTC(2026, 5, 1, 0, 30));
+  assert.equal(done[0], "begun, maybe by a delta");
 });

@@ -110,8 +110,9 @@ export class CampaignOrders {
     const news = { campaignId, endpoint, attempt, failure: null };
     try {
       const by = await this.#methodOf(campaignId);
+      const { delta } = (await this.#policyOf(campaignId)) ?? {};
       const campaign = { id: campaignId, wave, attempt };
-      reports.add(await stores.updates.create({ endpoint, imageId, by, apply: false, campaign }));
+      reports.add(await stores.updates.create({ endpoint, imageId, by, delta, apply: false, campaign }));
       return true;
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;

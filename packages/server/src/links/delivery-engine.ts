@@ -13,6 +13,7 @@ import {
   type UpdateOrder,
   type UpdateSnapshot,
 } from "../delivery/driver-messages.ts";
+import { packageOf } from "../delivery/package-choice.ts";
 import { DEFAULT_UPDATE_POLICY, type UpdatePolicy } from "../delivery/policy.ts";
 import type { Stores, UnfinishedUpdate } from "../store/ports.ts";
 import { DeliveryRecord, type Transition } from "./delivery-record.ts";
@@ -250,6 +251,7 @@ export class DeliveryEngine {
       totalBytes: image.sizeBytes,
       by: update.by,
       target: parseUpdateTarget(update.target ?? "firmware"),
+      ...(update.delta && { offers: image }),
     };
     const registered = registrationOf(update.endpoint) !== undefined;
     const newestNumber = await stores.exchanges.newestNumber(update.id);
@@ -348,7 +350,7 @@ export class DeliveryEngine {
   async #perform(order: UpdateOrder, output: DriverOutput, running: Running): Promise<void> {
     if (running.isLetGo) return;
     if (output.kind === "transition") {
-      if (HAS_IMAGE.has(output.event)) running.exchanges.endFetch(order.totalBytes);
+      if (HAS_IMAGE.has(output.event)) running.exchanges.endFetch(packageOf(order, output.snapshot).sizeBytes);
       running.isOnRecord = false;
       running.isOnRecord = await this.#storeOrLetGo(order, output, running);
     } else if (running.isOnRecord && !this.#closing.signal.aborted) {

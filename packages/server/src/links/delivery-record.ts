@@ -5,6 +5,7 @@ import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import type { Logger } from "pino";
 import type { DriverOutput, UpdateOrder } from "../delivery/driver-messages.ts";
+import { packageOf } from "../delivery/package-choice.ts";
 import type { Stores } from "../store/ports.ts";
 
 export type Transition = Extract<DriverOutput, { kind: "transition" }>;
@@ -40,6 +41,7 @@ export class DeliveryRecord {
       failure: snapshot.failure,
       sentence,
       method: snapshot.choice?.kind ?? null,
+      totalBytes: packageOf(order, snapshot).sizeBytes,
       acknowledgedBytes: snapshot.acknowledgedBytes,
       apply: snapshot.apply,
       snapshot,

@@ -11,6 +11,7 @@ import { isStillAt, type Registration } from "../fleet/registration.ts";
 import type { Stores } from "../store/ports.ts";
 import type { DeviceLink } from "./device-link.ts";
 import type { ExchangeLog } from "./exchange-log.ts";
+import type { SentFile } from "./image-door.ts";
 
 export type Errand = Extract<
   DriverOutput,
@@ -29,8 +30,8 @@ export interface ErrandOptions {
   readonly log: Logger;
   /** The registration of an endpoint that is here. */
   readonly registrationOf: (endpoint: string) => Registration | undefined;
-  /** The Package URI under which this device can fetch the image of an update. */
-  readonly packageUri: (order: UpdateOrder, scheme: PullScheme, registration: Registration) => Promise<string>;
+  /** The Package URI under which this device can fetch what an update sends. */
+  readonly packageUri: (file: SentFile, scheme: PullScheme, registration: Registration) => Promise<string>;
   /** The schemes under which this device can reach our images. */
   readonly schemesFor: (registration: Registration) => readonly PullScheme[];
   /** A device told what it runs. */
@@ -170,7 +171,7 @@ export class Errands {
   }
 
   async #startTransfer(registration: Registration, errand: Transfer): Promise<void> {
-    const { choice, holdBack } = errand;
+    const { choice, holdBack, packageId } = errand;
     const transfer = new AbortController();
     this.#transfer = transfer;
     if (holdBack) {
@@ -179,18 +180,22 @@ export class Errands {
       if (told.outcome !== "accepted") return this.#feed({ kind: "transferAnswered", ...told });
     }
     if (choice.kind === "push") return this.#push(registration, errand, transfer.signal);
-    const uri = await this.#options.packageUri(this.#order, choice.scheme, registration);
+    const uri = await this.#options.packageUri(
+      { packageId, updateId: this.#order.updateId },
+      choice.scheme,
+      registration,
+    );
     if (transfer.signal.aborted) return;
     this.#ports.onPackageUri(uri);
     const outcome = await this.#link.writePackageUri(registration, uri);
     this.#feed({ kind: "transferAnswered", ...outcome });
   }
 
-  async #push(registration: Registration, { choice, offset }: Transfer, signal: AbortSignal): Promise<void> {
+  async #push(registration: Registration, { choice, packageId, offset }: Transfer, signal: AbortSignal): Promise<void> {
     try {
-      const image = await this.#options.stores.images.openSource(this.#order.imageId);
+      const image = await this.#options.stores.images.openSource(packageId);
       if (image === undefined)
-        throw new EnvironmentError("IMAGE_READ", "the image's file is gone", { imageId: this.#order.imageId });
+        throw new EnvironmentError("IMAGE_READ", "the image's file is gone", { imageId: packageId });
       signal.throwIfAborted();
       const isText = choice.kind === "push" && choice.encoding === "base64";
       const source = isText ? base64Source(image) : image;

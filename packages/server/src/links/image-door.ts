@@ -14,9 +14,15 @@ export type OnFetched = (updateId: string, offset: number) => void;
 /** Images whose source is at hand without asking the store; more are looked up again. */
 const SOURCE_LIMIT = 256;
 
-/** The path of an image, with the update for which it is fetched, so that progress finds its way whatever port or NAT it comes by. */
-export function imagePath(imageId: string, updateId: string): string {
-  return `/fw/${imageId}?${UPDATE_QUERY}${updateId}`;
+/** An image, or a delta, that is sent for an update. */
+export interface SentFile {
+  readonly packageId: string;
+  readonly updateId: string;
+}
+
+/** The path of a file, with the update for which it is fetched, so that progress finds its way whatever port or NAT it comes by. */
+export function imagePath({ packageId, updateId }: SentFile): string {
+  return `/fw/${packageId}?${UPDATE_QUERY}${updateId}`;
 }
 
 const UPDATE_QUERY = "u=";

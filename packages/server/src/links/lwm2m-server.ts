@@ -196,7 +196,7 @@ export class Lwm2mServer {
       policy: options.policy,
       registrationOf,
       isAsleep: (endpoint) => this.presence.of(endpoint).state === "asleep",
-      packageUri: (order, scheme, registration) => uris.uriFor(order, scheme, registration),
+      packageUri: (file, scheme, registration) => uris.uriFor(file, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
       onReport: (endpoint, report) => this.#onReport(endpoint, report),
       holdsLease,

@@ -5,15 +5,7 @@ import { exampleRegistration } from "../store/scratch-stores.ts";
 import { type PackageUriOptions, PackageUris } from "./package-uri.ts";
 
 const PORTS = { udp: 5683, dtls: 5684, tcp: 5685, tls: 5686 };
-const order = {
-  updateId: "u1",
-  endpoint: "pump",
-  imageId: "i1",
-  imageVersion: "1",
-  target: { kind: "firmware" },
-  totalBytes: 1,
-  by: "auto",
-} as const;
+const order = { updateId: "u1", packageId: "i1" };
 const uris = (options: Partial<PackageUriOptions> = {}) =>
   new PackageUris(() => ({
     publicHost: null,

@@ -1,11 +1,10 @@
 /** Under which URIs a device can fetch its image: where it already talks to the server, and no less securely. */
 import { isLoopbackHost } from "../config/loopback.ts";
 import type { PullScheme } from "../delivery/delivery-choice.ts";
-import type { UpdateOrder } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
 import { isSecure, type Transport } from "../fleet/sender.ts";
 import { parseAddress, SCHEMES } from "./door.ts";
-import { imagePath } from "./image-door.ts";
+import { imagePath, type SentFile } from "./image-door.ts";
 import { LocalAddresses, uriHost } from "./public-address.ts";
 
 export interface PackageUriOptions {
@@ -51,13 +50,13 @@ export class PackageUris {
     return `${SCHEMES[transport]}://${host}:${portOf(transport)}`;
   }
 
-  async uriFor(order: UpdateOrder, scheme: PullScheme, registration: Registration): Promise<string> {
+  async uriFor(file: SentFile, scheme: PullScheme, registration: Registration): Promise<string> {
     const { publicHost, http, portOf } = this.#options();
     const { address } = parseAddress(registration.address);
     const host = uriHost(publicHost ?? (await this.#addresses.towards(address)));
     if (scheme === "http" || scheme === "https")
-      return `${scheme}://${host}:${http.port}/firmware/${order.imageId}?u=${order.updateId}`;
+      return `${scheme}://${host}:${http.port}/firmware/${file.packageId}?u=${file.updateId}`;
     const door = (Object.keys(SCHEMES) as Transport[]).find((transport) => SCHEMES[transport] === scheme) ?? "udp";
-    return `${scheme}://${host}:${portOf(door)}${imagePath(order.imageId, order.updateId)}`;
+    return `${scheme}://${host}:${portOf(door)}${imagePath(file)}`;
   }
 }

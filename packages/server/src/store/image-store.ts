@@ -2,11 +2,13 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import type { Image } from "@airlift/protocol/api/schemas";
-import { UsageError } from "@airlift/protocol/lib/errors";
+import type { Delta, Image } from "@airlift/protocol/api/schemas";
+import type { DeltaHeader } from "@airlift/protocol/image/delta";
+import { BugError, UsageError } from "@airlift/protocol/lib/errors";
 import type { Kysely, Selectable } from "kysely";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import { storableText } from "./database.ts";
+import { DeltaStore } from "./delta-store.ts";
 import { failReading, type ImageFiles, type ReceivedFile, withReader } from "./image-files.ts";
 import type { PageCache } from "./image-source.ts";
 import type { Journal } from "./journal.ts";
@@ -36,16 +38,20 @@ const MOST_SOURCES = 1000;
 
 export class PostgresImageStore implements ImageStore {
   readonly #parts: ImageStoreParts;
+  readonly #deltas: DeltaStore;
   readonly #sources = new Map<string, ImageSource>();
 
   constructor(parts: ImageStoreParts) {
     this.#parts = parts;
+    this.#deltas = new DeltaStore(parts);
   }
 
   async add(content: Readable, name: ImageName): ReturnType<ImageStore["add"]> {
     const { files, inspect, maxImageBytes } = this.#parts;
     const received = await files.receive(content, maxImageBytes);
     try {
+      const header = await this.#deltas.headerOf(received);
+      if (header !== undefined) return await this.#addDelta(name, received, header);
       const same = await this.get(imageIdOf(name, received.sha256));
       const inspection = await withReader(received.path, (read) => inspect(read, received.sizeBytes));
       const told = inspection.headerVersion ? { headerVersion: inspection.headerVersion } : {};
@@ -62,7 +68,7 @@ export class PostgresImageStore implements ImageStore {
       .selectAll()
       .where("id", "=", storableText(id))
       .executeTakeFirst();
-    return row && toImage(row);
+    return row && toImage(row, (await this.#deltas.ofImages([row.id])).get(row.id));
   }
 
   async list(page: PageRequest): Promise<Page<Image>> {
@@ -72,16 +78,17 @@ export class PostgresImageStore implements ImageStore {
       .orderBy("seq", "desc")
       .limit(page.limit + 1)
       .execute();
-    return toPage(rows, page.limit, { item: toImage, position: (row) => row.seq });
+    const deltas = await this.#deltas.ofImages(rows.map((row) => row.id));
+    return toPage(rows, page.limit, { item: (row) => toImage(row, deltas.get(row.id)), position: (row) => row.seq });
   }
 
   async openSource(id: string): Promise<ImageSource | undefined> {
     const known = this.#sources.get(id);
     if (known !== undefined) return known;
-    const image = await this.get(id);
-    if (image === undefined) return undefined;
+    const file = await this.fileOf(id);
+    if (file === undefined) return undefined;
     const { files, pages } = this.#parts;
-    const { sha256, sizeBytes } = image;
+    const { sha256, sizeBytes } = file;
     const source = pages.sourceOf({ path: files.pathOf(sha256), sizeBytes, sha256 });
     const [oldest] = this.#sources.keys();
     if (this.#sources.size >= MOST_SOURCES && oldest !== undefined) this.#sources.delete(oldest);
@@ -89,9 +96,25 @@ export class PostgresImageStore implements ImageStore {
     return source;
   }
 
-  async stream(image: Image, start: number, end: number): Promise<Readable> {
-    const file = await open(this.#parts.files.pathOf(image.sha256), "r").catch(failReading);
+  async fileOf(id: string): ReturnType<ImageStore["fileOf"]> {
+    const row = await this.#parts.tables
+      .selectFrom("images")
+      .select(["sha256", "size_bytes"])
+      .where("id", "=", storableText(id))
+      .executeTakeFirst();
+    return row ? { sha256: row.sha256, sizeBytes: row.size_bytes } : await this.#deltas.fileOf(storableText(id));
+  }
+
+  async stream({ sha256 }: Pick<Image, "sha256">, start: number, end: number): Promise<Readable> {
+    const file = await open(this.#parts.files.pathOf(sha256), "r").catch(failReading);
     return file.createReadStream({ start, end, highWaterMark: 256 * 1024 });
+  }
+
+  async #addDelta(name: ImageName, received: ReceivedFile, header: DeltaHeader): ReturnType<ImageStore["add"]> {
+    const { imageId, delta, isNew } = await this.#deltas.add(name, received, header);
+    const image = await this.get(imageId);
+    if (image === undefined) throw new BugError("NO_IMAGE", "the image of a delta is gone", { imageId });
+    return { image, isNew, delta };
   }
 
   async #insert(name: ImageName, received: ReceivedFile, inspection: ImageInspection) {
@@ -160,7 +183,7 @@ const toRow = ({ id, name, received, inspection }: Addition) => ({
   security_counter: inspection.securityCounter,
 });
 
-function toImage(row: Selectable<ImageTable>): Image {
+function toImage(row: Selectable<ImageTable>, deltas: Delta[] = []): Image {
   return {
     id: row.id,
     manufacturer: row.manufacturer,
@@ -172,6 +195,7 @@ function toImage(row: Selectable<ImageTable>): Image {
     format: row.format,
     signature: row.signature,
     securityCounter: row.security_counter,
+    deltas,
     createdAt: row.created_at.toISOString(),
   };
 }

@@ -17,6 +17,7 @@ import { IDENTITIES } from "./migrations/0013-identities.ts";
 import { BROADCAST_ROUNDS } from "./migrations/0014-broadcast-rounds.ts";
 import { ROOM_FOR_CHANGES } from "./migrations/0015-room-for-changes.ts";
 import { ENDED_BADLY } from "./migrations/0016-ended-badly.ts";
+import { DELTAS } from "./migrations/0017-deltas.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -43,6 +44,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "broadcast rounds", sql: BROADCAST_ROUNDS },
   { name: "room for changes", sql: ROOM_FOR_CHANGES },
   { name: "ended badly", sql: ENDED_BADLY },
+  { name: "deltas", sql: DELTAS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

@@ -1,6 +1,6 @@
 /** What the rest of the server may ask of the store. The instants here are UTC milliseconds, the API's are ISO texts. */
 import type { Readable } from "node:stream";
-import type { Device, Event, FirmwareReport, Image, Reachability, Update } from "@airlift/protocol/api/schemas";
+import type { Delta, Device, Event, FirmwareReport, Image, Reachability, Update } from "@airlift/protocol/api/schemas";
 import type { DeliveryMethod, FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 import type { UpdateSnapshot } from "../delivery/driver-messages.ts";
 import type { Registration } from "../fleet/registration.ts";
@@ -70,19 +70,27 @@ export interface ImageStore {
    * @throws {UsageError} IMAGE_EMPTY, IMAGE_TOO_LARGE, IMAGE_CONFLICT (409: this version exists with other bytes)
    * @throws {PeerError} UPLOAD_CUT when `content` ends before it is complete
    * @throws {EnvironmentError} DISK_FULL, IMAGE_WRITE, DATABASE_AWAY; nothing half-written is left behind.
+   *
+   * What is a delta by its own header is kept as one, with the image that it makes, which has to have that name already; its refusals are
+   * those of `DeltaStore`.
    */
-  add(content: Readable, name: ImageName): Promise<{ image: Image; isNew: boolean; headerVersion?: string }>;
+  add(
+    content: Readable,
+    name: ImageName,
+  ): Promise<{ image: Image; isNew: boolean; headerVersion?: string; delta?: Delta }>;
   get(id: string): Promise<Image | undefined>;
   /** Newest first. */
   list(page: PageRequest): Promise<Page<Image>>;
-  /** Undefined when there is no such image. Cheap: the row is remembered, the file stays open while it is used. */
+  /** What is fetched under this id: an image, or a delta. */
+  fileOf(id: string): Promise<Pick<Image, "sha256" | "sizeBytes"> | undefined>;
+  /** Undefined when there is no such image or delta. Cheap: the row is remembered, the file stays open while it is used. */
   openSource(id: string): Promise<ImageSource | undefined>;
   /**
-   * Octets `start` … `end` (both included) of an image as a stream.
+   * Octets `start` … `end` (both included) of a file as a stream.
    *
    * @throws {EnvironmentError} IMAGE_READ when the file cannot be opened.
    */
-  stream(image: Image, start: number, end: number): Promise<Readable>;
+  stream(file: Pick<Image, "sha256">, start: number, end: number): Promise<Readable>;
 }
 
 /** An image that is going to come in pieces. */
@@ -210,6 +218,8 @@ export interface UpdateOrder {
   readonly apply: boolean;
   /** As `UpdateTarget` in words; default "firmware". */
   readonly target?: string | undefined;
+  /** A delta may be sent in place of the image. Default false. */
+  readonly delta?: boolean | undefined;
   /** The campaign's attempt that this is. The same attempt again is the same update. */
   readonly campaign?: { readonly id: string; readonly wave: number; readonly attempt: number } | undefined;
 }

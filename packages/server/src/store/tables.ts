@@ -37,6 +37,16 @@ export interface ImageTable {
   created_at: Instant;
 }
 
+export interface DeltaTable {
+  id: string;
+  seq: Generated<number>;
+  image_id: string;
+  base_id: string;
+  size_bytes: number;
+  sha256: string;
+  created_at: Instant;
+}
+
 export interface DeviceTable {
   endpoint: string;
   registration_id: string;
@@ -99,6 +109,8 @@ export interface UpdateTable {
   endpoint: string;
   image_id: string;
   target: Generated<string>;
+  /** A delta may be sent in place of the image. */
+  delta: Generated<boolean>;
   attempt: Generated<number>;
   by: DeliveryMethod;
   apply: boolean;
@@ -333,6 +345,7 @@ export interface MigrationTable {
 
 export interface Tables extends MeshTables {
   images: ImageTable;
+  deltas: DeltaTable;
   devices: DeviceTable;
   updates: UpdateTable;
   events: EventTable;

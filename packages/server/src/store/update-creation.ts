@@ -64,6 +64,7 @@ export async function insertUpdate(
       endpoint: order.endpoint,
       image_id: order.imageId,
       target: order.target ?? "firmware",
+      delta: order.delta ?? false,
       by: order.by,
       apply: order.apply,
       state: "queued",

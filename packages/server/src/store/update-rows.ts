@@ -59,6 +59,8 @@ export function toUpdate(row: UpdateRow): Update {
     endpoint: row.endpoint,
     imageId: row.image_id,
     target: row.target,
+    delta: row.delta,
+    deltaId: row.snapshot?.packageChoice?.delta?.id ?? null,
     attempt: row.attempt,
     by: row.by,
     campaignId: row.campaign_id,
