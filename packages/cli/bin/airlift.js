@@ -4,9 +4,11 @@
  * the packages, passes signals on, and ends as that ends. Plain JavaScript, so that every Node.js can read it.
  */
 import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
+import module, { createRequire } from "node:module";
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 
 /** As in `engines`. */
 const OLDEST = [24, 7];
@@ -16,6 +18,8 @@ const FROM_THE_KEYBOARD = ["SIGINT", "SIGQUIT"];
 
 if (isNewEnough(process.version)) {
   endWithLauncher();
+  if (isForSmallMachine(process.argv)) keepHeapSmall();
+  keepCompiled();
   await import("../src/main.ts");
 } else {
   handOver(packagedNode());
@@ -31,6 +35,26 @@ function endWithLauncher() {
   if (process.channel === undefined) return;
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
   process.channel.unref();
+}
+
+/** Whether the command is one that runs for years beside a radio; taken for one by mistake, another has little loss. */
+function isForSmallMachine(words) {
+  return words.includes("gateway") || (words.includes("mesh") && words.includes("device"));
+}
+
+/** Left alone, the young part of the heap grows to 128 MB before it is looked through. It never shrinks: hence before anything is loaded. */
+function keepHeapSmall() {
+  setFlagsFromString("--semi-space-growth-factor=1");
+}
+
+/** Compiled once, the program starts in half the time, and without the memory that reading TypeScript takes. */
+function keepCompiled() {
+  const { NODE_COMPILE_CACHE: chosen, XDG_CACHE_HOME: caches } = process.env;
+  try {
+    module.enableCompileCache(chosen || join(caches || join(homedir(), ".cache"), "airlift"));
+  } catch {
+    // Nobody's home: it is compiled anew.
+  }
 }
 
 /** The path of the Node.js in `node_modules`; ends the process when there is none. */

@@ -1,48 +1,8 @@
-/** `airlift`: the command line. Each command is a file in commands/ that registers itself here. */
+/** `airlift`: the command line. Each command is a file in commands/ that registers itself, named in the command table. */
 import { readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { Command } from "commander";
-import { registerAudit } from "./commands/audit.ts";
-import { registerAuthority } from "./commands/authority.ts";
-import { registerCampaign } from "./commands/campaign.ts";
-import { registerDevice } from "./commands/device.ts";
-import { registerDeviceAttributes } from "./commands/device-attributes.ts";
-import { registerDeviceCreate } from "./commands/device-create.ts";
-import { registerDeviceDelete } from "./commands/device-delete.ts";
-import { registerDeviceDiscover } from "./commands/device-discover.ts";
-import { registerDeviceExecute } from "./commands/device-execute.ts";
-import { registerDeviceKey } from "./commands/device-key.ts";
-import { registerDeviceObserve } from "./commands/device-observe.ts";
-import { registerDeviceQueue } from "./commands/device-queue.ts";
-import { registerDeviceRead } from "./commands/device-read.ts";
-import { registerDeviceShow } from "./commands/device-show.ts";
-import { registerDeviceWrite } from "./commands/device-write.ts";
-import { registerDevices } from "./commands/devices.ts";
-import { registerDevicesExport } from "./commands/devices-export.ts";
-import { registerDevicesImport } from "./commands/devices-import.ts";
-import { registerFleet } from "./commands/fleet.ts";
-import { registerGateway } from "./commands/gateway.ts";
-import { registerGatewayAdmin } from "./commands/gateway-admin.ts";
-import { registerImageAdd } from "./commands/image-add.ts";
-import { registerImageDelta } from "./commands/image-delta.ts";
-import { registerImageKeygen } from "./commands/image-keygen.ts";
-import { registerImageList } from "./commands/image-list.ts";
-import { registerImageShow } from "./commands/image-show.ts";
-import { registerMasterKey } from "./commands/master-key.ts";
-import { registerMeshDevice } from "./commands/mesh-device.ts";
-import { registerMeshFleet } from "./commands/mesh-fleet.ts";
-import { registerMeshLabel } from "./commands/mesh-label.ts";
-import { registerMeshName } from "./commands/mesh-name.ts";
-import { registerMeshOnboard } from "./commands/mesh-onboard.ts";
-import { registerMeshPack } from "./commands/mesh-pack.ts";
-import { registerMeshPlan } from "./commands/mesh-plan.ts";
-import { registerMeshSimulate } from "./commands/mesh-simulate.ts";
-import { registerMeshUnpack } from "./commands/mesh-unpack.ts";
-import { registerServe } from "./commands/serve.ts";
-import { registerToken } from "./commands/token.ts";
-import { registerUpdate } from "./commands/update.ts";
-import { registerUpdateCommands } from "./commands/update-command.ts";
-import { registerUpdateShow } from "./commands/update-show.ts";
-import { registerWebhook } from "./commands/webhook.ts";
+import { addChosenCommands } from "./command-table.ts";
 import { fail } from "./failure.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
@@ -78,56 +38,6 @@ function createProgram(): Command {
       },
     });
   addGlobalOptions(program);
-  const image = program.command("image").description("the images in the server's store");
-  for (const register of [
-    registerImageAdd,
-    registerImageList,
-    registerImageShow,
-    registerImageDelta,
-    registerImageKeygen,
-  ])
-    register(image);
-  const mesh = program.command("mesh").description("firmware for Z-Mesh networks");
-  for (const register of [
-    registerMeshName,
-    registerMeshPack,
-    registerMeshUnpack,
-    registerMeshPlan,
-    registerMeshSimulate,
-    registerMeshDevice,
-    registerMeshFleet,
-    registerMeshLabel,
-    registerMeshOnboard,
-  ])
-    register(mesh);
-  const rest = [
-    registerServe,
-    registerDevices,
-    registerDevicesExport,
-    registerDevicesImport,
-    registerDeviceShow,
-    registerDeviceQueue,
-    registerUpdate,
-    registerDevice,
-    registerFleet,
-    registerGateway,
-    registerGatewayAdmin,
-  ];
-  for (const register of rest) register(program);
-  const operations = [
-    registerDeviceAttributes,
-    registerDeviceCreate,
-    registerDeviceDelete,
-    registerDeviceDiscover,
-    registerDeviceExecute,
-    registerDeviceObserve,
-    registerDeviceRead,
-    registerDeviceWrite,
-  ];
-  for (const register of operations) register(program);
-  for (const register of [registerDeviceKey, registerAuthority, registerToken, registerMasterKey]) register(program);
-  for (const register of [registerUpdateShow, registerUpdateCommands, registerCampaign]) register(program);
-  for (const register of [registerAudit, registerWebhook]) register(program);
   return program;
 }
 
@@ -138,11 +48,16 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 /** Behind a command `--version` is an image's or a device's; in front of all of them it can only be this program's. */
-const [node = "", program = "", first = "", ...rest] = process.argv;
+const [, , first, ...rest] = process.argv;
 const isVersionAsked = first === "--version";
 
 try {
-  await createProgram().parseAsync(isVersionAsked ? [node, program, "-V", ...rest] : process.argv);
+  const words = isVersionAsked ? ["-V", ...rest] : process.argv.slice(2);
+  const program = createProgram();
+  await addChosenCommands(program, program.parseOptions(words).operands);
+  // By itself it is kept at the end, which a program that loses its power does not have.
+  flushCompileCache();
+  await program.parseAsync(words, { from: "user" });
 } catch (error) {
   fail(error);
 }

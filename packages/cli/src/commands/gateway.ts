@@ -1,6 +1,5 @@
 /** `airlift gateway`: the radio edge, until it is told to stop. */
 import { readFileSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
 import { Gateway, networkKeyOf } from "@airlift/gateway/edge/gateway";
 import { WIRED_BAND } from "@airlift/gateway/edge/wired-band";
 import { lossyLink } from "@airlift/gateway/links/lossy-link";
@@ -51,8 +50,6 @@ export function registerGateway(program: Command): void {
 }
 
 async function run(flags: GatewayFlags, command: Command): Promise<void> {
-  // A gateway lives on a small machine: left alone, the heap's young part grows to 128 MB before it is looked through.
-  setFlagsFromString("--optimize-for-size");
   const options = readOptions(flags);
   const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
   const stopped = untilStopped();

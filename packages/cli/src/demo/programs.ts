@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 
-const COMMAND = join(import.meta.dirname, "../main.ts");
+const COMMAND = join(import.meta.dirname, "../../bin/airlift.js");
 
 /** How long a program may take to end when it is asked to. */
 const PATIENCE_MS = 10_000;
