@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapResponse, createResponse } from "@airlift/protocol/coap/exchange";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
 import { pino } from "pino";
 import type { RequestContent } from "../fleet/queued-request.ts";
@@ -44,14 +45,14 @@ interface Server {
   close(): Promise<void>;
 }
 
-const answered = async () => createResponse(CODE.changed);
+const answered = async (): Promise<CoapResponse> => createResponse(CODE.changed);
 
-async function startServer(stores: Stores, answer: () => Promise<CoapResponse> = answered): Promise<Server> {
+async function startServer(stores: Stores, answer = answered, store = stores.requests): Promise<Server> {
   await stores.nodes.join();
   const sent: string[] = [];
   const awake = new Set<string>();
   const drain = new RequestDrain({
-    store: stores.requests,
+    store,
     requests: {
       request: ({ endpoint }, { uriPath }) => {
         sent.push(`${endpoint} /${uriPath.join("/")}`);
@@ -195,6 +196,34 @@ test("what a dead server had is taken over once: an Execute that may have gone o
   assert.deepEqual(c.sent, ["in flight /3/0/4"]);
   await c.close();
   await c.stores.close();
+});
+
+test("what was claimed when the database went away, before it could say so, is sent all the same", async () => {
+  const stores = await openSecondStores(scratch, { node: { name: "d" } });
+  let isCut = false;
+  const requests = new Proxy(stores.requests, {
+    get(store, name) {
+      if (name !== "claimOf") return Reflect.get(store, name).bind(store);
+      return async (endpoints: readonly string[]) => {
+        const claimed = await store.claimOf(endpoints);
+        if (isCut) return claimed;
+        isCut = true;
+        throw new EnvironmentError("DATABASE_AWAY", "the answer was lost");
+      };
+    },
+  });
+  const d = await startServer(stores, answered, requests);
+  await register("cut", b);
+  await b.drain.submit("cut", readModel);
+  await register("cut", d);
+  await assert.rejects(d.drain.onArrived(["cut"]), { code: "DATABASE_AWAY" });
+  d.setAwake("cut");
+  await d.drain.onArrived(["cut"]);
+  while (d.sent.length === 0) await d.drain.claim();
+  await statesWhen("cut", areAnswered);
+  assert.deepEqual(d.sent, ["cut /3/0/1"]);
+  await d.close();
+  await stores.close();
 });
 
 test("of one device so many requests may wait, at whichever servers they were asked for", async () => {

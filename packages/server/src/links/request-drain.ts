@@ -42,6 +42,8 @@ export class RequestDrain {
   readonly #closing = new AbortController();
   #stopListening: (() => void) | undefined;
   #claiming: Promise<void> | undefined;
+  /** A claim may have come on record whose answer was lost. */
+  #isInDoubt = false;
 
   constructor(options: RequestDrainOptions) {
     this.#options = options;
@@ -76,7 +78,7 @@ export class RequestDrain {
 
   /** What waits for devices that have registered here comes along. @throws {EnvironmentError} DATABASE_AWAY */
   async onArrived(endpoints: readonly string[]): Promise<void> {
-    this.#takeUp(await this.#options.store.claimOf(endpoints));
+    await this.#takeUpClaimed(() => this.#options.store.claimOf(endpoints));
   }
 
   /** The device is at another server, which takes along what waits. */
@@ -159,10 +161,25 @@ export class RequestDrain {
   }
 
   async #claimAll(): Promise<void> {
-    for (let isMore = true; isMore && this.#holdsLease && !this.#closing.signal.aborted; ) {
-      const claimed = await this.#options.store.claim(CLAIMED_AT_ONCE);
+    const { store } = this.#options;
+    if (this.#isInDoubt) {
+      // What is here already stays as it is.
+      this.#takeUp(await store.loadOwn());
+      this.#isInDoubt = false;
+    }
+    for (let isMore = true; isMore && this.#holdsLease && !this.#closing.signal.aborted; )
+      isMore = (await this.#takeUpClaimed(() => store.claim(CLAIMED_AT_ONCE))) === CLAIMED_AT_ONCE;
+  }
+
+  /** How many they are. */
+  async #takeUpClaimed(claim: () => Promise<QueuedRequest[]>): Promise<number> {
+    try {
+      const claimed = await claim();
       this.#takeUp(claimed);
-      isMore = claimed.length === CLAIMED_AT_ONCE;
+      return claimed.length;
+    } catch (error) {
+      this.#isInDoubt = true;
+      throw error;
     }
   }
 

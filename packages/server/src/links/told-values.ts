@@ -37,7 +37,7 @@ export class ToldValues {
     return this.#values.of(endpoint);
   }
 
-  /** The answer to a Read, or the first one to an Observe. @throws {PeerError} DEVICE_ANSWER */
+  /** The answer to a Read, or the first one to an Observe; of one path, or of several from the root. @throws {PeerError} DEVICE_ANSWER */
   answer(endpoint: string, response: CoapResponse, paths: readonly Path[]): ReadAnswer {
     const values = this.#valuesOf(entriesOfAnswer(response, baseOf(paths), this.#options.models));
     this.#keep(endpoint, values, "read");
