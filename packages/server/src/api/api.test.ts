@@ -268,6 +268,16 @@ describe("devices and updates", () => {
     const second = await ask({ url: `/api/v1/devices?limit=2&cursor=${first.body.next}` });
     assert.deepEqual([second.body.items.length, second.body.next], [1, null]);
     assert.deepEqual((await ask({ url: "/api/v1/devices/nobody" })).body.code, "UNKNOWN_DEVICE");
+    const refused = {
+      kind: "device.refused",
+      endpoint: "tried",
+      sentence: "a registration was refused with 4.12",
+    } as const;
+    await scratch.stores.events.append(refused);
+    assert.match(
+      (await ask({ url: "/api/v1/devices/tried" })).body.detail,
+      /^no device tried has registered; .* 4\.12$/,
+    );
     assert.equal((await ask({ url: "/api/v1/devices?cursor=!" })).status, 400);
     assert.equal((await ask({ url: "/api/v1/devices?limit=0" })).body.code, "VALIDATION");
   });
