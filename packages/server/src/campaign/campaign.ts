@@ -57,7 +57,7 @@ export function newCampaign(
       memory: newMemory(wave.criteria),
       startedAtMs: null,
       soakUntilMs: null,
-      sentence: "waiting for the waves before it",
+      sentence: i === 0 ? "waiting for the campaign to start" : "waiting for the waves before it",
     };
   });
   return {

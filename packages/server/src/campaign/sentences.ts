@@ -46,7 +46,8 @@ export function standingSentence({ criterion, matched, executed }: Verdict, wave
   const where = wave === null ? "" : ` in wave ${wave}`;
   const limit =
     "count" in criterion.threshold ? `${criterion.threshold.count}` : percentText(criterion.threshold.basisPoints);
-  return `${matched} of ${executed} devices that ended${where} ${listText(criterion.outcomes)}; the limit is ${limit}`;
+  const later = executed < criterion.minimumExecuted ? `, judged from ${criterion.minimumExecuted} on` : "";
+  return `${matched} of ${executed} devices that ended${where} ${listText(criterion.outcomes)}; the limit is ${limit}${later}`;
 }
 
 export function verdictSentence(verdict: Verdict, wave: string | null): string {
