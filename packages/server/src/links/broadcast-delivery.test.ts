@@ -547,6 +547,25 @@ test("the broadcast of a gateway that was removed is over, and another gateway t
   assert.equal(again.deviceCount, 1);
 });
 
+test("a gateway does not begin while a neighbour that shares a cell broadcasts for others", async () => {
+  const { world: first, order } = await begun(1, { quietMs: 3_600_000 });
+  const second = await new World(1).open();
+  const near = new ExampleGateway(`near-${second.gateway.id}`);
+  const { gateways } = scratch.stores.mesh;
+  await gateways.add({ id: near.id, cells: [`cell of ${first.model}`, `cell of ${second.model}`] });
+  await second.broadcast.report(near.id, near.batch());
+  second.gateway.isClockTrusted = false;
+  await second.tell();
+  await second.campaign();
+  await second.turn();
+  assert.match(await second.sentenceOf(0), new RegExp(`${near.id} shares a cell with ${first.gateway.id}, whose`));
+  assert.deepEqual(await gateways.openOrders(near.id, 0), []);
+  await first.tell(first.gateway.end(order));
+  await first.broadcast.sweep();
+  await second.broadcast.sweep();
+  assert.equal(transmitIn(await gateways.openOrders(near.id, 0)).deviceCount, 1);
+});
+
 test("while nothing is done for a device, its update says what is true: on air, over and not heard, or no gateway", async () => {
   const { world, order } = await begun(1, { quietMs: 3_600_000 });
   const progress = {

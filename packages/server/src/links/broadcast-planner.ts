@@ -117,7 +117,9 @@ export class BroadcastPlanner {
     const known = all.filter(({ band, state }) => state !== null || subBandNamed(band) !== undefined);
     const fromMs = this.#options.utcMs() + this.#options.leadMs;
     const need = needOf(release, places, [{ fromMs, untilMs: fromMs + spanMs }]);
-    const plans = withObstacles(devices, all, () => planSessions(need, known.map(planGateway)));
+    const plans = withObstacles({ devices, gateways: all, obstacle: obstacleOf }, () =>
+      planSessions(need, known.map(planGateway)),
+    );
     return {
       imageId,
       deviceCount: devices.length,
@@ -166,11 +168,17 @@ export class BroadcastPlanner {
     const { stores, releases, utcMs, leadMs, spanMs } = this.#options;
     const release = await releases.ensure(party.imageId);
     const all = await stores.mesh.gateways.list();
-    const ready = all.filter((gateway) => obstacleOf(gateway) === undefined);
+    const sending = new Set((await stores.mesh.sessions.open()).map(({ gatewayId }) => gatewayId));
+    // One that is not heard may have lost its server or its power: its neighbours do not wait a day for it.
+    const onAir = all.filter(({ id, isOnline }) => isOnline && sending.has(id));
+    const obstacle = (gateway: Gateway) => obstacleOf(gateway) ?? neighbourOf(gateway, onAir);
+    const ready = all.filter((gateway) => obstacle(gateway) === undefined);
     const fromMs = utcMs() + leadMs;
     const openings = await this.#openings(party.campaignId, { fromMs, untilMs: fromMs + spanMs });
     const need = needOf(release, party.updates, openings);
-    const plans = withObstacles(party.updates, all, () => planSessions(need, ready.map(planGateway)));
+    const plans = withObstacles({ devices: party.updates, gateways: all, obstacle }, () =>
+      planSessions(need, ready.map(planGateway)),
+    );
     const keys = await stores.mesh.keysOf(party.imageId, () => {
       throw new UsageError("RELEASE_KEYS", "the release's keys are gone", { imageId: party.imageId });
     });
@@ -278,6 +286,13 @@ interface SessionPart {
   readonly updates: readonly MeshUpdate[];
 }
 
+interface Obstacles {
+  readonly devices: readonly Pick<MeshUpdate, "cell">[];
+  readonly gateways: readonly Gateway[];
+  /** What is in a gateway's way, if anything. */
+  obstacle(gateway: Gateway): string | undefined;
+}
+
 type Change = Parameters<Stores["mesh"]["sessions"]["record"]>[0]["changes"] extends readonly (infer One)[] | undefined
   ? One
   : never;
@@ -326,19 +341,21 @@ function obstacleOf({ isOnline, state, band }: Gateway): string | undefined {
   return own.includes(band) ? undefined : `sends in ${own.join(", ")}, and is planned for ${band}`;
 }
 
+/** Turns are planned for one broadcast; the next one of a neighbour waits for its end. */
+function neighbourOf({ id, cells }: Gateway, onAir: readonly Gateway[]): string | undefined {
+  const neighbour = onAir.find((other) => other.id !== id && other.cells.some((cell) => cells.includes(cell)));
+  return neighbour && `shares a cell with ${neighbour.id}, whose broadcast is under way`;
+}
+
 /** What `plan` returns; where no gateway reaches the devices, it is said what is in the way of those that would. */
-function withObstacles<Plan>(
-  devices: readonly Pick<MeshUpdate, "cell">[],
-  gateways: readonly Gateway[],
-  plan: () => Plan,
-): Plan {
+function withObstacles<Plan>({ devices, gateways, obstacle }: Obstacles, plan: () => Plan): Plan {
   try {
     return plan();
   } catch (error) {
     if (!(error instanceof UsageError) || error.code !== "NO_GATEWAY") throw error;
     const cells = new Set(devices.map(({ cell }) => cell));
     const near = gateways.filter((one) => cells.has(null) || one.cells.some((cell) => cells.has(cell)));
-    const why = near.flatMap((one) => (obstacleOf(one) === undefined ? [] : [`${one.id} ${obstacleOf(one)}`]));
+    const why = near.flatMap((one) => (obstacle(one) === undefined ? [] : [`${one.id} ${obstacle(one)}`]));
     if (why.length === 0) throw error;
     throw new UsageError("NO_GATEWAY", `${error.message}: ${why.slice(0, 3).join("; ")}`, error.facts, {
       cause: error,
