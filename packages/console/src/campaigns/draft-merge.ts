@@ -14,6 +14,7 @@ const MEMBERS = {
   timeZone: ["Time zone", ["timeZone"]],
   approval: ["Approval", ["needsApproval"]],
   downgrade: ["Lower versions", ["mayDowngrade"]],
+  delta: ["Deltas", ["mayBeDelta"]],
   rollback: ["Rollback", ["rollbackImage"]],
 } as const satisfies Partial<Record<keyof NewCampaign, readonly [string, readonly (keyof CampaignDraft)[]]>>;
 
@@ -27,6 +28,7 @@ export function memberText(draft: CampaignDraft, member: Member): string {
   if (member === "waves") return draft.waves.map(waveText).join("; ");
   if (member === "approval") return draft.needsApproval ? "needed" : "not needed";
   if (member === "downgrade") return draft.mayDowngrade ? "allowed" : "not allowed";
+  if (member === "delta") return draft.mayBeDelta ? "sent where there are some" : "not sent";
   const value = specOf(draft)[member];
   return typeof value === "string" ? value : value === undefined ? "none" : JSON.stringify(value);
 }

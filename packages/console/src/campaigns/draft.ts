@@ -41,6 +41,7 @@ export interface CampaignDraft {
   readonly timeZone: string;
   readonly needsApproval: boolean;
   readonly mayDowngrade: boolean;
+  readonly mayBeDelta: boolean;
   readonly rollbackImage: string;
   /** Of members that have fields here, the parts that have none. */
   readonly carried?: {
@@ -94,6 +95,7 @@ export const emptyDraft = (timeZone: string): CampaignDraft => ({
   timeZone,
   needsApproval: false,
   mayDowngrade: false,
+  mayBeDelta: false,
   rollbackImage: "",
 });
 
@@ -122,6 +124,7 @@ export function specOf(draft: CampaignDraft): NewCampaign {
     timeZone: draft.timeZone,
     approval: draft.needsApproval ? "required" : "none",
     downgrade: draft.mayDowngrade,
+    delta: draft.mayBeDelta,
     ...(draft.rollbackImage !== "" && { rollback: { ...draft.carried?.rollback, image: draft.rollbackImage } }),
   };
 }

@@ -18,6 +18,11 @@ export function LimitsStep({ draft, onChange }: StepProps) {
       <CriteriaFields draft={draft} onChange={onChange} />
       <PaceFields draft={draft} onChange={onChange} />
       <WindowFields draft={draft} onChange={onChange} />
+      <Checkbox
+        label="Send a delta where there is one from what a device runs: these devices decode deltas"
+        checked={draft.mayBeDelta}
+        onChange={({ currentTarget }) => onChange({ mayBeDelta: currentTarget.checked })}
+      />
       <Title order={3} size="h4">
         Approval and way back
       </Title>

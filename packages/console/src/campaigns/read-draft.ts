@@ -25,6 +25,7 @@ export function draftOf(spec: CampaignSpec): CampaignDraft {
     timeZone: spec.timeZone,
     needsApproval: spec.approval === "required",
     mayDowngrade: spec.downgrade,
+    mayBeDelta: spec.delta,
     rollbackImage: rollback?.image ?? "",
     carried: {
       caps: { ...otherCaps, ...(!hasPlainRate && startsPerMinute !== undefined && { startsPerMinute }) },
