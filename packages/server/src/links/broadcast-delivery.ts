@@ -96,7 +96,7 @@ export class BroadcastDelivery {
     this.#isClosed = true;
     clearInterval(this.#timer);
     this.#stopListening?.();
-    await this.#turning;
+    await this.settle();
   }
 
   /**
@@ -197,6 +197,11 @@ export class BroadcastDelivery {
       this.#turning = undefined;
     });
     return this.#turning;
+  }
+
+  /** Resolves when no look is under way. */
+  async settle(): Promise<void> {
+    while (this.#turning !== undefined) await this.#turning;
   }
 
   async #turn(): Promise<void> {
