@@ -174,8 +174,14 @@ test("one campaign updates all seventy, though the gateway loses power in the mi
   const updates = await stage.client.all(`updates?imageId=${image.id}`, Update);
   const methods = Map.groupBy(updates, ({ endpoint, method }) => `${endpoint.split("-")[0]} ${method === "broadcast"}`);
   assert.deepEqual([...methods.keys()].sort(), ["mesh true", "wired false"]);
-  const sessions = await stage.client.all(`mesh/sessions?campaignId=${id}`, MeshSession);
-  assert.ok(sessions.some(({ outcome }) => outcome === "finished"));
+  // A gateway tells the end of a broadcast after its devices' last words.
+  const sessions = () => stage.client.all(`mesh/sessions?campaignId=${id}`, MeshSession);
+  await until(
+    "the broadcasts have ended",
+    async () => (await sessions()).every(({ outcome }) => outcome !== null),
+    MINUTES,
+  );
+  assert.ok((await sessions()).some(({ outcome }) => outcome === "finished"));
 });
 
 test("the server has of each device what the device has of itself: the new version runs", async () => {
