@@ -33,7 +33,7 @@ const TRAITS: readonly Traits[] = [
   { method: "pull", blockBytes: 256, losesPower: true },
 ];
 
-const LOSSY_ACK_TIMEOUT_MS = 50;
+const LOSSY_ACK_TIMEOUT_MS = 25;
 
 export const CAST: readonly CastMember[] = TRAITS.map((traits, index) => ({
   endpoint: `demo-${String(index + 1).padStart(2, "0")}`,

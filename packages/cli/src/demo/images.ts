@@ -18,8 +18,8 @@ export const NEW_VERSION = "1.1.0";
 /** That all get in one campaign, those behind the radio gateway too. */
 export const JOINT_VERSION = "1.2.0";
 
-/** At 50 packets a second the broadcast lasts a dozen seconds. */
-const JOINT_BYTES = 24_000;
+/** At 50 packets a second the chunks take half a dozen seconds. */
+const JOINT_BYTES = 12_000;
 
 export interface DemoImages {
   /** File of the public key that all devices trust. */
