@@ -1,4 +1,5 @@
 /** The server's events as they happen: one connection for the whole page, resumed where it broke. */
+import { HEARTBEAT_EVENT, HEARTBEAT_MS } from "@airlift/protocol/api/event-stream";
 import type { Event } from "@airlift/protocol/api/schemas";
 
 /** `lost` since an instant: what the page shows may be out of date. */
@@ -9,16 +10,36 @@ export type Line =
 
 type OnEvent = (event: Event) => void;
 
-/** A connection on which nothing came for three heartbeats is dead, whatever the browser believes. */
-const SILENCE_MS = 45_000;
+/** As much of a browser's EventSource as is used. */
+export type EventLine = Pick<
+  EventSource,
+  "onopen" | "onmessage" | "onerror" | "addEventListener" | "readyState" | "close"
+>;
+
+export interface LiveFeedOptions {
+  /** Connects to a path of the server. Default: a browser's EventSource. */
+  readonly connect?: (path: string) => EventLine;
+  /** A connection on which nothing comes for so long is dead, whatever the browser believes. Default: three heartbeats. */
+  readonly silenceMs?: number;
+}
+
+/** `EventSource.CLOSED`: the browser has given up. */
+const CLOSED = 2;
+/** The browser gives up after a refusal; a server that restarts refuses for a moment. */
+const RETRY_MS = 2000;
 
 export class LiveFeed {
   #line: Line = { kind: "connecting" };
-  #source: EventSource | undefined;
+  #source: EventLine | undefined;
   #afterId: number | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
+  readonly #options: Required<LiveFeedOptions>;
   readonly #onEvents = new Set<OnEvent>();
   readonly #onLines = new Set<() => void>();
+
+  constructor(options: LiveFeedOptions = {}) {
+    this.#options = { connect: (path) => new EventSource(path), silenceMs: 3 * HEARTBEAT_MS, ...options };
+  }
 
   get line(): Line {
     return this.#line;
@@ -49,9 +70,13 @@ export class LiveFeed {
 
   #connect(): void {
     this.#source?.close();
-    const source = new EventSource(`/api/v1/events${this.#afterId === undefined ? "" : `?after=${this.#afterId}`}`);
+    const source = this.#options.connect(
+      `/api/v1/events${this.#afterId === undefined ? "" : `?after=${this.#afterId}`}`,
+    );
     this.#source = source;
+    this.#awaitWord();
     source.onopen = () => this.#heard();
+    source.addEventListener(HEARTBEAT_EVENT, () => this.#heard());
     source.onmessage = ({ data, lastEventId }) => {
       this.#heard();
       if (lastEventId !== "") this.#afterId = Number(lastEventId);
@@ -60,18 +85,22 @@ export class LiveFeed {
     };
     source.onerror = () => {
       this.#lose();
-      // The browser gives up after a refusal; a server that restarts refuses for a moment.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#source === source && this.#connect(), 2000);
+      if (source.readyState === CLOSED) setTimeout(() => this.#source === source && this.#connect(), RETRY_MS);
     };
   }
 
   #heard(): void {
+    this.#awaitWord();
+    this.#change({ kind: "live" });
+  }
+
+  /** From now on silence counts, also that of a connection that never says anything. */
+  #awaitWord(): void {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => {
       this.#lose();
       this.#connect();
-    }, SILENCE_MS);
-    this.#change({ kind: "live" });
+    }, this.#options.silenceMs);
   }
 
   #lose(): void {

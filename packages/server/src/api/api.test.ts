@@ -484,14 +484,14 @@ describe("live events", () => {
   const note = (sentence: string, endpoint = "alpha") =>
     scratch.stores.events.append({ kind: "device.reported", endpoint, sentence });
 
-  test("what happened after the last seen id comes first, then what happens, once each and in order; silence is broken by comments", async () => {
+  test("what happened after the last seen id comes first, then what happens, once each and in order; silence is broken by heartbeats", async () => {
     const seen = await note("seen");
     const missed = await note("missed");
     await note("not mine", "beta");
     const feed = await open("?endpoint=alpha", { "last-event-id": `${seen.id}` });
     await feed.until(/missed/);
     const live = await note("live");
-    const text = await feed.until(/live[\s\S]*\n:\n/);
+    const text = await feed.until(/live[\s\S]*\n\nevent: heartbeat\ndata: \{\}\n\n/);
     feed.close();
     const ids = [...text.matchAll(/^id: (\d+)\ndata/gm)].map(([, id]) => Number(id));
     assert.deepEqual(ids, [missed.id, live.id]);

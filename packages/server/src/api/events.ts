@@ -1,5 +1,6 @@
 /** /api/v1/events: what happens, as it happens (server-sent events), resumable by Last-Event-ID. */
 import type { ServerResponse } from "node:http";
+import { HEARTBEAT_EVENT, HEARTBEAT_MS } from "@airlift/protocol/api/event-stream";
 import { type Event, LIVE_KINDS } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
@@ -10,7 +11,7 @@ import type { Principal } from "./principal.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
 export interface EventFeedOptions {
-  /** Between comments that keep proxies from closing a silent connection. Default 15 s. */
+  /** Between heartbeats, by which proxies and clients know that the line is there. Default `HEARTBEAT_MS`: 15 s. */
   readonly heartbeatMs?: number;
   /** What may wait for one client before it counts as too slow and is dropped; it resumes. Default 1 MiB. */
   readonly bufferBytes?: number;
@@ -28,6 +29,10 @@ const FeedQuery = z.object({
 
 const LastEventId = z.object({ "last-event-id": z.coerce.number().int().nonnegative().optional().catch(undefined) });
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const HEARTBEAT = `event: ${HEARTBEAT_EVENT}\ndata: {}\n\n`;
+const DESCRIPTION = `Each event comes as JSON in \`data\`, with its number as \`id\`; what is live only (${[...LIVE_KINDS].join(", ")}) has none. \
+\`Last-Event-ID\`, or \`after\` on a first connection, brings what came after that number first. Every ${HEARTBEAT_MS / 1000} seconds a \
+heartbeat comes as an event of the type \`${HEARTBEAT_EVENT}\`: when none has come for three of those times the line is dead.`;
 /** Stored events of one query while a client catches up. */
 const CATCH_UP_ROWS = 500;
 
@@ -43,6 +48,7 @@ export function eventRoutes(app: Api, { stores, fleet }: ApiParts, options: Even
       schema: {
         tags: ["events"],
         summary: "Live events (text/event-stream)",
+        description: DESCRIPTION,
         querystring: FeedQuery,
         headers: LastEventId,
       },
@@ -121,7 +127,7 @@ class Feed {
     this.#client.write(`retry: 2000\nid: ${afterId}\n\n`);
     const live: Event[] = [];
     const unsubscribe = events.subscribe((event) => this.#onLive(event, live));
-    const heartbeat = setInterval(() => this.send(":\n\n"), options.heartbeatMs ?? 15_000);
+    const heartbeat = setInterval(() => this.send(HEARTBEAT), options.heartbeatMs ?? HEARTBEAT_MS);
     this.#client.once("close", () => {
       unsubscribe();
       clearInterval(heartbeat);
