@@ -1,5 +1,5 @@
 /** `airlift campaign`: an image brought to many devices, wave by wave. */
-import { type Campaign, CampaignSummary } from "@airlift/protocol/api/campaign";
+import { type Campaign, CampaignSummary, type NewCampaign } from "@airlift/protocol/api/campaign";
 import { ROUTES } from "@airlift/protocol/api/routes";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { CAMPAIGN_STATES } from "@airlift/protocol/update/campaign";
@@ -141,7 +141,7 @@ const printCampaign = (command: Command, campaign: Campaign): void =>
     return `${printable(`${name}: ${standingText(campaign)}; ${countsText(counts)}`)}\n`;
   });
 
-/** @throws {UsageError} FILE, YAML_SYNTAX, CAMPAIGN_SPEC, each with the file's name. */
+/** @throws {UsageError} FILE, YAML_SYNTAX, each with the file's name. */
 async function readFile(name: string): Promise<CampaignFile> {
   const text = await fileText(name);
   try {
@@ -151,14 +151,15 @@ async function readFile(name: string): Promise<CampaignFile> {
   }
 }
 
-/** Asks with a file's spec; what the server finds wrong in it is told by file and line. */
+/** Asks with what a file says; what the server finds wrong in it is told by file and line. */
 async function asked<Answer>(
-  { spec, locate }: CampaignFile,
+  { content, locate }: CampaignFile,
   name: string,
-  ask: (spec: CampaignFile["spec"]) => Promise<Answer>,
+  ask: (spec: NewCampaign) => Promise<Answer>,
 ): Promise<Answer> {
   try {
-    return await ask(spec);
+    // The server reads it, and tells all that is wrong with it at once.
+    return await ask(content as NewCampaign);
   } catch (error) {
     const located = locate(error);
     throw located instanceof UsageError ? named(name, located) : located;
