@@ -135,12 +135,34 @@ test("watching ends with 0 when it has finished, and tells a line for each chang
   assert.deepEqual([code, lines.at(-1).state, lines.at(-1).counts.succeeded], [0, "finished", 2]);
 });
 
+test("a draft that somebody changes after it was looked at is not submitted", async () => {
+  const id = await created(specFile("changes.yaml"));
+  const [, seen = ""] = /^revision +(\S+)$/m.exec((await campaign("show", id)).out) ?? [];
+  const edit = { method: "PATCH", headers: { "content-type": "application/json" }, body: '{"priority":5}' };
+  assert.equal((await fetch(`${url}/api/v1/campaigns/${id}`, edit)).status, 200);
+  for (const word of ["submit", "start"]) {
+    const refused = await campaign(word, id, "--revision", seen);
+    assert.deepEqual([refused.code, refused.out], [1, ""]);
+    assert.match(refused.err, new RegExp(`is not what was looked at any more.*${word} the revision`));
+  }
+  assert.match((await campaign("show", id)).out, /^state +draft$/m);
+});
+
 test("watching ends with 1 when it was stopped; a draft that needs approval does not start", async () => {
   const id = await created(specFile("needs.yaml", ["approval: required"]));
   const refused = await campaign("start", id);
   assert.equal(refused.code, 1);
   assert.match(refused.out, /awaitingApproval \(waits for somebody else than local to approve it\)/);
-  await campaign("approve", id);
+  const shown = await campaign("approve", id);
+  assert.equal(shown.code, 1);
+  const [, revision = ""] = /--revision (\S+)/.exec(shown.err) ?? [];
+  assert.match(shown.out, new RegExp(`^revision +${revision}$`, "m"));
+  const other = await campaign("approve", id, "--revision", "x".repeat(22));
+  assert.match(
+    other.err,
+    new RegExp(`nothing was done: look at it again \\(airlift campaign show ${id}\\).*ETAG_MISMATCH`),
+  );
+  assert.equal((await campaign("approve", id, "--revision", revision)).code, 0);
   await campaign("start", id);
   const watching = start("watch", id, "--json");
   await watching.untilOut(/"active":2/);

@@ -1,15 +1,14 @@
-/** The file of `airlift campaign create`: YAML to a campaign's spec. */
-
-import type { CampaignSpec } from "@airlift/protocol/api/campaign";
-import { type CampaignProblem, readCampaignSpec } from "@airlift/protocol/api/campaign-file";
+/** The file of `airlift campaign create`: YAML to what the server reads, and its mistakes by their lines. */
+import { type Mistake, mistakesIn, mistakeText } from "@airlift/protocol/api/mistakes";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Document, isNode, LineCounter, parseDocument, visit } from "yaml";
 import { RefusedError } from "./failure.ts";
 
 /** A campaign's file as it was read. */
 export interface CampaignFile {
-  readonly spec: CampaignSpec;
-  /** What the server says of a place in the spec, told by the line; any other error as it is. */
+  /** As it was written. */
+  readonly content: unknown;
+  /** What the server says of a place in the spec, each mistake by its line; any other error as it is. */
   locate(error: unknown): unknown;
 }
 
@@ -23,7 +22,7 @@ const MOST_ALIASES = 10;
 /**
  * Reads a campaign's file.
  *
- * @throws {UsageError} `YAML_SYNTAX` with the line; `CAMPAIGN_SPEC` with every mistake by its line and place.
+ * @throws {UsageError} `YAML_SYNTAX` with every mistake by its line.
  */
 export function readCampaignFile(text: string): CampaignFile {
   const lines = new LineCounter();
@@ -42,29 +41,24 @@ export function readCampaignFile(text: string): CampaignFile {
       if (typeof scalar.value === "number" && IMAGE_ID.test(scalar.source ?? "")) scalar.value = scalar.source;
     },
   });
-  const inOrder = (problems: readonly CampaignProblem[]) =>
-    problems
-      .map((problem) => ({ line: lineOf(document, lines, problem.path), sentence: sentenceOf(problem) }))
+  const inOrder = (mistakes: readonly Mistake[]) =>
+    mistakes
+      .map((mistake) => ({ line: lineOf(document, lines, mistake.path), text: mistakeText(mistake) }))
       .sort((one, other) => one.line - other.line)
-      .map(({ line, sentence }) => `line ${line}: ${sentence}`);
+      .map(({ line, text: told }) => `line ${line}: ${told}`);
   try {
     return {
-      spec: readCampaignSpec(document.toJS({ maxAliasCount: MOST_ALIASES })),
+      content: document.toJS({ maxAliasCount: MOST_ALIASES }),
       locate: (error) => {
         if (!(error instanceof RefusedError) || error.code !== "CAMPAIGN_SPEC") return error;
-        const line = lineOf(document, lines, `${error.facts["path"] ?? ""}`);
-        return new UsageError("CAMPAIGN_SPEC", `line ${line}: ${error.message}`, error.facts);
+        return new UsageError("CAMPAIGN_SPEC", inOrder(mistakesIn(error.facts)).join("\n"), error.facts);
       },
     };
   } catch (error) {
     if (error instanceof ReferenceError) throw new UsageError("YAML_SYNTAX", error.message, {}, { cause: error });
-    if (!(error instanceof UsageError)) throw error;
-    const problems = error.facts["problems"] as readonly CampaignProblem[];
-    throw new UsageError("CAMPAIGN_SPEC", inOrder(problems).join("\n"), error.facts);
+    throw error;
   }
 }
-
-const sentenceOf = ({ path, message }: CampaignProblem): string => (path === "" ? message : `${path}: ${message}`);
 
 /** The line of a member, or of the nearest one around it. */
 function lineOf(document: Document, lines: LineCounter, path: string): number {

@@ -1,5 +1,7 @@
 /** Campaigns and their plans for people at a terminal. */
 import type { Campaign, CampaignPlan, WaveCounts } from "@airlift/protocol/api/campaign";
+import type { Command } from "commander";
+import { printResult } from "./terminal.ts";
 import { pairs, printable, sizeText, table } from "./text.ts";
 
 export const failedCount = ({ failed, silent, fellBack }: WaveCounts): number =>
@@ -35,6 +37,13 @@ export function broadcastText({ broadcast }: Pick<Campaign, "broadcast">): strin
   return [`air ${seconds(broadcast.airtimeUsedMs)}`, ...left.slice(0, 3), missing].join(", ");
 }
 
+/** A campaign in one line, or as JSON. */
+export const printCampaign = (command: Command, campaign: Campaign): void =>
+  printResult(command, campaign, () => {
+    const { name, counts } = campaign;
+    return `${printable(`${name}: ${standingText(campaign)}; ${countsText(counts)}`)}\n`;
+  });
+
 export function campaignText(campaign: Campaign): string {
   const { counts, waves, criteria } = campaign;
   const standing = [...criteria, ...waves.flatMap((wave) => wave.criteria)];
@@ -50,6 +59,7 @@ export function campaignText(campaign: Campaign): string {
       ["broadcast", broadcastText(campaign) || "none"],
       ["created", `${campaign.createdAt} by ${campaign.createdBy}`],
       ["approved", campaign.approvedBy ?? (campaign.needsApproval ? "not yet" : "not needed")],
+      ["revision", campaign.revision],
       ["rollback", campaign.rollbackId ?? (campaign.rollbackOf === null ? "none" : `undoes ${campaign.rollbackOf}`)],
     ]),
     table(

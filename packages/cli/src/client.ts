@@ -225,13 +225,18 @@ export class Client {
     }
   }
 
-  /** Asks one of the questions of `ROUTES`; its answer is checked against the route's schema. */
-  async ask<Of extends Route>(route: Of, asked: Asked<Of>): Promise<Answered<Of>> {
+  /**
+   * Asks one of the questions of `ROUTES`; its answer is checked against the route's schema.
+   *
+   * @param revision What the question is about was this when it was looked at (If-Match); it is refused, ETAG_MISMATCH, when it is not any more.
+   */
+  async ask<Of extends Route>(route: Of, asked: Asked<Of>, revision?: string): Promise<Answered<Of>> {
     const { method, path, body } = requestOf(route, asked);
     const headers = {
       ...(body !== undefined && { "content-type": "application/json" }),
       // A lost answer can be asked for again, and nothing is done twice.
       ...(method === "POST" && { "idempotency-key": randomUUID() }),
+      ...(revision !== undefined && { "if-match": `"${revision}"` }),
     };
     const { answer } = route;
     const schema: Schema<unknown> = typeof answer === "object" && answer !== null ? answer : NOTHING;

@@ -1,4 +1,5 @@
 /** How a command ends: 0 done, 1 failed, 2 wrong usage; a failure is one clear line on stderr. */
+import { mistakesIn, mistakeText } from "@airlift/protocol/api/mistakes";
 import type { Problem } from "@airlift/protocol/api/schemas";
 import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
 import { CommanderError } from "commander";
@@ -25,11 +26,18 @@ export function endingOf(error: unknown): Ending {
   if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? 0 : 2, lines: [] };
   if (error instanceof RefusedError && error.code === "TOKEN_MISSING")
     return { exitCode: 1, lines: ["the server wants a token: give --token, or set AIRLIFT_TOKEN (TOKEN_MISSING)"] };
-  if (error instanceof RefusedError)
-    return { exitCode: error.code === "VALIDATION" ? 2 : 1, lines: [`${error.message} (${error.code})`] };
+  if (error instanceof RefusedError) return refusal(error);
   if (error instanceof UsageError) return { exitCode: 2, lines: error.message.split("\n") };
   if (error instanceof AirliftError) return { exitCode: 1, lines: [`${error.message} (${error.code})`] };
   return { exitCode: 1, lines: [error instanceof Error ? error.message : String(error)] };
+}
+
+/** Several mistakes are a line each. */
+function refusal({ code, message, facts }: RefusedError): Ending {
+  const exitCode = code === "VALIDATION" || code === "CAMPAIGN_SPEC" ? 2 : 1;
+  const mistakes = mistakesIn(facts);
+  const told = mistakes.length > 1 ? mistakes.map(mistakeText) : [message];
+  return { exitCode, lines: told.map((one) => `${one} (${code})`) };
 }
 
 /** Prints a failure's lines and sets the exit code, so that what is still being written gets out. */

@@ -1,21 +1,19 @@
 /** `airlift campaign`: an image brought to many devices, wave by wave. */
-import { type Campaign, CampaignSummary } from "@airlift/protocol/api/campaign";
+import { CampaignSummary, type NewCampaign } from "@airlift/protocol/api/campaign";
 import { ROUTES } from "@airlift/protocol/api/routes";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { CAMPAIGN_STATES } from "@airlift/protocol/update/campaign";
 import { type Command, Option } from "commander";
 import { type CampaignFile, readCampaignFile } from "../campaign-file.ts";
-import { campaignText, countsText, planText, standingText } from "../campaign-text.ts";
-import type { Client } from "../client.ts";
+import { campaignText, planText, printCampaign } from "../campaign-text.ts";
 import { fileText } from "../file-text.ts";
 import { clientOf, printResult } from "../terminal.ts";
-import { agoText, printable, table } from "../text.ts";
+import { agoText, table } from "../text.ts";
+import { registerConsent } from "./campaign-consent.ts";
 import { registerCampaignWatch } from "./campaign-watch.ts";
 
-/** What operators and approvers tell a campaign in one word. */
+/** What is told to a campaign whatever it has become meanwhile. */
 const WORDS = [
-  ["submit", ROUTES.submitCampaign, "submit a draft: it is ready, or waits for approval"],
-  ["approve", ROUTES.approveCampaign, "approve a campaign that somebody else has made"],
   ["reject", ROUTES.rejectCampaign, "send a campaign back to be a draft"],
   ["pause", ROUTES.pauseCampaign, "pause it: nothing new starts, and no device is told to apply"],
   ["resume", ROUTES.resumeCampaign, "go on, in spite of what its criteria have counted"],
@@ -28,7 +26,7 @@ export function registerCampaign(program: Command): void {
   const campaign = program.command("campaign").description("bring an image to many devices, wave by wave");
   registerCreate(campaign);
   registerPlan(campaign);
-  registerStart(campaign);
+  registerConsent(campaign);
   for (const [word, route, description] of WORDS)
     campaign
       .command(`${word} <id>`)
@@ -63,29 +61,6 @@ function registerPlan(campaign: Command): void {
         : await client.ask(ROUTES.getCampaignPlan, { params: { id: which } });
       printResult(command, plan, () => planText(plan));
     });
-}
-
-function registerStart(campaign: Command): void {
-  campaign
-    .command("start <id>")
-    .description("start a campaign; a draft is submitted first")
-    .action(async (id: string, _: unknown, command: Command) => {
-      printCampaign(command, await start(clientOf(command), id));
-    });
-}
-
-async function start(client: Client, id: string): Promise<Campaign> {
-  const params = { id };
-  const seen = await client.ask(ROUTES.getCampaign, { params });
-  if (seen.state === "draft") {
-    const submitted = await client.ask(ROUTES.submitCampaign, { params });
-    // It has not started, and says what it waits for.
-    if (submitted.state !== "ready") {
-      process.exitCode = 1;
-      return submitted;
-    }
-  }
-  return await client.ask(ROUTES.startCampaign, { params });
 }
 
 function registerLists(campaign: Command): void {
@@ -135,13 +110,7 @@ function registerRetry(campaign: Command): void {
     });
 }
 
-const printCampaign = (command: Command, campaign: Campaign): void =>
-  printResult(command, campaign, () => {
-    const { name, counts } = campaign;
-    return `${printable(`${name}: ${standingText(campaign)}; ${countsText(counts)}`)}\n`;
-  });
-
-/** @throws {UsageError} FILE, YAML_SYNTAX, CAMPAIGN_SPEC, each with the file's name. */
+/** @throws {UsageError} FILE, YAML_SYNTAX, each with the file's name. */
 async function readFile(name: string): Promise<CampaignFile> {
   const text = await fileText(name);
   try {
@@ -151,14 +120,15 @@ async function readFile(name: string): Promise<CampaignFile> {
   }
 }
 
-/** Asks with a file's spec; what the server finds wrong in it is told by file and line. */
+/** Asks with what a file says; what the server finds wrong in it is told by file and line. */
 async function asked<Answer>(
-  { spec, locate }: CampaignFile,
+  { content, locate }: CampaignFile,
   name: string,
-  ask: (spec: CampaignFile["spec"]) => Promise<Answer>,
+  ask: (spec: NewCampaign) => Promise<Answer>,
 ): Promise<Answer> {
   try {
-    return await ask(spec);
+    // The server reads it, and tells all that is wrong with it at once.
+    return await ask(content as NewCampaign);
   } catch (error) {
     const located = locate(error);
     throw located instanceof UsageError ? named(name, located) : located;

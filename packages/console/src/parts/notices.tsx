@@ -1,5 +1,6 @@
 /** What a page says when it has nothing to show, or cannot show it. */
-import { Alert, Button, Stack, Text, Title } from "@mantine/core";
+import { mistakesIn, mistakeText } from "@airlift/protocol/api/mistakes";
+import { Alert, Button, List, Stack, Text, Title } from "@mantine/core";
 import { type ErrorComponentProps, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { ApiError } from "../api/request.ts";
@@ -9,7 +10,7 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
   return (
     <Alert color="red" variant="light" title={titleOf(error)} role="alert">
       <Stack gap="xs" align="flex-start">
-        <Text size="sm">{error.message}</Text>
+        <Mistakes error={error} />
         {error instanceof ApiError && (
           <Text size="xs" className="mono">
             {error.code}
@@ -22,6 +23,21 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
         )}
       </Stack>
     </Alert>
+  );
+}
+
+/** All that is wrong with what was sent, each with its place in it. */
+function Mistakes({ error }: { readonly error: Error }) {
+  const mistakes = error instanceof ApiError ? mistakesIn(error.facts) : [];
+  if (mistakes.length < 2) return <Text size="sm">{error.message}</Text>;
+  return (
+    <List size="sm">
+      {mistakes.map((mistake) => (
+        <List.Item key={mistakeText(mistake)} className="anywhere">
+          {mistakeText(mistake)}
+        </List.Item>
+      ))}
+    </List>
   );
 }
 

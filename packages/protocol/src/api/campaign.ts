@@ -265,6 +265,8 @@ export const CampaignSummary = z.object({
 export type CampaignSummary = z.infer<typeof CampaignSummary>;
 
 export const Campaign = CampaignSummary.extend({
+  /** Changes with everything that is kept of it; its ETag without the quotes, to be sent along as If-Match. */
+  revision: z.string(),
   spec: CampaignSpec,
   waves: z.array(Wave),
   /** Those of the campaign as a whole; each wave has its own. */

@@ -1,40 +1,44 @@
 /** What a written campaign comes to: its images found, its policy compiled, and what undoes it prepared along with it. */
 import { CampaignPlan, type CampaignSpec } from "@airlift/protocol/api/campaign";
-import { readCampaignSpec } from "@airlift/protocol/api/campaign-file";
+import { readCampaign } from "@airlift/protocol/api/campaign-file";
 import type { Image } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { offsetAt } from "@airlift/runtime/zone-offset";
 import { CampaignPlanner, type PlannedAirtime } from "../campaign/plan.ts";
-import { type CampaignPolicy, compilePolicy, rollbackSpec } from "../campaign/policy.ts";
+import { compilePolicy, policyMistakes, rollbackSpec, specRefused } from "../campaign/policy.ts";
 import type { CampaignOrder } from "../store/campaign-rows.ts";
 import type { Stores } from "../store/ports.ts";
 import type { MeshCommands } from "./ports.ts";
 
 /**
- * Reads a spec into what is kept of a campaign.
+ * Reads a written spec into what is kept of a campaign.
  *
- * @throws {UsageError} CAMPAIGN_SPEC (422) with the place in the spec in `facts.path`.
+ * @throws {UsageError} CAMPAIGN_SPEC (422) with every mistake in `facts.problems`.
  */
 export async function readOrder(
   stores: Pick<Stores, "images">,
-  spec: CampaignSpec,
+  written: unknown,
   author: Pick<CampaignOrder, "createdBy" | "creatorId">,
 ): Promise<CampaignOrder> {
+  const { spec, mistakes, unread } = readCampaign(written);
   const images = await findImages(stores, spec);
-  const find = (id: string) => images.get(id);
-  const policy = compilePolicy(spec, find, offsetAt);
+  const findImage = (id: string) => images.get(id);
+  const all = [...mistakes, ...policyMistakes(spec, { findImage, offsetAt }, unread)];
+  if (all.length > 0) throw specRefused(all);
+  const policy = compilePolicy(spec, findImage, offsetAt);
   const undoing = rollbackSpec(spec);
   if (undoing === undefined) return { spec, policy, ...author };
-  const rollback = { spec: undoing, policy: compilePolicy(undoing, find, offsetAt) };
-  refuseOtherModel(policy, rollback.policy);
-  return { spec, policy, ...author, rollback };
+  return { spec, policy, ...author, rollback: { spec: undoing, policy: compilePolicy(undoing, findImage, offsetAt) } };
 }
 
-/** A spec with members replaced; null takes one away. @throws {UsageError} CAMPAIGN_SPEC (422) */
-export function editSpec(spec: CampaignSpec, edit: Readonly<Record<string, unknown>>): CampaignSpec {
+/** A spec with members replaced, as it was written; null takes one away. */
+export function editSpec(
+  spec: CampaignSpec,
+  edit: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
   const merged: Record<string, unknown> = { ...spec, ...edit };
   for (const [name, value] of Object.entries(edit)) if (value === null) delete merged[name];
-  return readCampaignSpec(merged);
+  return merged;
 }
 
 /** What a campaign would do with its own devices, or with those that its query finds now. Reads all of them, a page at a time. */
@@ -83,14 +87,4 @@ async function findImages({ images }: Pick<Stores, "images">, spec: CampaignSpec
   const ids = [spec.image, ...spec.steppingStones.map(({ image }) => image), spec.rollback?.image];
   const found = await Promise.all([...new Set(ids)].map((id) => (id === undefined ? undefined : images.get(id))));
   return new Map(found.flatMap((image) => (image === undefined ? [] : [[image.id, image]])));
-}
-
-/** What undoes nothing is worse than nothing: it would be trusted. */
-function refuseOtherModel({ image }: CampaignPolicy, { image: back }: CampaignPolicy): void {
-  if (image.manufacturer === back.manufacturer && image.model === back.model && image.id !== back.id) return;
-  const why =
-    image.id === back.id
-      ? "the rollback has the campaign's own image"
-      : `the rollback's image is for ${back.manufacturer} ${back.model}, the campaign's for ${image.manufacturer} ${image.model}`;
-  throw new UsageError("CAMPAIGN_SPEC", `rollback.image: ${why}`, { path: "rollback.image", why: "ROLLBACK_IMAGE" });
 }

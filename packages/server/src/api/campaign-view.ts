@@ -39,6 +39,7 @@ export function showCampaign(kept: KeptCampaign, utcMs: number): Campaign {
   const whole = { counts: countsSince(countsOf(campaign), campaign.forgiven), memory: campaign.memory };
   return {
     ...summarize(kept),
+    revision: kept.revision,
     spec,
     waves: campaign.waves.map((wave, i) => ({
       name: spec.waves[i]?.name ?? `${i + 1}`,

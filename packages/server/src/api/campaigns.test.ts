@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { NewCampaign } from "@airlift/protocol/api/campaign";
+import type { Mistake } from "@airlift/protocol/api/mistakes";
 import { offsetAt } from "@airlift/runtime/zone-offset";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { pino } from "pino";
@@ -46,6 +47,12 @@ after(async () => {
   await guarded.close();
   await scratch.close();
 });
+
+const placesOf = ({
+  body,
+}: {
+  readonly body: { readonly facts: { readonly problems: readonly Mistake[] } };
+}): string[] => body.facts.problems.map(({ path }) => path).toSorted();
 
 const REACHABILITY = { awake: "awake", awakeUntil: null, nextExpectedAt: null, reachability: "always on" };
 const PEOPLE = [
@@ -274,10 +281,7 @@ describe("drafts", () => {
     assert.equal(codeOf(await edit({ name: "late" }, "W/x")), "412 ETAG_MISMATCH");
     const wrong = await edit({ waves: [{ name: "a", devices: { percent: 50 } }], colour: "red" });
     assert.equal(codeOf(wrong), "422 CAMPAIGN_SPEC");
-    assert.deepEqual(wrong.body.facts.problems.map(({ path }: { path: string }) => path).toSorted(), [
-      "colour",
-      "waves",
-    ]);
+    assert.deepEqual(placesOf(wrong), ["colour", "waves"]);
     await post(`/${id}/submit`);
     assert.equal(codeOf(await edit({ name: "late" })), "409 CAMPAIGN_STATE");
   });
@@ -368,7 +372,7 @@ describe("rollback", () => {
     assert.equal(codeOf(await post(`/${id}/rollback`)), "409 NO_ROLLBACK");
     for (const image of [images["2.0.0"], images["other"]]) {
       const answer = await post("", specOf({ rollback: { image: image ?? "" } }));
-      assert.deepEqual([answer.status, answer.body.facts.path], [422, "rollback.image"]);
+      assert.deepEqual([answer.status, placesOf(answer)], [422, ["rollback.image"]]);
     }
     await stop(id);
   });
@@ -466,20 +470,61 @@ describe("what is refused", () => {
       for (const at of ["", "/plan"]) {
         const answer = await post(at, { ...specOf(), ...changes });
         assert.deepEqual(
-          [codeOf(answer), answer.body.facts.path],
-          ["422 CAMPAIGN_SPEC", path],
+          [codeOf(answer), placesOf(answer)],
+          ["422 CAMPAIGN_SPEC", [path]],
           JSON.stringify(answer.body),
         );
       }
   });
 
-  test("a body of another shape is 400 with all that is wrong, an unknown campaign 404 everywhere", async () => {
-    const answer = await post("", {
+  test("whatever is wrong, in shape or in meaning, is told at once with its place", async () => {
+    const wrong = {
       ...specOf(),
-      soak: "1h",
-      waves: [{ name: "a", devices: { percent: 10 }, soak: "soon" }],
-    });
-    assert.equal(codeOf(answer), "400 VALIDATION");
+      colour: "red",
+      image: "0000000000000000",
+      targets: { query: "flavour==sweet" },
+      timeZone: "Mars/Olympus",
+      waves: [
+        { name: "a", devices: { query: "(" } },
+        { name: "b", devices: { count: 1 }, soak: "soon" },
+        {
+          name: "a",
+          devices: "remaining",
+          criteria: [{ outcomes: ["failed"], threshold: { percent: 0 }, do: "abort" }],
+        },
+      ],
+      criteria: [{ outcomes: ["failed"], threshold: { count: 1 }, do: "startRollback" }],
+      windows: { download: [{ cron: "61 * * * *", for: "0h" }] },
+    };
+    const { id } = await create();
+    for (const answer of [
+      await post("", wrong),
+      await post("/plan", wrong),
+      await ask({ method: "PATCH", url: `/api/v1/campaigns/${id}`, payload: wrong }),
+    ]) {
+      assert.equal(codeOf(answer), "422 CAMPAIGN_SPEC");
+      assert.deepEqual(
+        answer.body.facts.problems.map(({ path, code }: Mistake) => `${path} ${code}`).toSorted(),
+        [
+          "colour UNKNOWN_MEMBER",
+          "criteria.0.do NO_ROLLBACK",
+          "image UNKNOWN_IMAGE",
+          "targets.query QUERY_FIELD",
+          "timeZone UNKNOWN_ZONE",
+          "waves.0.devices.query QUERY_SYNTAX",
+          "waves.1.soak MEMBER",
+          "waves.2.criteria.0.threshold THRESHOLD",
+          "waves.2.name WAVE_NAME",
+          "windows.download.0.cron CRON_SYNTAX",
+          "windows.download.0.for WINDOW",
+        ],
+        JSON.stringify(answer.body),
+      );
+    }
+    assert.equal(codeOf(await post("", [])), "422 CAMPAIGN_SPEC");
+  });
+
+  test("an unknown campaign is 404 everywhere", async () => {
     for (const path of ["/nobody", "/nobody/plan", "/nobody/targets", "/nobody/events"])
       assert.equal(codeOf(await get(path)), "404 UNKNOWN_CAMPAIGN", path);
     for (const path of ["/nobody/start", "/nobody/retry"])

@@ -31,6 +31,8 @@ export const Revision = z.object({ "if-match": z.string().max(64).optional() });
 
 /** A hundred waves with their queries and criteria. */
 const LARGEST_SPEC_BYTES = 2 ** 20;
+/** Mistakes in a body's shape are told along with those in what it means. */
+const TOLD_WITH_THE_REST = { attachValidation: true } as const;
 /** Devices of a preview. */
 const SAMPLE_ROWS = 10;
 const tags = ["campaigns"];
@@ -116,6 +118,7 @@ function createRoute(app: Api, { stores }: ApiParts): void {
     "/campaigns",
     {
       bodyLimit: LARGEST_SPEC_BYTES,
+      ...TOLD_WITH_THE_REST,
       schema: {
         tags,
         summary: "A draft of a campaign, with the devices that its query finds now dealt out into its waves",
@@ -210,6 +213,7 @@ function planRoutes(app: Api, parts: ApiParts): void {
     "/campaigns/plan",
     {
       bodyLimit: LARGEST_SPEC_BYTES,
+      ...TOLD_WITH_THE_REST,
       schema: {
         tags,
         summary: "What a campaign would do if it were created and started now; nothing is kept",

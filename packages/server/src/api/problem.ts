@@ -1,9 +1,11 @@
 /** Failures as RFC 9457 problem details: who has to act decides the status, the code says what happened. */
 import { STATUS_CODES } from "node:http";
+import { MOST_MISTAKES, mistakesOf, mistakesText } from "@airlift/protocol/api/mistakes";
 import type { Problem } from "@airlift/protocol/api/schemas";
 import { AirliftError, EnvironmentError, type Facts, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
+import type { z } from "zod";
 
 export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
 
@@ -107,8 +109,17 @@ export async function sendProblem(error: unknown, request: FastifyRequest, reply
 function toProblem(error: unknown): Problem {
   if (error instanceof AirliftError) return problemOf(error);
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const problems = error.validation.map((one) => `${one.instancePath.slice(1) || "request"}: ${one.message}`);
-    return createProblem({ status: 400, code: "VALIDATION", detail: problems.join("; "), facts: { problems } });
+    const problems = error.validation
+      .flatMap(({ keyword, instancePath, message, params }) =>
+        mistakesOf({
+          ...params,
+          code: keyword,
+          path: instancePath.split("/").slice(1).filter(Boolean),
+          message,
+        } as z.core.$ZodIssue),
+      )
+      .slice(0, MOST_MISTAKES);
+    return createProblem({ status: 400, code: "VALIDATION", detail: mistakesText(problems), facts: { problems } });
   }
   const status = (error as Partial<FastifyError>).statusCode ?? 500;
   if (status < 400 || status >= 500) return internalProblem();

@@ -1,13 +1,13 @@
 /** A campaign's written spec, read once into what the rules work with. */
-import { type CampaignSpec, type Criterion, durationMs, type WaveSpec } from "@airlift/protocol/api/campaign";
-import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
+import type { CampaignSpec } from "@airlift/protocol/api/campaign";
+import { type Mistake, MOST_MISTAKES, mistakesText } from "@airlift/protocol/api/mistakes";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CriterionAction, CriterionOutcome } from "@airlift/protocol/update/campaign";
 import type { DeliveryMethod, FailureKind } from "@airlift/protocol/update/device-update";
+import { PolicyReader } from "./policy-reader.ts";
 import type { Query } from "./query/ast.ts";
-import { parseQuery } from "./query/parse-query.ts";
-import { parseCron } from "./schedule/cron.ts";
-import { namedZone, type OffsetAt } from "./schedule/wall-clock.ts";
-import type { Schedule, Window } from "./schedule/windows.ts";
+import type { OffsetAt } from "./schedule/wall-clock.ts";
+import type { Schedule } from "./schedule/windows.ts";
 import type { PolicyImage } from "./stepping-stones.ts";
 
 /** A share in hundredths of a percent: 2.5 % = 250, everything = 10,000. */
@@ -85,56 +85,42 @@ export interface CampaignPolicy {
 /** What the image store knows of an image that a spec names; undefined = there is none. */
 export type FindImage = (imageId: string) => Omit<PolicyImage, "from"> | undefined;
 
+/** Where a spec's names are looked up. */
+export interface PolicySources {
+  readonly findImage: FindImage;
+  readonly offsetAt: OffsetAt;
+}
+
+/** What is wrong with a spec that has the right shape, apart from what is wrong at the places `unread`. */
+export function policyMistakes(
+  spec: CampaignSpec,
+  { findImage, offsetAt }: PolicySources,
+  unread: readonly string[],
+): Mistake[] {
+  const reader = new PolicyReader(spec, { findImage, offsetAt });
+  reader.read();
+  const isUnread = (path: string) => unread.some((place) => path === place || path.startsWith(`${place}.`));
+  return reader.mistakes.filter(
+    ({ path, code }) => !isUnread(path) && (code !== "NO_ROLLBACK" || !isUnread("rollback")),
+  );
+}
+
+/** A spec that cannot be carried out. */
+export const specRefused = (mistakes: readonly Mistake[]): UsageError =>
+  new UsageError("CAMPAIGN_SPEC", mistakesText(mistakes.slice(0, MOST_MISTAKES)), {
+    problems: mistakes.slice(0, MOST_MISTAKES),
+  });
+
 /**
- * Reads a spec. Every mistake names its place in the file.
+ * Reads a spec.
  *
- * @throws {UsageError} `CAMPAIGN_SPEC` with `facts.path`, "waves.0.devices.query", and the code of what is wrong there.
+ * @throws {UsageError} `CAMPAIGN_SPEC` with every mistake in `facts.problems`.
  */
 export function compilePolicy(spec: CampaignSpec, findImage: FindImage, offsetAt: OffsetAt): CampaignPolicy {
-  const imageOf = (imageId: string, path: string): Omit<PolicyImage, "from"> => {
-    const image = findImage(imageId);
-    if (image === undefined) throw refused(path, "UNKNOWN_IMAGE", `there is no image ${imageId}`);
-    return image;
-  };
-  if (namedZone(spec.timeZone, offsetAt) === undefined)
-    throw refused("timeZone", "UNKNOWN_ZONE", `there is no time zone ${spec.timeZone}`);
-  if (spec.rollback !== undefined) imageOf(spec.rollback.image, "rollback.image");
-  const stones = spec.steppingStones.map(({ image, from }, i) => ({
-    ...imageOf(image, `steppingStones.${i}.image`),
-    from,
-  }));
-  return {
-    name: spec.name,
-    image: { ...imageOf(spec.image, "image"), from: spec.from },
-    stones,
-    query: at("targets.query", () => parseQuery(spec.targets.query)),
-    isContinuous: spec.targets.continuous,
-    waves: spec.waves.map(readWave),
-    criteria: spec.criteria.map((criterion, i) => readCriterion(criterion, { spec, path: `criteria.${i}` })),
-    caps: readCaps(spec.caps),
-    download: readSchedule(spec, "download"),
-    apply: readSchedule(spec, "apply"),
-    timeZone: spec.timeZone,
-    by: spec.by,
-    delta: spec.delta,
-    retry: readRetry(spec.retry),
-    silentAfterMs: durationMs(spec.silentAfter),
-    penalty: { failureCount: spec.penaltyBox.failures, durationMs: durationMs(spec.penaltyBox.for) },
-    priority: spec.priority,
-    allowsDowngrade: spec.downgrade,
-    needsApproval: spec.approval === "required" || spec.downgrade,
-    hasRollback: spec.rollback !== undefined,
-  };
-
-  function readWave(wave: WaveSpec, i: number): WavePolicy {
-    return {
-      name: wave.name,
-      share: readShare(wave.devices, `waves.${i}.devices`),
-      successBasisPoints: wave.successPercent === undefined ? null : basisPointsOf(wave.successPercent),
-      soakMs: durationMs(wave.soak),
-      criteria: wave.criteria.map((one, j) => readCriterion(one, { spec, path: `waves.${i}.criteria.${j}` })),
-    };
-  }
+  const reader = new PolicyReader(spec, { findImage, offsetAt });
+  const policy = reader.read();
+  if (reader.mistakes.length > 0) throw specRefused(reader.mistakes);
+  return policy;
 }
 
 /** The campaign that takes back what a campaign did, for the devices that it updated: same caps' shape, one wave, no windows. */
@@ -156,88 +142,3 @@ export function rollbackSpec(spec: CampaignSpec): CampaignSpec | undefined {
     targets: { ...spec.targets, continuous: false },
   };
 }
-
-function readShare(devices: WaveSpec["devices"], path: string): ShareOfDevices {
-  if (devices === "remaining") return { kind: "remaining" };
-  if ("percent" in devices) return { kind: "percent", basisPoints: basisPointsOf(devices.percent) };
-  if ("count" in devices) return { kind: "count", count: devices.count };
-  return { kind: "query", query: at(`${path}.query`, () => parseQuery(devices.query)) };
-}
-
-function readCriterion(criterion: Criterion, { spec, path }: { spec: CampaignSpec; path: string }): CriterionPolicy {
-  const { threshold } = criterion;
-  if (criterion.do === "startRollback" && spec.rollback === undefined)
-    throw refused(`${path}.do`, "NO_ROLLBACK", "startRollback needs a rollback in the campaign");
-  if ("percent" in threshold && threshold.percent === 0)
-    throw refused(
-      `${path}.threshold`,
-      "THRESHOLD",
-      "0 % is met by every campaign; write { count: 1 } for the first one",
-    );
-  return {
-    outcomes: criterion.outcomes,
-    threshold: "count" in threshold ? threshold : { basisPoints: basisPointsOf(threshold.percent) },
-    minimumExecuted: criterion.minimumExecuted,
-    windowMs: criterion.window === undefined ? null : durationMs(criterion.window),
-    action: criterion.do,
-  };
-}
-
-function readCaps(caps: CampaignSpec["caps"]): CapsPolicy {
-  const rate = caps.startsPerMinute;
-  return {
-    inFlight: caps.inFlight,
-    startRate: rate === undefined ? null : readRate(rate),
-    bytesPerSecond: caps.bytesPerSecond ?? null,
-    inFlightPerCell: caps.inFlightPerCell ?? null,
-  };
-}
-
-function readRate(rate: NonNullable<CampaignSpec["caps"]["startsPerMinute"]>): StartRatePolicy {
-  if (typeof rate === "number") return { base: rate, factor: 1, max: rate, by: "started", per: 1 };
-  const { base, factor, max, per } = rate;
-  if ("started" in per) return { base, factor, max, by: "started", per: per.started };
-  return { base, factor, max, by: "succeeded", per: per.succeeded };
-}
-
-function readSchedule({ windows }: CampaignSpec, step: "download" | "apply"): Schedule {
-  windows.blackout.forEach(({ from, to }, i) => {
-    if (Number.isNaN(Date.parse(from)) || Number.isNaN(Date.parse(to)) || from > to)
-      throw refused(`windows.blackout.${i}`, "BLACKOUT", "a blackout's days are real ones, the first before the last");
-  });
-  return {
-    windows: windows[step].map(({ cron, for: duration }, i): Window => {
-      const path = `windows.${step}.${i}`;
-      if (durationMs(duration) === 0) throw refused(`${path}.for`, "WINDOW", "a window of no length never opens");
-      return { cron: at(`${path}.cron`, () => parseCron(cron)), durationMs: durationMs(duration) };
-    }),
-    blackouts: windows.blackout,
-  };
-}
-
-function readRetry(retry: CampaignSpec["retry"]): CampaignPolicy["retry"] {
-  const read: Partial<Record<FailureKind, RetryPolicy>> = {};
-  for (const [kind, one] of Object.entries(retry))
-    if (one !== undefined)
-      read[kind as FailureKind] = {
-        attemptCount: one.attempts,
-        backoffMs: durationMs(one.backoff),
-        longestMs: durationMs(one.longest),
-      };
-  return read;
-}
-
-const basisPointsOf = (percent: number): BasisPoints => Math.round(percent * 100);
-
-/** What `read` throws is told with its place. */
-function at<T>(path: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof AirliftError) throw refused(path, error.code, error.message);
-    throw error;
-  }
-}
-
-const refused = (path: string, why: string, sentence: string): UsageError =>
-  new UsageError("CAMPAIGN_SPEC", `${path}: ${sentence}`, { path, why });

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { readCampaign } from "./campaign-file.ts";
+import { mistakeText } from "./mistakes.ts";
+
+const LEAST = { name: "a", image: "0123456789abcdef", targets: { query: "model==Pump" } };
+const told = (value: unknown): string[] => readCampaign(value).mistakes.map(mistakeText);
+
+test("what was expected is told in plain words, all of it at once", () => {
+  const value = {
+    image: 12,
+    targets: { query: 7 },
+    caps: { inFlight: 3_000_000 },
+    priority: "high",
+    by: "post",
+    colour: 1,
+  };
+  assert.deepEqual(told(value), [
+    "name: is missing: a text is expected",
+    "image: 12 is not a text",
+    "targets.query: 7 is not a text",
+    "caps.inFlight: 3000000 has to be at most 100000",
+    'by: "post" is none of auto, push, pull',
+    'priority: "high" is not a number',
+    "colour: there is no such member",
+  ]);
+});
+
+test("shares that leave devices out are refused", () => {
+  assert.deepEqual(told({ ...LEAST, waves: [{ name: "a", devices: { percent: 20 } }] }), [
+    "waves: some devices are in no wave: let the last one have the remaining devices",
+  ]);
+});
+
+test("what can be read is read, and what cannot is named", () => {
+  const waves = [
+    { name: "a", devices: { query: "tags==a" } },
+    { name: "b", devices: { count: 3 }, soak: "soon" },
+    { name: "c", devices: "remaining" },
+  ];
+  const { spec, unread } = readCampaign({ ...LEAST, timeZone: "Mars/Olympus", waves, windows: [] });
+  assert.deepEqual(unread, ["waves.1", "windows"]);
+  assert.deepEqual([spec.waves[0]?.devices, spec.waves[2]?.name], [{ query: "tags==a" }, "c"]);
+  assert.deepEqual([spec.timeZone, spec.windows.download], ["Mars/Olympus", []]);
+});
+
+test("whatever was written, there is a spec or a mistake", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.anything(), fc.record({ waves: fc.anything(), criteria: fc.array(fc.anything()) })),
+      (value) => {
+        const { spec, mistakes } = readCampaign(value);
+        assert.ok(mistakes.length > 0 && spec.waves.length >= 0);
+      },
+    ),
+  );
+});
