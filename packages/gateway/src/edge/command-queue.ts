@@ -1,10 +1,11 @@
 /** Commands that wait for their moment and for the law. */
 import type { AirWindow, SealedCommand } from "@airlift/protocol/api/gateway";
-import { fromHex } from "@airlift/protocol/lib/bytes";
+import { Deadlines } from "@airlift/protocol/lib/deadlines";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { Air } from "./air.ts";
 import { EdgeTimer } from "./edge-timer.ts";
 import type { LedgerFile } from "./ledger-file.ts";
+import { PackedCommands } from "./packed-commands.ts";
 import { monotonicMs, type WallClock } from "./wall-clock.ts";
 
 /** Commands that wait at a time. */
@@ -29,13 +30,34 @@ export interface CommandOutcome {
   readonly airtimeMs: number;
 }
 
+/** A batch of which some are not sent yet. */
+interface OpenBatch extends Omit<CommandBatch, "commands"> {
+  readonly commands: PackedCommands;
+  readonly outcome: { sentCount: number; droppedCount: number; airtimeMs: number };
+  openCount: number;
+  settle(): void;
+}
+
 interface Waiting {
-  readonly command: SealedCommand;
-  readonly airtimeMs: number;
-  readonly batch: CommandBatch;
+  readonly batch: OpenBatch;
+  /** Its place in the batch. */
+  readonly place: number;
   leftCount: number;
   nextAtMs: number;
-  done(wasSent: boolean): void;
+  /** The one behind it in its channel. */
+  next: Waiting | undefined;
+}
+
+/** The commands of a channel, in the order of their numbers: who has taken one refuses those before it, so none may overtake a repeat. */
+interface Line {
+  readonly name: string;
+  first: Waiting;
+}
+
+export interface CommandQueueOptions {
+  readonly air: Air;
+  readonly ledger: LedgerFile;
+  readonly clock: WallClock;
 }
 
 export class CommandQueue {
@@ -43,49 +65,41 @@ export class CommandQueue {
   readonly #ledger: LedgerFile;
   readonly #clock: WallClock;
   readonly #timer = new EdgeTimer(() => this.#run());
-  /** By channel, in the order of their numbers: who has taken a command refuses those before it, so none may overtake a repeat. */
-  readonly #lines = new Map<string, Waiting[]>();
+  readonly #batches = new Set<OpenBatch>();
+  /** By channel. */
+  readonly #lines = new Map<string, Line>();
+  /** When the first one of each line may go by itself: monotonic, as the clock had it at `#originMs`. */
+  readonly #due = new Deadlines<Line>();
+  #originMs: number;
   #waitingCount = 0;
 
-  constructor({ air, ledger, clock }: { air: Air; ledger: LedgerFile; clock: WallClock }) {
+  constructor({ air, ledger, clock }: CommandQueueOptions) {
     this.#air = air;
     this.#ledger = ledger;
     this.#clock = clock;
+    this.#originMs = clock.toMonotonicMs(0);
   }
 
   /** Sends all of a batch; settles when each was sent so often as it should be, or its time is over. */
-  send(batch: CommandBatch): Promise<CommandOutcome> {
+  send({ commands, ...rest }: CommandBatch): Promise<CommandOutcome> {
     return new Promise((resolve) => {
-      const { commands, rateBps } = batch;
       const room = Math.max(0, MAX_WAITING_COMMANDS - this.#waitingCount);
       const accepted = commands.slice(0, room);
       const outcome = { sentCount: 0, droppedCount: commands.length - accepted.length, airtimeMs: 0 };
-      let openCount = accepted.length;
-      if (openCount === 0) resolve(outcome);
-      for (const command of accepted) {
-        const perFrameMs = airtimeMs(command.payload.length / 2, rateBps);
-        this.#add({
-          command,
-          batch,
-          airtimeMs: perFrameMs,
-          leftCount: command.repeats,
-          nextAtMs: 0,
-          done: (wasSent) => {
-            if (wasSent) outcome.sentCount += 1;
-            else outcome.droppedCount += 1;
-            outcome.airtimeMs += wasSent ? perFrameMs * command.repeats : 0;
-            openCount -= 1;
-            if (openCount === 0) resolve(outcome);
-          },
-        });
-      }
+      const settle = () => resolve(outcome);
+      if (accepted.length === 0) settle();
+      const batch = { ...rest, commands: new PackedCommands(accepted), outcome, openCount: accepted.length, settle };
+      if (accepted.length > 0) this.#batches.add(batch);
+      for (const [place, { name }] of accepted.entries()) this.#add(name, batch, place);
       this.#timer.arm(0);
     });
   }
 
   close(): void {
     this.#timer.stop();
+    for (const line of this.#lines.values()) this.#due.delete(line);
     this.#lines.clear();
+    this.#batches.clear();
     this.#waitingCount = 0;
   }
 
@@ -93,74 +107,112 @@ export class CommandQueue {
     const nowMs = monotonicMs();
     // A window says nothing to a clock that does not know the time: nothing is sent by it, and nothing dropped.
     if (this.#clock.isTrusted) this.#drop(this.#clock.utcMs(nowMs));
-    const next = this.#earliest();
-    if (next === undefined) return;
+    this.#followClock();
+    if (this.#due.size === 0) return;
     if (!this.#air.isUp || !this.#clock.isTrusted) {
       this.#timer.arm(PAUSE_MS);
       return;
     }
-    const atMs = this.#ledger.earliestMs(next.airtimeMs, Math.max(nowMs, this.#dueMs(next)));
-    if (atMs > nowMs) {
-      this.#timer.arm(
-        Math.min(atMs, this.#clock.toMonotonicMs(next.batch.window.untilMs), nowMs + LONGEST_NAP_MS) - nowMs,
-      );
+    const line = this.#due.popDue(Number.POSITIVE_INFINITY) as Line;
+    this.#timer.arm(this.#sayOrWait(line, nowMs));
+  }
+
+  /** @returns How long nothing else is to be done. */
+  #sayOrWait(line: Line, nowMs: number): number {
+    const { batch, place } = line.first;
+    const airtime = airtimeMs(batch.commands.payloadBytesAt(place), batch.rateBps);
+    const atMs = this.#ledger.earliestMs(airtime, Math.max(nowMs, this.#dueMs(line.first)));
+    if (atMs <= nowMs) this.#say(line, { nowMs, airtimeMs: airtime });
+    if (this.#lines.has(line.name)) this.#due.set(line, this.#dueMs(line.first));
+    if (atMs <= nowMs) return airtime;
+    const overAtMs = this.#clock.toMonotonicMs(batch.window.untilMs);
+    return Math.min(atMs, overAtMs, nowMs + LONGEST_NAP_MS) - nowMs;
+  }
+
+  #add(name: string, batch: OpenBatch, place: number): void {
+    const { commands } = batch;
+    const one: Waiting = { batch, place, leftCount: commands.repeatsAt(place), nextAtMs: 0, next: undefined };
+    this.#waitingCount += 1;
+    const line = this.#lines.get(name);
+    if (line === undefined) {
+      const opened = { name, first: one };
+      this.#lines.set(name, opened);
+      this.#due.set(opened, this.#dueMs(one));
       return;
     }
-    this.#say(next, nowMs);
-    this.#timer.arm(next.airtimeMs);
-  }
-
-  #add(one: Waiting): void {
-    const { name } = one.command;
-    const line = this.#lines.get(name);
-    if (line === undefined) this.#lines.set(name, [one]);
     // Those that a restart takes up come as the folder has them.
-    else line.splice(line.findLastIndex(({ command }) => command.fseq <= one.command.fseq) + 1, 0, one);
-    this.#waitingCount += 1;
+    const fseq = commands.fseqAt(place);
+    let before: Waiting | undefined;
+    for (let at: Waiting | undefined = line.first; at && fseqOf(at) <= fseq; at = at.next) before = at;
+    one.next = before === undefined ? line.first : before.next;
+    if (before !== undefined) before.next = one;
+    else {
+      line.first = one;
+      this.#due.set(line, this.#dueMs(one));
+    }
   }
 
-  /** When a command may go by itself; the clock may have been set since it came. */
+  /** When a command may go by itself. */
   #dueMs({ batch, nextAtMs }: Waiting): number {
     return Math.max(nextAtMs, this.#clock.toMonotonicMs(batch.window.fromMs));
   }
 
-  /** Of the first ones of all channels. Looked for at each frame, among ten thousand: nothing is made on the way. */
-  #earliest(): Waiting | undefined {
-    let earliest: Waiting | undefined;
-    let earliestMs = Number.POSITIVE_INFINITY;
-    for (const line of this.#lines.values()) {
-      const first = line[0];
-      if (first === undefined) continue;
-      const dueMs = this.#dueMs(first);
-      if (dueMs < earliestMs) [earliest, earliestMs] = [first, dueMs];
-    }
-    return earliest;
+  /** When the clock was set, all windows lie elsewhere. */
+  #followClock(): void {
+    const originMs = this.#clock.toMonotonicMs(0);
+    if (originMs === this.#originMs) return;
+    this.#originMs = originMs;
+    for (const line of this.#lines.values()) this.#due.set(line, this.#dueMs(line.first));
   }
 
-  #say(next: Waiting, nowMs: number): void {
-    const { command, batch } = next;
-    this.#ledger.book(nowMs, next.airtimeMs);
-    const [name, payload] = [fromHex(command.name), fromHex(command.payload)];
-    if (name && payload) this.#air.say({ kind: "command", ttl: batch.ttl, name, fseq: command.fseq, payload });
-    next.leftCount -= 1;
-    next.nextAtMs = nowMs + Math.max(command.spacingMs, next.airtimeMs);
-    if (next.leftCount > 0) return;
-    const line = this.#lines.get(command.name);
-    line?.shift();
-    if (line?.length === 0) this.#lines.delete(command.name);
-    this.#waitingCount -= 1;
-    next.done(true);
+  #say(line: Line, { nowMs, airtimeMs: airtime }: { readonly nowMs: number; readonly airtimeMs: number }): void {
+    const one = line.first;
+    const { batch } = one;
+    const { name, fseq, payload, spacingMs } = batch.commands.at(one.place);
+    this.#ledger.book(nowMs, airtime);
+    this.#air.say({ kind: "command", ttl: batch.ttl, name, fseq, payload });
+    batch.outcome.airtimeMs += airtime;
+    one.leftCount -= 1;
+    one.nextAtMs = nowMs + Math.max(spacingMs, airtime);
+    if (one.leftCount > 0) return;
+    if (one.next === undefined) this.#lines.delete(line.name);
+    else line.first = one.next;
+    this.#done(one);
   }
 
   #drop(utcMs: number): void {
-    const isOver = ({ batch }: Waiting) => batch.signal?.aborted === true || batch.window.untilMs <= utcMs;
-    for (const [name, line] of this.#lines) {
-      if (!line.some(isOver)) continue;
-      const left = line.filter((one) => !isOver(one));
-      if (left.length > 0) this.#lines.set(name, left);
-      else this.#lines.delete(name);
-      this.#waitingCount -= line.length - left.length;
-      for (const one of line) if (isOver(one)) one.done(one.leftCount < one.command.repeats);
+    const over = new Set<OpenBatch>();
+    for (const batch of this.#batches)
+      if (batch.signal?.aborted === true || batch.window.untilMs <= utcMs) over.add(batch);
+    if (over.size === 0) return;
+    for (const line of this.#lines.values()) {
+      const left: Waiting[] = [];
+      for (let one: Waiting | undefined = line.first; one; one = one.next)
+        if (over.has(one.batch)) this.#done(one);
+        else left.push(one);
+      for (const [i, one] of left.entries()) one.next = left[i + 1];
+      const [first] = left;
+      if (first === undefined) {
+        this.#lines.delete(line.name);
+        this.#due.delete(line);
+      } else if (first !== line.first) {
+        line.first = first;
+        this.#due.set(line, this.#dueMs(first));
+      }
     }
   }
+
+  /** It is not to be said any more: whoever has heard it once has it. */
+  #done({ batch, place, leftCount }: Waiting): void {
+    const { outcome, commands } = batch;
+    if (leftCount < commands.repeatsAt(place)) outcome.sentCount += 1;
+    else outcome.droppedCount += 1;
+    this.#waitingCount -= 1;
+    batch.openCount -= 1;
+    if (batch.openCount > 0) return;
+    this.#batches.delete(batch);
+    batch.settle();
+  }
 }
+
+const fseqOf = ({ batch, place }: Waiting): number => batch.commands.fseqAt(place);

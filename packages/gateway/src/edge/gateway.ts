@@ -1,13 +1,7 @@
 /** The radio edge: takes orders from a server, sends by the law, tells what devices say, and goes on while the server is away. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type {
-  BatchAnswer,
-  GatewayOrder,
-  GatewayReport,
-  GatewayState,
-  SessionProgress,
-} from "@airlift/protocol/api/gateway";
+import type { BatchAnswer, EventReport, GatewayOrder, GatewayState } from "@airlift/protocol/api/gateway";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
 import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
@@ -110,8 +104,10 @@ export class Gateway {
     this.#clock = new WallClock(this.#stored.lastUtcMs);
     this.#startedAtMs = this.#clock.utcMs();
     this.#outbox = new Outbox(dataDir);
-    for (const report of this.#outbox.oldest(Number.POSITIVE_INFINITY))
-      if (report.kind === "event") this.#unopened.set(report.number, report.name);
+    for (const { number, json } of this.#outbox.oldest(Number.POSITIVE_INFINITY)) {
+      const { kind, name } = JSON.parse(json) as Partial<EventReport>;
+      if (kind === "event" && name !== undefined) this.#unopened.set(number, name);
+    }
     this.#server = new ServerClient({
       url: options.serverUrl,
       gatewayId: options.id,
@@ -139,6 +135,8 @@ export class Gateway {
       state: () => this.state(),
       answered: (...answer) => this.#answered(...answer),
       failed: (error) => this.#serverLost(error),
+      setAside: (report, reason) =>
+        log.error({ report, reason }, "the server refuses a report: it is set aside, in outbox-refused.json"),
     });
   }
 
@@ -158,6 +156,7 @@ export class Gateway {
     this.#sessions.close();
     this.#queue.close();
     this.#reporter.close();
+    this.#outbox.close();
     this.#ledger.save();
     this.#store({});
     await Promise.all(this.#options.links.map((link) => link.close()));
@@ -204,9 +203,9 @@ export class Gateway {
   }
 
   #hearEvent(frame: Frame): void {
-    const name = toHex(frame.name);
     // Two links and every relay may bring the same one.
-    if (!this.#recent.add(`${name}/${frame.fseq}/${toHex(frame.payload)}`)) return;
+    if (!this.#recent.add(frame)) return;
+    const name = toHex(frame.name);
     const number = this.#report({
       kind: "event",
       atMs: this.#clock.utcMs(),
@@ -241,15 +240,17 @@ export class Gateway {
     return number;
   }
 
-  #answered(answer: BatchAnswer, reports: readonly GatewayReport[], roundTripMs: number): void {
+  #answered(answer: BatchAnswer, roundTripMs: number): void {
     if (this.#isServerLost) this.#options.log.info("the server is back");
     this.#isServerLost = false;
     this.#wasAnswered = true;
     this.#checkBand(answer.band);
     this.#clock.set(answer.utcMs, roundTripMs);
-    const names = new Map(reports.map((report) => [report.number, report.kind === "event" ? report.name : ""]));
     this.#sessions.answers(
-      answer.events.map(({ number, content, deficit }) => ({ device: names.get(number) ?? "", content, deficit })),
+      answer.events.map(({ number, content, deficit }) => {
+        const device = this.#unopened.get(number) ?? "";
+        return { device, content, deficit };
+      }),
     );
     for (const number of this.#unopened.keys()) if (number <= answer.takenNumber) this.#unopened.delete(number);
     if ((this.#stored.lastUtcMs ?? 0) + 60_000 < this.#clock.utcMs()) this.#store({});
@@ -322,8 +323,6 @@ export class Gateway {
     replaceFile(this.#storedPath, JSON.stringify(this.#stored));
   }
 }
-
-export type { SessionProgress };
 
 /** What an operator has to mend when the server does not want this gateway; undefined when it is something else. */
 function refusalOf(error: unknown, { id, serverUrl }: GatewayOptions): UsageError | undefined {

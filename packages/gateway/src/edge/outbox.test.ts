@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type NewReport, Outbox } from "./outbox.ts";
+import { MOST_SET_ASIDE, type NewReport, Outbox, type WaitingReport } from "./outbox.ts";
 
 const event = (fseq: number): NewReport => ({ kind: "event", atMs: 1, name: "fe0102030405", fseq, payload: "00" });
 const order = (number: number): NewReport => ({
@@ -15,6 +15,8 @@ const order = (number: number): NewReport => ({
   code: null,
   detail: null,
 });
+
+const kindsOf = (reports: readonly WaitingReport[]): unknown[] => reports.map(({ json }) => JSON.parse(json).kind);
 
 function withFolder(use: (folder: string) => void): void {
   const folder = mkdtempSync(join(tmpdir(), "airlift-outbox-"));
@@ -47,7 +49,7 @@ test("a server that is away for long: neither what waits nor its file grows on, 
     const lines = fs.readFileSync(join(folder, "outbox.jsonl"), "utf8").trim().split("\n");
     assert.ok(lines.length < 10 + 5_000, `${lines.length} lines`);
     const next = new Outbox(folder, 10);
-    assert.deepEqual([next.waitingCount, next.oldest(1)[0]?.kind], [10, "order"]);
+    assert.deepEqual([next.waitingCount, kindsOf(next.oldest(1))], [10, ["order"]]);
   });
 });
 
@@ -111,9 +113,25 @@ test("a full outbox drops the oldest event and says so; what is not said again s
     outbox.add(order(1));
     for (const fseq of [1, 2, 3]) outbox.add(event(fseq));
     assert.equal(outbox.droppedCount, 1);
+    assert.deepEqual(kindsOf(outbox.oldest(10)), ["order", "event", "event"]);
+  });
+});
+
+test("what the server refuses is set aside with the reason, before and after a restart; the file of it does not grow on", () => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder);
+    const [first = 0, second = 0] = [1, 2].map((fseq) => outbox.add(event(fseq)));
+    assert.match(outbox.setAside(first, "no such name") ?? "", /"fseq":1/);
+    assert.equal(outbox.setAside(first, "again"), undefined);
+    outbox.close();
+    const next = new Outbox(folder);
     assert.deepEqual(
-      outbox.oldest(10).map(({ kind }) => kind),
-      ["order", "event", "event"],
+      next.oldest(10).map(({ number }) => number),
+      [second],
     );
+    assert.deepEqual(next.aside, { count: 1, reason: "no such name" });
+    for (let i = 0; i < 2 * MOST_SET_ASIDE; i += 1) next.setAside(next.add(event(i)), `${i}`);
+    const { reports } = JSON.parse(fs.readFileSync(join(folder, "outbox-refused.json"), "utf8"));
+    assert.deepEqual([reports.length, next.aside?.count], [MOST_SET_ASIDE, 2 * MOST_SET_ASIDE + 1]);
   });
 });

@@ -9,6 +9,8 @@ import { readJson, replaceFile } from "./durable-file.ts";
 
 /** Reports that wait at a time: the events of 10 000 devices, twice. What comes then pushes out the oldest event. */
 export const DEFAULT_MAX_WAITING = 20_000;
+/** Reports that the server refused, the newest of which are kept to be looked at. */
+export const MOST_SET_ASIDE = 100;
 /** Numbers that a start may leave unused. */
 const NUMBERS_PER_SAVE = 1_000;
 /** Lines in the file that were taken or dropped, before it is written anew. */
@@ -21,28 +23,52 @@ export type NewReport = GatewayReport extends infer Report
     : never
   : never;
 
+/** A report as it waits: as JSON, which takes a third of the memory, and is what the server gets. */
+export interface WaitingReport {
+  readonly number: number;
+  /** One line of JSON, without its end. */
+  readonly json: string;
+}
+
+/** What the server refused. */
+export interface SetAside {
+  /** Since the folder is in use. */
+  readonly count: number;
+  /** Why the latest one was. */
+  readonly reason: string;
+}
+
 export class Outbox {
   droppedCount = 0;
   readonly #path: string;
   readonly #numbersPath: string;
+  readonly #asidePath: string;
   readonly #maxWaiting: number;
   /** In the order of their numbers. */
-  readonly #waiting = new Map<number, GatewayReport>();
+  readonly #waiting = new Map<number, string>();
+  /** Of those, what no later one repeats. */
+  readonly #unrepeated = new Set<number>();
+  #aside: SetAside | undefined;
+  #file: number | undefined;
   #lastNumber: number;
   #reservedNumber: number;
   #lineCount = 0;
 
-  /** @param folder Where its two files are. */
+  /** @param folder Where its files are. */
   constructor(folder: string, maxWaiting: number = DEFAULT_MAX_WAITING) {
     this.#path = join(folder, "outbox.jsonl");
     this.#numbersPath = join(folder, "outbox.json");
+    this.#asidePath = join(folder, "outbox-refused.json");
     this.#maxWaiting = maxWaiting;
     const reserved = (readJson(this.#numbersPath) as { reserved?: unknown } | undefined)?.reserved;
-    for (const report of readReports(this.#path)) this.#waiting.set(report.number, report);
+    for (const report of readReports(this.#path)) this.#keep(report.number, report);
     while (this.#waiting.size > maxWaiting) this.#makeRoom();
     const highest = Math.max(0, ...[...this.#waiting.keys()].slice(-1));
     this.#lastNumber = Math.max(typeof reserved === "number" ? reserved : 0, highest);
     this.#reservedNumber = this.#lastNumber;
+    const aside = readAside(this.#asidePath);
+    const latest = aside.reports.at(-1);
+    if (latest !== undefined) this.#aside = { count: aside.count, reason: latest.reason };
     this.#rewrite();
   }
 
@@ -55,24 +81,30 @@ export class Outbox {
     return this.#waiting.size;
   }
 
+  /** Reports that the server refused; undefined = none. */
+  get aside(): SetAside | undefined {
+    return this.#aside;
+  }
+
   /** Keeps a report; what no later one repeats is durable when this returns. @returns Its number. */
   add(report: NewReport): number {
     const number = this.#nextNumber();
-    const numbered = { number, ...report } as GatewayReport;
     if (this.#waiting.size >= this.#maxWaiting) this.#makeRoom();
-    this.#waiting.set(number, numbered);
-    append(this.#path, `${JSON.stringify(numbered)}\n`, !isFollowed(report));
+    const line = this.#keep(number, { number, ...report } as GatewayReport);
+    this.#file ??= openSync(this.#path, "a", 0o600);
+    writeSync(this.#file, `${line}\n`);
+    if (!isFollowed(report)) fsyncSync(this.#file);
     this.#lineCount += 1;
     this.#tidy();
     return number;
   }
 
   /** The oldest that wait. */
-  oldest(count: number): GatewayReport[] {
-    const reports: GatewayReport[] = [];
-    for (const report of this.#waiting.values()) {
+  oldest(count: number): WaitingReport[] {
+    const reports: WaitingReport[] = [];
+    for (const [number, json] of this.#waiting) {
       if (reports.length === count) break;
-      reports.push(report);
+      reports.push({ number, json });
     }
     return reports;
   }
@@ -81,15 +113,35 @@ export class Outbox {
   taken(number: number): void {
     for (const waiting of this.#waiting.keys()) {
       if (waiting > number) break;
-      this.#waiting.delete(waiting);
+      this.#forget(waiting);
     }
     if (this.#waiting.size === 0 && this.#lineCount > 500) this.#rewrite();
     else this.#tidy();
   }
 
+  /** Takes a report out of what waits, and keeps it with the reason, durably, to be looked at. @returns Its JSON, if it was waiting. */
+  setAside(number: number, reason: string): string | undefined {
+    const json = this.#waiting.get(number);
+    if (json === undefined) return undefined;
+    const { count, reports } = readAside(this.#asidePath);
+    const newest = [...reports, { reason, json }].slice(-MOST_SET_ASIDE);
+    replaceFile(this.#asidePath, JSON.stringify({ count: count + 1, reports: newest }));
+    this.#aside = { count: count + 1, reason };
+    this.#forget(number);
+    // It must not be sent again after a restart.
+    this.#rewrite();
+    return json;
+  }
+
   /** Writes the file anew, with what waits alone. */
   compact(): void {
     this.#rewrite();
+  }
+
+  /** Lets go of the file; the next report takes it up again. */
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 
   #nextNumber(): number {
@@ -101,15 +153,27 @@ export class Outbox {
     return this.#lastNumber;
   }
 
+  #keep(number: number, report: GatewayReport): string {
+    const line = JSON.stringify(report);
+    this.#waiting.set(number, line);
+    if (!isFollowed(report)) this.#unrepeated.add(number);
+    return line;
+  }
+
+  #forget(number: number): void {
+    this.#waiting.delete(number);
+    this.#unrepeated.delete(number);
+  }
+
   /** What a session did is told again by no one; an event or a step of progress is followed by others. */
   #makeRoom(): void {
     let [victim] = this.#waiting.keys();
-    for (const [number, report] of this.#waiting) {
-      if (!isFollowed(report)) continue;
+    for (const number of this.#waiting.keys()) {
+      if (this.#unrepeated.has(number)) continue;
       victim = number;
       break;
     }
-    if (victim !== undefined) this.#waiting.delete(victim);
+    if (victim !== undefined) this.#forget(victim);
     this.droppedCount += 1;
   }
 
@@ -119,7 +183,8 @@ export class Outbox {
   }
 
   #rewrite(): void {
-    const lines = [...this.#waiting.values()].map((report) => `${JSON.stringify(report)}\n`);
+    this.close();
+    const lines = [...this.#waiting.values()].map((line) => `${line}\n`);
     replaceFile(this.#path, lines.join(""));
     this.#lineCount = lines.length;
   }
@@ -129,14 +194,17 @@ export class Outbox {
 const isFollowed = ({ kind }: { readonly kind: GatewayReport["kind"] }): boolean =>
   kind === "event" || kind === "progress";
 
-function append(path: string, line: string, isDurable: boolean): void {
-  const file = openSync(path, "a", 0o600);
-  try {
-    writeSync(file, line);
-    if (isDurable) fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+interface Aside {
+  readonly count: number;
+  readonly reports: readonly { readonly reason: string; readonly json: string }[];
+}
+
+/** A file of another form counts as none: nothing hangs on it. */
+function readAside(path: string): Aside {
+  const found = (readJson(path) ?? {}) as Partial<Aside>;
+  return Array.isArray(found.reports)
+    ? { count: Number(found.count), reports: found.reports }
+    : { count: 0, reports: [] };
 }
 
 /** Whole lines that are reports; a power cut may have left half a line. */

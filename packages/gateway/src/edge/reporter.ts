@@ -1,12 +1,8 @@
 /** Takes what waits in the outbox to the server, in batches, and a heartbeat when nothing waits. */
-import {
-  type BatchAnswer,
-  type GatewayReport,
-  type GatewayState,
-  MAX_BATCH_REPORTS,
-} from "@airlift/protocol/api/gateway";
+import { type BatchAnswer, type GatewayState, MAX_BATCH_REPORTS } from "@airlift/protocol/api/gateway";
+import { PeerError } from "@airlift/protocol/lib/errors";
 import { EdgeTimer } from "./edge-timer.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Outbox, WaitingReport } from "./outbox.ts";
 import type { ServerClient } from "./server-client.ts";
 import { monotonicMs } from "./wall-clock.ts";
 
@@ -18,10 +14,12 @@ const RETRY = { firstMs: 500, longestMs: 30_000 } as const;
 
 export interface ReporterOptions {
   readonly outbox: Outbox;
-  readonly server: ServerClient;
+  readonly server: Pick<ServerClient, "report">;
   state(): GatewayState;
-  answered(answer: BatchAnswer, reports: readonly GatewayReport[], roundTripMs: number): void;
+  answered(answer: BatchAnswer, roundTripMs: number): void;
   failed(error: unknown): void;
+  /** The server does not want this one, whatever it comes with. @param json The report. */
+  setAside(json: string, reason: string): void;
 }
 
 export class Reporter {
@@ -30,6 +28,10 @@ export class Reporter {
   #isBusy = false;
   #isClosed = false;
   #pauseMs = 0;
+  /** Reports that the next batch may have: fewer while one is looked for that the server refuses. */
+  #mostReports = MAX_BATCH_REPORTS;
+  /** A report that was refused when it came alone. */
+  #suspect: { readonly number: number; readonly reason: string } | undefined;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -52,21 +54,56 @@ export class Reporter {
   async #run(): Promise<void> {
     if (this.#isBusy || this.#isClosed) return;
     this.#isBusy = true;
+    const reports = this.#suspect === undefined ? this.#options.outbox.oldest(this.#mostReports) : [];
     try {
-      const { outbox, server, answered } = this.#options;
-      const reports = outbox.oldest(MAX_BATCH_REPORTS);
-      const sentAtMs = monotonicMs();
-      const answer = await server.report({ state: this.#options.state(), reports });
-      outbox.taken(answer.takenNumber);
+      await this.#send(reports);
       this.#pauseMs = 0;
-      answered(answer, reports, monotonicMs() - sentAtMs);
     } catch (error) {
-      this.#pauseMs = Math.min(RETRY.longestMs, Math.max(RETRY.firstMs, 2 * this.#pauseMs));
-      this.#options.failed(error);
+      if (!isRefusal(error) || !this.#narrow(reports, error)) {
+        this.#suspect = undefined;
+        this.#pauseMs = Math.min(RETRY.longestMs, Math.max(RETRY.firstMs, 2 * this.#pauseMs));
+        this.#options.failed(error);
+      }
     }
     this.#isBusy = false;
     if (this.#isClosed) return;
     const isMore = this.#options.outbox.waitingCount > 0;
     this.#timer.arm(this.#pauseMs > 0 ? this.#pauseMs : isMore ? GATHER_MS : HEARTBEAT_MS);
   }
+
+  async #send(reports: readonly WaitingReport[]): Promise<void> {
+    const { outbox, server, answered, state } = this.#options;
+    const sentAtMs = monotonicMs();
+    const answer = await server.report(
+      `{"state":${JSON.stringify(state())},"reports":[${reports.map(({ json }) => json).join(",")}]}`,
+    );
+    outbox.taken(answer.takenNumber);
+    this.#acquit(reports.length);
+    answered(answer, monotonicMs() - sentAtMs);
+  }
+
+  /** The server took a batch. One without reports, so it was the suspect's fault; one with some, so more may go together again. */
+  #acquit(count: number): void {
+    const { outbox, setAside } = this.#options;
+    if (count > 0) this.#mostReports = Math.min(MAX_BATCH_REPORTS, 2 * this.#mostReports);
+    if (this.#suspect === undefined) return;
+    const { number, reason } = this.#suspect;
+    this.#suspect = undefined;
+    const json = outbox.setAside(number, reason);
+    if (json !== undefined) setAside(json, reason);
+  }
+
+  /** Half of what was refused is tried alone; what is refused alone is not wanted if all else is. @returns Whether that is to be tried now. */
+  #narrow(reports: readonly WaitingReport[], { message }: PeerError): boolean {
+    const [first] = reports;
+    if (first === undefined) return false;
+    if (reports.length > 1) this.#mostReports = reports.length >> 1;
+    else this.#suspect = { number: first.number, reason: message };
+    return true;
+  }
+}
+
+/** Whether the server says that it is the batch that is wrong: not the token, the name, the time or the load. */
+function isRefusal(error: unknown): error is PeerError {
+  return error instanceof PeerError && [400, 413, 422].includes(Number(error.facts["status"]));
 }

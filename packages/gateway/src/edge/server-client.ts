@@ -1,7 +1,9 @@
 /** The gateway's calls to the server: its orders as a feed that resumes, contents, and reports. */
-import { BatchAnswer, GatewayOrder, type ReportBatch } from "@airlift/protocol/api/gateway";
+import type { IncomingMessage } from "node:http";
+import { BatchAnswer, GatewayOrder } from "@airlift/protocol/api/gateway";
 import { EnvironmentError, PeerError } from "@airlift/protocol/lib/errors";
 import { createParser } from "eventsource-parser";
+import { type HttpRequest, requestHttp, textOf } from "./http-request.ts";
 
 export interface ServerOptions {
   /** Such as "https://updates.example". */
@@ -15,6 +17,10 @@ const REQUEST_TIMEOUT_MS = 15_000;
 /** A feed on which not even a comment comes for so long is dead. */
 const FEED_SILENCE_MS = 60_000;
 const LARGEST_ORDER_CHARACTERS = 4 * 1024 * 1024;
+/** 500 events that were opened. */
+const LARGEST_ANSWER_CHARACTERS = 1024 * 1024;
+const LARGEST_PROBLEM_CHARACTERS = 64 * 1024;
+const LONGEST_REASON = 500;
 
 export class ServerClient {
   readonly #options: ServerOptions;
@@ -32,7 +38,7 @@ export class ServerClient {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), FEED_SILENCE_MS);
     try {
-      const answer = await this.#fetch("orders", {
+      const answer = await this.#request("orders", {
         headers: { accept: "text/event-stream", ...(after > 0 && { "last-event-id": `${after}` }) },
         signal: AbortSignal.any([signal, silence.signal]),
       });
@@ -44,11 +50,10 @@ export class ServerClient {
           if (parsed.success) orders.push(parsed.data);
         },
       });
-      const decoder = new TextDecoder();
-      for await (const bytes of answer.body ?? []) {
+      for await (const text of answer.setEncoding("utf8")) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), FEED_SILENCE_MS);
-        parser.feed(decoder.decode(bytes, { stream: true }));
+        parser.feed(text);
         for (const order of orders.splice(0)) await take(order);
       }
     } finally {
@@ -58,45 +63,53 @@ export class ServerClient {
 
   /** The octets of a content. @throws {EnvironmentError} `UNREACHABLE` · {PeerError} `SERVER_REFUSED`, `CONTENT_LENGTH` */
   async content(name: string, sizeBytes: number, signal: AbortSignal): Promise<Uint8Array> {
-    const answer = await this.#fetch(`contents/${name}`, { signal });
-    const pieces: Uint8Array[] = [];
+    const answer = await this.#request(`contents/${name}`, { signal });
+    const bytes = new Uint8Array(sizeBytes);
     let length = 0;
-    for await (const piece of answer.body ?? []) {
-      length += piece.length;
-      if (length > sizeBytes)
+    for await (const piece of answer as AsyncIterable<Uint8Array>) {
+      if (length + piece.length > sizeBytes)
         throw new PeerError("CONTENT_LENGTH", "the content is longer than announced", { name, sizeBytes });
-      pieces.push(piece);
+      bytes.set(piece, length);
+      length += piece.length;
     }
-    return new Uint8Array(Buffer.concat(pieces));
+    return bytes.subarray(0, length);
   }
 
-  /** Reports a batch. @throws {EnvironmentError} `UNREACHABLE` · {PeerError} `SERVER_REFUSED`, `SERVER_ANSWER` */
-  async report(batch: ReportBatch): Promise<BatchAnswer> {
-    const answer = await this.#fetch("reports", {
+  /** Reports a batch. @param batch A `ReportBatch` as JSON. @throws {EnvironmentError} `UNREACHABLE` · {PeerError} `SERVER_REFUSED`, `SERVER_ANSWER` */
+  async report(batch: string): Promise<BatchAnswer> {
+    const answer = await this.#request("reports", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify(batch),
+      body: batch,
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
-    const parsed = BatchAnswer.safeParse(await answer.json().catch(() => undefined));
+    const text = await textOf(answer, LARGEST_ANSWER_CHARACTERS).catch(() => "");
+    const parsed = BatchAnswer.safeParse(parseJson(text));
     if (!parsed.success) throw new PeerError("SERVER_ANSWER", "the server's answer is not understood");
     return parsed.data;
   }
 
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
+  async #request(path: string, request: HttpRequest): Promise<IncomingMessage> {
     const { url, token, gatewayId } = this.#options;
-    const answer = await fetch(`${url.replace(/\/$/, "")}/api/v1/gateways/${encodeURIComponent(gatewayId)}/${path}`, {
-      ...init,
-      headers: { ...init.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+    const address = `${url.replace(/\/$/, "")}/api/v1/gateways/${encodeURIComponent(gatewayId)}/${path}`;
+    const answer = await requestHttp(address, {
+      ...request,
+      headers: { ...request.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
     }).catch((cause) => {
       throw new EnvironmentError("UNREACHABLE", `${url} cannot be reached`, { path }, { cause });
     });
-    if (answer.ok) return answer;
-    const { status } = answer;
-    await answer.body?.cancel();
-    if (status >= 500) throw new EnvironmentError("UNREACHABLE", `${url} answers ${status}`, { path, status });
-    throw new PeerError("SERVER_REFUSED", `${url} answers ${status} to ${path}`, { path, status });
+    const { statusCode: status = 0 } = answer;
+    if (status >= 200 && status < 300) return answer;
+    const why = problemOf(await textOf(answer, LARGEST_PROBLEM_CHARACTERS).catch(() => ""));
+    if (status >= 500) throw new EnvironmentError("UNREACHABLE", `${url} answers ${status}${why}`, { path, status });
+    throw new PeerError("SERVER_REFUSED", `${url} answers ${status} to ${path}${why}`, { path, status });
   }
+}
+
+/** What a problem document says in words (RFC 9457 §3.1.4), as the end of a sentence. */
+function problemOf(text: string): string {
+  const { detail } = (parseJson(text) ?? {}) as { readonly detail?: unknown };
+  return typeof detail === "string" ? `: ${detail.slice(0, LONGEST_REASON)}` : "";
 }
 
 function parseJson(text: string): unknown {

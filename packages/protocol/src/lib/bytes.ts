@@ -30,9 +30,10 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
 
 /** Lower-case hex, two digits an octet. */
 export function toHex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += HEX[byte];
-  return text;
+  const digits: string[] = [];
+  for (const byte of bytes) digits.push(HEX[byte] ?? "");
+  // Added up piece by piece, it would be kept as the pieces: ten times the memory.
+  return digits.join("");
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
