@@ -2,21 +2,20 @@
  * Updates of devices behind gateways: many at a time by broadcast, from the first schedule to the word to install. Everything is on
  * record; whichever server looks next goes on from there.
  */
-import { randomBytes } from "node:crypto";
 import type { ReportBatch } from "@airlift/protocol/api/gateway";
-import type { Gateway } from "@airlift/protocol/api/mesh";
 import type { Update } from "@airlift/protocol/api/schemas";
 import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
-import type { DeviceCommand } from "@airlift/protocol/zmesh/command";
-import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { Logger } from "pino";
 import type { LeasedOrder } from "../campaign/store-ports.ts";
-import { askDevice, commandFor } from "../mesh/session-order.ts";
-import type { NewOrder } from "../store/gateway-store.ts";
-import type { MeshChange, MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
+import type { MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
 import type { Stores } from "../store/ports.ts";
-import { BroadcastPlanner, commandOrder } from "./broadcast-planner.ts";
+import { AirtimeRooms } from "./airtime-rooms.ts";
+import { BroadcastApply } from "./broadcast-apply.ts";
+import { BroadcastAsks } from "./broadcast-asks.ts";
+import { BroadcastCancel } from "./broadcast-cancel.ts";
+import { BroadcastNews } from "./broadcast-news.ts";
+import { BroadcastPlanner } from "./broadcast-planner.ts";
 import { BroadcastStragglers } from "./broadcast-stragglers.ts";
 import type { MeshReleases } from "./mesh-releases.ts";
 
@@ -45,49 +44,50 @@ export const DEFAULT_LEAD_MS = 10_000;
 export const DEFAULT_SPAN_MS = 24 * 3_600_000;
 /** A device that installs is silent for so long. */
 export const DEFAULT_QUIET_MS = 60_000;
-/** Times that a quiet device is asked before it counts as silent. */
-const MOST_ASKS = 5;
 const SWEEP_MS = 1_000;
-/** Devices asked in one sweep: some seconds of airtime. */
-const ASKS_AT_ONCE = 200;
-/** How long a command may wait for a gateway, or for the law: longer than its window of an hour. */
-const COMMAND_PATIENCE_MS = 2 * 3_600_000;
+const STOPPED = "cancelled: the campaign was stopped";
 
 export class BroadcastDelivery {
   readonly planner: BroadcastPlanner;
   readonly #stragglers: BroadcastStragglers;
+  readonly #news: BroadcastNews;
+  readonly #apply: BroadcastApply;
+  readonly #asks: BroadcastAsks;
+  readonly #cancel: BroadcastCancel;
   readonly #options: BroadcastOptions;
-  readonly #utcMs: () => number;
+  readonly #gatherMs: number;
   readonly #known = new Map<string, boolean>();
-  /** Updates that may install, until the word is on its way. */
-  readonly #permitted = new Set<string>();
   /** Gateways that send elsewhere than is planned, as was told. */
   readonly #misplaced = new Set<string>();
-  #permittedAtMs = 0;
   #orderedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
-  #turning: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
   #isClosed = false;
   #stopListening: (() => void) | undefined;
 
   constructor(options: BroadcastOptions) {
     this.#options = options;
-    this.#utcMs = options.utcMs ?? Date.now;
-    const { stores, releases, leadMs = DEFAULT_LEAD_MS, spanMs = DEFAULT_SPAN_MS } = options;
-    const { mostGatherMs } = options;
-    this.planner = new BroadcastPlanner({ stores, releases, utcMs: this.#utcMs, leadMs, spanMs, mostGatherMs });
-    this.#stragglers = new BroadcastStragglers({
-      stores,
-      utcMs: this.#utcMs,
-      quietMs: options.quietMs ?? DEFAULT_QUIET_MS,
-    });
+    const { stores, releases, log, utcMs = Date.now, mostGatherMs, gatherMs = 1_000 } = options;
+    const { leadMs = DEFAULT_LEAD_MS, spanMs = DEFAULT_SPAN_MS, quietMs = DEFAULT_QUIET_MS } = options;
+    this.#gatherMs = gatherMs;
+    const rooms = new AirtimeRooms(stores, utcMs);
+    this.planner = new BroadcastPlanner({ stores, releases, rooms, utcMs, leadMs, spanMs, mostGatherMs });
+    this.#stragglers = new BroadcastStragglers({ stores, utcMs, quietMs });
+    this.#news = new BroadcastNews(stores, rooms);
+    this.#apply = new BroadcastApply({ stores, rooms, utcMs, gatherMs });
+    this.#asks = new BroadcastAsks({ stores, rooms, apply: this.#apply, utcMs, quietMs });
+    this.#cancel = new BroadcastCancel({ stores, utcMs, log });
   }
 
   start(): void {
     this.#stopListening = this.#options.stores.events.subscribe(({ kind, endpoint, campaignId, facts }) => {
       if (kind === "device.onboarded") this.#known.delete(endpoint ?? "");
       if (kind !== "campaign.transition" || campaignId === null) return;
-      if (facts["state"] === "stopped" || facts["state"] === "aborted") void this.#silence(campaignId);
+      const { state } = facts;
+      if (state === "stopped" || state === "aborted") void this.#cancel.silence(campaignId);
+      // What has not left for a gateway does not leave any more.
+      if (state === "paused") void this.sweep();
     });
     this.#timer = setInterval(() => void this.sweep(), SWEEP_MS).unref();
   }
@@ -108,19 +108,29 @@ export class BroadcastDelivery {
   async take({ target, order }: LeasedOrder): Promise<"notMine" | "done" | "later"> {
     const { endpoint, campaignId, wave } = target;
     if (!(await this.#isMesh(endpoint))) return "notMine";
-    if (order.kind === "begin")
-      return await this.#beginAttempt({
-        endpoint,
-        imageId: order.imageId,
-        campaign: { id: campaignId, wave, attempt: order.attempt },
-      });
+    switch (order.kind) {
+      case "begin": {
+        const campaign = { id: campaignId, wave, attempt: order.attempt };
+        return await this.#beginAttempt({ endpoint, imageId: order.imageId, campaign });
+      }
+      case "apply": {
+        const update = await this.#ofAttempt(target, order.attempt);
+        if (update !== undefined) await this.#apply.permit(update.updateId);
+        return "done";
+      }
+      case "cancel": {
+        const update = await this.#ofAttempt(target, order.attempt);
+        if (update === undefined) return await this.#cancelUnbegun(target, order.attempt);
+        this.#tell(await this.#cancel.cancel([update], STOPPED));
+        return "done";
+      }
+    }
+  }
+
+  /** The attempt's update, if it has not ended. */
+  async #ofAttempt({ endpoint, campaignId }: LeasedOrder["target"], attempt: number): Promise<MeshUpdate | undefined> {
     const [update] = await this.#options.stores.mesh.updatesOf([endpoint]);
-    const isIts = update?.campaignId === campaignId && update.attempt === order.attempt;
-    if (order.kind === "apply") {
-      if (update !== undefined && isIts) await this.#permit(update.updateId);
-    } else if (update !== undefined && isIts) await this.#cancel([update]);
-    else return await this.#cancelUnbegun(target, order.attempt);
-    return "done";
+    return update?.campaignId === campaignId && update.attempt === attempt ? update : undefined;
   }
 
   /** Takes the attempt's place, so that whoever still holds the order to begin it finds it done; one that has ended by itself stays what it is. */
@@ -157,8 +167,8 @@ export class BroadcastDelivery {
         updateId,
         state: update.state,
       });
-    if (command === "apply") await this.#permit(updateId);
-    else await this.#cancel((await mesh.updatesOf([update.endpoint])).filter((one) => one.updateId === updateId));
+    if (command === "apply") await this.#apply.permit(updateId);
+    else this.#tell(await this.#cancel.cancel(await mesh.updatesNamed([updateId]), "cancelled: by an operator"));
     return true;
   }
 
@@ -190,36 +200,53 @@ export class BroadcastDelivery {
     await this.#options.stores.mesh.sessions.record({ events: [event] });
   }
 
-  /** Looks what is due, once at a time; the result resolves when it has. */
+  /** Looks what is due: resolves when a look has ended that began after this was called. Those who call meanwhile share the next one. */
   sweep(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
-    this.#turning ??= this.#turn().finally(() => {
-      this.#turning = undefined;
-    });
-    return this.#turning;
+    if (this.#next !== undefined) return this.#next;
+    if (this.#looking === undefined) return this.#look();
+    this.#next = this.#looking.then(() => this.#look());
+    return this.#next;
   }
 
-  /** Resolves when no look is under way. */
+  /** Resolves when no look is under way, nor asked for. */
   async settle(): Promise<void> {
-    while (this.#turning !== undefined) await this.#turning;
+    for (let last = this.#next ?? this.#looking; last !== undefined; last = this.#next ?? this.#looking) await last;
+  }
+
+  #look(): Promise<void> {
+    this.#next = undefined;
+    this.#looking = this.#turn().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
   }
 
   async #turn(): Promise<void> {
-    const { stores, log, gatherMs = 1_000 } = this.#options;
+    if (this.#isClosed) return;
+    const { stores, log } = this.#options;
     try {
       await stores.mesh.aloneDo(async () => {
         const { reports, again, ask } = await this.#stragglers.turn();
         this.#tell(reports);
-        if (performance.now() - this.#orderedAtMs >= gatherMs) this.#tell(await this.planner.planWaiting(again));
-        await this.#applyPermitted(gatherMs);
-        if (ask.length > 0) this.#tell(await stores.mesh.sessions.record(await this.#asks(ask.slice(0, ASKS_AT_ONCE))));
-        await this.#askQuiet();
+        this.#tell(await this.#news.turn());
+        if (performance.now() - this.#orderedAtMs >= this.#gatherMs) this.#tell(await this.planner.planWaiting(again));
+        this.#tell(await this.#apply.turn());
+        await this.#endLeftOver();
+        this.#tell(await this.#asks.turn(ask));
       });
     } catch (error) {
       if (error instanceof AirliftError)
         log.warn({ code: error.code, reason: error.message }, "broadcasts could not be turned to");
       else log.error({ err: error }, "broadcasts could not be turned to");
     }
+  }
+
+  /** A word to install that was not heard in time may leave a device behind whose campaign was stopped meanwhile. */
+  async #endLeftOver(): Promise<void> {
+    const holding = await this.#options.stores.mesh.updatesIn("waitingToApply");
+    const left = holding.filter(({ isCampaignOver }) => isCampaignOver);
+    if (left.length > 0) this.#tell(await this.#cancel.cancel(left, STOPPED));
   }
 
   async #beginAttempt(order: {
@@ -247,180 +274,6 @@ export class BroadcastDelivery {
     }
   }
 
-  async #permit(updateId: string): Promise<void> {
-    await this.#options.stores.mesh.permit([updateId]);
-    this.#permitted.add(updateId);
-    this.#permittedAtMs = performance.now();
-  }
-
-  /** One frame to the group where all who have the image may install it, else one to each device. */
-  async #applyPermitted(gatherMs: number): Promise<void> {
-    if (this.#permitted.size > 0 && performance.now() - this.#permittedAtMs < gatherMs) return;
-    this.#permitted.clear();
-    const { mesh } = this.#options.stores;
-    const holding = await mesh.updatesIn("waitingToApply");
-    const ready = holding.filter(({ apply }) => apply);
-    if (ready.length === 0) return;
-    const unready = new Set(
-      (await mesh.updatesIn("transferring")).concat(holding.filter(({ apply }) => !apply)).map(keyOf),
-    );
-    const gateways = new Map((await mesh.gateways.list()).map((gateway) => [gateway.id, gateway]));
-    for (const updates of Map.groupBy(ready, (update) => `${update.gatewayId} ${keyOf(update)}`).values()) {
-      const [first] = updates as [MeshUpdate];
-      const gateway = gateways.get(first.gatewayId ?? "");
-      const release = await mesh.releaseOf(first.imageId);
-      if (gateway === undefined || release === undefined) continue;
-      const command: DeviceCommand = { kind: "apply", apply: { name: Buffer.from(release.image.content.name, "hex") } };
-      const isForGroup =
-        !unready.has(keyOf(first)) && updates.length > 1 && updates.every(({ hasGroupKey }) => hasGroupKey);
-      const order = isForGroup
-        ? await this.#groupOrder(gateway, first.groupId, command)
-        : await this.#deviceOrder(gateway, updates, command);
-      const sentence = "applying: the device was told to install";
-      const changes = updates.map(({ updateId }) => ({
-        updateId,
-        state: "applying" as const,
-        failure: null,
-        sentence,
-      }));
-      this.#tell(await mesh.sessions.record({ orders: order, changes }));
-    }
-  }
-
-  async #groupOrder(gateway: Gateway, groupId: string, command: DeviceCommand): Promise<NewOrder[]> {
-    const group = await this.#options.stores.mesh.devices.reserveGroup(groupId, 1);
-    return [this.#commandOrder(gateway, [commandFor(group, command, { isGroup: true, crypto: zmeshCrypto })])];
-  }
-
-  async #deviceOrder(gateway: Gateway, updates: readonly MeshUpdate[], command: DeviceCommand): Promise<NewOrder[]> {
-    const endpoints = updates.map(({ endpoint }) => endpoint);
-    const channels = await this.#options.stores.mesh.devices.reserveDevices(endpoints, 1);
-    const commands = [...channels.values()].map((to) =>
-      commandFor(to, command, { isGroup: false, crypto: zmeshCrypto }),
-    );
-    const orders: NewOrder[] = [];
-    for (let at = 0; at < commands.length; at += 1024)
-      orders.push(this.#commandOrder(gateway, commands.slice(at, at + 1024)));
-    return orders;
-  }
-
-  #commandOrder(gateway: Gateway, commands: ReturnType<typeof commandFor>[]): NewOrder {
-    const fromMs = this.#utcMs();
-    const window = { fromMs, untilMs: fromMs + COMMAND_PATIENCE_MS };
-    return commandOrder(gateway, { commandId: randomBytes(8).toString("hex"), commands, window }, null);
-  }
-
-  /** Those of whom nothing is heard are asked one by one, and given up after some times. */
-  async #askQuiet(): Promise<void> {
-    const { stores, quietMs = DEFAULT_QUIET_MS } = this.#options;
-    const { mesh } = stores;
-    const quiet = await mesh.quietUpdates(quietMs, ASKS_AT_ONCE);
-    if (quiet.length === 0) return;
-    const gone = quiet.filter(({ askCount }) => askCount >= MOST_ASKS);
-    const sentence = `silent: nothing was heard of the device after it was asked ${MOST_ASKS} times`;
-    const changes = gone.map(({ updateId }) => ({ updateId, state: "silent" as const, failure: null, sentence }));
-    const asked = await this.#asks(quiet.filter(({ askCount }) => askCount < MOST_ASKS));
-    this.#tell(await mesh.sessions.record({ ...asked, changes: [...changes, ...asked.changes] }));
-  }
-
-  /** Each is asked by a gateway that reaches it; where there is none, that is why it stands where it stands. */
-  async #asks(quiet: readonly MeshUpdate[]): Promise<{ orders: NewOrder[]; changes: MeshChange[] }> {
-    const { mesh } = this.#options.stores;
-    const gateways = (await mesh.gateways.list()).filter(({ isOnline }) => isOnline);
-    const orders: NewOrder[] = [];
-    const changes: MeshChange[] = [];
-    for (const update of quiet) {
-      const gateway = gateways.find(({ id, cells }) =>
-        update.cell === null ? id === (update.gatewayId ?? id) : cells.includes(update.cell),
-      );
-      const release = await mesh.releaseOf(update.imageId);
-      if (gateway === undefined || release === undefined) {
-        const sentence = `${update.state}: no gateway is heard that reaches ${update.cell ?? "the device"}`;
-        changes.push({ updateId: update.updateId, state: update.state, failure: null, sentence });
-        continue;
-      }
-      const to = (await mesh.devices.reserveDevices([update.endpoint], 2)).get(update.endpoint);
-      if (to === undefined) continue;
-      const apply: DeviceCommand = { kind: "apply", apply: { name: Buffer.from(release.image.content.name, "hex") } };
-      const keys = await mesh.keysOf(update.imageId, () => ({ key: new Uint8Array(16), iv: new Uint8Array(9) }));
-      const commands =
-        update.state === "applying"
-          ? [commandFor(to, apply, { isGroup: false, crypto: zmeshCrypto })]
-          : askDevice(release, keys, { to, crypto: zmeshCrypto });
-      orders.push(this.#commandOrder(gateway, commands));
-    }
-    return { orders, changes };
-  }
-
-  /** These end at once; the devices are told, and a broadcast that is for nobody any more leaves the air. */
-  async #cancel(updates: readonly MeshUpdate[]): Promise<void> {
-    const { mesh } = this.#options.stores;
-    const sentence = "cancelled: by the network";
-    const changes = updates
-      .filter(({ state }) => state !== "applying" && state !== "confirming")
-      .map(({ updateId }) => ({ updateId, state: "cancelled" as const, failure: null, sentence }));
-    const open = new Map((await mesh.sessions.open()).map((session) => [session.id, session]));
-    const gateways = new Map((await mesh.gateways.list()).map((gateway) => [gateway.id, gateway]));
-    const orders: NewOrder[] = [];
-    for (const update of updates) {
-      const session = open.get(update.sessionId ?? "");
-      const gateway = gateways.get(session?.gatewayId ?? "");
-      const release = await mesh.releaseOf(update.imageId);
-      if (session === undefined || gateway === undefined || release === undefined) continue;
-      const cancel = { updateAtMs: session.updateAtMs, name: Buffer.from(release.image.content.name, "hex") };
-      orders.push(...(await this.#deviceOrder(gateway, [update], { kind: "cancel", cancel })));
-    }
-    this.#tell(await mesh.sessions.record({ changes, orders }));
-    await this.#endEmptySessions();
-  }
-
-  async #endEmptySessions(): Promise<void> {
-    const { mesh } = this.#options.stores;
-    for (const session of await mesh.sessions.open())
-      if (await mesh.isEmpty(session.id)) await this.#stopSession(session);
-  }
-
-  /** A campaign was stopped: nothing of it is on air a second later, whether or not its devices have been told one by one. */
-  async #silence(campaignId: string): Promise<void> {
-    try {
-      const open = await this.#options.stores.mesh.sessions.open();
-      for (const session of open) if (session.campaignId === campaignId) await this.#stopSession(session);
-    } catch (error) {
-      this.#options.log.error(
-        { err: error, campaignId },
-        "a campaign's broadcasts could not be stopped; they are with its devices' cancels",
-      );
-    }
-  }
-
-  async #stopSession({
-    id,
-    gatewayId,
-    groupId,
-    imageId,
-    updateAtMs,
-  }: Awaited<ReturnType<Stores["mesh"]["sessions"]["open"]>>[number]): Promise<void> {
-    const { mesh } = this.#options.stores;
-    const release = await mesh.releaseOf(imageId);
-    const { rateBps } = await mesh.gateways.get(gatewayId);
-    const untilMs = this.#utcMs() + COMMAND_PATIENCE_MS;
-    const group = await mesh.devices.reserveGroup(groupId, 1);
-    const name = Buffer.from(release?.image.content.name ?? "", "hex");
-    const commands = [
-      commandFor(group, { kind: "cancel", cancel: { updateAtMs, name } }, { isGroup: true, crypto: zmeshCrypto }),
-    ];
-    const content = {
-      order: { kind: "cancel" as const, sessionId: id, rateBps, ttl: 0, commands, untilMs },
-      channelPlace: null,
-    };
-    const sentence = `broadcast ${id} at ${gatewayId} is stopped`;
-    await mesh.sessions.record({
-      orders: [{ gatewayId, content, sessionId: id }],
-      ended: [{ id, outcome: "cancelled", detail: "stopped by an operator" }],
-      events: [{ kind: "mesh.session", sentence, facts: { sessionId: id, gatewayId, outcome: "cancelled" } }],
-    });
-  }
-
   async #isMesh(endpoint: string): Promise<boolean> {
     const known = this.#known.get(endpoint);
     if (known !== undefined) return known;
@@ -434,5 +287,3 @@ export class BroadcastDelivery {
     for (const report of reports) this.#options.onTransition?.(report);
   }
 }
-
-const keyOf = ({ imageId, groupId }: MeshUpdate): string => `${imageId} ${groupId}`;

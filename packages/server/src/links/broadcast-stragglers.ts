@@ -29,8 +29,6 @@ export interface StragglersTurn {
 
 export class BroadcastStragglers {
   readonly #options: StragglerOptions;
-  /** Broadcasts of which it was said that they are on air. */
-  readonly #onAir = new Set<string>();
 
   constructor(options: StragglerOptions) {
     this.#options = options;
@@ -39,7 +37,7 @@ export class BroadcastStragglers {
   /** Ends what nobody will tell the end of, and sorts those that are left behind. */
   async turn(): Promise<StragglersTurn> {
     const { mesh } = this.#options.stores;
-    const reports = [...(await this.#endUntold()), ...(await this.#sayOnAir())];
+    const reports = [...(await this.#endUntold())];
     const stragglers = await mesh.stragglers(LOOKS_AT_ONCE);
     const of = Map.groupBy(stragglers, (one) => stragglerStep(one, this.#options.quietMs));
     const changes = [...(of.get("giveUp") ?? []).map(givenUp), ...(of.get("leave") ?? []).flatMap(leftFor)];
@@ -71,29 +69,7 @@ export class BroadcastStragglers {
     };
     return await sessions.record(work);
   }
-
-  /** Once for each broadcast: its devices do not wait for its beginning any more. */
-  async #sayOnAir(): Promise<readonly MeshReport[]> {
-    const { mesh } = this.#options.stores;
-    const open = await mesh.sessions.open();
-    const started = open.filter(({ id, progress }) => !this.#onAir.has(id) && isOnAir(progress?.state));
-    for (const id of this.#onAir) if (open.every((session) => session.id !== id)) this.#onAir.delete(id);
-    if (started.length === 0) return [];
-    const gatewayOf = new Map(started.map(({ id, gatewayId }) => [id, gatewayId]));
-    const changes = (await mesh.updatesIn("waiting")).flatMap(({ updateId, sessionId }): MeshChange[] => {
-      const gatewayId = gatewayOf.get(sessionId ?? "");
-      if (gatewayId === undefined) return [];
-      const sentence = `waiting: broadcast ${sessionId} by ${gatewayId} is on air, and the device speaks when it is asked`;
-      return [{ updateId, state: "waiting", failure: null, sentence }];
-    });
-    const reports = await mesh.sessions.record({ changes });
-    for (const { id } of started) this.#onAir.add(id);
-    return reports;
-  }
 }
-
-const isOnAir = (state: string | undefined): boolean =>
-  state === "streaming" || state === "polling" || state === "repairing" || state === "pulling";
 
 function givenUp({ updateId, broadcastCount, outcome, detail }: Straggler): MeshChange {
   const last = outcome === "finished" ? "" : `; the last one ${outcome}${detail === null ? "" : `: ${detail}`}`;

@@ -23,9 +23,13 @@ export const POLL_FSEQS = 256;
 /** Frames of the group before the polls: two schedules. */
 export const GROUP_FSEQS = POLL_FSEQS + 2;
 /** A frame to a whole group is sent so often: at 5 % loss, one device in three million hears none. */
-const GROUP_REPEATS = 5;
+export const GROUP_REPEATS = 5;
+/** Numbers that a question to a device takes: the manifest's schedule, and the image's. */
+export const ASK_FSEQS = 2;
+/** Octets of a sealed schedule. */
+export const SCHEDULE_BYTES = 47;
 /** A frame to one device. */
-const DEVICE_REPEATS = 3;
+export const DEVICE_REPEATS = 3;
 /** Time for what a gateway does before the first frame, and for its poll's slots. */
 const SLACK_MS = 2_000;
 const POLL_SLOTS_MS = 2 * 1_024 * 20;
@@ -125,7 +129,7 @@ export function schedulesOf(
   return [of(manifest, times.manifestAtMs, manifestIv(iv)), of(image, times.imageAtMs, iv)];
 }
 
-/** Asks a device that was not heard: it says where it stands, or fetches what it misses. Two numbers of its channel. */
+/** Asks a device that was not heard: it says where it stands, or fetches what it misses. `ASK_FSEQS` numbers of its channel. */
 export function askDevice(
   release: PackedRelease,
   keys: SessionInput["keys"],
@@ -158,7 +162,7 @@ function timesOf({ plan, release, devices }: SessionInput): Times {
   const frames = GROUP_REPEATS * 2 + devices.reduce((sum, device) => sum + DEVICE_REPEATS * deviceFseqs(device), 0);
   // The frames of one channel are apart; those of the others fit between.
   const rounds = devices.reduce((most, one) => Math.max(most, DEVICE_REPEATS * deviceFseqs(one)), 2 * GROUP_REPEATS);
-  const commandsMs = 2 * frames * airtimeMs(47, rateBps) + rounds * COMMAND_SPACING_MS;
+  const commandsMs = 2 * frames * airtimeMs(SCHEDULE_BYTES, rateBps) + rounds * COMMAND_SPACING_MS;
   const manifestAtMs = Math.ceil(startMs + commandsMs + SLACK_MS);
   const { dataCount, payloadBytes } = release.manifest.content;
   const packetMs = Math.max(release.gapMs, airtimeMs(payloadBytes, rateBps));

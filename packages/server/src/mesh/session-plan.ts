@@ -6,6 +6,7 @@ import type { AirWindow } from "@airlift/protocol/api/gateway";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import { idealPackets } from "@airlift/protocol/zmesh/repair-plan";
+import { lawfulWaitMs } from "./session-end.ts";
 
 /** A gateway as a plan sees it. */
 export interface PlanGateway {
@@ -145,12 +146,6 @@ function costOf(
   const commandsMs = commandBytes.reduce((sum, bytes) => sum + airtimeMs(bytes, rateBps), 0);
   const airtime = onAirMs + commandsMs;
   return { packetCount, airtimeMs: airtime, durationMs: pacedMs + commandsMs + lawfulWaitMs(airtime, gateway) };
-}
-
-/** How long the law makes it last beyond its own pace: what does not fit into this window goes into those after it. */
-function lawfulWaitMs(airtime: number, { budgetMs, usedMs, windowMs }: PlanGateway): number {
-  const free = Math.max(0, budgetMs - usedMs);
-  return airtime <= free ? 0 : Math.ceil((airtime - free) / Math.max(1, budgetMs)) * windowMs;
 }
 
 /** Gateways that share a cell get different turns. */

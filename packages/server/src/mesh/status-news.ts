@@ -35,6 +35,12 @@ const FAILURE_OF_RESULT: Partial<Record<FirmwareResult, FailureKind>> = {
   deferred: "deferredTooLong",
 };
 
+/** After these a device has said itself that it does not hold the image; a connection that was lost may be the network's own verdict. */
+export const FAILURES_WITHOUT_IMAGE: readonly FailureKind[] = [
+  ...Object.values(FAILURE_OF_RESULT).filter((kind) => kind !== "connectionLost"),
+  "wrongVersion",
+];
+
 /** Undefined when it tells nothing new. The event is genuine and fresh, and about the update's content. */
 export function readStatus(status: StatusEvent, standing: MeshStanding): MeshNews | undefined {
   if (isFinalUpdateState(standing.state)) return undefined;

@@ -8,7 +8,7 @@ import { type Kysely, type Selectable, sql } from "kysely";
 import { storableJson, storableText } from "./database.ts";
 import type { Journal } from "./journal.ts";
 import type { MeshSecrets } from "./mesh-secrets.ts";
-import type { GatewayTable, StoredOrder } from "./mesh-tables.ts";
+import type { ApplyOrder, GatewayTable, StoredOrder } from "./mesh-tables.ts";
 import type { Tables } from "./tables.ts";
 import { insertGatewayToken, revokeGatewayTokens } from "./token-store.ts";
 
@@ -22,6 +22,18 @@ export interface NewOrder {
   readonly gatewayId: string;
   readonly content: StoredOrder;
   readonly sessionId: string | null;
+}
+
+/** Which order of which gateway. */
+export interface OrderNumber {
+  readonly gatewayId: string;
+  readonly number: number;
+}
+
+/** A word to install that is not known to be on air. */
+export interface OpenApply extends OrderNumber, ApplyOrder {
+  /** The gateway drops it then. */
+  readonly untilMs: number;
 }
 
 export class GatewayStore {
@@ -126,6 +138,25 @@ export class GatewayStore {
       };
       return { number, order: { ...order, pollChannel } };
     });
+  }
+
+  /** Words to install that no gateway has told the end of. */
+  async openApplies(): Promise<OpenApply[]> {
+    const { rows } =
+      await sql<OpenApply>`select gateway_id as "gatewayId", number, content -> 'apply' ->> 'groupId' as "groupId",
+        content -> 'apply' -> 'updateIds' as "updateIds", (content -> 'order' -> 'window' ->> 'untilMs')::double precision as "untilMs"
+      from gateway_orders where not is_over and content ? 'apply' order by gateway_id, number`.execute(this.#tables);
+    return rows;
+  }
+
+  async withdraw(transaction: Kysely<Tables>, orders: readonly OrderNumber[]): Promise<void> {
+    for (const { gatewayId, number } of orders)
+      await transaction
+        .updateTable("gateway_orders")
+        .set({ is_over: true })
+        .where("gateway_id", "=", gatewayId)
+        .where("number", "=", number)
+        .execute();
   }
 
   /** Calls when orders may have come for a gateway, from this server. */

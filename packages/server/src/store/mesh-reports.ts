@@ -11,6 +11,7 @@ import { storableText } from "./database.ts";
 import type { Journal } from "./journal.ts";
 import { devicePlace, type MeshSecrets } from "./mesh-secrets.ts";
 import { endSession, noteProgress } from "./mesh-sessions.ts";
+import { unsaidChanges } from "./mesh-unsaid.ts";
 import { changeMeshUpdates, type MeshChange, type MeshReport, readMeshUpdates } from "./mesh-updates.ts";
 import type { NewEvent } from "./ports.ts";
 import type { Tables } from "./tables.ts";
@@ -68,7 +69,12 @@ export class MeshReports {
         const said = await this.#openAll(transaction, { reports, speakers, lastNumber });
         const own = await takeOwnReports(transaction, gatewayId, fresh);
         await saveSpeakers(transaction, gatewayId, [...speakers.values()]);
-        const changed = await changeMeshUpdates(transaction, await changesOf(transaction, said.opened));
+        const told = await changesOf(transaction, said.opened);
+        // What a device says of itself goes before what its gateway has not said to it.
+        const unsaid = (await unsaidChanges(transaction, gatewayId, fresh)).filter(
+          ({ updateId }) => !told.some((one) => one.updateId === updateId),
+        );
+        const changed = await changeMeshUpdates(transaction, [...told, ...unsaid]);
         const takenNumber = Math.max(lastNumber, ...fresh.map(({ number }) => number));
         await transaction
           .updateTable("gateways")

@@ -4,7 +4,7 @@ import type { BroadcastSection, MeshSession } from "@airlift/protocol/api/mesh";
 import { type Kysely, type Selectable, sql } from "kysely";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import { storableJson, storableText } from "./database.ts";
-import type { GatewayStore, NewOrder } from "./gateway-store.ts";
+import type { GatewayStore, NewOrder, OrderNumber } from "./gateway-store.ts";
 import type { Journal } from "./journal.ts";
 import type { MeshSessionTable } from "./mesh-tables.ts";
 import { changeMeshUpdates, type MeshChange, type MeshReport } from "./mesh-updates.ts";
@@ -20,6 +20,8 @@ export type NewSession = Pick<
 export interface MeshWork {
   readonly sessions?: readonly NewSession[];
   readonly orders?: readonly NewOrder[];
+  /** Orders that do not count any more: a gateway that has not got them does not get them. */
+  readonly withdrawn?: readonly OrderNumber[];
   readonly changes?: readonly MeshChange[];
   readonly events?: readonly NewEvent[];
   /** Sessions that are over for us. */
@@ -39,7 +41,7 @@ export class MeshSessions {
 
   /** All or nothing; the gateways are told when it is on record. */
   async record(work: MeshWork): Promise<readonly MeshReport[]> {
-    const { sessions = [], orders = [], changes = [], events = [], ended = [] } = work;
+    const { sessions = [], orders = [], withdrawn = [], changes = [], events = [], ended = [] } = work;
     const gatewayIds = orders.map(({ gatewayId }) => gatewayId);
     const updateIds = changes.map(({ updateId }) => updateId);
     const { result } = await this.#journal.write(
@@ -47,6 +49,7 @@ export class MeshSessions {
         for (const session of sessions) await insertSession(transaction, session);
         for (const { id, outcome, detail } of ended)
           await endSession(transaction, { id, outcome, detail, progress: null });
+        await this.#gateways.withdraw(transaction, withdrawn);
         await this.#gateways.order(transaction, orders);
         const changed = await changeMeshUpdates(transaction, changes);
         return { result: changed.reports, events: [...events, ...changed.events] };

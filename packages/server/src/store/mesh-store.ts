@@ -1,7 +1,9 @@
 /** All that is on record of meshes. */
+import type { UpdateState } from "@airlift/protocol/update/device-update";
 import type { Kysely } from "kysely";
 import { sql } from "kysely";
 import type { PackedRelease } from "../mesh/packed-release.ts";
+import { FAILURES_WITHOUT_IMAGE } from "../mesh/status-news.ts";
 import { storableJson } from "./database.ts";
 import { GatewayStore } from "./gateway-store.ts";
 import type { Journal } from "./journal.ts";
@@ -17,6 +19,8 @@ import type { Tables } from "./tables.ts";
 /** Names the lock of the one server that plans broadcasts. */
 const PLANNING_LOCK = 7_104_531_893;
 const SIGNING_PLACE = "manifest key";
+/** States of an update whose device has installed the image, or put it away. */
+const HOLDS_NONE: readonly UpdateState[] = ["confirming", "succeeded", "fellBack", "skipped"];
 
 export class MeshStore {
   readonly secrets: MeshSecrets;
@@ -35,9 +39,14 @@ export class MeshStore {
     this.reports = new MeshReports(journal, this.secrets);
   }
 
-  /** Updates of mesh devices in this state. */
-  async updatesIn(state: MeshUpdate["state"], limit?: number): Promise<MeshUpdate[]> {
-    return await readMeshUpdates(this.#tables, sql`u.state = ${state}`, limit);
+  /** Updates of mesh devices in these states. */
+  async updatesIn(...states: readonly UpdateState[]): Promise<MeshUpdate[]> {
+    return await readMeshUpdates(this.#tables, sql`u.state = any(${states}::text[])`);
+  }
+
+  /** Those of these that have not ended. */
+  async updatesNamed(updateIds: readonly string[]): Promise<MeshUpdate[]> {
+    return await readMeshUpdates(this.#tables, sql`u.id = any(${updateIds}::text[])`);
   }
 
   /** That have not ended, of these devices. */
@@ -56,6 +65,34 @@ export class MeshStore {
         and (d.heard_at is null or d.heard_at < now() - ${quietMs} * interval '1 millisecond')`,
       limit,
     );
+  }
+
+  /**
+   * Of a group's devices that hear a gateway, one that may hold an image and is not among those that may install it; undefined when there
+   * is none. Whoever was scheduled for it may have all of it without having been heard, until it said that it has not, or runs another.
+   */
+  async holderBeside(
+    {
+      groupId,
+      imageId,
+      gateway,
+    }: { groupId: string; imageId: string; gateway: { id: string; cells: readonly string[] } },
+    updateIds: readonly string[],
+  ): Promise<string | undefined> {
+    const { rows } = await sql<{ endpoint: string }>`
+      with newest as (
+        select distinct on (u.endpoint) u.id, u.endpoint, u.state, u.failure, u.seq
+        from updates u join mesh_devices d on d.endpoint = u.endpoint
+        where d.group_id = ${groupId} and u.image_id = ${imageId} and u.mesh_session_id is not null
+          and (d.cell is null or d.cell = any(${gateway.cells}::text[]) or d.gateway_id = ${gateway.id})
+        order by u.endpoint, u.seq desc)
+      select endpoint from newest
+      where id <> all(${updateIds}::text[]) and state <> all(${HOLDS_NONE}::text[])
+        and not (state = 'failed' and failure = any(${FAILURES_WITHOUT_IMAGE}::text[]))
+        and not exists (select from updates later
+          where later.endpoint = newest.endpoint and later.seq > newest.seq and later.state = 'succeeded')
+      limit 1`.execute(this.#tables);
+    return rows[0]?.endpoint;
   }
 
   /** Whose broadcast is over, without the image. */

@@ -84,6 +84,15 @@ export interface StoredOrder {
   readonly order: GatewayOrder["order"];
   /** Whose key, "group th-100 2"; null = the order needs none. */
   readonly channelPlace: string | null;
+  /** When it is the word to install: for whom. */
+  readonly apply?: ApplyOrder | undefined;
+}
+
+/** Whom a word to install is for: all of a group that have the image, or each by itself. */
+export interface ApplyOrder {
+  /** Null = each is told alone. */
+  readonly groupId: string | null;
+  readonly updateIds: readonly string[];
 }
 
 export interface MeshSessionTable {

@@ -14,7 +14,10 @@ export interface MeshUpdate {
   readonly campaignId: string | null;
   readonly attempt: number;
   readonly state: UpdateState;
-  readonly apply: boolean;
+  /** It may install now: it was permitted, and its campaign and wave go on. */
+  readonly mayApply: boolean;
+  /** Its campaign was stopped or aborted. */
+  readonly isCampaignOver: boolean;
   readonly sessionId: string | null;
   readonly groupId: string;
   readonly hasGroupKey: boolean;
@@ -25,6 +28,9 @@ export interface MeshUpdate {
   readonly broadcastCount: number;
   /** Since the network last spoke to the device alone; null = never. */
   readonly askedAgoMs: number | null;
+  /** Where its windows are; null = it never said. */
+  readonly timeZone: string | null;
+  readonly utcOffset: string | null;
 }
 
 export interface MeshChange {
@@ -48,11 +54,15 @@ export interface MeshChanged {
   readonly events: readonly NewEvent[];
 }
 
-const SELECT = sql`select u.id as "updateId", u.endpoint, u.image_id as "imageId", u.campaign_id as "campaignId", u.attempt, u.state, u.apply,
+const SELECT = sql`select u.id as "updateId", u.endpoint, u.image_id as "imageId", u.campaign_id as "campaignId", u.attempt, u.state,
+  u.apply and (u.campaign_id is null or (c.state = 'running' and u.wave = any(c.open_waves))) as "mayApply",
+  coalesce(c.state in ('stopped', 'aborted'), false) as "isCampaignOver",
   u.mesh_session_id as "sessionId", d.group_id as "groupId", d.joined_generation = g.generation as "hasGroupKey", d.cell,
   d.gateway_id as "gatewayId", d.ask_count as "askCount", u.broadcast_count as "broadcastCount",
-  (extract(epoch from now() - d.asked_at) * 1000)::double precision as "askedAgoMs"
-  from updates u join mesh_devices d on d.endpoint = u.endpoint join mesh_groups g on g.id = d.group_id`;
+  (extract(epoch from now() - d.asked_at) * 1000)::double precision as "askedAgoMs",
+  own.timezone as "timeZone", own.utc_offset as "utcOffset"
+  from updates u join mesh_devices d on d.endpoint = u.endpoint join mesh_groups g on g.id = d.group_id
+  join devices own on own.endpoint = u.endpoint left join campaigns c on c.id = u.campaign_id`;
 
 /** Unfinished ones for which `condition` holds, in the order of their creation. `u` is the update, `d` the mesh device. */
 export async function readMeshUpdates(

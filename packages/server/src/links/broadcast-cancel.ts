@@ -1,0 +1,92 @@
+/** Ends updates and broadcasts before their time: devices are told, and what is for nobody any more leaves the air. */
+import type { Gateway, MeshSession } from "@airlift/protocol/api/mesh";
+import type { Logger } from "pino";
+import type { NewOrder } from "../store/gateway-store.ts";
+import type { MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
+import type { Stores } from "../store/ports.ts";
+import { imageNameOf, wordOrders, wordsToDevices, wordToGroup } from "./broadcast-words.ts";
+
+export interface CancelOptions {
+  readonly stores: Pick<Stores, "mesh">;
+  readonly utcMs: () => number;
+  readonly log: Logger;
+}
+
+/** How long a cancel may wait for the law: longer than its window of an hour. */
+const CANCEL_PATIENCE_MS = 2 * 3_600_000;
+
+type OpenSession = MeshSession & { readonly updateAtMs: number };
+
+export class BroadcastCancel {
+  readonly #options: CancelOptions;
+
+  constructor(options: CancelOptions) {
+    this.#options = options;
+  }
+
+  /** These end at once; the devices are told, and a broadcast that is for nobody any more leaves the air. */
+  async cancel(updates: readonly MeshUpdate[], sentence: string): Promise<readonly MeshReport[]> {
+    const { mesh } = this.#options.stores;
+    const changes = updates
+      .filter(({ state }) => state !== "applying" && state !== "confirming")
+      .map(({ updateId }) => ({ updateId, state: "cancelled" as const, failure: null, sentence }));
+    const open = new Map((await mesh.sessions.open()).map((session) => [session.id, session]));
+    const gateways = new Map((await mesh.gateways.list()).map((gateway) => [gateway.id, gateway]));
+    const orders: NewOrder[] = [];
+    for (const update of updates) {
+      const session = open.get(update.sessionId ?? "");
+      const gateway = gateways.get(session?.gatewayId ?? "");
+      if (session !== undefined && gateway !== undefined)
+        orders.push(...(await this.#tellDevice(update, { session, gateway })));
+    }
+    const reports = await mesh.sessions.record({ changes, orders });
+    for (const session of await mesh.sessions.open()) if (await mesh.isEmpty(session.id)) await this.#stop(session);
+    return reports;
+  }
+
+  /** A campaign was stopped: nothing of it is on air a second later, whether or not its devices have been told one by one. */
+  async silence(campaignId: string): Promise<void> {
+    try {
+      const open = await this.#options.stores.mesh.sessions.open();
+      for (const session of open) if (session.campaignId === campaignId) await this.#stop(session);
+    } catch (error) {
+      this.#options.log.error(
+        { err: error, campaignId },
+        "a campaign's broadcasts could not be stopped; they are with its devices' cancels",
+      );
+    }
+  }
+
+  async #tellDevice(
+    { endpoint, imageId }: MeshUpdate,
+    { session, gateway }: { readonly session: OpenSession; readonly gateway: Gateway },
+  ): Promise<NewOrder[]> {
+    const { stores, utcMs } = this.#options;
+    const release = await stores.mesh.releaseOf(imageId);
+    if (release === undefined) return [];
+    const cancel = { updateAtMs: session.updateAtMs, name: imageNameOf(release) };
+    const commands = await wordsToDevices(stores, [endpoint], { kind: "cancel", cancel });
+    const fromMs = utcMs();
+    return wordOrders(gateway, commands, { fromMs, untilMs: fromMs + CANCEL_PATIENCE_MS });
+  }
+
+  async #stop({ id, gatewayId, groupId, imageId, updateAtMs }: OpenSession): Promise<void> {
+    const { stores, utcMs } = this.#options;
+    const { mesh } = stores;
+    const release = await mesh.releaseOf(imageId);
+    const { rateBps } = await mesh.gateways.get(gatewayId);
+    const name = release === undefined ? new Uint8Array(6) : imageNameOf(release);
+    const commands = [await wordToGroup(stores, groupId, { kind: "cancel", cancel: { updateAtMs, name } })];
+    const untilMs = utcMs() + CANCEL_PATIENCE_MS;
+    const content = {
+      order: { kind: "cancel" as const, sessionId: id, rateBps, ttl: 0, commands, untilMs },
+      channelPlace: null,
+    };
+    const sentence = `broadcast ${id} at ${gatewayId} is stopped`;
+    await mesh.sessions.record({
+      orders: [{ gatewayId, content, sessionId: id }],
+      ended: [{ id, outcome: "cancelled", detail: "stopped by an operator" }],
+      events: [{ kind: "mesh.session", sentence, facts: { sessionId: id, gatewayId, outcome: "cancelled" } }],
+    });
+  }
+}
