@@ -105,6 +105,22 @@ test("what was observed is observed again after a restart, under its id, until i
   assert.deepEqual(await stores.observations.of(["pump"]), []);
 });
 
+test("what waits for a device can be put on record at any server, as the device registered", async (t) => {
+  const device = await openDevice("asked-anywhere");
+  t.after(() => device.coap.close());
+  const a = await openServer(scratch.stores);
+  const b = await openServer(second);
+  t.after(() => Promise.all([a.close(), b.close()]));
+  const place = await device.register(a);
+  await scratch.stores.devices.flush();
+  const wish = { operation: "readComposite", paths: ["/3/0/9", "/3/0/1"] } as const;
+  const content = await b.operations.contentOf("asked-anywhere", wish);
+  assert.deepEqual(content, await a.operations.contentOf("asked-anywhere", wish));
+  await device.coap.request(udpPeer("127.0.0.1", a.address.port), createRequest("delete", `/${place}`));
+  await scratch.stores.devices.flush();
+  await assert.rejects(b.operations.contentOf("asked-anywhere", wish), { code: "DEVICE_GONE" });
+});
+
 test("a device takes its observations along; what is withdrawn elsewhere meanwhile does not come back", async (t) => {
   const device = await openDevice("moves");
   t.after(() => device.coap.close());

@@ -185,7 +185,7 @@ test("an operation on a sleeper is refused with a way out, and waits for it when
     { operation: "writeComposite", values: { values: { "/3/0/15": "Europe/Oslo" } } },
     { operation: "execute", path: "/Device/0/Reboot", execution: { path: "/Device/0/Reboot" } },
   ] as const)
-    await server.queue.submit("napper", server.operations.contentOf("napper", wish));
+    await server.queue.submit("napper", await server.operations.contentOf("napper", wish));
   const ended = requestEnds("napper", /^execute/);
   await device.request("post", location);
   assert.match(await ended, /^execute \/3\/0\/4: the device answered 2\.04$/);
@@ -226,7 +226,7 @@ test("our own agent in queue mode: what is asked while it sleeps waits for its n
   assert.equal(server.registrationOf("napping-agent")?.queueMode, true);
   const ended = requestEnds("napping-agent", /^read/);
   const wish = { operation: "read", paths: ["/3/0/3"] } as const;
-  await server.queue.submit("napping-agent", server.operations.contentOf("napping-agent", wish));
+  await server.queue.submit("napping-agent", await server.operations.contentOf("napping-agent", wish));
   assert.match(await ended, /^read \/3\/0\/3: the device answered 2\.05/);
   await becomes("napping-agent", "asleep");
   const name = { manufacturer: "Example", model: "Pump", version: "2.0.0", hardware: [] };

@@ -27,7 +27,7 @@ import { deviceQueueRoutes } from "./device-queue.ts";
 import { deviceRoutes, type OneDeviceParams } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
 import { firmwareRoutes } from "./firmware.ts";
-import { type FindNode, forwardRequests } from "./forwarding.ts";
+import { type Elsewhere, forwardRequests } from "./forwarding.ts";
 import { gatewayRoutes } from "./gateways.ts";
 import { guardRequests } from "./guard.ts";
 import { keepAnswers } from "./idempotency.ts";
@@ -179,21 +179,22 @@ async function addRoutes(
   });
 }
 
-/** The server at which the device of a request is registered, when it is another one. */
-const homeOf =
-  ({ fleet, stores }: ApiOptions): FindNode =>
-  async ({ params }) => {
+/** The server at which the device of a request is registered, when it is another one. What may wait is put on record at any. */
+const homeOf = ({ fleet, stores }: ApiOptions): Elsewhere => ({
+  find: async ({ params }) => {
     const { endpoint } = params as OneDeviceParams;
     return fleet.isHere(endpoint) ? undefined : await stores.nodes.homeOf(endpoint);
-  };
+  },
+  canDoHere: ({ query }) => (query as { queue?: string }).queue === "true",
+});
 
 /** The server that drives the update of a request, when it is another one. */
-const driverOf =
-  ({ commands, stores }: ApiOptions): FindNode =>
-  async ({ params }) => {
+const driverOf = ({ commands, stores }: ApiOptions): Elsewhere => ({
+  find: async ({ params }) => {
     const { id } = params as { id: string };
     return commands.isRunning(id) ? undefined : await stores.nodes.driverOf(id);
-  };
+  },
+});
 
 async function describeApi(app: FastifyInstance): Promise<void> {
   await app.register(fastifySwagger, {

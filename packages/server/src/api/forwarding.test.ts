@@ -50,6 +50,10 @@ async function startServer(stores: Stores, here: readonly string[]): Promise<Ser
       note(`execute ${path}`, target);
       return { code: "2.04", created: null };
     },
+    contentOf: async (endpoint, { operation }) => {
+      done.push(`keep ${operation} ${endpoint}`);
+      return { operation, path: "/3/0" };
+    },
     objects: (endpoint: string) => {
       note("objects", { endpoint });
       return [];
@@ -170,6 +174,19 @@ test("a server that cannot be reached is told from one that breaks off, which ma
   const unreachable = await ask(a.url, "devices/far/execute", execution());
   assert.deepEqual([unreachable.status, unreachable.body["code"]], [503, "NODE_UNREACHABLE"]);
   assert.match(`${unreachable.body["detail"]}`, /nothing was asked/);
+});
+
+test("what may wait goes to the server that has its device, and is put on record here when that one is gone", async () => {
+  const path = "devices/far/resources/3/0?queue=true";
+  assert.equal((await ask(a.url, path)).status, 202);
+  assert.deepEqual([a.done, b.done], [[], ["keep read far"]]);
+  const gone = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => gone.once("listening", resolve));
+  const { port } = gone.address() as AddressInfo;
+  await new Promise((resolve) => gone.close(resolve));
+  await b.stores.nodes.announce(`http://127.0.0.1:${port}`);
+  assert.equal((await ask(a.url, path)).status, 202);
+  assert.deepEqual(a.done, ["keep read far"]);
 });
 
 test("whoever listens to a device hears at any server what only the one tells that has it, and each event once", async () => {

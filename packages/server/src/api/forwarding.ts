@@ -12,8 +12,13 @@ export const FORWARDED_TO = "airlift-forwarded-to";
 /** What of a request goes along. */
 export type Forwarded = Pick<FastifyRequest, "headers">;
 
-/** Finds the server that has to answer a request; undefined = this one, as far as it can. */
-export type FindNode = (request: FastifyRequest) => Promise<LivingNode | undefined>;
+/** Which requests are another server's. */
+export interface Elsewhere {
+  /** The server that has to answer a request; undefined = this one, as far as it can. */
+  find(request: FastifyRequest): Promise<LivingNode | undefined>;
+  /** Whether this one can do it as well when that server cannot be reached. Default: none. */
+  canDoHere?(request: FastifyRequest): boolean;
+}
 
 /** What a request may take when it does not say so itself, and what is added for the way there and back. */
 const DEFAULT_TIMEOUT_S = 30;
@@ -30,11 +35,17 @@ const NEVER_SENT =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|.*CERT.*|ERR_TLS.*)$/;
 
 /** Adds the hook to `app` and what is registered in it from now on; behind the one that answers repeated requests. */
-export function forwardRequests(app: FastifyInstance, nodes: Pick<NodeStore, "id">, find: FindNode): void {
+export function forwardRequests(app: FastifyInstance, nodes: Pick<NodeStore, "id">, elsewhere: Elsewhere): void {
   app.addHook("preHandler", async (request, reply) => {
     if (isForwarded(request, nodes)) return;
-    const node = await find(request);
-    if (node !== undefined) return await sendOn(request, reply, node);
+    const node = await elsewhere.find(request);
+    if (node === undefined) return;
+    try {
+      return await sendOn(request, reply, node);
+    } catch (error) {
+      const wasNeverAsked = error instanceof EnvironmentError && error.code === "NODE_UNREACHABLE";
+      if (!wasNeverAsked || elsewhere.canDoHere?.(request) !== true) throw error;
+    }
   });
 }
 

@@ -59,7 +59,8 @@ function asking(parts: OperationParts, target: TargetOf) {
   ): Promise<Answer | QueuedAnswer> => {
     const found = await target(params, query);
     if (query.queue === "false") return await now(found);
-    const id = await parts.fleet.queue.submit(found.endpoint, parts.operations.contentOf(found.endpoint, wish));
+    const content = await parts.operations.contentOf(found.endpoint, wish);
+    const id = await parts.fleet.queue.submit(found.endpoint, content);
     reply.code(202);
     return { id };
   };

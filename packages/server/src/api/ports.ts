@@ -97,7 +97,7 @@ export interface OperationCommands {
   writeAttributes(target: OperationTarget, path: string, given: NotificationAttributes): Promise<DoneAnswer>;
   discover(target: OperationTarget, path: string): Promise<DiscoverAnswer>;
   /** As it goes on record for a device that sleeps. @throws {UsageError} DEVICE_GONE and what is wrong with the question */
-  contentOf(endpoint: string, wish: OperationWish): RequestContent;
+  contentOf(endpoint: string, wish: OperationWish): Promise<RequestContent>;
   observe(target: OperationTarget, paths: readonly string[], format?: number): Promise<NewObservation>;
   /** @throws {UsageError} UNKNOWN_OBSERVATION */
   cancel(endpoint: string, id: string): Promise<void>;

@@ -126,6 +126,7 @@ export class Lwm2mServer {
       models,
       events: stores.events,
       store: stores.observations,
+      devices: stores.devices,
       log,
       flood,
       registrationOf,

@@ -29,7 +29,7 @@ import type { OperationWish, WishContent } from "../fleet/operation-wish.ts";
 import type { QueuedRequest, RequestContent } from "../fleet/queued-request.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { ObservationStore } from "../store/observation-store.ts";
-import type { EventStore } from "../store/ports.ts";
+import type { DeviceStore, EventStore } from "../store/ports.ts";
 import { DeviceObservations } from "./device-observations.ts";
 import type { DeviceRequests } from "./device-requests.ts";
 import { discoveredIn, OperationExchange } from "./operation-exchange.ts";
@@ -42,6 +42,7 @@ export interface DeviceOperationsOptions {
   readonly models: Models;
   readonly events: EventStore;
   readonly store: ObservationStore;
+  readonly devices: Pick<DeviceStore, "registrationOf">;
   readonly log: Logger;
   readonly flood?: FloodGateOptions | undefined;
   registrationOf(endpoint: string): Registration | undefined;
@@ -137,10 +138,14 @@ export class DeviceOperations {
   /**
    * An operation as it goes on record for a device that sleeps: in the format that suits best, as nobody is there to refuse it.
    *
-   * @throws {UsageError} DEVICE_GONE and what is wrong with the question
+   * It need not be registered here: the server that has it sends it.
+   *
+   * @throws {UsageError} DEVICE_GONE and what is wrong with the question. @throws {EnvironmentError} DATABASE_AWAY
    */
-  contentOf(endpoint: string, { operation, ...wish }: OperationWish): RequestContent {
-    const plan = this.#planOf(this.#device(endpoint), wish);
+  async contentOf(endpoint: string, { operation, ...wish }: OperationWish): Promise<RequestContent> {
+    const { registrationOf, devices } = this.#options;
+    const device = registrationOf(endpoint) ?? (await devices.registrationOf(endpoint)) ?? this.#device(endpoint);
+    const plan = this.#planOf(device, wish);
     return toRequestContent(operation, plan.requestIn(plan.formats[0]));
   }
 

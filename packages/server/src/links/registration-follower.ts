@@ -88,12 +88,13 @@ export class RegistrationFollower {
   }
 
   #onUpdate(registration: Registration, moved: boolean): void {
-    const { record, presence, queue, engine, operations } = this.#parts;
+    const { record, presence, queue, engine, reports, operations } = this.#parts;
     const { endpoint } = registration;
     record.save(registration, "registered");
     // At a new address it has to be observed anew, and what was sent to the old one is lost.
     setImmediate(() => {
       presence.registered(registration);
+      reports.proved(registration);
       // It has just been heard, whatever became of the last request.
       queue.onReachable(endpoint, true);
       if (moved) {

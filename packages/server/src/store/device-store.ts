@@ -114,6 +114,17 @@ export class PostgresDeviceStore implements DeviceStore {
     return row && toDevice(row);
   }
 
+  async registrationOf(endpoint: string): Promise<KeptRegistration | undefined> {
+    const row = await this.#tables
+      .selectFrom("devices")
+      .select(REGISTRATION_COLUMNS)
+      .where("endpoint", "=", storableText(endpoint))
+      .where("presence", "=", "registered")
+      .where("transport", "<>", "zmesh")
+      .executeTakeFirst();
+    return row && toRegistration(row);
+  }
+
   async getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, StoredDevice>> {
     if (endpoints.length === 0) return new Map();
     const rows = await selectDevices(this.#tables).where("endpoint", "in", endpoints.map(storableText)).execute();

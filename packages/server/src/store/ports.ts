@@ -177,6 +177,8 @@ export interface DeviceStore {
   /** Resolves when everything queued so far is in the database. */
   flush(): Promise<void>;
   get(endpoint: string): Promise<StoredDevice | undefined>;
+  /** How it is registered, at whichever server; undefined when it is not. */
+  registrationOf(endpoint: string): Promise<KeptRegistration | undefined>;
   /** Those of these that are known, by endpoint. */
   getMany(endpoints: readonly string[]): Promise<ReadonlyMap<string, StoredDevice>>;
   /** Those of these that have registered with a proof once, whether or not they are here. */
