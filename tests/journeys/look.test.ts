@@ -126,6 +126,66 @@ test("a server that answers 500, or not what was asked, is told of in words, and
   stage.complaints.length = 0;
 });
 
+test("the overview says that nothing waits only when it knows: not while it asks, nor when it is refused", async () => {
+  const page = await stage.view("/settings");
+  await page.getByRole("heading", { name: "Settings" }).waitFor();
+  const held = Promise.withResolvers<void>();
+  await page.route("**/api/v1/updates?*", async (route) => {
+    await held.promise;
+    await route.fulfill({ status: 400, json: { code: "AWAY", detail: "not now" } });
+  });
+  await page.getByRole("link", { name: "Overview" }).click();
+  const waits = page.getByRole("region", { name: "Waits for you" });
+  await waits.locator(".mantine-Skeleton-root").waitFor();
+  assert.equal(await page.getByText(/^Nothing|^No update/).count(), 0);
+  held.resolve();
+  await waits.getByText("not now").waitFor();
+  assert.equal(await page.getByText(/^Nothing|^No update/).count(), 0);
+  await page.unrouteAll();
+  await waits.getByRole("button", { name: "Try again" }).click();
+  await waits.getByText("Nothing waits for a decision.").waitFor();
+  await page.close();
+  stage.complaints.length = 0;
+});
+
+test("what was begun for one device is not shown with the next", async () => {
+  const page = await stage.view("/devices/sim-1");
+  await page.getByRole("button", { name: "Edit" }).click();
+  await page.getByLabel("Note").waitFor();
+  await page.evaluate("history.pushState({}, '', '/devices/sim-2')");
+  await page.getByRole("heading", { name: "sim-2", level: 2 }).waitFor();
+  await page.getByRole("button", { name: "Edit" }).waitFor();
+  assert.equal(await page.getByLabel("Note").count(), 0);
+  await page.close();
+});
+
+test("who goes elsewhere with something unsaved is asked first", async () => {
+  const page = await stage.view("/devices/sim-1");
+  await page.getByRole("button", { name: "Edit" }).click();
+  await page.getByLabel("Note").fill("unsaved");
+  let askedCount = 0;
+  page.on("dialog", (dialog) => {
+    askedCount += 1;
+    void (askedCount < 3 ? dialog.dismiss() : dialog.accept());
+  });
+  await page.getByRole("link", { name: "Updates" }).click();
+  await page.getByRole("link", { name: "Images" }).click();
+  assert.equal(await page.getByLabel("Note").inputValue(), "unsaved");
+  await page.getByRole("link", { name: "Images" }).click();
+  await page.getByRole("heading", { name: "Images" }).waitFor();
+  assert.equal(askedCount, 3);
+  await page.close();
+});
+
+test("a browser hears the heartbeat, by which a quiet page knows that its line is there", async () => {
+  const page = await stage.view("/settings");
+  const data = await page.evaluate(
+    `new Promise((resolve) => new EventSource("/api/v1/events").addEventListener("heartbeat", ({ data }) => resolve(data)))`,
+  );
+  assert.equal(data, "{}");
+  await page.close();
+});
+
 test("a clock that is years apart is shown as it is", async () => {
   const page = await stage.view("/");
   await page.clock.setFixedTime(new Date("2031-06-01T12:00:00Z"));

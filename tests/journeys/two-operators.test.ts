@@ -34,7 +34,7 @@ test("the later one is shown what the earlier one saved, and settles it", async 
   await edit(other, "pilot", "ask before updates");
   await one.getByRole("button", { name: "Save" }).click();
   await one.getByText("antenna replaced").waitFor();
-  await other.getByRole("button", { name: "Save" }).click();
+  // The other one is told while they write, not only when it is too late.
   const conflict = other.getByRole("alert").filter({ hasText: "Someone else has changed this meanwhile" });
   await conflict.getByText("antenna replaced").waitFor();
   await stage.picture(other, "conflict");
@@ -49,6 +49,23 @@ test("the later one is shown what the earlier one saved, and settles it", async 
   assert.equal(device.note, "antenna replaced\nask before updates");
   await one.close();
   await other.close();
+});
+
+test("who saves tags and a note that were changed a moment ago is refused, and shown both", async () => {
+  const page = await stage.view("/devices/sim-1");
+  // The line to this page is dead, so nothing tells it what the other one does.
+  await page.route("**/api/v1/events*", (route) => route.abort());
+  await page.reload();
+  await edit(page, "cellar", "mine");
+  await stage.client.editDevice("sim-1", { note: "theirs" });
+  await page.getByRole("button", { name: "Save" }).click();
+  const conflict = page.getByRole("alert").filter({ hasText: "Someone else has changed this meanwhile" });
+  await conflict.getByText("theirs", { exact: true }).waitFor();
+  await conflict.getByRole("button", { name: "Keep mine" }).click();
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Edit" }).waitFor();
+  assert.equal((await stage.client.device("sim-1")).note, "mine");
+  await page.close();
 });
 
 test("two edit one draft: what only one has changed is kept of both, what both have changed is asked for", async () => {
@@ -113,10 +130,39 @@ test("who saves what was changed a moment ago is refused, shown it, and can give
   await page.close();
 });
 
+test("a draft that somebody submits while one edits it takes no change, and loses none", async () => {
+  const image = await stage.addFirmware("3.0.0");
+  const order = {
+    name: "Frost",
+    image: image.id,
+    targets: { query: "endpoint==sim-*" },
+    approval: "required",
+  } as const;
+  const { id } = await stage.client.call("campaigns", Campaign, postOf(order satisfies NewCampaign));
+  const page = await stage.view(`/campaigns/${id}/edit`);
+  await page.getByLabel("Name").fill("Frost, slowly");
+  await stage.client.call(`campaigns/${id}/submit`, Campaign, { method: "POST" });
+  const closed = page.getByRole("alert").filter({ hasText: "This is not a draft any more" });
+  await closed.getByText("Name: Frost, slowly").waitFor();
+  await stage.picture(page, "draft-submitted");
+  assert.deepEqual(await barriers(page), []);
+  // Sent back, it is a draft again: nothing of it has changed, so there is nothing to settle.
+  await stage.client.call(`campaigns/${id}/reject`, Campaign, { method: "POST" });
+  await closed.waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("alert").count(), 0);
+  assert.equal(await page.getByLabel("Name").inputValue(), "Frost, slowly");
+  await stage.client.tell(`campaigns/${id}`, { method: "DELETE" });
+  const deleted = page.getByRole("alert").filter({ hasText: "Somebody has deleted this draft" });
+  await deleted.getByRole("button", { name: "Make a new draft with my changes" }).click();
+  await page.getByRole("heading", { name: "Frost, slowly", level: 2 }).waitFor();
+  await page.getByRole("status").getByText("draft", { exact: true }).waitFor();
+  await page.close();
+});
+
 test("no page has thrown, logged an error, or run into the policy", () => {
   // What the browser says of the line that was cut and of the saving that was refused is what was wanted.
   assert.deepEqual(
-    stage.complaints.filter((line) => !/status of 412|ERR_FAILED/.test(line)),
+    stage.complaints.filter((line) => !/status of (404|412)|ERR_FAILED/.test(line)),
     [],
   );
 });

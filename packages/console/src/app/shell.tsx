@@ -5,10 +5,11 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useFeedKeepsPagesFresh } from "../api/fresh.ts";
-import { liveFeed } from "../api/live-feed.ts";
 import { serverQuery } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
-import { sessionQuery, useMay } from "../api/session.ts";
+import { ownerOf, personOf, sessionQuery, signedOut, useMay } from "../api/session.ts";
+import { Covered, useCovered } from "../parts/covered.ts";
+import { mayLeave } from "../parts/leave-guard.ts";
 import { LineState } from "../parts/line-state.tsx";
 import { Failure } from "../parts/notices.tsx";
 import { takePlace } from "../session/place-to-return.ts";
@@ -17,30 +18,39 @@ import { Help } from "./help.tsx";
 import { PLACES, type Place } from "./places.ts";
 import { useShortcuts } from "./shortcuts.ts";
 
-/** Without a session the sign-in stands where the page would be, and the page comes when there is one. */
+/**
+ * Without a session the sign-in stands where the page would be, and the page comes when there is one. When a session ends
+ * the page is kept behind the sign-in for the one whose it is; another person gets a page of their own.
+ */
 export function Shell() {
   const { data: session, error, refetch } = useQuery(sessionQuery());
-  if (session === null) return <SignIn />;
+  const owner = ownerOf(useQueryClient());
   if (session === undefined)
     return (
       <main className="lone">
         {error ? <Failure error={error} retry={() => void refetch()} /> : <Skeleton height={200} />}
       </main>
     );
-  return <SignedIn session={session} />;
+  return (
+    <>
+      {owner && (
+        <Covered value={session === null}>
+          <Page key={personOf(owner)} session={owner} />
+        </Covered>
+      )}
+      {session === null && <SignIn owner={owner} />}
+    </>
+  );
 }
 
-function SignedIn({ session }: { readonly session: Session }) {
-  useEffect(() => {
-    liveFeed.start();
-    return () => liveFeed.stop();
-  }, []);
-  useFeedKeepsPagesFresh();
+function Page({ session }: { readonly session: Session }) {
+  const isCovered = useCovered();
+  useFeedKeepsPagesFresh(!isCovered);
   useWayBack();
   const [isHelping, setHelping] = useState(false);
   useShortcuts(useCallback(() => setHelping(true), []));
   return (
-    <div className="shell">
+    <div className="shell" inert={isCovered}>
       <a className="skip" href="#main">
         Skip to the page
       </a>
@@ -79,7 +89,7 @@ function useWayBack(): void {
   }, [navigate]);
 }
 
-/** Whoever goes to another page hears and reads on there, not at the link. */
+/** Whoever goes to another page, or comes back to this one, hears and reads on there, not at the link. */
 function Main() {
   const element = useRef<HTMLElement>(null);
   const path = useRouterState({ select: ({ location }) => location.pathname });
@@ -88,6 +98,12 @@ function Main() {
     if (lastPath.current !== path) element.current?.focus({ preventScroll: true });
     lastPath.current = path;
   }, [path]);
+  const isCovered = useCovered();
+  const wasCovered = useRef(isCovered);
+  useEffect(() => {
+    if (wasCovered.current && !isCovered) element.current?.focus({ preventScroll: true });
+    wasCovered.current = isCovered;
+  }, [isCovered]);
   return (
     <main ref={element} className="shell-main" id="main" tabIndex={-1}>
       <Outlet />
@@ -110,11 +126,7 @@ function Who({ session }: { readonly session: Session }) {
   const client = useQueryClient();
   const signOut = useMutation({
     mutationFn: () => ask("session", { method: "DELETE" }),
-    onSuccess: () => {
-      // What one person saw is not the next one's to see.
-      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
-      client.setQueryData(["session"], null);
-    },
+    onSuccess: () => signedOut(client),
   });
   const { data: server } = useQuery(serverQuery());
   if (server?.wantsTokens === false) return null;
@@ -123,7 +135,12 @@ function Who({ session }: { readonly session: Session }) {
       <Text size="sm" className="who">
         {session.name} <span className="quiet">({session.role})</span>
       </Text>
-      <Button size="compact-sm" variant="default" loading={signOut.isPending} onClick={() => signOut.mutate()}>
+      <Button
+        size="compact-sm"
+        variant="default"
+        loading={signOut.isPending}
+        onClick={() => mayLeave() && signOut.mutate()}
+      >
         Sign out
       </Button>
     </>

@@ -2,15 +2,7 @@
 import { Alert, Button, Group, Radio, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import type { CampaignDraft } from "./draft.ts";
-import {
-  changedMembers,
-  contested,
-  labelOf,
-  type Member,
-  memberText,
-  mergeDrafts,
-  type Versions,
-} from "./draft-merge.ts";
+import { contested, labelOf, type Member, memberText, mergeDrafts, newsOf, type Versions } from "./draft-merge.ts";
 
 export interface DraftConflictProps {
   readonly versions: Versions;
@@ -20,10 +12,10 @@ export interface DraftConflictProps {
 }
 
 export function DraftConflict({ versions, by, onSettle }: DraftConflictProps) {
-  const { base, mine, theirs } = versions;
+  const { mine, theirs } = versions;
   const [choices, setChoices] = useState<Partial<Record<Member, "mine" | "theirs">>>({});
   const disputed = contested(versions);
-  const takenOver = changedMembers(base, theirs).filter((member) => !disputed.includes(member));
+  const takenOver = newsOf(versions).filter((member) => !disputed.includes(member));
   const isSettled = disputed.every((member) => choices[member] !== undefined);
   const keep = () =>
     onSettle(

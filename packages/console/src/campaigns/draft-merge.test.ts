@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CampaignSpec } from "@airlift/protocol/api/campaign";
 import { emptyDraft, specOf } from "./draft.ts";
-import { changedMembers, contested, editOf, mergeDrafts } from "./draft-merge.ts";
+import { changedMembers, contested, editOf, mergeDrafts, newsOf } from "./draft-merge.ts";
 import { draftOf } from "./read-draft.ts";
 
 const spec = CampaignSpec.parse({
@@ -69,4 +69,15 @@ test("whoever keeps their windows keeps all of them, those without fields too", 
   const kept = specOf(mergeDrafts({ base, mine, theirs }, ["windows"]));
   assert.equal(kept.windows?.download?.length, 2);
   assert.deepEqual(specOf(mergeDrafts({ base, mine, theirs }, [])).windows?.download, []);
+});
+
+test("there is no news where they have saved what I have written too, or nothing at all", () => {
+  const base = draftOf(spec);
+  const mine = { ...base, name: "Pump 3", inFlight: "40" };
+  assert.deepEqual(newsOf({ base, mine, theirs: base }), []);
+  assert.deepEqual(newsOf({ base, mine, theirs: { ...base, name: "Pump 3" } }), []);
+  assert.deepEqual(newsOf({ base, mine, theirs: { ...base, name: "Pump 4", query: "tags==hill" } }), [
+    "name",
+    "targets",
+  ]);
 });

@@ -66,6 +66,12 @@ export function contested({ base, mine, theirs }: Versions): readonly Member[] {
   return byMe.filter((member) => byThem.includes(member) && differing.includes(member));
 }
 
+/** Members that they have changed, and that have become other than what I have: what I am to be told of. */
+export function newsOf({ base, mine, theirs }: Versions): readonly Member[] {
+  const differing = changedMembers(mine, theirs);
+  return changedMembers(base, theirs).filter((member) => differing.includes(member));
+}
+
 /** Theirs with what I alone have changed, and with those of the contested members that I keep. */
 export function mergeDrafts(versions: Versions, kept: readonly Member[]): CampaignDraft {
   const { base, mine, theirs } = versions;

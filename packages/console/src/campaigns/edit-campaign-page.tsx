@@ -2,14 +2,16 @@
 import type { Campaign } from "@airlift/protocol/api/campaign";
 import { Button, Group, Skeleton, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link, useBlocker, useNavigate } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { ApiError, type Tagged } from "../api/request.ts";
-import { Empty, Failure } from "../parts/notices.tsx";
+import { useLeaveGuard } from "../parts/leave-guard.ts";
+import { Failure, isMissing } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
 import { type CampaignDraft, specOf } from "./draft.ts";
+import { DraftClosed, NothingToEdit } from "./draft-closed.tsx";
 import { DraftConflict } from "./draft-conflict.tsx";
-import { changedMembers, editOf } from "./draft-merge.ts";
+import { changedMembers, editOf, mergeDrafts, newsOf } from "./draft-merge.ts";
 import { campaignQuery, changeDraft } from "./queries.ts";
 import { draftOf } from "./read-draft.ts";
 import { Wizard } from "./wizard.tsx";
@@ -22,20 +24,18 @@ export function EditCampaignPage() {
   const { data, error, refetch } = useQuery({ ...campaignQuery(id), staleTime: 0 });
   if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={300} />;
-  if (data.answer.state !== "draft")
-    return (
-      <Empty title="This is not a draft any more">
-        <Link to="/campaigns/$id" params={{ id }}>
-          To the campaign
-        </Link>
-      </Empty>
-    );
-  return <Edit key={id} seen={data} />;
+  return <Edit key={id} seen={data} isDeleted={isMissing(error)} />;
+}
+
+interface EditProps {
+  /** As it is now, or was when it was deleted. */
+  readonly seen: Tagged<Campaign>;
+  readonly isDeleted: boolean;
 }
 
 /** What is there now, and what it has become here; the editing goes on from what it began with. */
-function Edit({ seen }: { readonly seen: Tagged<Campaign> }) {
-  const { id, spec } = seen.answer;
+function useEdit({ seen, isDeleted }: EditProps) {
+  const { id, spec, state } = seen.answer;
   const [base, setBase] = useState(seen);
   const [draft, setDraft] = useState<CampaignDraft>(() => draftOf(spec));
   const before = draftOf(base.answer.spec);
@@ -43,38 +43,47 @@ function Edit({ seen }: { readonly seen: Tagged<Campaign> }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const saving = useMutation({
-    mutationFn: () => changeDraft(id, editOf(before, draft), base.etag),
+    mutationFn: ({ answer, etag }: Tagged<Campaign>) => changeDraft(id, editOf(draftOf(answer.spec), draft), etag),
     onSuccess: async () => {
       void client.invalidateQueries({ queryKey: ["campaigns"] });
       await navigate({ to: "/campaigns/$id", params: { id }, ignoreBlocker: true });
     },
-    onError: () => void client.invalidateQueries(campaignQuery(id)),
+    // The refusal is told when there is something to compare with.
+    onError: () => client.invalidateQueries(campaignQuery(id)),
   });
-  useBlocker({
-    shouldBlockFn: () => changed.length > 0 && !window.confirm("Leave the page, and what you have changed?"),
-    enableBeforeUnload: () => changed.length > 0,
-  });
-  const isOvertaken = seen.etag !== base.etag;
-  // Who has changed nothing has nothing to settle.
-  if (isOvertaken && changed.length === 0 && !saving.isPending) {
+  useLeaveGuard(changed.length > 0);
+  const versions = { base: before, mine: draft, theirs: draftOf(spec) };
+  const isClosed = isDeleted || state !== "draft";
+  const isOvertaken = seen.etag !== base.etag && !isClosed;
+  const isContested = isOvertaken && changed.length > 0 && newsOf(versions).length > 0;
+  // One of the two has changed nothing, or both have come to the same: there is nothing to settle.
+  if (isOvertaken && !isContested && !saving.isPending) {
     setBase(seen);
-    setDraft(draftOf(spec));
+    setDraft(mergeDrafts(versions, []));
   }
-  const isRefused = saving.error instanceof ApiError && saving.error.code === "ETAG_MISMATCH";
+  const isMismatch = saving.error instanceof ApiError && saving.error.code === "ETAG_MISMATCH";
+  // Such a refusal was for what is not there any more.
+  const isPast = isClosed || (isMismatch && saving.variables?.etag !== seen.etag);
   const settle = (merged: CampaignDraft) => {
     setDraft(merged);
     setBase(seen);
     saving.reset();
   };
+  const error = isPast ? null : saving.error;
+  return { base, draft, setDraft, changed, versions, isClosed, isContested, settle, error, saving };
+}
+
+function Edit({ seen, isDeleted }: EditProps) {
+  const { base, draft, setDraft, changed, versions, isClosed, isContested, settle, error, saving } = useEdit({
+    seen,
+    isDeleted,
+  });
+  const { id } = seen.answer;
+  if (isClosed && changed.length === 0) return <NothingToEdit id={id} />;
   return (
     <>
-      {isOvertaken && (
-        <DraftConflict
-          versions={{ base: before, mine: draft, theirs: draftOf(spec) }}
-          by={seen.answer.createdBy}
-          onSettle={settle}
-        />
-      )}
+      {isClosed && <DraftClosed campaign={seen.answer} isDeleted={isDeleted} versions={versions} />}
+      {isContested && <DraftConflict versions={versions} by={seen.answer.createdBy} onSettle={settle} />}
       <Wizard
         title={`Edit ${base.answer.spec.name}`}
         draft={draft}
@@ -92,12 +101,12 @@ function Edit({ seen }: { readonly seen: Tagged<Campaign> }) {
         }
         end={(isPlanned) => (
           <>
-            {saving.error && !isRefused && <Failure error={saving.error} />}
+            {error && <Failure error={error} />}
             <Group>
               <Button
-                disabled={!isPlanned || isOvertaken || changed.length === 0}
+                disabled={!isPlanned || isClosed || isContested || changed.length === 0}
                 loading={saving.isPending}
-                onClick={() => saving.mutate()}
+                onClick={() => saving.mutate(base)}
               >
                 Save the draft
               </Button>

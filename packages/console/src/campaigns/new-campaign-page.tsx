@@ -3,6 +3,7 @@ import { Button, Group, Text } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
+import { ownerOf, personOf } from "../api/session.ts";
 import { Failure } from "../parts/notices.tsx";
 import { useStored } from "../parts/stored.ts";
 import { useTitle } from "../parts/title.ts";
@@ -12,9 +13,10 @@ import { Wizard } from "./wizard.tsx";
 
 export function NewCampaignPage() {
   useTitle("New campaign");
-  // What was written outlives a page that is closed by mistake.
+  const owner = ownerOf(useQueryClient());
+  // What was written outlives a page that is closed by mistake, and is there for whoever wrote it.
   const [draft, setDraft] = useStored<CampaignDraft>(
-    "campaign-draft",
+    `campaign-draft.${owner ? personOf(owner) : ""}`,
     emptyDraft(Intl.DateTimeFormat().resolvedOptions().timeZone),
   );
   const [beginnings, setBeginnings] = useState(0);

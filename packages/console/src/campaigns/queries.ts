@@ -14,7 +14,12 @@ import { ask, askTagged } from "../api/request.ts";
 
 const pathOf = (id: string, rest = ""): string => `campaigns/${encodeURIComponent(id)}${rest}`;
 
-export const campaignsQuery = () => listOf<CampaignSummary>(["campaigns", "list"], "campaigns");
+export interface CampaignFilter {
+  readonly state?: CampaignSummary["state"];
+}
+
+export const campaignsQuery = (filter: CampaignFilter = {}) =>
+  listOf<CampaignSummary>(["campaigns", "list"], "campaigns", { ...filter });
 
 /** With its revision, for those who change it or say yes to it. */
 export const campaignQuery = (id: string) =>

@@ -1,4 +1,4 @@
-/** Tags and note of a device, edited by whoever may; when two edit at the same time, the later one is shown both. */
+/** Tags and note of a device, edited by whoever may; when two edit at the same time, the one who has not saved is shown both. */
 import type { Device } from "@airlift/protocol/api/schemas";
 import { Alert, Badge, Button, Group, Stack, TagsInput, Text, Textarea, Title } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
@@ -7,6 +7,7 @@ import { deviceOf, deviceQuery } from "../api/queries.ts";
 import { ApiError, ask } from "../api/request.ts";
 import { useMay } from "../api/session.ts";
 import { Clipped } from "../parts/clipped.tsx";
+import { useLeaveGuard } from "../parts/leave-guard.ts";
 import { Failure } from "../parts/notices.tsx";
 
 type Labels = Pick<Device, "tags" | "note">;
@@ -58,10 +59,10 @@ interface LabelsFormProps {
 function LabelsForm({ device, onDone }: LabelsFormProps) {
   const client = useQueryClient();
   const [edit, setEdit] = useState<Labels>({ tags: device.tags, note: device.note });
-  /** What was seen when the editing began, or when a conflict was settled. */
-  const [revision, setRevision] = useState(device.revision);
-  const { mutate, error, isPending, reset } = useMutation({
-    mutationFn: () => {
+  /** What was there when the editing began, or when a conflict was settled. */
+  const [base, setBase] = useState(device);
+  const { mutate, variables, error, isPending, reset } = useMutation({
+    mutationFn: ({ revision }: Pick<Device, "revision">) => {
       const headers = { "if-match": `"${revision}"` };
       return ask<Device>(deviceOf(device.endpoint), { method: "PATCH", body: edit, headers });
     },
@@ -69,14 +70,26 @@ function LabelsForm({ device, onDone }: LabelsFormProps) {
       client.setQueryData(deviceQuery(device.endpoint).queryKey, saved);
       onDone();
     },
-    onError: () => void client.invalidateQueries(deviceQuery(device.endpoint)),
+    // The refusal is told when there is something to compare with.
+    onError: () => client.invalidateQueries(deviceQuery(device.endpoint)),
   });
-  const isConflict = error instanceof ApiError && error.code === "ETAG_MISMATCH";
-  const settle = (kept: Labels) => {
-    setEdit(kept);
-    setRevision(device.revision);
+  const isChanged = !isSame(edit, base);
+  useLeaveGuard(isChanged);
+  const isOvertaken = device.revision !== base.revision && !isPending;
+  const isConflict = isOvertaken && isChanged && !isSame(device, base) && !isSame(device, edit);
+  // Nothing to settle: one of the two has changed nothing, or both have come to the same.
+  if (isOvertaken && !isConflict) {
+    setBase(device);
+    if (!isChanged) setEdit({ tags: device.tags, note: device.note });
+  }
+  const settle = ({ tags, note }: Labels) => {
+    setEdit({ tags, note });
+    setBase(device);
     reset();
   };
+  const isMismatch = error instanceof ApiError && error.code === "ETAG_MISMATCH";
+  // Such a refusal was for what is not there any more.
+  const isPast = isMismatch && variables?.revision !== device.revision;
   return (
     <Stack gap="xs">
       <TagsInput
@@ -94,18 +107,21 @@ function LabelsForm({ device, onDone }: LabelsFormProps) {
         onChange={({ currentTarget }) => setEdit({ ...edit, note: currentTarget.value })}
       />
       {isConflict && <Conflict theirs={device} mine={edit} onSettle={settle} />}
-      {error && !isConflict && <Failure error={error} />}
+      {error && !isPast && <Failure error={error} />}
       <Group justify="flex-end">
         <Button variant="default" onClick={onDone}>
           Leave it
         </Button>
-        <Button loading={isPending} disabled={isConflict} onClick={() => mutate()}>
+        <Button loading={isPending} disabled={isConflict} onClick={() => mutate(base)}>
           Save
         </Button>
       </Group>
     </Stack>
   );
 }
+
+const isSame = (one: Labels, other: Labels): boolean =>
+  one.note === other.note && JSON.stringify([...one.tags].sort()) === JSON.stringify([...other.tags].sort());
 
 interface ConflictProps {
   readonly theirs: Labels;

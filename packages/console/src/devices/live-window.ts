@@ -2,6 +2,7 @@
 import type { Device } from "@airlift/protocol/api/schemas";
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { liveFeed } from "../api/live-feed.ts";
+import { noteRefusal } from "../api/query-client.ts";
 import { WindowedList, type WindowPage } from "../api/windowed-list.ts";
 
 /** While devices keep changing, what is seen is asked again this often. */
@@ -10,7 +11,14 @@ const REFRESH_MS = 1500;
 export function useLiveWindow(
   fetchPage: (cursor: string | undefined) => Promise<WindowPage<Device>>,
 ): WindowedList<Device> {
-  const list = useMemo(() => new WindowedList({ fetchPage }), [fetchPage]);
+  const list = useMemo(() => {
+    const fetchNoted = (cursor: string | undefined) =>
+      fetchPage(cursor).catch((error: unknown) => {
+        noteRefusal(error);
+        throw error;
+      });
+    return new WindowedList({ fetchPage: fetchNoted });
+  }, [fetchPage]);
   useSyncExternalStore(list.subscribe, () => list.version);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -10,7 +10,7 @@ import type {
 } from "@airlift/protocol/api/operations";
 import { useQueryClient } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { mergeValues } from "../api/fresh.ts";
+import { mergeValues } from "../api/live-lines.ts";
 import { deviceOf, observationsQuery } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
 

@@ -11,7 +11,7 @@ import { Scrolls } from "../parts/scrolls.tsx";
 import { useTitle } from "../parts/title.ts";
 import { AirtimePlot } from "./airtime-plot.tsx";
 
-/** No event tells of these: whoever comes to the page asks, and as long as it is open it is asked again. */
+/** No event tells of airtime, progress, or a gateway that falls silent: as long as the page is open it asks again. */
 const WATCHED = { staleTime: 0 } as const;
 
 const gatewaysQuery = () =>

@@ -7,27 +7,27 @@ import { serverQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
 import { CampaignState } from "../campaigns/campaign-state.tsx";
 import { campaignsQuery } from "../campaigns/queries.ts";
+import type { Told } from "./told.tsx";
 
-/** None while the server has no campaigns. */
-function useCampaigns(): readonly CampaignSummary[] {
-  const { data: server } = useQuery(serverQuery());
-  const { data } = useInfiniteQuery({
-    ...campaignsQuery(),
-    enabled: server?.nouns.includes("campaigns") === true,
-  });
-  return data?.pages.flatMap(({ items }) => items) ?? [];
+/** Those in this state; none when the server has no campaigns, or when it is not this person's to care. */
+export function useCampaigns(state: CampaignSummary["state"], isWanted = true): Told<CampaignSummary> {
+  const server = useQuery(serverQuery());
+  const hasCampaigns = server.data?.nouns.includes("campaigns");
+  const campaigns = useInfiniteQuery({ ...campaignsQuery({ state }), enabled: isWanted && hasCampaigns === true });
+  const isNone = !isWanted || hasCampaigns === false;
+  const asked = hasCampaigns === undefined ? server : campaigns;
+  return {
+    items: isNone ? [] : campaigns.data?.pages.flatMap(({ items }) => items),
+    error: isNone ? null : asked.error,
+    retry: () => void asked.refetch(),
+  };
 }
 
 /** Those that go no further without the one who looks: to be approved, or to be told to go on. */
-export function useWaitingCampaigns(): readonly CampaignSummary[] {
+export function useWaitingCampaigns(): readonly Told<CampaignSummary>[] {
   const may = { approve: useMay("approver"), resume: useMay("operator") };
-  return useCampaigns().filter(
-    ({ state }) => (state === "awaitingApproval" && may.approve) || (state === "paused" && may.resume),
-  );
+  return [useCampaigns("awaitingApproval", may.approve), useCampaigns("paused", may.resume)];
 }
-
-export const useRunningCampaigns = (): readonly CampaignSummary[] =>
-  useCampaigns().filter(({ state }) => state === "running");
 
 export const CampaignLines = ({ campaigns }: { readonly campaigns: readonly CampaignSummary[] }) =>
   campaigns.length > 0 && (

@@ -3,12 +3,13 @@ import type { Update } from "@airlift/protocol/api/schemas";
 import { Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { type ReactNode, useId } from "react";
 import { updatesQuery, versionsQuery } from "../api/queries.ts";
 import { Ago } from "../parts/instants.tsx";
-import { Failure } from "../parts/notices.tsx";
 import { UpdateState } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
-import { CampaignLines, useRunningCampaigns, useWaitingCampaigns } from "./campaign-lines.tsx";
+import { CampaignLines, useCampaigns, useWaitingCampaigns } from "./campaign-lines.tsx";
+import { PanelBody, type Told } from "./told.tsx";
 import { Versions } from "./versions.tsx";
 
 const RUNNING = ["queued", "waiting", "transferring", "downloaded", "applying", "confirming"] as const;
@@ -24,56 +25,69 @@ export function OverviewPage() {
       <FleetLine />
       <div className="columns">
         <Waiting />
-        <section className="panel" aria-labelledby="wrong">
-          <Title order={3} size="h4" id="wrong">
-            Went wrong today
-          </Title>
-          <UpdateLines states={WENT_WRONG} isToday none="Nothing today." />
-        </section>
+        <WentWrong />
         <Running />
       </div>
-      <section className="panel" aria-labelledby="versions">
-        <Title order={3} size="h4" id="versions">
-          Devices by version
-        </Title>
+      <Panel name="Devices by version">
         <Versions />
-      </section>
+      </Panel>
     </Stack>
+  );
+}
+
+function Panel({ name, children }: { readonly name: string; readonly children: ReactNode }) {
+  const id = useId();
+  return (
+    <section className="panel" aria-labelledby={id}>
+      <Title order={3} size="h4" id={id}>
+        {name}
+      </Title>
+      {children}
+    </section>
   );
 }
 
 function Waiting() {
   const campaigns = useWaitingCampaigns();
+  const updates = useUpdates(["waitingToApply"]);
   return (
-    <section className="panel" aria-labelledby="waits">
-      <Title order={3} size="h4" id="waits">
-        Waits for you
-      </Title>
-      <CampaignLines campaigns={campaigns} />
-      <UpdateLines
-        states={["waitingToApply"]}
-        none={campaigns.length === 0 ? "Nothing waits for a decision." : undefined}
-      />
-    </section>
+    <Panel name="Waits for you">
+      <PanelBody told={[...campaigns, updates]} none="Nothing waits for a decision.">
+        <CampaignLines campaigns={campaigns.flatMap(({ items }) => items ?? [])} />
+        <UpdateLines updates={updates} />
+      </PanelBody>
+    </Panel>
+  );
+}
+
+function WentWrong() {
+  const updates = useUpdates(WENT_WRONG, new Date().setHours(0, 0, 0, 0));
+  return (
+    <Panel name="Went wrong today">
+      <PanelBody told={[updates]} none="Nothing today.">
+        <UpdateLines updates={updates} />
+      </PanelBody>
+    </Panel>
   );
 }
 
 function Running() {
-  const campaigns = useRunningCampaigns();
+  const campaigns = useCampaigns("running");
+  const updates = useUpdates(RUNNING);
   return (
-    <section className="panel" aria-labelledby="running">
-      <Title order={3} size="h4" id="running">
-        Running
-      </Title>
-      <CampaignLines campaigns={campaigns} />
-      <UpdateLines states={RUNNING} none={campaigns.length === 0 ? "No update is under way." : undefined} />
-    </section>
+    <Panel name="Running">
+      <PanelBody told={[campaigns, updates]} none="No update is under way.">
+        <CampaignLines campaigns={campaigns.items ?? []} />
+        <UpdateLines updates={updates} />
+      </PanelBody>
+    </Panel>
   );
 }
 
 function FleetLine() {
-  const { data, error, refetch } = useQuery(versionsQuery());
-  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
+  const { data, error } = useQuery(versionsQuery());
+  // Why is said below, where the same question is asked.
+  if (error && !data) return <Text c="dimmed">How many devices there are is not known.</Text>;
   if (!data) return <Skeleton height={24} width={280} />;
   return (
     <Text>
@@ -93,35 +107,38 @@ function FleetLine() {
   );
 }
 
-interface UpdateLinesProps {
-  readonly states: readonly Update["state"][];
-  /** Only what ended since midnight where the viewer is. */
-  readonly isToday?: boolean;
-  /** What it says when there is none; undefined = nothing. */
-  readonly none: string | undefined;
+interface ToldUpdates extends Told<Update> {
+  /** The server has more than were asked for. */
+  readonly hasMore: boolean;
 }
 
-function UpdateLines({ states, isToday = false, none }: UpdateLinesProps) {
-  const { data, error, refetch } = useInfiniteQuery(updatesQuery({ state: states, limit: 100 }));
-  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
-  if (!data) return <Skeleton height={60} />;
-  const midnightMs = new Date().setHours(0, 0, 0, 0);
-  const updates = data.pages
-    .flatMap(({ items }) => items)
-    .filter(({ finishedAt }) => !isToday || Date.parse(finishedAt ?? "") >= midnightMs);
-  if (updates.length === 0) return none !== undefined && <Text c="dimmed">{none}</Text>;
-  const more = updates.length - SHOWN;
+/** @param sinceMs Only what ended since. */
+function useUpdates(states: readonly Update["state"][], sinceMs?: number): ToldUpdates {
+  const { data, error, refetch, hasNextPage } = useInfiniteQuery(updatesQuery({ state: states, limit: 100 }));
+  const isAsked = ({ finishedAt }: Update) => sinceMs === undefined || Date.parse(finishedAt ?? "") >= sinceMs;
+  return {
+    items: data?.pages.flatMap(({ items }) => items).filter(isAsked),
+    error,
+    retry: () => void refetch(),
+    hasMore: hasNextPage,
+  };
+}
+
+function UpdateLines({ updates: { items = [], hasMore } }: { readonly updates: ToldUpdates }) {
+  const more = items.length - SHOWN;
   return (
     <>
-      <ul className="lines">
-        {updates.slice(0, SHOWN).map((update) => (
-          <UpdateLine key={update.id} update={update} />
-        ))}
-      </ul>
+      {items.length > 0 && (
+        <ul className="lines">
+          {items.slice(0, SHOWN).map((update) => (
+            <UpdateLine key={update.id} update={update} />
+          ))}
+        </ul>
+      )}
       {more > 0 && (
         <Text size="sm" c="dimmed">
           and {more.toLocaleString()}
-          {data.pages.at(-1)?.next === null ? "" : " or more"} others
+          {hasMore ? " or more" : ""} {more === 1 && !hasMore ? "other" : "others"}
         </Text>
       )}
     </>

@@ -5,6 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { versionsQuery } from "../api/queries.ts";
+import { Failure } from "../parts/notices.tsx";
 
 /** Fetched when there is something to draw. */
 const VersionsPlot = lazy(() => import("./versions-plot.tsx").then((file) => ({ default: file.VersionsPlot })));
@@ -13,7 +14,8 @@ const VersionsPlot = lazy(() => import("./versions-plot.tsx").then((file) => ({ 
 const SHOWN = 6;
 
 export function Versions() {
-  const { data } = useQuery(versionsQuery());
+  const { data, error, refetch } = useQuery(versionsQuery());
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={120} />;
   const today = data.days.at(-1);
   if (today === undefined) return <Text c="dimmed">No device has registered yet.</Text>;

@@ -1,6 +1,7 @@
 /** The browser's own dialog: it keeps the focus, ends with Escape, and needs no style of its own making. */
 import { CloseButton, Group, Stack, Title } from "@mantine/core";
 import { type ReactNode, useEffect, useId, useRef } from "react";
+import { useCovered } from "./covered.ts";
 
 export interface DialogProps {
   readonly title: string;
@@ -8,15 +9,16 @@ export interface DialogProps {
   readonly children: ReactNode;
 }
 
-/** Open as long as it exists. */
+/** Open as long as it exists, but for the time in which somebody has to sign in: it would stand before that. */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  const isCovered = useCovered();
   useEffect(() => {
     const dialog = element.current;
-    if (dialog?.open === false) dialog.showModal();
+    if (dialog?.open === false && !isCovered) dialog.showModal();
     return () => dialog?.close();
-  }, []);
+  }, [isCovered]);
   return (
     <dialog ref={element} className="dialog" aria-labelledby={titleId} onCancel={onClose}>
       <Stack gap="md">

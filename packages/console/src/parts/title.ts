@@ -3,9 +3,10 @@ import { useEffect } from "react";
 
 export function useTitle(title: string): void {
   useEffect(() => {
+    const before = document.title;
     document.title = `${title} · Airlift`;
     return () => {
-      document.title = "Airlift";
+      document.title = before;
     };
   }, [title]);
 }
