@@ -1,20 +1,17 @@
 /** The campaigns as the overview tells of them: those that run, and those that wait for somebody. */
 import type { CampaignSummary } from "@airlift/protocol/api/campaign";
 import { Text } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { serverQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
+import { useCampaignList } from "../campaigns/campaign-list.ts";
 import { CampaignState } from "../campaigns/campaign-state.tsx";
-import { campaignsQuery } from "../campaigns/queries.ts";
 
 /** None while the server has no campaigns. */
 function useCampaigns(): readonly CampaignSummary[] {
   const { data: server } = useQuery(serverQuery());
-  const { data } = useInfiniteQuery({
-    ...campaignsQuery(),
-    enabled: server?.nouns.includes("campaigns") === true,
-  });
+  const { data } = useCampaignList(server?.nouns.includes("campaigns") === true);
   return data?.pages.flatMap(({ items }) => items) ?? [];
 }
 
