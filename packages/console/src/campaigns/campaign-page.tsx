@@ -120,7 +120,12 @@ function Board({ campaign }: { readonly campaign: Campaign }) {
             All waves
           </Title>
           <OutcomeBar counts={campaign.counts} />
-          <Pace campaign={campaign} />
+          <Pace
+            counts={campaign.counts}
+            deliveredBytes={campaign.waves.reduce((sum, wave) => sum + wave.deliveredBytes, 0)}
+            startedAt={campaign.waves[0]?.startedAt ?? null}
+            isRunning={campaign.state === "running"}
+          />
           <Criteria criteria={campaign.criteria} />
         </Stack>
       </Paper>
@@ -129,7 +134,7 @@ function Board({ campaign }: { readonly campaign: Campaign }) {
         {campaign.waves.map((wave, index) => (
           // Waves never change their places.
           // biome-ignore lint/suspicious/noArrayIndexKey: the place is the identity
-          <WaveLane key={index} wave={wave} number={index + 1} />
+          <WaveLane key={index} wave={wave} number={index + 1} isRunning={campaign.state === "running"} />
         ))}
       </div>
     </Stack>
