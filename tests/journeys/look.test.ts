@@ -105,7 +105,9 @@ test("a query narrows the devices, is kept, and its devices come as a file", asy
   await page.getByRole("link", { name: "The first" }).waitFor();
   const coming = page.waitForEvent("download");
   await page.getByRole("button", { name: "CSV" }).click();
-  const lines = (await readFile(await (await coming).path(), "utf8")).trim().split("\r\n");
+  const text = await readFile(await (await coming).path(), "utf8");
+  assert.ok(text.startsWith("\uFEFF"), "a spreadsheet is told that it is UTF-8");
+  const lines = text.trim().split("\r\n");
   assert.equal(lines.length, 12);
   assert.match(lines[0] ?? "", /^endpoint,presence,version/);
   assert.match(lines[1] ?? "", /^sim-1,registered,1\.0\.0/);

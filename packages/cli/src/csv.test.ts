@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeCsvLine, readCsvText } from "@airlift/protocol/api/csv";
 import fc from "fast-check";
-import { type CsvRecord, decodeCsv, encodeCsvLine } from "./csv.ts";
+import { type CsvRecord, decodeCsv } from "./csv.ts";
 
 async function* linesOf(text: string): AsyncGenerator<string> {
   yield* text.split("\n");
@@ -14,14 +15,14 @@ async function recordsOf(text: string): Promise<CsvRecord[]> {
 }
 
 test("what was written is read again, whatever it holds (RFC 4180 §2)", async () => {
-  const value = fc.string({ unit: fc.constantFrom("a", " ", ",", '"', "\n", "ø") });
+  const value = fc.string({ unit: fc.constantFrom("a", " ", ",", '"', "\n", "ø", "=", "'") });
   const record = fc.array(value, { minLength: 2, maxLength: 4 });
   await fc.assert(
     fc.asyncProperty(fc.array(record, { maxLength: 5 }), async (records) => {
       const text = records.map(encodeCsvLine).join("\n");
       const read = await recordsOf(text);
       assert.deepEqual(
-        read.map(({ values, problem }) => [values, problem]),
+        read.map(({ values, problem }) => [values.map(readCsvText), problem]),
         records.map((values) => [values, undefined]),
       );
     }),

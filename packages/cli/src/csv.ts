@@ -1,9 +1,4 @@
-/** Comma-separated values (RFC 4180), a line at a time: whoever reads a million lines holds one. */
-
-/** One line without its end. A value with a comma, a quote or a line end is quoted. */
-export function encodeCsvLine(values: readonly string[]): string {
-  return values.map((value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value)).join(",");
-}
+/** Reads comma-separated values (RFC 4180), a line at a time: whoever reads a million lines holds one. */
 
 /** The values of one record, and the number of the line on which it begins, from 1. `problem` when it cannot be read. */
 export interface CsvRecord {

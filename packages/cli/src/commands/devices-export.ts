@@ -1,8 +1,8 @@
 /** `airlift devices-export`: the fleet as comma-separated values on stdout. */
 import { once } from "node:events";
+import { encodeCsvLine } from "@airlift/protocol/api/csv";
 import type { Device } from "@airlift/protocol/api/schemas";
 import type { Command } from "commander";
-import { encodeCsvLine } from "../csv.ts";
 import { clientOf } from "../terminal.ts";
 
 interface Options {

@@ -1,6 +1,7 @@
 /** `airlift devices-import`: tags and notes of devices from comma-separated values. */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
+import { readCsvText } from "@airlift/protocol/api/csv";
 import { DeviceEdit, type DeviceLines } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
@@ -69,7 +70,10 @@ class Import {
   }
 
   #read({ line, values, problem }: CsvRecord, names: readonly string[]): Line | undefined {
-    const cellOf = (name: string) => values[names.indexOf(name)];
+    const cellOf = (name: string) => {
+      const text = values[names.indexOf(name)];
+      return text === undefined ? undefined : readCsvText(text);
+    };
     const endpoint = cellOf("endpoint") ?? "";
     const tags = cellOf("tags")
       ?.split(" ")

@@ -1,5 +1,6 @@
 /** One request to the API, and what can go wrong with it. */
 import type { Problem } from "@airlift/protocol/api/schemas";
+import { Intents } from "./intents.ts";
 
 /** The server said no, or its answer is no JSON. `status` 0: nobody answered. */
 export class ApiError extends Error {
@@ -26,6 +27,8 @@ export interface Ask {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Of a POST that comes to the same however often it is sent: it carries no Idempotency-Key. */
+  readonly isRepeatable?: boolean;
 }
 
 /** An answer with the revision that it is of, to be sent along as If-Match. */
@@ -49,14 +52,39 @@ export async function ask<Answer>(path: string, options: Ask = {}): Promise<Answ
  * @throws {ApiError}
  */
 export async function askTagged<Answer>(path: string, options: Ask = {}): Promise<Tagged<Answer>> {
+  const { method = "GET", body, isRepeatable = false } = options;
+  if (method !== "POST" || isRepeatable) return await send(path, options);
+  const request = `${path} ${JSON.stringify(body)}`;
+  const key = intents.keyOf(request, performance.now());
+  try {
+    const tagged = await send<Answer>(path, options, { "idempotency-key": key });
+    intents.settle(request);
+    return tagged;
+  } catch (error) {
+    if (!isLost(error)) intents.settle(request);
+    throw error;
+  }
+}
+
+/** What was asked to be done once, and may have been done without our hearing of it. */
+const intents = new Intents();
+
+/** Whether nobody knows if the request was done: whoever was between us and the server gave up, or the server is still at it. */
+const isLost = (error: unknown): boolean =>
+  !(error instanceof ApiError) || isUnanswered(error) || error.code === "IDEMPOTENCY_RUNNING";
+
+/** Nobody answered, or somebody for a server that did not. */
+export const isUnanswered = (error: unknown): boolean =>
+  error instanceof ApiError && [0, 502, 503, 504].includes(error.status);
+
+async function send<Answer>(path: string, options: Ask, more: Readonly<Record<string, string>> = {}) {
   const { method = "GET", body, headers, signal } = options;
-  const response = await reach(`/api/v1/${path}`, {
+  const { response, text } = await reach(`/api/v1/${path}`, {
     method,
-    headers: { ...(body !== undefined && { "content-type": typeOf(body) }), ...idempotency(method), ...headers },
+    headers: { ...(body !== undefined && { "content-type": typeOf(body) }), ...more, ...headers },
     ...(body !== undefined && { body: body instanceof Blob ? body : JSON.stringify(body) }),
     ...(signal && { signal }),
   });
-  const text = await response.text();
   const answer = parse(text);
   if (!response.ok) throw new ApiError(response.status, isProblem(answer) ? answer : unexpected(response.status));
   return { answer: answer as Answer, etag: response.headers.get("etag") };
@@ -64,12 +92,11 @@ export async function askTagged<Answer>(path: string, options: Ask = {}): Promis
 
 const typeOf = (body: unknown) => (body instanceof Blob ? "application/octet-stream" : "application/json");
 
-/** A click that is sent twice, by the browser or the network, does its work once. */
-const idempotency = (method: string) => (method === "POST" ? { "idempotency-key": crypto.randomUUID() } : {});
-
-async function reach(url: string, init: RequestInit): Promise<Response> {
+/** An answer that breaks off is none. */
+async function reach(url: string, init: RequestInit): Promise<{ response: Response; text: string }> {
   try {
-    return await fetch(url, init);
+    const response = await fetch(url, init);
+    return { response, text: await response.text() };
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(0, { code: "UNREACHABLE", detail: "The server does not answer. Is it running?" });
@@ -90,5 +117,12 @@ const isProblem = (answer: unknown): answer is Problem =>
 
 const unexpected = (status: number) => ({
   code: "ANSWER",
-  detail: `The server answered ${status} without saying why.`,
+  detail: GATEWAY_WORDS[status] ?? `The server answered ${status} without saying why.`,
 });
+
+/** What a proxy in front of the server means. */
+const GATEWAY_WORDS: Readonly<Record<number, string>> = {
+  502: "The proxy in front of the server got no answer from it.",
+  503: "The server is not ready.",
+  504: "The proxy in front of the server waited for it in vain.",
+};

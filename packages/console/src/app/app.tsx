@@ -1,6 +1,5 @@
 /** What every page stands in: theme, server state, routes. */
 import { MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { queryClient } from "../api/query-client.ts";
@@ -10,7 +9,6 @@ import { router } from "./router.tsx";
 export const App = () => (
   <MantineProvider defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
     <QueryClientProvider client={queryClient}>
-      <Notifications position="bottom-right" />
       <RouterProvider router={router} />
     </QueryClientProvider>
   </MantineProvider>

@@ -1,6 +1,7 @@
 /** Which page is at which address. Each is fetched when it is first opened. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { NotFound, PageFailure } from "../parts/notices.tsx";
+import { guarded } from "./guarded.tsx";
 import { Shell } from "./shell.tsx";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: PageFailure });
@@ -12,7 +13,10 @@ const textOf = (value: unknown): string | undefined =>
 const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
-  component: lazyRouteComponent(() => import("../overview/overview-page.tsx"), "OverviewPage"),
+  component: guarded(
+    "/",
+    lazyRouteComponent(() => import("../overview/overview-page.tsx"), "OverviewPage"),
+  ),
 });
 
 export interface DevicesSearch {
@@ -29,7 +33,10 @@ const devices = createRoute({
     const query = textOf(search["query"]);
     return { ...(query !== undefined && { query }), ...(search["sort"] === "-endpoint" && { sort: "-endpoint" }) };
   },
-  component: lazyRouteComponent(() => import("../devices/devices-page.tsx"), "DevicesPage"),
+  component: guarded(
+    "/devices",
+    lazyRouteComponent(() => import("../devices/devices-page.tsx"), "DevicesPage"),
+  ),
 });
 
 /** The parts of a device's page, each at an address of its own. */
@@ -43,27 +50,42 @@ const device = createRoute({
     const part = DEVICE_PARTS.find((one) => one === search["part"]);
     return part === undefined || part === "timeline" ? {} : { part };
   },
-  component: lazyRouteComponent(() => import("../devices/device-page.tsx"), "DevicePage"),
+  component: guarded(
+    "/devices/$endpoint",
+    lazyRouteComponent(() => import("../devices/device-page.tsx"), "DevicePage"),
+  ),
 });
 const images = createRoute({
   getParentRoute: () => root,
   path: "/images",
-  component: lazyRouteComponent(() => import("../images/images-page.tsx"), "ImagesPage"),
+  component: guarded(
+    "/images",
+    lazyRouteComponent(() => import("../images/images-page.tsx"), "ImagesPage"),
+  ),
 });
 const image = createRoute({
   getParentRoute: () => root,
   path: "/images/$id",
-  component: lazyRouteComponent(() => import("../images/image-page.tsx"), "ImagePage"),
+  component: guarded(
+    "/images/$id",
+    lazyRouteComponent(() => import("../images/image-page.tsx"), "ImagePage"),
+  ),
 });
 const campaigns = createRoute({
   getParentRoute: () => root,
   path: "/campaigns",
-  component: lazyRouteComponent(() => import("../campaigns/campaigns-page.tsx"), "CampaignsPage"),
+  component: guarded(
+    "/campaigns",
+    lazyRouteComponent(() => import("../campaigns/campaigns-page.tsx"), "CampaignsPage"),
+  ),
 });
 const newCampaign = createRoute({
   getParentRoute: () => root,
   path: "/campaigns/new",
-  component: lazyRouteComponent(() => import("../campaigns/new-campaign-page.tsx"), "NewCampaignPage"),
+  component: guarded(
+    "/campaigns/new",
+    lazyRouteComponent(() => import("../campaigns/new-campaign-page.tsx"), "NewCampaignPage"),
+  ),
 });
 
 /** The parts of a campaign's page, each at an address of its own. */
@@ -77,37 +99,58 @@ const campaign = createRoute({
     const part = CAMPAIGN_PARTS.find((one) => one === search["part"]);
     return part === undefined || part === "board" ? {} : { part };
   },
-  component: lazyRouteComponent(() => import("../campaigns/campaign-page.tsx"), "CampaignPage"),
+  component: guarded(
+    "/campaigns/$id",
+    lazyRouteComponent(() => import("../campaigns/campaign-page.tsx"), "CampaignPage"),
+  ),
 });
 const editCampaign = createRoute({
   getParentRoute: () => root,
   path: "/campaigns/$id/edit",
-  component: lazyRouteComponent(() => import("../campaigns/edit-campaign-page.tsx"), "EditCampaignPage"),
+  component: guarded(
+    "/campaigns/$id/edit",
+    lazyRouteComponent(() => import("../campaigns/edit-campaign-page.tsx"), "EditCampaignPage"),
+  ),
 });
 const mesh = createRoute({
   getParentRoute: () => root,
   path: "/mesh",
-  component: lazyRouteComponent(() => import("../mesh/mesh-page.tsx"), "MeshPage"),
+  component: guarded(
+    "/mesh",
+    lazyRouteComponent(() => import("../mesh/mesh-page.tsx"), "MeshPage"),
+  ),
 });
 const tokens = createRoute({
   getParentRoute: () => root,
   path: "/tokens",
-  component: lazyRouteComponent(() => import("../tokens/tokens-page.tsx"), "TokensPage"),
+  component: guarded(
+    "/tokens",
+    lazyRouteComponent(() => import("../tokens/tokens-page.tsx"), "TokensPage"),
+  ),
 });
 const audit = createRoute({
   getParentRoute: () => root,
   path: "/audit",
-  component: lazyRouteComponent(() => import("../audit/audit-page.tsx"), "AuditPage"),
+  component: guarded(
+    "/audit",
+    lazyRouteComponent(() => import("../audit/audit-page.tsx"), "AuditPage"),
+  ),
 });
 const webhooks = createRoute({
   getParentRoute: () => root,
   path: "/webhooks",
-  component: lazyRouteComponent(() => import("../webhooks/webhooks-page.tsx"), "WebhooksPage"),
+  component: guarded(
+    "/webhooks",
+    lazyRouteComponent(() => import("../webhooks/webhooks-page.tsx"), "WebhooksPage"),
+  ),
 });
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
-  component: lazyRouteComponent(() => import("../settings/settings-page.tsx"), "SettingsPage"),
+  component: guarded(
+    "/settings",
+    lazyRouteComponent(() => import("../settings/settings-page.tsx"), "SettingsPage"),
+  ),
 });
 
 export const router = createRouter({

@@ -50,5 +50,4 @@ import "@mantine/core/styles/Text.css";
 import "@mantine/core/styles/Timeline.css";
 import "@mantine/core/styles/Title.css";
 import "@mantine/core/styles/Tooltip.css";
-import "@mantine/notifications/styles.css";
 import "./console.css";

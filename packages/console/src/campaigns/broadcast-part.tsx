@@ -4,7 +4,7 @@ import { Paper, Stack, Text, Title } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { ApiError, ask } from "../api/request.ts";
 import { DeficitHistogram } from "../mesh/deficits.tsx";
-import { spanText } from "./pace.tsx";
+import { spanText } from "../parts/amounts.ts";
 
 /** null = the campaign has no broadcast, or the server no mesh. */
 const broadcastQuery = (campaignId: string) =>

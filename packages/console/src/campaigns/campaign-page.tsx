@@ -1,11 +1,11 @@
 /** One campaign: the wave board, the devices, the timeline, the plan, and a report to print or save. */
 import type { Campaign } from "@airlift/protocol/api/campaign";
-import { Button, Group, Paper, Skeleton, Stack, Text, Timeline, Title } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Button, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { imageQuery } from "../api/queries.ts";
 import type { Tagged } from "../api/request.ts";
-import { Ago, Moment } from "../parts/instants.tsx";
+import { Moment } from "../parts/instants.tsx";
 import { Empty, Failure, isMissing } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
 import { BroadcastPart } from "./broadcast-part.tsx";
@@ -14,8 +14,9 @@ import { CampaignCommands } from "./commands.tsx";
 import { OutcomeBar } from "./outcome-bar.tsx";
 import { Pace } from "./pace.tsx";
 import { PlanView } from "./plan-view.tsx";
-import { campaignEventsQuery, campaignQuery, planQuery } from "./queries.ts";
+import { campaignQuery, planQuery } from "./queries.ts";
 import { TargetsPart } from "./targets-part.tsx";
+import { TimelinePart } from "./timeline-part.tsx";
 import { Criteria, WaveLane } from "./wave-lane.tsx";
 
 const route = getRouteApi("/campaigns/$id");
@@ -62,7 +63,7 @@ export function CampaignPage() {
       </nav>
       {part === "board" && <Board campaign={campaign} />}
       {part === "devices" && <TargetsPart campaign={campaign} />}
-      {part === "timeline" && <CampaignTimeline id={id} />}
+      {part === "timeline" && <TimelinePart campaignId={id} />}
       {part === "plan" && <Plan id={id} />}
     </Stack>
   );
@@ -119,7 +120,12 @@ function Board({ campaign }: { readonly campaign: Campaign }) {
             All waves
           </Title>
           <OutcomeBar counts={campaign.counts} />
-          <Pace campaign={campaign} />
+          <Pace
+            counts={campaign.counts}
+            deliveredBytes={campaign.waves.reduce((sum, wave) => sum + wave.deliveredBytes, 0)}
+            startedAt={campaign.waves[0]?.startedAt ?? null}
+            isRunning={campaign.state === "running"}
+          />
           <Criteria criteria={campaign.criteria} />
         </Stack>
       </Paper>
@@ -128,44 +134,9 @@ function Board({ campaign }: { readonly campaign: Campaign }) {
         {campaign.waves.map((wave, index) => (
           // Waves never change their places.
           // biome-ignore lint/suspicious/noArrayIndexKey: the place is the identity
-          <WaveLane key={index} wave={wave} number={index + 1} />
+          <WaveLane key={index} wave={wave} number={index + 1} isRunning={campaign.state === "running"} />
         ))}
       </div>
-    </Stack>
-  );
-}
-
-function CampaignTimeline({ id }: { readonly id: string }) {
-  const { data, error, hasNextPage, fetchNextPage } = useInfiniteQuery(campaignEventsQuery(id));
-  if (error) return <Failure error={error} />;
-  const events = data?.pages.flatMap(({ items }) => items) ?? [];
-  return (
-    <Stack>
-      <Timeline bulletSize={12} lineWidth={2}>
-        {events.map((event) => (
-          <Timeline.Item key={event.id}>
-            <Text size="sm" className="anywhere">
-              {event.endpoint !== null && (
-                <>
-                  <Link to="/devices/$endpoint" params={{ endpoint: event.endpoint }}>
-                    {event.endpoint}
-                  </Link>
-                  {": "}
-                </>
-              )}
-              {event.sentence}
-            </Text>
-            <Text size="xs" c="dimmed">
-              <Ago at={event.at} />
-            </Text>
-          </Timeline.Item>
-        ))}
-      </Timeline>
-      {hasNextPage && (
-        <Button variant="default" onClick={() => void fetchNextPage()}>
-          Earlier
-        </Button>
-      )}
     </Stack>
   );
 }

@@ -1,19 +1,18 @@
 /** All campaigns, newest first. */
 import { Button, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useMay } from "../api/session.ts";
 import { Ago } from "../parts/instants.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
+import { useCampaignList } from "./campaign-list.ts";
 import { CampaignState } from "./campaign-state.tsx";
 import { OutcomeBar } from "./outcome-bar.tsx";
-import { campaignsQuery } from "./queries.ts";
 
 export function CampaignsPage() {
   useTitle("Campaigns");
   const mayCreate = useMay("operator");
-  const { data, error, isPending, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(campaignsQuery());
+  const { data, error, isPending, refetch, hasNextPage, fetchNextPage } = useCampaignList();
   const campaigns = data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <Stack gap="sm">

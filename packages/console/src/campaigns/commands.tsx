@@ -7,7 +7,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import type { Tagged } from "../api/request.ts";
 import { useMay } from "../api/session.ts";
 import { ActionButton } from "../parts/action-button.tsx";
-import { deleteDraft, retryDevices, tellCampaign } from "./queries.ts";
+import { campaignQuery, campaignsQuery, deleteDraft, retryDevices, tellCampaign } from "./queries.ts";
 
 interface Offer {
   readonly command: CampaignCommand;
@@ -104,7 +104,7 @@ export function CampaignCommands({ seen }: { readonly seen: Tagged<Campaign> }) 
   const client = useQueryClient();
   const navigate = useNavigate();
   const may = { operator: useMay("operator"), approver: useMay("approver") };
-  const refresh = () => void client.invalidateQueries({ queryKey: ["campaigns"] });
+  const refresh = () => void client.invalidateQueries({ queryKey: campaignQuery(campaign.id).queryKey });
   const offers = OFFERS.filter(
     ({ command, least, states }) =>
       may[least] && states.includes(campaign.state) && (command !== "rollback" || campaign.rollbackId !== null),
@@ -151,7 +151,7 @@ export function CampaignCommands({ seen }: { readonly seen: Tagged<Campaign> }) 
           consequence="The draft is gone. No device has heard of it."
           act={() => deleteDraft(id)}
           onDone={() => {
-            refresh();
+            void client.invalidateQueries({ queryKey: campaignsQuery().queryKey });
             void navigate({ to: "/campaigns" });
           }}
         />

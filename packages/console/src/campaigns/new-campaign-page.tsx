@@ -8,7 +8,7 @@ import { Failure } from "../parts/notices.tsx";
 import { useStored } from "../parts/stored.ts";
 import { useTitle } from "../parts/title.ts";
 import { type CampaignDraft, emptyDraft, specOf } from "./draft.ts";
-import { createCampaign } from "./queries.ts";
+import { campaignsQuery, createCampaign } from "./queries.ts";
 import { Wizard } from "./wizard.tsx";
 
 export function NewCampaignPage() {
@@ -58,7 +58,7 @@ function Creation({ draft, isPlanned, onCreated }: CreationProps) {
   const { mutate, error, isPending } = useMutation({
     mutationFn: () => createCampaign(specOf(draft)),
     onSuccess: async (campaign) => {
-      void client.invalidateQueries({ queryKey: ["campaigns", "list"] });
+      void client.invalidateQueries({ queryKey: campaignsQuery().queryKey });
       await navigate({ to: "/campaigns/$id", params: { id: campaign.id } });
       // Not before: the plan of an empty draft would be asked for.
       onCreated();

@@ -23,6 +23,13 @@ export const failedCount = ({ failed }: WaveCounts): number =>
 export const endedCount = (counts: WaveCounts): number =>
   counts.succeeded + failedCount(counts) + counts.fellBack + counts.silent + counts.cancelled + counts.skipped;
 
+/** Devices whose update came to an end of its own, good or bad. */
+export const executedCount = (counts: WaveCounts): number =>
+  counts.succeeded + failedCount(counts) + counts.fellBack + counts.silent;
+
+/** Devices that have not ended. */
+export const openCount = ({ pending, active, held }: WaveCounts): number => pending + active + held;
+
 const countOf = (counts: WaveCounts, part: (typeof PARTS)[number][0]): number =>
   part === "failed" ? failedCount(counts) : counts[part];
 

@@ -1,66 +1,44 @@
-/** How fast a campaign goes, and when it would be through: from what this page has seen of it. */
-import type { Campaign } from "@airlift/protocol/api/campaign";
+/** How far a wave or a campaign is, how much it has brought to devices, how fast it goes, and when it would be through. */
+import type { WaveCounts } from "@airlift/protocol/api/campaign";
 import { Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
-import { imageQuery } from "../api/queries.ts";
+import { useEffect, useState } from "react";
+import { sizeText } from "../parts/amounts.ts";
+import { Moment } from "../parts/instants.tsx";
 import { useNow } from "../parts/now.ts";
-import { endedCount } from "./outcome-bar.tsx";
+import { endedCount, executedCount, openCount } from "./outcome-bar.tsx";
+import { endAtMs, ratePerMinute, type Sample, withSample } from "./rate.ts";
 
-interface Sample {
-  readonly atMs: number;
-  readonly ended: number;
+export interface PaceProps {
+  readonly counts: WaveCounts;
+  readonly deliveredBytes: number;
+  /** ISO; null = not yet. */
+  readonly startedAt: string | null;
+  /** Whether devices are begun now: only then does it have a pace. */
+  readonly isRunning: boolean;
 }
 
-/** Over so long the rate is taken. */
-const WINDOW_MS = 5 * 60_000;
-const SAMPLE_EVERY_MS = 5_000;
-
-export function Pace({ campaign }: { readonly campaign: Campaign }) {
+export function Pace({ counts, deliveredBytes, startedAt, isRunning }: PaceProps) {
   const nowMs = useNow();
-  const ended = endedCount(campaign.counts);
-  const perMinute = useRate(ended, nowMs);
-  const { data: image } = useQuery(imageQuery(campaign.imageId));
-  const left = campaign.counts.total - ended;
-  const parts = [`${ended.toLocaleString()} of ${campaign.counts.total.toLocaleString()} devices have ended`];
-  if (image)
-    parts.push(`${sizeText(image.sizeBytes * (campaign.counts.succeeded + campaign.counts.held))} delivered at least`);
-  if (campaign.state === "running" && perMinute > 0) {
-    parts.push(`${perMinute.toFixed(perMinute < 10 ? 1 : 0)} a minute lately`);
-    parts.push(`the rest would take ${spanText((left / perMinute) * 60)} at that rate, soak times and windows aside`);
-  }
+  const rate = useRate(executedCount(counts), startedAt === null ? null : Date.parse(startedAt), nowMs);
+  const isOnItsWay = isRunning && rate !== undefined && openCount(counts) > 0;
+  const end = isOnItsWay ? endAtMs(openCount(counts), rate, nowMs) : undefined;
   return (
     <Text size="sm" c="dimmed">
-      {parts.join(" · ")}
+      {endedCount(counts).toLocaleString()} of {counts.total.toLocaleString()} devices have ended ·{" "}
+      {sizeText(deliveredBytes)} delivered
+      {isOnItsWay && ` · ${rate.toFixed(rate < 10 ? 1 : 0)} devices a minute`}
+      {end !== undefined && (
+        <>
+          {" · "}at that rate the last one ends about <Moment at={new Date(end).toISOString()} />
+        </>
+      )}
     </Text>
   );
 }
 
-/** Devices a minute; 0 until something was seen. */
-function useRate(ended: number, nowMs: number): number {
-  const samples = useRef<Sample[]>([]);
-  const [rate, setRate] = useState(0);
-  useEffect(() => {
-    const last = samples.current.at(-1);
-    if (last !== undefined && nowMs - last.atMs < SAMPLE_EVERY_MS) return;
-    samples.current = [...samples.current.filter(({ atMs }) => nowMs - atMs < WINDOW_MS), { atMs: nowMs, ended }];
-    const [first] = samples.current;
-    if (first === undefined || nowMs - first.atMs < SAMPLE_EVERY_MS) return;
-    setRate(Math.max(0, ((ended - first.ended) * 60_000) / (nowMs - first.atMs)));
-  }, [ended, nowMs]);
-  return rate;
-}
-
-export function sizeText(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ["KiB", "MiB", "GiB", "TiB"];
-  const power = Math.min(units.length, Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 2 ** (10 * power)).toFixed(1)} ${units[power - 1]}`;
-}
-
-export function spanText(seconds: number): string {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86_400)} days`;
+function useRate(count: number, startedAtMs: number | null, nowMs: number): number | undefined {
+  const now: Sample = { atMs: nowMs, endedCount: count };
+  const [samples, setSamples] = useState<readonly Sample[]>([now]);
+  useEffect(() => setSamples((known) => withSample(known, { atMs: nowMs, endedCount: count })), [count, nowMs]);
+  return ratePerMinute(samples, now, startedAtMs);
 }

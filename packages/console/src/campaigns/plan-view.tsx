@@ -1,9 +1,9 @@
 /** What a campaign would do: waves, counts, bytes, airtime, end, and who is left out and why. */
 import type { CampaignPlan } from "@airlift/protocol/api/campaign";
 import { Alert, List, Stack, Text, Title } from "@mantine/core";
+import { sizeText, spanText } from "../parts/amounts.ts";
 import { Moment } from "../parts/instants.tsx";
 import { Scrolls } from "../parts/scrolls.tsx";
-import { sizeText, spanText } from "./pace.tsx";
 
 export function PlanView({ plan }: { readonly plan: CampaignPlan }) {
   const { matchedCount, targetCount, waves, bytes, airtimeMs, expectedEndAt, exclusions, warnings } = plan;

@@ -9,17 +9,19 @@ import type {
 import type { DevicePreview, Event } from "@airlift/protocol/api/schemas";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { queryOptions } from "@tanstack/react-query";
-import { listOf } from "../api/queries.ts";
+import { listOf, type Page, pathOf as withQuery } from "../api/queries.ts";
 import { ask, askTagged } from "../api/request.ts";
 
 const pathOf = (id: string, rest = ""): string => `campaigns/${encodeURIComponent(id)}${rest}`;
 
-export interface CampaignFilter {
-  readonly state?: CampaignSummary["state"];
-}
+/** Not among what an event makes stale: `useCampaignList` keeps it in step, campaign by campaign. */
+export const campaignsQuery = () => listOf<CampaignSummary>(["campaignList"], "campaigns");
 
-export const campaignsQuery = (filter: CampaignFilter = {}) =>
-  listOf<CampaignSummary>(["campaigns", "list"], "campaigns", { ...filter });
+export const campaignSummary = (id: string) => ask<CampaignSummary>(pathOf(id));
+
+/** Those in one state: few, so that they are asked for again when something happens to any campaign. */
+export const campaignsIn = (state: CampaignSummary["state"]) =>
+  listOf<CampaignSummary>(["campaigns", "in", state], "campaigns", { state });
 
 /** With its revision, for those who change it or say yes to it. */
 export const campaignQuery = (id: string) =>
@@ -28,16 +30,20 @@ export const campaignQuery = (id: string) =>
     queryFn: ({ signal }) => askTagged<Campaign>(pathOf(id), { signal }),
   });
 
+const TARGETS_AT_ONCE = 200;
+
 export interface TargetFilter {
   readonly state?: CampaignTarget["state"];
   readonly wave?: number;
 }
 
-export const targetsQuery = (id: string, filter: TargetFilter) =>
-  listOf<CampaignTarget>(["campaigns", "targets", id], pathOf(id, "/targets"), { ...filter });
+/** A page of the campaign's devices. */
+export const targetsPage = (id: string, filter: TargetFilter, cursor: string | undefined) =>
+  ask<Page<CampaignTarget>>(withQuery(pathOf(id, "/targets"), { ...filter, cursor, limit: TARGETS_AT_ONCE }));
 
+/** Lines are put on top of it as they come; it is not asked for again. */
 export const campaignEventsQuery = (id: string) =>
-  listOf<Event>(["campaigns", "events", id], pathOf(id, "/events"), { limit: 50 });
+  listOf<Event>(["campaignEvents", id], pathOf(id, "/events"), { limit: 50 });
 
 /** What a draft would do, or what a campaign would do with the devices that it has. */
 export const planQuery = (id: string) =>
@@ -47,9 +53,21 @@ export const planQuery = (id: string) =>
   });
 
 export const previewTargets = (query: string) =>
-  ask<DevicePreview>("campaigns/preview", { method: "POST", body: { query } });
+  ask<DevicePreview>("campaigns/preview", { method: "POST", body: { query }, isRepeatable: true });
 
-export const planCampaign = (spec: NewCampaign) => ask<CampaignPlan>("campaigns/plan", { method: "POST", body: spec });
+/** What a campaign would do that is not kept yet. It is worked out anew when the viewer asks, not when somebody else's campaign moves. */
+export const dryRunQuery = (spec: NewCampaign) =>
+  queryOptions({
+    queryKey: ["dryRun", spec],
+    queryFn: ({ signal }) =>
+      ask<CampaignPlan>("campaigns/plan", { method: "POST", body: spec, isRepeatable: true, signal }),
+    retry: false,
+    // Another look at the step is another question; another look at the window is not.
+    staleTime: 0,
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+  });
 
 export const createCampaign = (spec: NewCampaign) => ask<Campaign>("campaigns", { method: "POST", body: spec });
 

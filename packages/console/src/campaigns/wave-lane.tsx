@@ -4,14 +4,20 @@ import { Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { useNow } from "../parts/now.ts";
 import { CampaignState } from "./campaign-state.tsx";
 import { OutcomeBar, wordsOf } from "./outcome-bar.tsx";
+import { Pace } from "./pace.tsx";
+
+/** In these its devices are begun and told to apply. */
+const OPEN: readonly Wave["state"][] = ["running", "soaking", "passed"];
 
 export interface WaveLaneProps {
   readonly wave: Wave;
   readonly number: number;
+  /** Whether the campaign is. */
+  readonly isRunning: boolean;
 }
 
-export function WaveLane({ wave, number }: WaveLaneProps) {
-  const { name, state, sentence, counts, criteria, soakUntil } = wave;
+export function WaveLane({ wave, number, isRunning }: WaveLaneProps) {
+  const { name, state, sentence, counts, criteria, soakUntil, startedAt, deliveredBytes } = wave;
   return (
     <Paper withBorder p="md" component="section" aria-label={`Wave ${number}: ${name}`}>
       <Stack gap="xs">
@@ -24,6 +30,14 @@ export function WaveLane({ wave, number }: WaveLaneProps) {
         <Text size="sm">{sentence}</Text>
         {state === "soaking" && soakUntil !== null && <SoakClock until={soakUntil} />}
         <OutcomeBar counts={counts} />
+        {startedAt !== null && (
+          <Pace
+            counts={counts}
+            deliveredBytes={deliveredBytes}
+            startedAt={startedAt}
+            isRunning={isRunning && OPEN.includes(state)}
+          />
+        )}
         <Criteria criteria={criteria} />
       </Stack>
     </Paper>

@@ -1,12 +1,12 @@
 /** The steps in which a campaign is written, the last of which is its plan. */
-import type { CampaignPlan, NewCampaign } from "@airlift/protocol/api/campaign";
+import type { NewCampaign } from "@airlift/protocol/api/campaign";
 import { Button, Group, Skeleton, Stack, Stepper, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Failure } from "../parts/notices.tsx";
 import { LimitsStep } from "./limits-step.tsx";
 import { PlanView } from "./plan-view.tsx";
-import { planCampaign } from "./queries.ts";
+import { dryRunQuery } from "./queries.ts";
 import type { StepProps } from "./step-props.ts";
 import { TargetsStep } from "./targets-step.tsx";
 import { WavesStep } from "./waves-step.tsx";
@@ -64,12 +64,7 @@ export function Wizard({ title, draft, onChange, aside, spec, end }: WizardProps
 }
 
 function PlanStep({ spec, end }: Pick<WizardProps, "spec" | "end">) {
-  const plan = useQuery<CampaignPlan>({
-    queryKey: ["campaigns", "dry-run", spec],
-    queryFn: () => planCampaign(spec),
-    retry: false,
-    staleTime: 0,
-  });
+  const plan = useQuery(dryRunQuery(spec));
   return (
     <Stack gap="md">
       {plan.isPending && <Skeleton height={200} />}

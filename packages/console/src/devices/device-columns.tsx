@@ -6,12 +6,16 @@ import { Presence } from "../parts/states.tsx";
 import type { Column } from "../parts/virtual-rows.tsx";
 
 export interface DeviceColumn extends Column<Device> {
+  /** As the API calls it: in a file, and among the columns that a viewer chose. */
   readonly key: string;
   /** As a file has it. */
   readonly text: (device: Device) => string;
 }
 
 type Plain = string | number | null;
+
+/** More than this of a text is nobody's to see in a cell. */
+const SHOWN_LENGTH = 200;
 
 /** A column that shows what it would write into a file. */
 const plain = (key: string, name: string, width: string, value: (device: Device) => Plain): DeviceColumn => ({
@@ -20,8 +24,8 @@ const plain = (key: string, name: string, width: string, value: (device: Device)
   width,
   text: (device) => `${value(device) ?? ""}`,
   cell: (device) => {
-    const text = value(device);
-    return text === null || text === "" ? <span className="quiet">–</span> : <span title={`${text}`}>{text}</span>;
+    const text = `${value(device) ?? ""}`.slice(0, SHOWN_LENGTH);
+    return text === "" ? <span className="quiet">–</span> : <span title={text}>{text}</span>;
   },
 });
 
@@ -53,16 +57,16 @@ export const DEVICE_COLUMNS: readonly DeviceColumn[] = [
   plain("model", "Model", "minmax(9rem, 1fr)", ({ model }) => model),
   plain("hardware", "Hardware", "8rem", ({ hardware }) => hardware),
   plain("tags", "Tags", "minmax(9rem, 1fr)", ({ tags }) => tags.join(" ")),
-  instant("lastSeen", "Last seen", ({ lastSeenAt }) => lastSeenAt),
-  instant("registered", "Registered", ({ registeredAt }) => registeredAt),
-  plain("failures", "Failures", "7rem", ({ failureCount }) => failureCount),
+  instant("lastSeenAt", "Last seen", ({ lastSeenAt }) => lastSeenAt),
+  instant("registeredAt", "Registered", ({ registeredAt }) => registeredAt),
+  plain("failureCount", "Failures", "7rem", ({ failureCount }) => failureCount),
   plain("signal", "Signal, dBm", "8rem", ({ signal }) => signal),
   plain("battery", "Battery, %", "8rem", ({ battery }) => battery),
   plain("cell", "Cell", "8rem", ({ cell }) => cell),
   plain("transport", "Transport", "8rem", ({ transport }) => transport),
   plain("address", "Address", "12rem", ({ address }) => address),
-  plain("lifetime", "Lifetime, s", "8rem", ({ lifetimeS }) => lifetimeS),
-  plain("note", "Note", "minmax(12rem, 2fr)", ({ note }) => note.slice(0, 200)),
+  plain("lifetimeS", "Lifetime, s", "8rem", ({ lifetimeS }) => lifetimeS),
+  plain("note", "Note", "minmax(12rem, 2fr)", ({ note }) => note),
 ];
 
 export const USUAL_COLUMNS: readonly string[] = [
@@ -72,5 +76,5 @@ export const USUAL_COLUMNS: readonly string[] = [
   "manufacturer",
   "model",
   "tags",
-  "lastSeen",
+  "lastSeenAt",
 ];

@@ -1,9 +1,10 @@
 /** The fleet: every device the server knows, narrowed by a query. */
-import type { Device } from "@airlift/protocol/api/schemas";
+import type { Device, Event } from "@airlift/protocol/api/schemas";
 import { Group, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useCallback, useMemo } from "react";
+import { useLiveWindow } from "../api/live-window.ts";
 import { type Page, pathOf, previewQuery } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
 import type { DevicesSearch } from "../app/router.tsx";
@@ -14,7 +15,6 @@ import { VirtualTable } from "../parts/virtual-rows.tsx";
 import { ColumnChoice } from "./column-choice.tsx";
 import { DEVICE_COLUMNS, USUAL_COLUMNS } from "./device-columns.tsx";
 import { DownloadButton } from "./download-button.tsx";
-import { useLiveWindow } from "./live-window.ts";
 import { QueryBar } from "./query-bar.tsx";
 
 const route = getRouteApi("/devices");
@@ -51,6 +51,9 @@ function Count({ query }: { readonly query: string | undefined }) {
   );
 }
 
+const changesDevices = ({ kind }: Event): boolean =>
+  kind.startsWith("device.") ? kind !== "device.value" : kind === "update.transition";
+
 interface DeviceTableProps {
   readonly search: DevicesSearch;
   readonly keys: readonly string[];
@@ -62,7 +65,7 @@ function DeviceTable({ search, keys }: DeviceTableProps) {
     (cursor: string | undefined) => ask<Page<Device>>(pathOf("devices", { query, sort, cursor, limit: PAGE_ROWS })),
     [query, sort],
   );
-  const list = useLiveWindow(fetchPage);
+  const list = useLiveWindow({ fetchPage, isTouchedBy: changesDevices });
   const { data: preview } = useQuery(previewQuery(query));
   const navigate = useNavigate();
   const columns = useMemo(() => {

@@ -7,7 +7,7 @@ import { Dialog } from "../parts/dialog.tsx";
 import { Failure } from "../parts/notices.tsx";
 import { shareText } from "./delta-table.tsx";
 import { ImageFacts } from "./image-facts.tsx";
-import { type ImageNames, rememberedUpload, uploadImage } from "./upload.ts";
+import { type ImageNames, MOST_TRIES, rememberedUpload, type UploadPause, uploadImage } from "./upload.ts";
 
 export interface UploadDialogProps {
   /** What is there already, to be chosen from again. */
@@ -73,7 +73,7 @@ export function UploadDialog({ images, onClose }: UploadDialogProps) {
 function useUpload() {
   const client = useQueryClient();
   const [sentBytes, setSentBytes] = useState(0);
-  const [pause, setPause] = useState<string>();
+  const [pause, setPause] = useState<UploadPause>();
   const abort = useRef<AbortController>(undefined);
   const mutation = useMutation({
     mutationFn: ({ file, names }: { file: File; names: ImageNames }) => {
@@ -88,7 +88,7 @@ function useUpload() {
 interface SentProps {
   readonly sentBytes: number;
   readonly wholeBytes: number;
-  readonly pause: string | undefined;
+  readonly pause: UploadPause | undefined;
 }
 
 const Sent = ({ sentBytes, wholeBytes, pause }: SentProps) => (
@@ -96,7 +96,9 @@ const Sent = ({ sentBytes, wholeBytes, pause }: SentProps) => (
     <Progress value={(sentBytes / Math.max(1, wholeBytes)) * 100} aria-label="Uploaded" />
     <Text size="sm">
       {sentBytes.toLocaleString()} of {wholeBytes.toLocaleString()} B
-      {pause !== undefined && `: ${pause} It goes on by itself when the server answers.`}
+      {pause === undefined && sentBytes === wholeBytes && ": the server reads it …"}
+      {pause !== undefined &&
+        `: ${pause.reason} It goes on by itself when the server answers (try ${pause.tryCount} of ${MOST_TRIES}).`}
     </Text>
   </div>
 );

@@ -1,6 +1,6 @@
 /** Brings an image to the server in pieces. What has arrived stays there: a lost line, or a closed page, costs one piece. */
 import type { AddedImage, NewUpload, Upload } from "@airlift/protocol/api/schemas";
-import { ApiError, ask } from "../api/request.ts";
+import { ApiError, ask, isUnanswered } from "../api/request.ts";
 import { readStored, writeStored } from "../parts/stored.ts";
 
 /** What an upload is about; the file's size is known from the file. */
@@ -8,10 +8,16 @@ export interface ImageNames extends Omit<NewUpload, "sizeBytes"> {
   readonly hardware: string[];
 }
 
+/** Why an upload waits, and for the how manieth time in a row. */
+export interface UploadPause {
+  readonly reason: string;
+  readonly tryCount: number;
+}
+
 export interface UploadSteps {
   readonly onProgress: (sentBytes: number) => void;
   /** The server cannot be reached now; undefined = it can again. */
-  readonly onPause: (reason: string | undefined) => void;
+  readonly onPause: (pause: UploadPause | undefined) => void;
   readonly signal: AbortSignal;
 }
 
@@ -19,6 +25,8 @@ export interface UploadSteps {
 const PIECE_BYTES = 512 * 1024;
 const RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 15_000;
+/** In a row and in vain, before the viewer is asked: about nine minutes, in which a server is updated or a line comes back. */
+export const MOST_TRIES = 40;
 
 /** What is remembered of an upload that has not been finished, to find it again after the page was closed. */
 export interface RememberedUpload {
@@ -40,7 +48,10 @@ export const forgetUpload = (file: File): void => writeStored(keyOf(file), undef
  * @throws {ApiError} when the server refuses it. @throws {DOMException} AbortError
  */
 export async function uploadImage(file: File, names: ImageNames, steps: UploadSteps): Promise<AddedImage> {
-  const upload = (await findUpload(file, names, steps)) ?? (await beginUpload(file, names));
+  const upload = await patiently(
+    steps,
+    async () => (await findUpload(file, names, steps)) ?? (await beginUpload(file, names)),
+  );
   for (let { offset } = upload; offset < file.size; ) {
     steps.onProgress(offset);
     offset = await patiently(steps, async (isRetry) => {
@@ -50,8 +61,9 @@ export async function uploadImage(file: File, names: ImageNames, steps: UploadSt
     });
   }
   steps.onProgress(file.size);
+  // Asked again, the server says again what came of it.
   const image = await patiently(steps, () =>
-    ask<AddedImage>(`uploads/${upload.id}/finish`, { method: "POST", signal: steps.signal }),
+    ask<AddedImage>(`uploads/${upload.id}/finish`, { method: "POST", isRepeatable: true, signal: steps.signal }),
   );
   forgetUpload(file);
   return image;
@@ -85,27 +97,28 @@ const sendPiece = (id: string, file: File, { from, signal }: { from: number; sig
     signal,
   });
 
-/** As long as the viewer waits, a server that is away is asked again. */
+/** A server that is away, or whom a proxy cannot reach, is asked again, less and less often. */
 async function patiently<Result>(
   { onPause, signal }: UploadSteps,
   attempt: (isRetry: boolean) => Promise<Result>,
 ): Promise<Result> {
-  for (let count = 1; ; count += 1) {
+  for (let tryCount = 1; ; tryCount += 1) {
     try {
-      const result = await attempt(count > 1);
+      const result = await attempt(tryCount > 1);
       onPause(undefined);
       return result;
     } catch (error) {
-      if (!mayPass(error)) throw error;
-      onPause(error instanceof Error ? error.message : String(error));
-      await pause(Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** (count - 1)), signal);
+      if (!mayPass(error) || tryCount === MOST_TRIES) throw error;
+      onPause({ reason: error instanceof Error ? error.message : String(error), tryCount });
+      await pause(Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** (tryCount - 1)), signal);
     }
   }
 }
 
+const MAY_PASS: readonly string[] = ["UPLOAD_BUSY", "UPLOAD_CUT", "IDEMPOTENCY_RUNNING"];
+
 const mayPass = (error: unknown): boolean =>
-  error instanceof ApiError &&
-  (error.status === 0 || error.status === 503 || error.code === "UPLOAD_BUSY" || error.code === "UPLOAD_CUT");
+  isUnanswered(error) || (error instanceof ApiError && MAY_PASS.includes(error.code));
 
 /** @throws {DOMException} AbortError */
 function pause(ms: number, signal: AbortSignal): Promise<void> {

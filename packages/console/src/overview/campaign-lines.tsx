@@ -6,14 +6,14 @@ import { Link } from "@tanstack/react-router";
 import { serverQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
 import { CampaignState } from "../campaigns/campaign-state.tsx";
-import { campaignsQuery } from "../campaigns/queries.ts";
+import { campaignsIn } from "../campaigns/queries.ts";
 import type { Told } from "./told.tsx";
 
 /** Those in this state; none when the server has no campaigns, or when it is not this person's to care. */
 export function useCampaigns(state: CampaignSummary["state"], isWanted = true): Told<CampaignSummary> {
   const server = useQuery(serverQuery());
   const hasCampaigns = server.data?.nouns.includes("campaigns");
-  const campaigns = useInfiniteQuery({ ...campaignsQuery({ state }), enabled: isWanted && hasCampaigns === true });
+  const campaigns = useInfiniteQuery({ ...campaignsIn(state), enabled: isWanted && hasCampaigns === true });
   const isNone = !isWanted || hasCampaigns === false;
   const asked = hasCampaigns === undefined ? server : campaigns;
   return {

@@ -29,6 +29,7 @@ export interface VirtualTableProps<Row> {
   readonly count: number;
   /** Undefined = on its way. */
   readonly rowAt: (index: number) => Row | undefined;
+  /** The id of a row's record: no two have the same. */
   readonly keyOf: (row: Row) => string;
   /** What Enter on a row does. */
   readonly onOpen?: ((row: Row) => void) | undefined;
@@ -49,7 +50,7 @@ const STEPS: Readonly<Record<string, number>> = {
 };
 
 export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
-  const { label, columns, count, rowAt, onSight } = props;
+  const { label, columns, count, rowAt, keyOf, onSight } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const id = useId();
   const virtualizer = useVirtualizer({
@@ -65,8 +66,6 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
   useEffect(() => onSight?.(first, last), [first, last, onSight]);
   const { active, onKeyDown } = useRowKeys(props, (index) => virtualizer.scrollToIndex(index));
   const layout = useMemo(() => layoutOf(columns), [columns]);
-  // A row that leaves at one end comes in again at the other: changing what is there is cheaper than making it.
-  const ringSize = Math.max(64, visible.length);
   return (
     <div
       ref={scroller}
@@ -87,18 +86,22 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
         style={{ height: virtualizer.getTotalSize(), minWidth: layout.minWidth }}
         className="rows-body"
       >
-        {visible.map(({ index, start }) => (
-          <Line
-            key={index % ringSize}
-            id={`${id}-${index}`}
-            index={index}
-            startPx={start}
-            isActive={index === active}
-            columns={columns}
-            layout={layout}
-            row={rowAt(index)}
-          />
-        ))}
+        {visible.map(({ index, start }) => {
+          const row = rowAt(index);
+          return (
+            <Line
+              // Whatever a cell keeps, and the focus in it, is the record's: rows come in above it.
+              key={row === undefined ? index : `of ${keyOf(row)}`}
+              id={`${id}-${index}`}
+              index={index}
+              startPx={start}
+              isActive={index === active}
+              columns={columns}
+              layout={layout}
+              row={row}
+            />
+          );
+        })}
       </div>
     </div>
   );

@@ -109,7 +109,8 @@ function TokenForm() {
   const [token, setToken] = useState("");
   const client = useQueryClient();
   const { mutate, error, isPending } = useMutation({
-    mutationFn: (body: { readonly token: string }) => ask<Session>("session", { method: "POST", body }),
+    mutationFn: (body: { readonly token: string }) =>
+      ask<Session>("session", { method: "POST", body, isRepeatable: true }),
     onSuccess: (session) => signedIn(client, session),
   });
   const submit = (event: FormEvent) => {

@@ -236,6 +236,8 @@ export const Wave = z.object({
   state: z.enum(WAVE_STATES),
   sentence: z.string(),
   counts: WaveCounts,
+  /** Octets that its devices have acknowledged, in all their attempts, as of the last report of each: a delta's own where one was sent. */
+  deliveredBytes: count,
   criteria: z.array(CriterionStanding),
   startedAt: instant.nullable(),
   soakUntil: instant.nullable(),

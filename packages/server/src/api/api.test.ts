@@ -159,6 +159,13 @@ describe("uploads in pieces", () => {
     assert.equal((await piece(body.id, 60_000, content.subarray(60_000))).body.offset, content.length);
     const made = await finish(body.id);
     assert.deepEqual([made.status, made.body.sizeBytes, made.body.version], [201, content.length, "3.0.0"]);
+    // Whoever did not hear it asks again, and hears the same; the upload itself takes no more.
+    const again = await finish(body.id);
+    assert.deepEqual([again.status, again.body], [made.status, made.body]);
+    assert.equal((await ask({ url: `/api/v1/uploads/${body.id}` })).body.offset, content.length);
+    assert.equal((await piece(body.id, 0, content)).body.code, "UPLOAD_OFFSET");
+    assert.equal((await piece(body.id, content.length, content)).body.code, "UNKNOWN_UPLOAD");
+    assert.equal((await ask({ method: "DELETE", url: `/api/v1/uploads/${body.id}` })).status, 204);
     assert.equal((await finish(body.id)).body.code, "UNKNOWN_UPLOAD");
   });
 

@@ -46,6 +46,7 @@ export function showCampaign(kept: KeptCampaign, utcMs: number): Campaign {
       state: wave.state,
       sentence: wave.sentence,
       counts: wave.counts,
+      deliveredBytes: wave.deliveredBytes,
       criteria: standingsOf(
         { written: spec.waves[i]?.criteria ?? [], read: policy.waves[i]?.criteria ?? [] },
         { counts: countsSince(wave.counts, wave.forgiven), memory: wave.memory },

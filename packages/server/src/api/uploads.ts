@@ -52,7 +52,7 @@ export function uploadRoutes(app: Api, { stores: { uploads, images } }: ApiParts
     {
       schema: {
         tags: ["images"],
-        summary: "Make the image, or the delta, of a complete upload",
+        summary: "Make the image, or the delta, of a complete upload; asked again, it answers the same",
         params: OneUpload,
         response: { 200: AddedImage, 201: AddedImage },
       },

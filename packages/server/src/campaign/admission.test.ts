@@ -182,6 +182,7 @@ test("a device of a later wave says which wave it waits for, and until when", ()
     to: { phase: "succeeded", failure: null },
     cell: null,
     begunBytes: null,
+    deliveredBytes: 0,
   } as const;
   campaign = stepCampaign(campaign, policy, { kind: "moved", moves: [move] }, NOW).campaign;
   assert.equal(

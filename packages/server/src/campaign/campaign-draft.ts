@@ -42,7 +42,7 @@ export class CampaignDraft {
   }
 
   /** Counts a device's move, its place under the caps and its end. */
-  count({ wave, from, to, cell, begunBytes }: TargetMove): void {
+  count({ wave, from, to, cell, begunBytes, deliveredBytes }: TargetMove): void {
     const { campaign, policy } = this;
     const progress = this.#wave(wave);
     let { counts, forgiven } = progress;
@@ -74,7 +74,7 @@ export class CampaignDraft {
       // A place that is given back is news for whoever starts devices.
       wakeAtMs: places < 0 ? this.#utcMs : campaign.wakeAtMs,
     };
-    this.#setWave(wave, { counts, forgiven, memory });
+    this.#setWave(wave, { counts, forgiven, memory, deliveredBytes: progress.deliveredBytes + deliveredBytes });
   }
 
   /** Devices that join a rollback while others of it may be under way, or after all of them were. */

@@ -92,7 +92,14 @@ test("a threshold acts in the step of the report that crosses it, not one earlie
     campaign = stepCampaign(campaign, policy, { kind: "command", command, by: "first" }, NOW).campaign;
   const end = (failed: boolean): void => {
     const to = { phase: failed ? "failed" : "succeeded", failure: failed ? "updateFailed" : null } as const;
-    const move = { wave: 0, from: { phase: "pending", failure: null } as const, to, cell: null, begunBytes: null };
+    const move = {
+      wave: 0,
+      from: { phase: "pending", failure: null } as const,
+      to,
+      cell: null,
+      begunBytes: null,
+      deliveredBytes: 0,
+    };
     campaign = stepCampaign(campaign, policy, { kind: "moved", moves: [move] }, NOW).campaign;
   };
   for (let i = 0; i < 39; i += 1) end(i === 0);
@@ -117,7 +124,7 @@ test("who is tried again after it was forgiven, and fails again, counts", () => 
   const pending = { phase: "pending", failure: null } as const;
   const failed = { phase: "failed", failure: "updateFailed" } as const;
   const move = (from: Place, to: Place): void => {
-    const moves = [{ wave: 0, from, to, cell: null, begunBytes: null }];
+    const moves = [{ wave: 0, from, to, cell: null, begunBytes: null, deliveredBytes: 0 }];
     campaign = stepCampaign(campaign, policy, { kind: "moved", moves }, NOW).campaign;
   };
   const counted = (): number => {

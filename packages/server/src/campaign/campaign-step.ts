@@ -18,6 +18,8 @@ export interface TargetMove {
   readonly cell: string | null;
   /** Octets of the image, when an attempt begins with this move. */
   readonly begunBytes: number | null;
+  /** Octets that the device has acknowledged since its last move. */
+  readonly deliveredBytes: number;
 }
 
 export type CampaignInput =

@@ -15,6 +15,8 @@ export interface WaveProgress {
   readonly memory: CriteriaMemory;
   readonly startedAtMs: number | null;
   readonly soakUntilMs: number | null;
+  /** Octets that its devices have acknowledged, in all their attempts: a delta's own where one was sent. */
+  readonly deliveredBytes: number;
   readonly sentence: string;
 }
 
@@ -57,6 +59,7 @@ export function newCampaign(
       memory: newMemory(wave.criteria),
       startedAtMs: null,
       soakUntilMs: null,
+      deliveredBytes: 0,
       sentence: i === 0 ? "waiting for the campaign to start" : "waiting for the waves before it",
     };
   });

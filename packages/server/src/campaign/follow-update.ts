@@ -11,6 +11,8 @@ export interface UpdateNews {
   readonly state: UpdateState;
   readonly failure: FailureKind | null;
   readonly sentence: string;
+  /** Octets of the package that the device has acknowledged; absent when the news are not of its transfer. */
+  readonly acknowledgedBytes?: number | undefined;
 }
 
 /** The target after the news; undefined when they are old, or tell nothing new. News may come late, twice, and out of order. */
@@ -24,7 +26,8 @@ export function followUpdate(
     return news.sentence === target.sentence ? undefined : { ...target, sentence: news.sentence };
   const { event, change } = read(target, news, { policy, utcMs });
   if (!canMove(target, event)) return undefined;
-  const next = moveTarget(target, event, change);
+  const { acknowledgedBytes: deliveredBytes = target.deliveredBytes } = news;
+  const next = moveTarget(target, event, { ...change, deliveredBytes });
   // Whoever holds the image has been told to begin; the order is done, whether or not its taker could say so.
   return next.order?.kind === "begin" ? { ...next, order: null } : next;
 }

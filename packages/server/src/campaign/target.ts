@@ -32,6 +32,8 @@ export interface Target {
   readonly imageId: string | null;
   /** The radio cell that the attempt is counted in. */
   readonly cell: string | null;
+  /** Octets of the attempt's package that the device has acknowledged, as far as was told. */
+  readonly deliveredBytes: number;
   /** Attempts that failed, by kind. */
   readonly failures: Readonly<Partial<Record<FailureKind, number>>>;
   /** The campaign looks at it again from then on; null = at once. Means nothing while an attempt is at work, or after the end. */
@@ -50,6 +52,7 @@ export function newTarget(of: Pick<Target, "campaignId" | "endpoint" | "wave" | 
     order: null,
     imageId: null,
     cell: null,
+    deliveredBytes: 0,
     failures: {},
     notBeforeMs: null,
     sentence: "queued",
@@ -66,7 +69,7 @@ export function placeOf(target: Target): Place {
 
 /** What a target's event changes beside its state. */
 export type TargetChange = Partial<
-  Pick<Target, "sentence" | "notBeforeMs" | "imageId" | "cell" | "failures" | "failure">
+  Pick<Target, "sentence" | "notBeforeMs" | "imageId" | "cell" | "deliveredBytes" | "failures" | "failure">
 >;
 
 /** Whether the table has an arrow. */
@@ -92,6 +95,8 @@ export function moveOf(before: Target, after: Target, begunBytes: number | null 
     to: placeOf(after),
     cell: after.isUnderWay ? after.cell : before.cell,
     begunBytes,
+    // A transfer that begins again brings its octets again.
+    deliveredBytes: Math.max(0, after.deliveredBytes - (after.attempt === before.attempt ? before.deliveredBytes : 0)),
   };
 }
 
@@ -101,6 +106,7 @@ const ACTIONS: { readonly [A in TargetAction]: (target: Target) => Target } = {
     isUnderWay: true,
     isApplyPermitted: false,
     attempt: target.attempt + 1,
+    deliveredBytes: 0,
     notBeforeMs: null,
   }),
   close: (target) => ({ ...target, isUnderWay: false, isApplyPermitted: false, order: null, cell: null }),

@@ -130,7 +130,7 @@ export class Turn {
       const key = orderKey(campaign.id, endpoint);
       const target = newTarget({ campaignId: campaign.id, endpoint, wave, orderKey: key });
       this.#joined.push(target);
-      moves.push({ wave, from: null, to: placeOf(target), cell: null, begunBytes: null });
+      moves.push({ wave, from: null, to: placeOf(target), cell: null, begunBytes: null, deliveredBytes: 0 });
     }
     if (moves.length === 0) return;
     this.step({ kind: "moved", moves });

@@ -33,13 +33,14 @@ export class CampaignReports {
   }
 
   /** Soon, and in the order in which they come; of one device's only the newest. */
-  add({ campaignId, endpoint, attempt, state, failure, sentence }: UpdateReport): void {
-    if (campaignId === null || state === "queued" || this.#isClosed) return;
+  add({ campaignId, endpoint, ...news }: UpdateReport): void {
+    if (campaignId === null || news.state === "queued" || this.#isClosed) return;
     const waiting = this.#waiting.get(campaignId) ?? new Map<string, UpdateNews>();
     this.#waiting.set(campaignId, waiting);
     // Behind those that have waited longer.
     waiting.delete(endpoint);
-    waiting.set(endpoint, { attempt, state, failure, sentence });
+    const { attempt, state, failure, sentence, acknowledgedBytes } = news;
+    waiting.set(endpoint, { attempt, state, failure, sentence, acknowledgedBytes });
     if (!this.#telling.has(campaignId)) this.#telling.set(campaignId, this.#tell(campaignId, waiting));
   }
 
@@ -91,4 +92,5 @@ export class CampaignReports {
 }
 
 /** What of an update its campaign hears. */
-export type UpdateReport = Pick<Update, "campaignId" | "endpoint" | "attempt" | "state" | "failure" | "sentence">;
+export type UpdateReport = Pick<Update, "campaignId" | "endpoint" | "attempt" | "state" | "failure" | "sentence"> &
+  Pick<UpdateNews, "acknowledgedBytes">;

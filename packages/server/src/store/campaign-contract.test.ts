@@ -6,6 +6,7 @@ import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import type { UpdateState } from "@airlift/protocol/update/device-update";
 import { type Campaign, newCampaign, newRollback } from "../campaign/campaign.ts";
 import { CampaignEngine } from "../campaign/engine.ts";
+import type { UpdateNews } from "../campaign/follow-update.ts";
 import { MemoryCampaignStore } from "../campaign/memory-store.ts";
 import { type CampaignPolicy, compilePolicy } from "../campaign/policy.ts";
 import type { CampaignStore } from "../campaign/store-ports.ts";
@@ -141,6 +142,29 @@ for (const [name, open] of [
       assert.equal(after.waves[0]?.counts.succeeded, 1);
       await tell(id, "stop");
       for (const endpoint of ["d2", "d3"]) await report(id, endpoint, "cancelled");
+    });
+
+    test("octets are counted by wave as devices acknowledge them, once, over all attempts", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      const hear = (endpoint: string, attempt: number, news: Omit<UpdateNews, "attempt" | "sentence">, atMs = NOW_MS) =>
+        engine.report({ campaignId: id, endpoint }, { attempt, sentence: `attempt ${attempt}`, ...news }, atMs);
+      await hear("d1", 1, { state: "transferring", failure: null, acknowledgedBytes: 100 });
+      for (let again = 0; again < 2; again += 1)
+        await hear("d1", 1, { state: "waitingToApply", failure: null, acknowledgedBytes: 400 });
+      await hear("d2", 1, { state: "failed", failure: "connectionLost", acknowledgedBytes: 50 });
+      const laterMs = NOW_MS + 3_600_000;
+      await engine.sweep(laterMs);
+      // It began from its first octet once more, and broke off before that.
+      await hear("d2", 2, { state: "transferring", failure: null, acknowledgedBytes: 30 }, laterMs);
+      await hear("d2", 2, { state: "waiting", failure: null }, laterMs);
+      await hear("d2", 2, { state: "transferring", failure: null, acknowledgedBytes: 10 }, laterMs);
+      const { waves } = await hear("d2", 2, { state: "downloaded", failure: null, acknowledgedBytes: 60 }, laterMs);
+      assert.equal(waves[0]?.deliveredBytes, 400 + 50 + 30 + 50);
+      await tell(id, "stop");
+      for (const endpoint of ENDPOINTS)
+        for (const attempt of [1, 2]) await hear(endpoint, attempt, { state: "cancelled", failure: null }, laterMs);
     });
 
     test("while it is paused nothing leaves but the order to stop", async () => {

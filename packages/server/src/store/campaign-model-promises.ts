@@ -64,13 +64,19 @@ export class CampaignPromises {
     const { id } = campaign;
     const recounted = policy.waves.map(() => NO_COUNTS);
     const cells = new Map<string, number>();
+    const deliveredBytes = policy.waves.map(() => 0);
     for (const target of targets) {
       const counts = recounted[target.wave] ?? NO_COUNTS;
       const place = placeOf(target);
       recounted[target.wave] = countAt({ ...counts, total: counts.total + 1 }, place, 1);
       if (place.phase === "active" && target.cell !== null) cells.set(target.cell, (cells.get(target.cell) ?? 0) + 1);
+      deliveredBytes[target.wave] = (deliveredBytes[target.wave] ?? 0) + target.deliveredBytes;
       this.#noteStart(target, utcMs);
     }
+    // Of earlier attempts the rows know nothing.
+    deliveredBytes.forEach((bytes, i) => {
+      assert.ok((campaign.waves[i]?.deliveredBytes ?? 0) >= bytes, `octets of wave ${i} of ${id}`);
+    });
     recounted.forEach((counts, i) => {
       const kept = campaign.waves[i]?.counts ?? NO_COUNTS;
       assert.equal(countsText(kept), countsText(counts), `counters of wave ${i} of ${id}`);

@@ -219,7 +219,8 @@ class World {
 
   newsOf({ attempt, state }: Attempt): UpdateNews {
     const failure = state === "failed" ? (this.pick(FAILURE_KINDS) ?? null) : null;
-    return { attempt, state, failure, sentence: `${state} ${Math.floor(this.random() * 3)}` };
+    const acknowledgedBytes = state === "waiting" ? undefined : 100 * Math.max(0, PATH.indexOf(state));
+    return { attempt, state, failure, sentence: `${state} ${Math.floor(this.random() * 3)}`, acknowledgedBytes };
   }
 
   /** A device reports something: mostly the next state, sometimes an end, an old state again, or nothing that is true any more. */

@@ -76,7 +76,8 @@ export class CampaignNews {
    */
   async unheard({ quietMs, afterSeq, limit }: UnheardPage): Promise<UnheardNews[]> {
     const { rows } = await sql<UnheardNews>`
-      select t.campaign_id as "campaignId", t.endpoint, t.attempt, u.state, u.failure, u.sentence, u.seq
+      select t.campaign_id as "campaignId", t.endpoint, t.attempt, u.state, u.failure, u.sentence, u.seq,
+        u.acknowledged_bytes as "acknowledgedBytes"
       from campaign_targets t
       join updates u on u.campaign_id = t.campaign_id and u.endpoint = t.endpoint and u.attempt = t.attempt
       where t.phase in ('active', 'held') and u.state <> t.state and u.state <> 'queued' and u.seq > ${afterSeq}

@@ -21,6 +21,14 @@ const SAMPLES: Readonly<Record<number, string>> = {
     insert into updates (id, endpoint, image_id, by, apply, state, sentence)
       values ('u1', 'old-1', '0123456789abcdef', 'auto', true, 'queued', 'queued');
     insert into events (kind, endpoint, update_id, sentence) values ('update.transition', 'old-1', 'u1', 'queued');`,
+  17: `
+    insert into campaigns (id, name, state, spec, policy, value)
+      values ('c1', 'spring', 'running', '{}', '{}', '{"waves":[{"state":"running"},{"state":"waiting"}]}');
+    insert into campaign_targets (campaign_id, endpoint, wave, order_key, attempt) values ('c1', 'old-2', 0, 1, 2);
+    insert into updates (id, endpoint, image_id, by, apply, state, sentence, campaign_id, attempt,
+        acknowledged_bytes, finished_at)
+      select 'u' || n + 1, 'old-2', '0123456789abcdef', 'auto', false, 'failed', 'failed', 'c1', n, 35 * n, now()
+      from generate_series(1, 2) n;`,
 };
 
 let scratch: ScratchDatabase;
@@ -73,6 +81,17 @@ describe("migrations", () => {
       assert.equal(unfinished?.update.id, "u1");
       await updates.transition("u1", { state: "cancelled", sentence: "cancelled" });
       assert.equal((await old.tables.selectFrom("events").selectAll().execute()).length, 2);
+      if (version < 17) return;
+      const { value } = await old.tables.selectFrom("campaigns").select("value").executeTakeFirstOrThrow();
+      assert.deepEqual(
+        value.waves.map(({ state, deliveredBytes }) => [state, deliveredBytes]),
+        [
+          ["running", 105],
+          ["waiting", 0],
+        ],
+      );
+      const target = await old.tables.selectFrom("campaign_targets").selectAll().executeTakeFirstOrThrow();
+      assert.equal(target.delivered_bytes, 70);
     });
 
   test("a database of a newer program is refused", async (t) => {

@@ -121,7 +121,8 @@ export interface UploadStore {
    */
   append(id: string, offset: number, content: Readable): Promise<Upload>;
   /**
-   * Hands a complete upload to `use` and deletes it when that has succeeded.
+   * Hands a complete upload to `use`, once: what that has made of it, as JSON tells it, is what later calls give, until the
+   * upload is forgotten. Whoever did not hear the answer asks again.
    *
    * @throws {UsageError} UPLOAD_INCOMPLETE (409)
    */

@@ -170,6 +170,7 @@ export interface CampaignTargetTable {
   order_until: MaybeInstant;
   image_id: string | null;
   cell: string | null;
+  delivered_bytes: Generated<number>;
   failures: Json<Target["failures"]>;
   not_before_ms: number | null;
   sentence: Generated<string>;

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rm, stat, unlink } from "node:fs/promises";
+import { constants, mkdir, open, readdir, readFile, rm, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
@@ -23,6 +23,12 @@ export const DEFAULT_UPLOAD_COUNT = 32;
 export const DEFAULT_UPLOAD_KEPT_MS = 24 * 3_600_000;
 
 const ID = /^[0-9a-f]{32}$/;
+
+/** What is written beside the bytes. */
+interface Words extends NewUpload {
+  /** What came of it; the bytes are gone then. */
+  readonly taken?: unknown;
+}
 
 export class UploadFiles implements UploadStore {
   readonly #folder: string;
@@ -60,14 +66,11 @@ export class UploadFiles implements UploadStore {
   }
 
   async get(id: string): Promise<Upload> {
-    const unknown = (): never => {
-      throw new UsageError("UNKNOWN_UPLOAD", "there is no such upload; it was finished, deleted, or forgotten");
-    };
-    if (!ID.test(id)) return unknown();
-    const words = await readFile(this.#wordsOf(id), "utf8").catch(unknown);
-    const { size, mtimeMs } = await stat(this.#bytesOf(id)).catch(unknown);
-    const expiresAtMs = Math.floor(mtimeMs + this.#options.keptMs);
-    return { ...(JSON.parse(words) as NewUpload), id, offset: size, expiresAtMs };
+    const { name, sizeBytes, taken } = await this.#read(id);
+    const arrived = taken === undefined ? this.#bytesOf(id) : this.#wordsOf(id);
+    const { size, mtimeMs } = await stat(arrived).catch(failUnknown);
+    const offset = taken === undefined ? size : sizeBytes;
+    return { name, sizeBytes, id, offset, expiresAtMs: Math.floor(mtimeMs + this.#options.keptMs) };
   }
 
   async append(id: string, offset: number, content: Readable): Promise<Upload> {
@@ -77,7 +80,8 @@ export class UploadFiles implements UploadStore {
         throw new UsageError("UPLOAD_OFFSET", `the upload goes on at ${upload.offset}, not at ${offset}`, {
           offset: upload.offset,
         });
-      const file = await open(this.#bytesOf(id), "a").catch(failWriting);
+      // Of one that was taken there are no bytes to write to.
+      const file = await open(this.#bytesOf(id), constants.O_WRONLY | constants.O_APPEND).catch(failUnknown);
       try {
         await appendAll(file, content, upload.sizeBytes - offset);
       } finally {
@@ -91,6 +95,8 @@ export class UploadFiles implements UploadStore {
 
   async take<Result>(id: string, use: (content: Readable, upload: Upload) => Promise<Result>): Promise<Result> {
     return await this.#alone(id, async () => {
+      const words = await this.#read(id);
+      if (words.taken !== undefined) return words.taken as Result;
       const upload = await this.get(id);
       if (upload.offset < upload.sizeBytes)
         throw new UsageError("UPLOAD_INCOMPLETE", `${upload.offset} of ${upload.sizeBytes} bytes have arrived`, {
@@ -98,9 +104,11 @@ export class UploadFiles implements UploadStore {
         });
       const content = createReadStream(this.#bytesOf(id), { highWaterMark: 256 * 1024 });
       content.on("error", failReadingQuietly);
-      const result = await use(content, upload);
-      await this.#delete(id);
-      return result;
+      const taken = await use(content, upload);
+      // Before the bytes go: whoever does not hear of it asks again.
+      await writeFileAtomically(this.#wordsOf(id), JSON.stringify({ ...words, taken })).catch(failWriting);
+      await rm(this.#bytesOf(id), { force: true });
+      return taken;
     });
   }
 
@@ -121,16 +129,22 @@ export class UploadFiles implements UploadStore {
     }
   }
 
-  /** Deletes what nobody goes on with; says how many are left. */
+  async #read(id: string): Promise<Words> {
+    if (!ID.test(id)) return failUnknown();
+    return JSON.parse(await readFile(this.#wordsOf(id), "utf8").catch(failUnknown)) as Words;
+  }
+
+  /** Deletes what nobody goes on with or asks for any more; says how many are under way. */
   async #sweep(): Promise<number> {
     const names = await readdir(this.#folder).catch((error) => failReading(error));
-    const ids = names.flatMap((name) => (name.endsWith(".bytes") ? [name.slice(0, -".bytes".length)] : []));
     const oldestMs = Date.now() - this.#options.keptMs;
     let count = 0;
-    for (const id of ids) {
-      const found = await stat(this.#bytesOf(id)).catch(() => undefined);
-      if (found && found.mtimeMs >= oldestMs) count += 1;
-      else if (!this.#busy.has(id)) await this.#delete(id);
+    for (const id of new Set(names.map((name) => name.replace(/\.(bytes|json)$/, "")))) {
+      if (!ID.test(id)) continue;
+      const bytes = await stat(this.#bytesOf(id)).catch(() => undefined);
+      const found = bytes ?? (await stat(this.#wordsOf(id)).catch(() => undefined));
+      if (found && found.mtimeMs < oldestMs && !this.#busy.has(id)) await this.#delete(id);
+      else if (bytes) count += 1;
     }
     return count;
   }
@@ -142,6 +156,10 @@ export class UploadFiles implements UploadStore {
 
   readonly #bytesOf = (id: string): string => join(this.#folder, `${id}.bytes`);
   readonly #wordsOf = (id: string): string => join(this.#folder, `${id}.json`);
+}
+
+function failUnknown(): never {
+  throw new UsageError("UNKNOWN_UPLOAD", "there is no such upload; it was deleted, or forgotten");
 }
 
 /** Whoever reads the stream is told; without a listener the process would end. */
