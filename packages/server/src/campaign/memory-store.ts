@@ -71,6 +71,7 @@ export class MemoryCampaignStore implements CampaignStore {
       policy: kept.policy,
       revision: async () => JSON.stringify(kept.campaign),
       due: async (query: DueQuery) => kept.shelf.due(query).map((target) => this.#candidate(target)),
+      overpermitted: async (query) => kept.shelf.overpermitted(query).map((target) => this.#candidate(target)),
       nextDueAtMs: async (waves, utcMs) => kept.shelf.nextDueAtMs(waves, utcMs),
       stoppable: async (limit) => kept.shelf.stoppable(limit),
       retryable: async (limit) => kept.shelf.retryable(limit),
@@ -101,7 +102,8 @@ export class MemoryCampaignStore implements CampaignStore {
       if (taken.length === limit) break;
       const { target, order } = one.leased;
       if (one.leaseEndsAtMs > utcMs) continue;
-      if (order.kind !== "cancel" && !openWaves(this.campaign(target.campaignId)).includes(target.wave)) continue;
+      const isAlways = order.kind === "cancel" || order.kind === "hold";
+      if (!isAlways && !openWaves(this.campaign(target.campaignId)).includes(target.wave)) continue;
       one.leaseEndsAtMs = utcMs + LEASE_MS;
       taken.push(one.leased);
     }
