@@ -344,6 +344,7 @@ test("an apply window that closes holds whoever may apply and has not begun to, 
   assert.deepEqual(await ordered(closesMs), ["asleep hold", "installs hold"]);
   const sentences = store.targets("c").map(({ sentence }) => sentence);
   assert.deepEqual(sentences, ["waiting: outside its apply window, next 12:00 UTC", "applying"]);
+  for (const { endpoint } of targets) await store.orderDone("c", endpoint, { kind: "hold", attempt: 1 });
   await tell("asleep", "waitingToApply", closesMs);
   assert.deepEqual(await ordered(closesMs + 60_000), []);
   await engine.sweep(NOW + 86_400_000);
