@@ -1,6 +1,7 @@
 /** Whether one device may be begun now, or told to apply: the rules about a device, one after the other. */
 import { compareVersions } from "@airlift/protocol/image/version";
 import type { ExclusionReason } from "@airlift/protocol/update/campaign";
+import { isDowngrade } from "./approval.ts";
 import { type Campaign, openWaves } from "./campaign.ts";
 import type { Candidate } from "./device.ts";
 import type { OpeningHours } from "./opening-hours.ts";
@@ -97,8 +98,7 @@ export function chooseImage(
     return { reason: "otherModel" };
   if (device.hardware !== null && image.hardware.length > 0 && !image.hardware.includes(device.hardware))
     return { reason: "otherHardware" };
-  if (!allowsDowngrade && version !== null && compareVersions(image.version, version) < 0)
-    return { reason: "downgrade" };
+  if (!allowsDowngrade && version !== null && isDowngrade(image.version, version)) return { reason: "downgrade" };
   if (!allowsDowngrade && history.leftVersions.some((left) => compareVersions(left, image.version) === 0))
     return { reason: "loop" };
   const next = chainFrom(version, policy)?.[0];

@@ -4,7 +4,7 @@
  */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
-import { type Campaign, openWaves } from "./campaign.ts";
+import { approvedAlong, type Campaign, openWaves } from "./campaign.ts";
 import { type CampaignOutput, stepCampaign } from "./campaign-step.ts";
 import { type Candidate, type DeviceHistory, NO_HISTORY, type Rival } from "./device.ts";
 import type { CampaignPolicy } from "./policy.ts";
@@ -146,7 +146,8 @@ export class MemoryCampaignStore implements CampaignStore {
       count += 1;
     }
     if (count === 0) return rollback.campaign;
-    const { campaign, outputs } = stepCampaign(rollback.campaign, rollback.policy, { kind: "filled", count }, utcMs);
+    const before = approvedAlong(rollback.campaign, this.campaign(campaignId));
+    const { campaign, outputs } = stepCampaign(before, rollback.policy, { kind: "filled", count }, utcMs);
     rollback.campaign = campaign;
     rollback.outputs.push(...outputs);
     return rollback.campaign;

@@ -94,7 +94,13 @@ for (const [name, open] of [
   describe(`a campaign store: ${name}`, async () => {
     const { store, create, close } = await open();
     const engine = new CampaignEngine(store, offsetAt);
-    const tell = (id: string, command: CampaignCommand) => engine.command(id, { command, by: "ann" }, NOW_MS);
+    const tell = async (id: string, command: CampaignCommand) => {
+      const told = await engine.command(id, { command, by: "ann" }, NOW_MS);
+      // Its rollback is a downgrade: somebody else has to approve both.
+      return told.state === "awaitingApproval"
+        ? await engine.command(id, { command: "approve", by: "ben" }, NOW_MS)
+        : told;
+    };
     const report = (campaignId: string, endpoint: string, state: UpdateState) =>
       engine.report({ campaignId, endpoint }, { attempt: 1, state, failure: null, sentence: `it is ${state}` }, NOW_MS);
     /** Puts a device back that was begun, until then. */
@@ -288,7 +294,7 @@ for (const [name, open] of [
       await engine.command(id, { command: "submit", by: "ann", revision }, NOW_MS);
       const late = engine.command(id, { command: "start", by: "ann", revision }, NOW_MS);
       await assert.rejects(late, { code: "ETAG_MISMATCH" });
-      assert.equal(await store.transact(id, async ({ campaign }) => campaign.state), "ready");
+      assert.equal(await store.transact(id, async ({ campaign }) => campaign.state), "awaitingApproval");
     });
 
     test("the rollback gets each device that was updated, once, however often it is filled", async () => {
@@ -302,6 +308,7 @@ for (const [name, open] of [
       await store.fillRollback(id, NOW_MS);
       const rollback = await store.fillRollback(id, NOW_MS);
       assert.equal(rollback?.waves[0]?.counts.total, 2);
+      assert.equal(rollback.approvedBy, "ben");
       await tell(id, "stop");
     });
 
