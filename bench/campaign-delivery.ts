@@ -57,6 +57,9 @@ export class InstantDelivery {
     if (update !== undefined) void this.#drive(await this.#go(update, "downloaded"));
   }
 
+  /** Who is told to apply does so at once. */
+  async hold(): Promise<void> {}
+
   async cancel(updateId: string): Promise<void> {
     const update = this.#running.get(updateId);
     if (update !== undefined && !isInstalling(update)) await this.#go(update, "cancelled");

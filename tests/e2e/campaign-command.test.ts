@@ -152,7 +152,10 @@ test("watching ends with 1 when it was stopped; a draft that needs approval does
   const id = await created(specFile("needs.yaml", ["approval: required"]));
   const refused = await campaign("start", id);
   assert.equal(refused.code, 1);
-  assert.match(refused.out, /awaitingApproval \(waits for somebody else than local to approve it\)/);
+  assert.match(
+    refused.out,
+    /awaitingApproval \(waits for somebody else than local to approve it: its file asks for it\)/,
+  );
   const shown = await campaign("approve", id);
   assert.equal(shown.code, 1);
   const [, revision = ""] = /--revision (\S+)/.exec(shown.err) ?? [];

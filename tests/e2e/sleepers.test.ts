@@ -3,8 +3,12 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { createUpdateAgent } from "@airlift/device/agent";
+import { CampaignSpec } from "@airlift/protocol/api/campaign";
 import { CODE } from "@airlift/protocol/coap/codes";
+import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
+import { offsetAt } from "@airlift/runtime/zone-offset";
+import { compilePolicy } from "@airlift/server/campaign/policy";
 import { explain } from "@airlift/server/delivery/explain";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
@@ -165,6 +169,66 @@ test("an update of a device that sleeps between waits for it, says since when, a
   await sleepThen({ "/5/0/3": "0", "/5/0/5": "1", "/3/0/3": "1.1.0" });
   assert.equal(await ended, "succeeded");
   assert.deepEqual(heardWhileAsleep, []);
+  await device.close();
+});
+
+test("a sleeper that its campaign let apply hears nothing of it when the campaign was paused before it woke up", async () => {
+  const { stores } = scratch;
+  const device = await ScriptedDevice.open("snoozer", server.address.port);
+  const location = await device.register("lt=3600&lwm2m=1.1&b=U&Q", "</3/0>,</5/0>");
+  const told = { fetch: deferred(), install: deferred() };
+  device.script = (verb, path) => {
+    if (verb === "PUT" && path === "/5/0/1") told.fetch.resolve();
+    if (verb === "POST" && path === "/5/0/2") told.install.resolve();
+    return undefined;
+  };
+  /** Resolves when an event of its update says this. */
+  const says = (like: RegExp): Promise<void> =>
+    new Promise((resolve) => {
+      const unsubscribe = stores.events.subscribe(({ endpoint, updateId, sentence }) => {
+        if (endpoint !== "snoozer" || updateId === null || !like.test(sentence)) return;
+        unsubscribe();
+        resolve();
+      });
+    });
+  const name = { manufacturer: "Example", model: "Snoozer", version: "1.1.0", hardware: [] };
+  const { image } = await stores.images.add(Readable.from([Buffer.alloc(5_000, 1)]), name);
+  const spec = CampaignSpec.parse({ name: "spring", image: image.id, targets: { query: "endpoint==snoozer" } });
+  const policy = compilePolicy(spec, () => image, offsetAt);
+  await stores.devices.flush();
+  const { id } = (await stores.campaigns.create({ spec, policy, createdBy: "ann" }, Date.now())).campaign;
+  /** What follows from it is on the update's timeline while the device sleeps. */
+  const tell = async (command: CampaignCommand, follows?: RegExp): Promise<void> => {
+    await becomes("snoozer", "asleep");
+    const followed = follows && says(follows);
+    await server.campaigns.command(id, { command, by: "ann" });
+    await followed;
+  };
+  const wake = async (become: Readonly<Record<string, string>>, follows: RegExp): Promise<void> => {
+    await becomes("snoozer", "asleep");
+    for (const [path, value] of Object.entries(become)) device.resources.set(path, value);
+    const followed = says(follows);
+    await device.request("post", location);
+    await followed;
+  };
+  await tell("submit");
+  await tell("start", /asleep|sleeps/);
+  await device.request("post", location);
+  await told.fetch.promise;
+  await tell("pause");
+  await wake({ "/5/0/3": "2" }, /waiting for the command to apply/);
+  await tell("resume", /^asking the device to apply/);
+  await tell("pause", /^the device has the image and waits: it is not asked to apply/);
+  device.heard.length = 0;
+  await wake({}, /the device is awake; asking it/);
+  await becomes("snoozer", "asleep");
+  assert.ok(device.heard.includes("GET /5/0/3"), "it was looked at");
+  assert.ok(!device.heard.includes("POST /5/0/2"), "and not asked to apply");
+  await tell("resume", /^asking the device to apply/);
+  await device.request("post", location);
+  await told.install.promise;
+  await wake({ "/5/0/3": "0", "/5/0/5": "1", "/3/0/3": "1.1.0" }, /^succeeded/);
+  assert.equal(device.heard.filter((line) => line === "POST /5/0/2").length, 1);
   await device.close();
 });
 

@@ -58,7 +58,7 @@ export function campaignText(campaign: Campaign): string {
       ["devices", `${counts.total}: ${countsText(counts)}`],
       ["broadcast", broadcastText(campaign) || "none"],
       ["created", `${campaign.createdAt} by ${campaign.createdBy}`],
-      ["approved", campaign.approvedBy ?? (campaign.needsApproval ? "not yet" : "not needed")],
+      ["approved", approvalText(campaign)],
       ["revision", campaign.revision],
       ["rollback", campaign.rollbackId ?? (campaign.rollbackOf === null ? "none" : `undoes ${campaign.rollbackOf}`)],
     ]),
@@ -76,6 +76,12 @@ export function campaignText(campaign: Campaign): string {
     ),
     ...standing.map(({ criterion, sentence }) => `${criterion.do} at: ${printable(sentence)}\n`),
   ].join("");
+}
+
+function approvalText({ approvedBy, approvalReason, rollbackOf }: Campaign): string {
+  if (approvedBy !== null) return approvedBy;
+  if (rollbackOf !== null) return "with the campaign that it undoes";
+  return approvalReason === null ? "not needed" : `needs approval: ${approvalReason}`;
 }
 
 export function planText(plan: CampaignPlan): string {

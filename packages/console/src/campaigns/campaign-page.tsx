@@ -71,7 +71,8 @@ export function CampaignPage() {
 
 function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
   const campaign = seen.answer;
-  const { name, state, sentence, spec, createdBy, createdAt, approvedBy, rollbackId, rollbackOf } = campaign;
+  const { name, state, sentence, spec, createdBy, createdAt, approvedBy, approvalReason } = campaign;
+  const { rollbackId, rollbackOf } = campaign;
   const { data: image } = useQuery(imageQuery(campaign.imageId));
   return (
     <Stack gap="xs">
@@ -89,6 +90,10 @@ function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
         {image ? `${image.manufacturer} ${image.model} ${image.version}` : campaign.imageId} to devices with{" "}
         <span className="mono anywhere">{spec.targets.query}</span> · created by {createdBy}, <Moment at={createdAt} />
         {approvedBy !== null && ` · approved by ${approvedBy}`}
+        {approvedBy === null &&
+          rollbackOf === null &&
+          approvalReason !== null &&
+          ` · needs approval: ${approvalReason}`}
         {rollbackId !== null && (
           <>
             {" · "}

@@ -29,9 +29,9 @@ const OFFERS: readonly Offer[] = [
     label: "Submit",
     least: "operator",
     states: ["draft"],
-    consequence: ({ needsApproval }) =>
-      needsApproval
-        ? "It can no longer be changed. Somebody else has to approve it before it can start."
+    consequence: ({ approvalReason }) =>
+      approvalReason !== null
+        ? `It can no longer be changed. It needs approval by somebody else before it can start: ${approvalReason}.`
         : "It can no longer be changed, and can be started.",
   },
   {

@@ -37,7 +37,7 @@ export function LimitsStep({ draft, onChange }: StepProps) {
         onChange={({ currentTarget }) => onChange({ mayDowngrade: currentTarget.checked })}
       />
       <ImageSelect
-        label="Rollback: what devices get back that it has updated"
+        label="Rollback: what devices get back that it has updated (a lower version needs approval)"
         images={images}
         value={draft.rollbackImage}
         none="no rollback is prepared"

@@ -257,6 +257,8 @@ export const CampaignSummary = z.object({
   approvedBy: z.string().nullable(),
   /** Whether somebody has to approve it before it can start. */
   needsApproval: z.boolean(),
+  /** Why, in words: "prepares a rollback to 1.1.0, a downgrade"; null when nobody has to. */
+  approvalReason: z.string().nullable(),
   /** The campaign that is prepared to undo this one. */
   rollbackId: z.string().nullable(),
   /** The campaign that this one is prepared to undo. */

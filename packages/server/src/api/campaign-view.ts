@@ -6,6 +6,7 @@ import type {
   CriterionStanding,
   Criterion as WrittenCriterion,
 } from "@airlift/protocol/api/campaign";
+import { approvalOf } from "../campaign/approval.ts";
 import { type Campaign as CampaignValue, countsOf, progressOf } from "../campaign/campaign.ts";
 import { standings } from "../campaign/criteria.ts";
 import { allowance } from "../campaign/pace.ts";
@@ -25,7 +26,8 @@ export function summarize({ campaign, policy, spec, ...kept }: KeptCampaign): Ca
     counts: countsOf(campaign),
     createdBy: campaign.createdBy,
     approvedBy: campaign.approvedBy,
-    needsApproval: policy.needsApproval,
+    needsApproval: approvalOf(policy) !== null,
+    approvalReason: approvalOf(policy),
     rollbackId: kept.rollbackId,
     rollbackOf: kept.rollbackOf,
     createdAt: kept.createdAt,

@@ -304,7 +304,8 @@ describe("approval", () => {
     const { id } = await create({ approval: "required" }, "anna");
     const submitted = await post(`/${id}/submit`, undefined, "otto");
     assert.equal(submitted.body.state, "awaitingApproval");
-    assert.equal(submitted.body.sentence, "waits for somebody else than anna to approve it");
+    const sentence = "waits for somebody else than anna to approve it: its file asks for it";
+    assert.equal(submitted.body.sentence, sentence);
     assert.equal(codeOf(await post(`/${id}/start`, undefined, "otto")), "409 CAMPAIGN_STATE");
     assert.equal(codeOf(await post(`/${id}/approve`, undefined, "otto")), "403 ROLE_REFUSED");
     assert.equal(codeOf(await post(`/${id}/approve`, undefined, "anna")), "403 SAME_PERSON");
@@ -358,7 +359,13 @@ describe("rollback", () => {
     assert.deepEqual([prepared.body.state, prepared.body.rollbackOf], ["ready", id]);
     for (const command of ["start", "reject", "stop", "approve"])
       assert.equal(codeOf(await post(`/${rollbackId}/${command}`)), "409 ROLLBACK_PREPARED", command);
-    await post(`/${id}/submit`);
+    const submitted = await post(`/${id}/submit`);
+    assert.deepEqual(
+      [submitted.body.state, submitted.body.needsApproval, submitted.body.approvalReason],
+      ["awaitingApproval", true, "prepares a rollback to 1.0.0, a downgrade"],
+    );
+    assert.equal(codeOf(await post(`/${id}/start`)), "409 CAMPAIGN_STATE");
+    assert.equal((await post(`/${id}/approve`, undefined, "anna")).body.state, "ready");
     await post(`/${id}/start`);
     assert.equal((await post(`/${id}/rollback`)).body.state, "aborted");
     const { body } = await get(`/${rollbackId}`);
@@ -392,6 +399,8 @@ describe("plans", () => {
     ];
     const body = await plan({ waves });
     assert.deepEqual([body.matchedCount, body.targetCount], [20, 19]);
+    const prepared = await plan({ waves, rollback: { image: images["1.0.0"] ?? "" } });
+    assert.ok(prepared.warnings.includes("needs approval: prepares a rollback to 1.0.0, a downgrade"));
     assert.deepEqual(
       body.waves.map(({ count }: { count: number }) => count),
       [4, 15],

@@ -1,7 +1,8 @@
 /** Whether one device may be begun now, or told to apply: the rules about a device, one after the other. */
 import { compareVersions } from "@airlift/protocol/image/version";
 import type { ExclusionReason } from "@airlift/protocol/update/campaign";
-import type { Campaign } from "./campaign.ts";
+import { isDowngrade } from "./approval.ts";
+import { type Campaign, openWaves } from "./campaign.ts";
 import type { Candidate } from "./device.ts";
 import type { OpeningHours } from "./opening-hours.ts";
 import type { CampaignPolicy } from "./policy.ts";
@@ -11,7 +12,8 @@ import { chainFrom, type PolicyImage } from "./stepping-stones.ts";
 
 export type Admission =
   | { readonly kind: "begin"; readonly image: PolicyImage; readonly sentence: string }
-  | { readonly kind: "apply"; readonly sentence: string }
+  /** `untilMs`: when its window closes; null = it does not. */
+  | { readonly kind: "apply"; readonly untilMs: number | null; readonly sentence: string }
   | { readonly kind: "wait"; readonly untilMs: number; readonly sentence: string }
   | { readonly kind: "exclude"; readonly reason: ExclusionReason; readonly sentence: string }
   | { readonly kind: "giveUp"; readonly sentence: string };
@@ -50,8 +52,38 @@ export function admit(candidate: Candidate, context: AdmissionContext): Admissio
 export function admitApply(candidate: Candidate, context: AdmissionContext): Admission {
   return (
     closedWindow(candidate, context, "apply") ??
-    fullCell(candidate, context) ?? { kind: "apply", sentence: "the device may apply the image" }
+    fullCell(candidate, context) ?? {
+      kind: "apply",
+      untilMs: closesAtMs(candidate, context),
+      sentence: "the device may apply the image",
+    }
   );
+}
+
+/** What becomes of a permit to apply: it ends where the device's wave, or its window, has closed. */
+export type PermitReview =
+  | { readonly kind: "keep"; readonly untilMs: number | null }
+  | { readonly kind: "withdraw"; readonly untilMs: number | null; readonly sentence: string };
+
+/** Decides about a device that may apply the image, and has not said that it does. */
+export function reviewPermit(candidate: Candidate, context: AdmissionContext): PermitReview {
+  const { campaign, policy } = context;
+  const { wave } = candidate.target;
+  if (openWaves(campaign).includes(wave)) {
+    const closed = closedWindow(candidate, context, "apply");
+    if (closed?.kind !== "wait") return { kind: "keep", untilMs: closesAtMs(candidate, context) };
+    return { kind: "withdraw", untilMs: closed.untilMs, sentence: closed.sentence };
+  }
+  const what =
+    campaign.state === "running"
+      ? `wave ${policy.waves[wave]?.name ?? wave + 1} is ${campaign.waves[wave]?.state}`
+      : `the campaign is ${campaign.state}`;
+  return { kind: "withdraw", untilMs: null, sentence: `waiting: ${what}; the device is told to wait with the image` };
+}
+
+function closesAtMs({ device }: Candidate, { hours }: AdmissionContext): number | null {
+  const toMs = hours.next("apply", device).opening?.toMs ?? Number.POSITIVE_INFINITY;
+  return toMs === Number.POSITIVE_INFINITY ? null : toMs;
 }
 
 /** The image that a device gets next, or why it gets none. What does not depend on the time of day; the plan asks as well. */
@@ -66,8 +98,7 @@ export function chooseImage(
     return { reason: "otherModel" };
   if (device.hardware !== null && image.hardware.length > 0 && !image.hardware.includes(device.hardware))
     return { reason: "otherHardware" };
-  if (!allowsDowngrade && version !== null && compareVersions(image.version, version) < 0)
-    return { reason: "downgrade" };
+  if (!allowsDowngrade && version !== null && isDowngrade(image.version, version)) return { reason: "downgrade" };
   if (!allowsDowngrade && history.leftVersions.some((left) => compareVersions(left, image.version) === 0))
     return { reason: "loop" };
   const next = chainFrom(version, policy)?.[0];

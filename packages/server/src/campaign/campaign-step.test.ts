@@ -37,6 +37,22 @@ const policyOf = (more: Partial<NewCampaign> = {}): CampaignPolicy =>
     () => 0,
   );
 
+const deviceOf = (endpoint: string) => ({
+  endpoint,
+  manufacturer: null,
+  model: null,
+  version: "1.0.0",
+  hardware: null,
+  tags: [],
+  presence: "registered" as const,
+  lastSeenAtMs: NOW,
+  signalDbm: null,
+  cell: null,
+  resources: {},
+  timeZone: null,
+  utcOffset: null,
+});
+
 test("tables: every state is reached, and an end from every state", () => {
   assert.deepEqual([...reachable(CAMPAIGN, "draft")].sort(), [...CAMPAIGN_STATES].sort());
   for (const state of CAMPAIGN_STATES)
@@ -286,21 +302,7 @@ test("a criterion starts the rollback, for exactly those who were updated", asyn
   const targets = ["a", "b", "c"].map((endpoint, i) => newTarget({ campaignId: "c", endpoint, wave: 0, orderKey: i }));
   store.add(newCampaign({ id: "c", createdBy: "x" }, policy, [3]), policy, targets);
   store.addRollback("c", newRollback({ id: "back", createdBy: "x" }, backPolicy), backPolicy);
-  const device = {
-    manufacturer: null,
-    model: null,
-    version: "1.0.0",
-    hardware: null,
-    tags: [],
-    presence: "registered" as const,
-    lastSeenAtMs: NOW,
-    signalDbm: null,
-    cell: null,
-    resources: {},
-    timeZone: null,
-    utcOffset: null,
-  };
-  for (const { endpoint } of targets) store.setDevice({ ...device, endpoint });
+  for (const { endpoint } of targets) store.setDevice(deviceOf(endpoint));
   const engine = new CampaignEngine(store, () => 0);
   for (const command of ["submit", "start"] as const) await engine.command("c", { command, by: "x" }, NOW);
   const tell = (endpoint: string, state: "applying" | "succeeded" | "fellBack") =>
@@ -320,6 +322,40 @@ test("a criterion starts the rollback, for exactly those who were updated", asyn
     ["a", "c"],
     "who finished installing later is rolled back as well",
   );
+});
+
+test("an apply window that closes holds whoever may apply and has not begun to, until the next one", async () => {
+  const policy = policyOf({ windows: { apply: [{ cron: "0 12 * * *", for: "1h" }] } });
+  const store = new MemoryCampaignStore();
+  const targets = ["asleep", "installs"].map((endpoint, i) =>
+    newTarget({ campaignId: "c", endpoint, wave: 0, orderKey: i }),
+  );
+  store.add(newCampaign({ id: "c", createdBy: "x" }, policy, [2]), policy, targets);
+  for (const { endpoint } of targets) store.setDevice(deviceOf(endpoint));
+  const engine = new CampaignEngine(store, () => 0);
+  for (const command of ["submit", "start"] as const) await engine.command("c", { command, by: "x" }, NOW);
+  const tell = (endpoint: string, state: "waitingToApply" | "downloaded" | "applying", utcMs: number) =>
+    engine.report({ campaignId: "c", endpoint }, { attempt: 1, state, failure: null, sentence: state }, utcMs);
+  const ordered = async (utcMs: number) =>
+    (await store.takeOrders(utcMs, 10)).map(({ target, order }) => `${target.endpoint} ${order.kind}`);
+  for (const { endpoint } of targets) await tell(endpoint, "waitingToApply", NOW);
+  assert.deepEqual(await ordered(NOW), ["asleep apply", "installs apply"]);
+  await tell("asleep", "downloaded", NOW);
+  await tell("installs", "applying", NOW);
+  const closesMs = NOW + 3_600_000;
+  await engine.sweep(NOW);
+  assert.equal(store.campaign("c").wakeAtMs, closesMs);
+  await engine.sweep(closesMs - 1);
+  assert.deepEqual(await ordered(closesMs - 1), ["asleep apply", "installs apply"]);
+  await engine.sweep(closesMs);
+  assert.deepEqual(await ordered(closesMs), ["asleep hold", "installs hold"]);
+  const sentences = store.targets("c").map(({ sentence }) => sentence);
+  assert.deepEqual(sentences, ["waiting: outside its apply window, next 12:00 UTC", "applying"]);
+  for (const { endpoint } of targets) await store.orderDone("c", endpoint, { kind: "hold", attempt: 1 });
+  await tell("asleep", "waitingToApply", closesMs);
+  assert.deepEqual(await ordered(closesMs + 60_000), []);
+  await engine.sweep(NOW + 86_400_000);
+  assert.deepEqual(await ordered(NOW + 86_400_000), ["asleep apply"]);
 });
 
 test("a campaign whose query finds nothing ends as soon as it begins, and says so", async () => {
@@ -343,21 +379,7 @@ test("a continuous campaign takes a device in once, when it comes to match", asy
   store.add(newCampaign({ id: "c", createdBy: "x" }, policy, [0]), policy, []);
   const engine = new CampaignEngine(store, () => 0);
   for (const command of ["submit", "start"] as const) await engine.command("c", { command, by: "x" }, NOW);
-  const device = {
-    endpoint: "p",
-    manufacturer: null,
-    model: "pump",
-    version: "1.0.0",
-    hardware: null,
-    tags: [],
-    presence: "registered" as const,
-    lastSeenAtMs: NOW,
-    signalDbm: null,
-    cell: null,
-    resources: {},
-    timeZone: null,
-    utcOffset: null,
-  };
+  const device = { ...deviceOf("p"), model: "pump" };
   store.setDevice(device);
   let turnCount = 0;
   store.beforeSave = () => {

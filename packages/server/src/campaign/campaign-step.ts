@@ -1,6 +1,7 @@
 /** What a command, a device's move or the clock makes of a campaign. */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
+import { approvalOf } from "./approval.ts";
 import { type Campaign, countsOf } from "./campaign.ts";
 import { CampaignDraft, type CampaignOutput } from "./campaign-draft.ts";
 import { CAMPAIGN } from "./campaign-table.ts";
@@ -75,7 +76,7 @@ export function stepCampaign(
 
 function obey(draft: CampaignDraft, { command, by, personId }: { readonly command: CampaignCommand } & Speaker): void {
   const { campaign, policy } = draft;
-  const event = command === "submit" && !policy.needsApproval ? "submitReady" : command;
+  const event = command === "submit" && approvalOf(policy) === null ? "submitReady" : command;
   if (CAMPAIGN[campaign.state][event] === undefined)
     throw new UsageError("CAMPAIGN_STATE", `a campaign that is ${campaign.state} cannot be told to ${command}`, {
       campaignId: campaign.id,
@@ -96,11 +97,12 @@ function obey(draft: CampaignDraft, { command, by, personId }: { readonly comman
 const countText = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function commandSentence(command: CampaignCommand, { campaign, policy }: CampaignDraft, by: string): string {
+  const approval = approvalOf(policy);
   switch (command) {
     case "submit":
-      return policy.needsApproval
-        ? `waits for somebody else than ${campaign.createdBy} to approve it`
-        : "ready to start";
+      return approval === null
+        ? "ready to start"
+        : `waits for somebody else than ${campaign.createdBy} to approve it: ${approval}`;
     case "approve":
       return `approved by ${by}, ready to start`;
     case "reject":

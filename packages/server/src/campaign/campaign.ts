@@ -86,6 +86,11 @@ export function newRollback(of: Pick<Campaign, "id" | "createdBy" | "creatorId">
   return { ...newCampaign(of, policy, []), state: "ready", sentence: "prepared; started by a criterion or by hand" };
 }
 
+/** Whoever approved a campaign has approved its rollback. */
+export function approvedAlong(rollback: Campaign, { approvedBy, approverId }: Campaign): Campaign {
+  return { ...rollback, approvedBy, ...(approverId !== undefined && { approverId }) };
+}
+
 export const isFinalCampaign = ({ state }: Campaign): boolean => FINAL_CAMPAIGN_STATES.includes(state);
 
 /** Counts of all waves together. */

@@ -44,7 +44,8 @@ function read(
       event: "nextStone",
       change: { notBeforeMs: utcMs, sentence: `${sentence}; going on to ${policy.image.version}` },
     };
-  if (state === "waitingToApply") return { event: state, change: { sentence, notBeforeMs: utcMs } };
+  if (state === "waitingToApply" && !target.isApplyPermitted)
+    return { event: state, change: { sentence, notBeforeMs: utcMs } };
   return { event: state === "queued" ? "waiting" : state, change: { sentence } };
 }
 

@@ -4,7 +4,7 @@
  */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
-import { type Campaign, openWaves } from "./campaign.ts";
+import { approvedAlong, type Campaign, openWaves } from "./campaign.ts";
 import { type CampaignOutput, stepCampaign } from "./campaign-step.ts";
 import { type Candidate, type DeviceHistory, NO_HISTORY, type Rival } from "./device.ts";
 import type { CampaignPolicy } from "./policy.ts";
@@ -71,6 +71,7 @@ export class MemoryCampaignStore implements CampaignStore {
       policy: kept.policy,
       revision: async () => JSON.stringify(kept.campaign),
       due: async (query: DueQuery) => kept.shelf.due(query).map((target) => this.#candidate(target)),
+      overpermitted: async (query) => kept.shelf.overpermitted(query).map((target) => this.#candidate(target)),
       nextDueAtMs: async (waves, utcMs) => kept.shelf.nextDueAtMs(waves, utcMs),
       stoppable: async (limit) => kept.shelf.stoppable(limit),
       retryable: async (limit) => kept.shelf.retryable(limit),
@@ -101,7 +102,8 @@ export class MemoryCampaignStore implements CampaignStore {
       if (taken.length === limit) break;
       const { target, order } = one.leased;
       if (one.leaseEndsAtMs > utcMs) continue;
-      if (order.kind !== "cancel" && !openWaves(this.campaign(target.campaignId)).includes(target.wave)) continue;
+      const isAlways = order.kind === "cancel" || order.kind === "hold";
+      if (!isAlways && !openWaves(this.campaign(target.campaignId)).includes(target.wave)) continue;
       one.leaseEndsAtMs = utcMs + LEASE_MS;
       taken.push(one.leased);
     }
@@ -144,7 +146,8 @@ export class MemoryCampaignStore implements CampaignStore {
       count += 1;
     }
     if (count === 0) return rollback.campaign;
-    const { campaign, outputs } = stepCampaign(rollback.campaign, rollback.policy, { kind: "filled", count }, utcMs);
+    const before = approvedAlong(rollback.campaign, this.campaign(campaignId));
+    const { campaign, outputs } = stepCampaign(before, rollback.policy, { kind: "filled", count }, utcMs);
     rollback.campaign = campaign;
     rollback.outputs.push(...outputs);
     return rollback.campaign;

@@ -2,6 +2,7 @@
 import type { CampaignPlan, CampaignSpec } from "@airlift/protocol/api/campaign";
 import type { ExclusionReason } from "@airlift/protocol/update/campaign";
 import { chooseImage } from "./admission.ts";
+import { approvalOf } from "./approval.ts";
 import { criteriaProblems } from "./criteria.ts";
 import type { Candidate } from "./device.ts";
 import { estimateEnds } from "./estimate.ts";
@@ -134,7 +135,8 @@ export class CampaignPlanner {
 
   #generalWarnings(): string[] {
     const { policy } = this.#context;
-    const warnings = stoneProblems(policy);
+    const approval = approvalOf(policy);
+    const warnings = [...(approval === null ? [] : [`needs approval: ${approval}`]), ...stoneProblems(policy)];
     if (this.#matchedCount === 0) warnings.push("the query matches no device");
     else if (this.#targetCount === 0) warnings.push("every device that matches is left out");
     if (findsEverything(policy.query)) warnings.push("the query matches every device");

@@ -3,6 +3,7 @@ import { type CampaignSpec, type Criterion, durationMs, type WaveSpec } from "@a
 import type { Mistake } from "@airlift/protocol/api/mistakes";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { FailureKind } from "@airlift/protocol/update/device-update";
+import { approvalReason } from "./approval.ts";
 import type {
   BasisPoints,
   CampaignPolicy,
@@ -23,6 +24,7 @@ import type { PolicyImage } from "./stepping-stones.ts";
 
 /** Stand in for what cannot be read, in a policy that nobody gets. */
 const NO_IMAGE = { id: "", manufacturer: "", model: "", version: "", hardware: [], sizeBytes: 0 };
+const versionOf = (image: Omit<PolicyImage, "from">): string | null => (image === NO_IMAGE ? null : image.version);
 const EVERY_DEVICE: Query = { kind: "and", terms: [] };
 const ALWAYS: Cron = parseCron("* * * * *");
 
@@ -40,7 +42,13 @@ export class PolicyReader {
   read(): CampaignPolicy {
     const spec = this.#spec;
     const image = this.#image(spec.image, "image");
-    if (spec.rollback !== undefined) this.#checkRollback(image, spec.rollback.image);
+    const back = spec.rollback && this.#rollback(image, spec.rollback.image);
+    const approval = approvalReason({
+      isRequired: spec.approval === "required",
+      allowsDowngrade: spec.downgrade,
+      version: versionOf(image),
+      rollbackVersion: back ? versionOf(back) : null,
+    });
     if (namedZone(spec.timeZone, this.#sources.offsetAt) === undefined)
       this.#note("timeZone", "UNKNOWN_ZONE", `there is no time zone ${spec.timeZone}`);
     this.#checkNames(spec.waves);
@@ -65,7 +73,8 @@ export class PolicyReader {
       penalty: { failureCount: spec.penaltyBox.failures, durationMs: durationMs(spec.penaltyBox.for) },
       priority: spec.priority,
       allowsDowngrade: spec.downgrade,
-      needsApproval: spec.approval === "required" || spec.downgrade,
+      needsApproval: approval !== null,
+      approval,
       hasRollback: spec.rollback !== undefined,
     };
   }
@@ -92,14 +101,15 @@ export class PolicyReader {
   }
 
   /** What undoes nothing is worse than nothing: it would be trusted. */
-  #checkRollback(image: Omit<PolicyImage, "from">, rollbackId: string): void {
+  #rollback(image: Omit<PolicyImage, "from">, rollbackId: string): Omit<PolicyImage, "from"> {
     const path = "rollback.image";
     const back = this.#image(rollbackId, path);
-    if (image === NO_IMAGE || back === NO_IMAGE) return;
+    if (image === NO_IMAGE || back === NO_IMAGE) return back;
     const names = `${back.manufacturer} ${back.model}, the campaign's for ${image.manufacturer} ${image.model}`;
     if (image.id === back.id) this.#note(path, "ROLLBACK_IMAGE", "the rollback has the campaign's own image");
     else if (image.manufacturer !== back.manufacturer || image.model !== back.model)
       this.#note(path, "ROLLBACK_IMAGE", `the rollback's image is for ${names}`);
+    return back;
   }
 
   #query(text: string, path: string): Query {

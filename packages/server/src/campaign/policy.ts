@@ -79,6 +79,8 @@ export interface CampaignPolicy {
   /** Lower versions, and ones that the device left before, may be installed. */
   readonly allowsDowngrade: boolean;
   readonly needsApproval: boolean;
+  /** Why, as `approvalReason`; absent in a policy of an older program: `approvalOf` tells. */
+  readonly approval?: string | null;
   readonly hasRollback: boolean;
 }
 

@@ -15,6 +15,15 @@ export interface DueQuery {
   readonly limit: number;
 }
 
+/** Which permits to apply a turn looks at. */
+export interface PermitQuery {
+  /** Waves whose devices may have one. */
+  readonly openWaves: readonly number[];
+  readonly utcMs: number;
+  /** 1 … 1000. */
+  readonly limit: number;
+}
+
 /** Everything that one turn changed; all of it or nothing is written. */
 export interface CampaignChange {
   readonly campaign: Campaign;
@@ -34,7 +43,9 @@ export interface CampaignTransaction {
   revision(): Promise<string>;
   /** Targets with `notBeforeMs` null or ≤ `utcMs`, by wave, then `orderKey`, then endpoint. */
   due(query: DueQuery): Promise<readonly Candidate[]>;
-  /** The earliest `notBeforeMs` after `utcMs` of pending and held targets of these waves; null = none. An index answers it. */
+  /** Targets that may apply, with no `cancel` ordered, of other waves than the open ones or with `notBeforeMs` ≤ `utcMs`; in any order. */
+  overpermitted(query: PermitQuery): Promise<readonly Candidate[]>;
+  /** The earliest `notBeforeMs` after `utcMs` of these waves' targets that are pending or held, or may apply; null = none. An index answers it. */
   nextDueAtMs(waves: readonly number[], utcMs: number): Promise<number | null>;
   /** Targets that have not ended and can still be stopped, those under way first: not `applying`, not `confirming`, no `cancel` ordered. */
   stoppable(limit: number): Promise<readonly Target[]>;
@@ -66,7 +77,7 @@ export interface CampaignStore {
   takeDue(utcMs: number, limit: number): Promise<readonly string[]>;
   /**
    * Leases orders that wait. `begin` and `apply` leave only while the campaign is running and the target's wave is running, soaking
-   * or passed (`openWaves`); `cancel` always. An order whose lease ran out leaves again; with `orderDone` it leaves no more.
+   * or passed (`openWaves`); `hold` and `cancel` always. An order whose lease ran out leaves again; with `orderDone` it leaves no more.
    */
   takeOrders(utcMs: number, limit: number): Promise<readonly LeasedOrder[]>;
   /** The order was carried out: an update exists for the attempt, or it was told. Nothing happens when the target has another order by now. */

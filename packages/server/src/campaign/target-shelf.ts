@@ -1,6 +1,6 @@
 /** The targets of one campaign in memory, found by device, by turn and by the time they are due. */
 import { Deadlines } from "@airlift/protocol/lib/deadlines";
-import type { DueQuery } from "./store-ports.ts";
+import type { DueQuery, PermitQuery } from "./store-ports.ts";
 import { canMove, placeOf, type Target } from "./target.ts";
 
 type Waiting = "pending" | "held";
@@ -13,6 +13,8 @@ export class TargetShelf {
   readonly #later = new Map<string, Deadlines<string>>();
   /** The time at which it was last asked what is due, by `key`. */
   readonly #ripeAtMs = new Map<string, number>();
+  /** Those that may apply. */
+  readonly #permitted = new Set<string>();
 
   all(): IterableIterator<Target> {
     return this.#targets.values();
@@ -31,6 +33,8 @@ export class TargetShelf {
       this.#laterOf(before.wave, from).delete(endpoint);
     }
     this.#targets.set(endpoint, target);
+    if (target.isApplyPermitted) this.#permitted.add(endpoint);
+    else this.#permitted.delete(endpoint);
     const to = phaseOf(target);
     if (!to) return;
     if (notBeforeMs === null) this.#readyOf(target.wave, to).add(endpoint);
@@ -51,6 +55,15 @@ export class TargetShelf {
     return found;
   }
 
+  overpermitted({ openWaves, utcMs, limit }: PermitQuery): Target[] {
+    return this.#permittedTargets()
+      .filter(({ wave, notBeforeMs, order }) => {
+        if (order?.kind === "cancel") return false;
+        return !openWaves.includes(wave) || (notBeforeMs !== null && notBeforeMs <= utcMs);
+      })
+      .slice(0, limit);
+  }
+
   nextDueAtMs(waves: readonly number[], utcMs: number): number | null {
     for (const wave of waves) {
       this.#ripen(wave, "pending", utcMs);
@@ -59,7 +72,13 @@ export class TargetShelf {
     const times = waves
       .flatMap((wave) => [this.#laterOf(wave, "pending").earliestMs, this.#laterOf(wave, "held").earliestMs])
       .flatMap((atMs) => (atMs === undefined ? [] : [atMs]));
-    return times.length === 0 ? null : Math.min(...times);
+    for (const { wave, notBeforeMs } of this.#permittedTargets())
+      if (waves.includes(wave) && notBeforeMs !== null && notBeforeMs > utcMs) times.push(notBeforeMs);
+    return times.length === 0 ? null : times.reduce((a, b) => Math.min(a, b));
+  }
+
+  #permittedTargets(): Target[] {
+    return [...this.#permitted].flatMap((endpoint) => this.#targets.get(endpoint) ?? []);
   }
 
   stoppable(limit: number): Target[] {

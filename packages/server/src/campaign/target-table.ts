@@ -8,8 +8,8 @@ import type { Arrow, Table } from "@airlift/protocol/machine/table";
 import type { UpdateState } from "@airlift/protocol/update/device-update";
 
 /**
- * What the campaign decides: `defer` waits, `begin` hands an attempt over, `apply` permits the installation, `hold` lets it wait, `retry` puts
- * a failed attempt back, `nextStone` goes on to the next image of the chain, `end` cancels what is not under way, `stop` what is. The others
+ * What the campaign decides: `defer` waits, `begin` hands an attempt over, `apply` permits the installation, `hold` lets it wait, `withdraw`
+ * takes the permit back from whoever has not executed yet, `retry` puts a failed attempt back, `nextStone` goes on to the next image of the chain, `end` cancels what is not under way, `stop` what is. The others
  * are states of the attempt's update.
  */
 export type TargetEvent =
@@ -17,6 +17,7 @@ export type TargetEvent =
   | "begin"
   | "apply"
   | "hold"
+  | "withdraw"
   | "retry"
   | "nextStone"
   | "end"
@@ -27,7 +28,7 @@ export type TargetEvent =
   | Exclude<UpdateState, "queued">;
 
 /** `open`: an attempt is under way from here on; `close`: it has ended; `order…`: what the device is to be told. */
-export type TargetAction = "open" | "close" | "orderBegin" | "orderApply" | "orderCancel";
+export type TargetAction = "open" | "close" | "orderBegin" | "orderApply" | "orderHold" | "orderCancel";
 
 type TargetArrow = Arrow<UpdateState, TargetAction, undefined>;
 
@@ -63,18 +64,37 @@ const news = {
 
 export const TARGET: Table<UpdateState, TargetEvent, TargetAction, undefined> = {
   queued: decisions,
-  waiting: { ...decisions, ...news, waiting: to("waiting"), stop: to("waiting", "orderCancel") },
-  transferring: { ...news, waiting: to("waiting"), stop: to("transferring", "orderCancel") },
-  downloaded: { ...news, waiting: to("waiting"), stop: to("downloaded", "orderCancel") },
+  waiting: {
+    ...decisions,
+    ...news,
+    waiting: to("waiting"),
+    withdraw: to("waiting", "orderHold"),
+    stop: to("waiting", "orderCancel"),
+  },
+  transferring: {
+    ...news,
+    waiting: to("waiting"),
+    withdraw: to("transferring", "orderHold"),
+    stop: to("transferring", "orderCancel"),
+  },
+  downloaded: {
+    ...news,
+    waiting: to("waiting"),
+    withdraw: to("downloaded", "orderHold"),
+    stop: to("downloaded", "orderCancel"),
+  },
   waitingToApply: {
     ...news,
     waiting: to("waiting"),
     apply: to("waitingToApply", "orderApply"),
     hold: to("waitingToApply"),
+    // Until its update says that it waits again, it may be installing, and keeps its place under the caps.
+    withdraw: to("downloaded", "orderHold"),
     stop: to("waitingToApply", "orderCancel"),
   },
-  applying: { ...news, downloaded: to("downloaded") },
-  confirming: { ...news, downloaded: to("downloaded") },
+  // Too late for this time; one that comes back with the image not installed is not asked again.
+  applying: { ...news, downloaded: to("downloaded"), withdraw: to("applying", "orderHold") },
+  confirming: { ...news, downloaded: to("downloaded"), withdraw: to("confirming", "orderHold") },
   succeeded: {},
   failed: { againByHand: to("waiting") },
   silent: { againByHand: to("waiting") },

@@ -10,6 +10,8 @@ export type TargetOrder =
   /** Attempt number `attempt`: an update with this image and `apply: false`. The same attempt a second time is the same update. */
   | { readonly kind: "begin"; readonly attempt: number; readonly imageId: string }
   | { readonly kind: "apply"; readonly attempt: number }
+  /** The permit is withdrawn: the device is not asked to apply any more, unless it was already. */
+  | { readonly kind: "hold"; readonly attempt: number }
   /** An attempt that was never begun is reported as `cancelled` by whoever takes this. */
   | { readonly kind: "cancel"; readonly attempt: number };
 
@@ -36,7 +38,10 @@ export interface Target {
   readonly deliveredBytes: number;
   /** Attempts that failed, by kind. */
   readonly failures: Readonly<Partial<Record<FailureKind, number>>>;
-  /** The campaign looks at it again from then on; null = at once. Means nothing while an attempt is at work, or after the end. */
+  /**
+   * The campaign looks at it again from then on; null = at once. While an attempt is at work it is when the permit to apply ends, null = not
+   * by itself, and means nothing without one; nor does it after the end.
+   */
   readonly notBeforeMs: number | null;
   readonly sentence: string;
 }
@@ -118,7 +123,11 @@ const ACTIONS: { readonly [A in TargetAction]: (target: Target) => Target } = {
     ...target,
     isApplyPermitted: true,
     order: { kind: "apply", attempt: target.attempt },
-    notBeforeMs: null,
+  }),
+  orderHold: (target) => ({
+    ...target,
+    isApplyPermitted: false,
+    order: { kind: "hold", attempt: target.attempt },
   }),
   orderCancel: (target) => ({ ...target, order: { kind: "cancel", attempt: target.attempt } }),
 };

@@ -1,6 +1,6 @@
 /** One transaction's work on a campaign: steps the value, decides about a batch of its devices, and writes all of it together. */
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { type Admission, type AdmissionContext, admit, admitApply } from "./admission.ts";
+import { type Admission, type AdmissionContext, admit, admitApply, reviewPermit } from "./admission.ts";
 import { type Campaign, isFinalCampaign, openWaves, progressOf } from "./campaign.ts";
 import { type CampaignInput, type CampaignOutput, stepCampaign, type TargetMove } from "./campaign-step.ts";
 import type { Candidate } from "./device.ts";
@@ -27,6 +27,7 @@ export class Turn {
   readonly #policy: CampaignPolicy;
   readonly #context: TurnContext;
   readonly #hours: OpeningHours;
+  readonly #openAtFirst: readonly number[];
   readonly #changed = new Map<string, { before: Target; after: Target }>();
   readonly #joined: Target[] = [];
   readonly #outputs: CampaignOutput[] = [];
@@ -39,6 +40,7 @@ export class Turn {
     this.#policy = transaction.policy;
     this.#context = context;
     this.#hours = new OpeningHours(transaction.policy, context.offsetAt, context.utcMs);
+    this.#openAtFirst = openWaves(transaction.campaign);
   }
 
   /** @throws {UsageError} `ETAG_MISMATCH` when the campaign is another than was looked at. */
@@ -63,6 +65,8 @@ export class Turn {
       const candidate = byEndpoint.get(endpoint);
       if (candidate) await this.#followOne({ ...candidate, target: this.#newest(candidate.target) }, news);
     }
+    const open = openWaves(this.campaign);
+    if (this.#openAtFirst.some((wave) => !open.includes(wave))) await this.#reviewPermits();
   }
 
   async #followOne(candidate: Candidate, news: UpdateNews): Promise<void> {
@@ -86,6 +90,7 @@ export class Turn {
   async advance(): Promise<void> {
     if (isFinalCampaign(this.campaign)) await this.#stopTargets();
     else await this.#startTargets();
+    await this.#reviewPermits();
   }
 
   /** Puts devices that ended badly back; how many. */
@@ -159,7 +164,7 @@ export class Turn {
     // The store did not know yet when these are due again.
     for (const { after } of this.#changed.values()) {
       const { phase } = placeOf(after);
-      if ((phase === "pending" || phase === "held") && after.notBeforeMs !== null)
+      if ((phase === "pending" || phase === "held" || after.isApplyPermitted) && after.notBeforeMs !== null)
         earliest = Math.min(earliest, after.notBeforeMs);
     }
     return earliest === Number.POSITIVE_INFINITY ? null : earliest;
@@ -240,7 +245,42 @@ export class Turn {
     } else if (admission.kind === "wait") {
       const event = target.isUnderWay ? "hold" : "defer";
       this.#move(target, moveTarget(target, event, { sentence, notBeforeMs: admission.untilMs }));
-    } else this.#move(target, moveTarget(target, admission.kind, { sentence }));
+    } else if (admission.kind === "apply")
+      this.#move(target, moveTarget(target, "apply", { sentence, notBeforeMs: admission.untilMs }));
+    else this.#move(target, moveTarget(target, admission.kind, { sentence }));
+  }
+
+  /** Whoever may apply and has not done so is held when its wave or its window has closed. */
+  async #reviewPermits(): Promise<void> {
+    const { utcMs, batchSize } = this.#context;
+    const open = openWaves(this.campaign);
+    const due = await this.#transaction.overpermitted({ openWaves: open, utcMs, limit: batchSize });
+    const known = new Set(due.map(({ target }) => target.endpoint));
+    const isOver = ({ wave, notBeforeMs }: Target) => !open.includes(wave) || (notBeforeMs ?? utcMs + 1) <= utcMs;
+    const own = [...this.#changed.values()]
+      .filter(({ after }) => after.isApplyPermitted && isOver(after) && !known.has(after.endpoint))
+      .map(({ after }) => after.endpoint);
+    const others = own.length === 0 ? [] : await this.#transaction.candidates(own);
+    let count = 0;
+    for (const candidate of [...due, ...others]) {
+      const target = this.#newest(candidate.target);
+      if (!target.isApplyPermitted || target.order?.kind === "cancel") continue;
+      count += 1;
+      this.#review({ ...candidate, target });
+    }
+    // A place may have been given back, or there are more of them.
+    if (count > 0) this.#nextAtMs = utcMs;
+  }
+
+  #review(candidate: Candidate): void {
+    const { target } = candidate;
+    const review = reviewPermit(candidate, this.#admission());
+    const notBeforeMs = review.untilMs;
+    const isLate = target.state === "applying" || target.state === "confirming";
+    const sentence = review.kind === "keep" || isLate ? target.sentence : review.sentence;
+    const next =
+      review.kind === "keep" ? { ...target, notBeforeMs } : moveTarget(target, "withdraw", { sentence, notBeforeMs });
+    this.#move(target, next);
   }
 
   async #stopTargets(): Promise<void> {

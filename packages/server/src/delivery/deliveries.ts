@@ -62,10 +62,11 @@ export class Deliveries implements Core<DeliveriesInput, DeliveriesOutput> {
   }
 
   /** @throws {UsageError} `UPDATE_FINISHED`, `UPDATE_STATE` when the update's state does not let the operator do this. */
-  assertAllowed(updateId: string, command: "apply" | "cancel"): void {
+  assertAllowed(updateId: string, command: "apply" | "hold" | "cancel"): void {
     const running = this.#running.get(updateId);
     if (!running) throw new UsageError("UPDATE_FINISHED", "the update has ended", { updateId });
-    if (running.driver.allows(command)) return;
+    // Whoever may not do what it was told to any more is told so, however far it is.
+    if (command === "hold" || running.driver.allows(command)) return;
     const { state } = running.driver.snapshot;
     throw new UsageError("UPDATE_STATE", `an update that is ${state} cannot be told to ${command}`, {
       updateId,

@@ -7,11 +7,13 @@
 import type { Arrow, Table } from "@airlift/protocol/machine/table";
 import type { FailureKind, UpdateState } from "@airlift/protocol/update/device-update";
 
-/** What the operator or the server's own clock asks for. */
+/** What the operator or the server's own clock asks for. `holdLate`: the device is being asked to apply at this moment, or was. */
 export type CommandEvent =
   | "start"
   | "startAbsent"
   | "apply"
+  | "hold"
+  | "holdLate"
   | "cancel"
   | "stalled"
   | "applyOverdue"
@@ -49,6 +51,7 @@ export type DeviceEvent =
   | "executed"
   | "executeRefused"
   | "installLost"
+  | "installHeld"
   | "installsUsedUp"
   | "stillUpdating"
   | "deferred"
@@ -62,6 +65,12 @@ export const HAS_IMAGE: ReadonlySet<UpdateEvent> = new Set(["imageDownloaded", "
 
 export type UpdateEvent = CommandEvent | DeviceEvent;
 
+/** Each is followed by an Execute: of a campaign's device only while the campaign permits it. */
+export const ASKS_TO_APPLY: ReadonlySet<UpdateEvent> = new Set(["apply", "imageDownloaded", "installLost"]);
+
+/** The word to wait was heard. */
+export const IS_HOLD: ReadonlySet<UpdateEvent> = new Set(["hold", "holdLate"]);
+
 /** What the owner performs when an arrow is taken. */
 export type UpdateAction =
   | "look"
@@ -72,6 +81,7 @@ export type UpdateAction =
   | "scheduleTransfer"
   | "resetDevice"
   | "execute"
+  | "withdrawExecute"
   | "activate"
   | "endObservation";
 
@@ -98,6 +108,9 @@ const interruptible = {
   silent: to("silent", "stopTransfer", "endObservation"),
 } as const;
 
+/** Before the device is asked to apply, it is enough not to ask it. */
+const stays = (state: UpdateState) => ({ hold: to(state) });
+
 /** What becomes of an image that the device holds, or held. */
 const transferEnds = {
   imageDownloaded: to("downloaded", "execute"),
@@ -114,6 +127,9 @@ const outcomes = {
   stillUpdating: to("applying"),
   deferred: to("applying"),
   installLost: to("downloaded", "execute"),
+  installHeld: to("waitingToApply"),
+  // Asked is asked: only a device that comes back with the image not installed is not asked again.
+  holdLate: to("applying"),
   installsUsedUp: fail("updateFailed"),
   outcomeUnclear: to("confirming"),
   confirmed: to("succeeded", "endObservation"),
@@ -129,6 +145,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
   queued: {
     start: to("waiting"),
     startAbsent: to("waiting"),
+    ...stays("queued"),
     cancel: to("cancelled"),
   },
   waiting: {
@@ -150,6 +167,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     imageDownloaded: transferEnds.imageDownloaded,
     imageHeld: transferEnds.imageHeld,
     attemptsUsedUp: transferEnds.attemptsUsedUp,
+    ...stays("waiting"),
     ...interruptible,
   },
   transferring: {
@@ -165,6 +183,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     stillUpdating: outcomes.stillUpdating,
     confirmed: outcomes.confirmed,
     stalled: fail("timedOut", "stopTransfer", "resetDevice"),
+    ...stays("transferring"),
     ...transferEnds,
     ...interruptible,
   },
@@ -178,6 +197,8 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     ...outcomes,
     ...transferEnds,
     ...interruptible,
+    hold: to("waitingToApply"),
+    holdLate: to("downloaded", "withdrawExecute"),
   },
   waitingToApply: {
     apply: to("downloaded", "execute"),
@@ -185,6 +206,9 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     vanished: to("waitingToApply"),
     ...sleep("waitingToApply"),
     unanswered: to("waitingToApply"),
+    ...stays("waitingToApply"),
+    stillUpdating: outcomes.stillUpdating,
+    confirmed: outcomes.confirmed,
     ...transferEnds,
     cancel: interruptible.cancel,
   },
@@ -200,6 +224,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     vanished: to("confirming"),
     ...sleep("confirming"),
     ...outcomes,
+    holdLate: to("confirming"),
   },
   succeeded: {},
   failed: {},

@@ -103,6 +103,8 @@ export type DriverInput =
   /** The device has so many bytes of the image. */
   | { readonly kind: "progress"; readonly acknowledgedBytes: number }
   | { readonly kind: "apply" }
+  /** The permit to apply is withdrawn. */
+  | { readonly kind: "hold" }
   | { readonly kind: "cancel" }
   | { readonly kind: "wake" };
 
@@ -130,4 +132,6 @@ export type DriverOutput =
     }
   | { readonly kind: "stopTransfer" }
   | { readonly kind: "resetDevice"; readonly form: ResetForm }
-  | { readonly kind: "execute"; readonly step: ApplyStep };
+  | { readonly kind: "execute"; readonly step: ApplyStep }
+  /** An Execute that is on its way is not repeated any more; its answer is taken to be lost. */
+  | { readonly kind: "withdrawExecute" };

@@ -151,6 +151,9 @@ function duringTransfer(firmware: Firmware, situation: Situation): DeviceEvent |
 
 function whileHeld(firmware: Firmware, situation: Situation): DeviceEvent | undefined {
   if (firmware.state === 2) return situation.applyWanted ? "imageDownloaded" : undefined;
+  // The word to apply had reached it before the word to wait, or somebody on site said so.
+  if (firmware.state === 3) return "stillUpdating";
+  if (firmware.result === SUCCESS && situation.isTargetVersion && !firmware.needsActivation) return "confirmed";
   return afterLoss(firmware, situation);
 }
 
@@ -173,10 +176,11 @@ function afterExecute(firmware: Firmware, situation: Situation): DeviceEvent {
     return situation.installsLeft ? "installed" : "installsUsedUp";
   if (state === 2) {
     if (situation.state === "downloaded") {
-      if (!situation.requestsLeft) return "installsUsedUp";
-      return situation.applyWanted ? "imageDownloaded" : "imageHeld";
+      if (!situation.applyWanted) return "imageHeld";
+      return situation.requestsLeft ? "imageDownloaded" : "installsUsedUp";
     }
     if (firmware.mayBeInstalling) return "stillUpdating";
+    if (!situation.applyWanted) return "installHeld";
     return situation.installsLeft ? "installLost" : "installsUsedUp";
   }
   if (situation.isVersionBefore) return "oldVersionBack";

@@ -22,6 +22,8 @@ export interface SentenceFacts {
   readonly attemptCount: number;
   readonly delayMs: number;
   readonly limitMs: number;
+  /** The device holds the image, and was not heard to install it. */
+  readonly isHeld: boolean;
   /** The object that the update goes through. */
   readonly objectName: string;
 }
@@ -103,6 +105,15 @@ const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
   imageDownloaded: () => "the device has the image and verified it; asking it to apply",
   imageHeld: () => "the device has the image and verified it; waiting for the command to apply",
   apply: () => "asking the device to apply the image",
+  hold: ({ isHeld }) =>
+    isHeld
+      ? "the device has the image and waits: it is not asked to apply it before its campaign says so"
+      : "once the device has the image, it waits until its campaign says so",
+  holdLate: ({ isHeld }) =>
+    isHeld
+      ? "told to wait while the device is being asked to apply: asking it whether that reached it"
+      : "told to wait, too late: the device was asked to apply before",
+  installHeld: () => "the device came back with the image not installed; it waits until its campaign says so",
   executed: () => "the device is installing the image",
   executeRefused: (facts) => `failed: the device refused to apply the image with ${refusal(facts)}`,
   installLost: () => "the device came back with the image not installed; asking it again to apply",

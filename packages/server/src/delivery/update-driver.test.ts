@@ -537,3 +537,87 @@ test("a server that starts again in the middle of a delta goes on with the delta
   assert.deepEqual(again.report(2, 0), ["imageDownloaded", "execute"]);
   assert.equal(again.driver.snapshot.acknowledgedBytes, 90);
 });
+
+/** An image that is held, and the device was then told to apply it. */
+function askedToApply(): Bench {
+  const bench = pulling({}, false);
+  assert.deepEqual(bench.report(2, 0), ["imageHeld"]);
+  assert.deepEqual(bench.act({ kind: "apply" }), ["apply", "execute"]);
+  return bench;
+}
+
+test("a sleeper that was told to apply and not asked yet is told to wait, and is not asked when it wakes up", () => {
+  const bench = askedToApply();
+  bench.act({ kind: "executeAnswered", outcome: "noAnswer" });
+  bench.act({ kind: "asleep" });
+  assert.deepEqual(bench.act({ kind: "hold" }), ["hold"]);
+  assert.equal(bench.state, "waitingToApply");
+  assert.equal(bench.driver.snapshot.apply, false);
+  assert.deepEqual(bench.act({ kind: "awake" }), ["awake", "look"]);
+  assert.deepEqual(bench.report(2, 0), []);
+  assert.deepEqual(bench.act({ kind: "apply" }), ["apply", "execute"]);
+});
+
+test("who is told to wait while it is being asked to apply may have heard it: what it reports next decides", () => {
+  for (const [state, events, end] of [
+    [2, ["imageHeld"], "waitingToApply"],
+    [3, ["stillUpdating"], "applying"],
+  ] as const) {
+    const bench = askedToApply();
+    assert.deepEqual(bench.act({ kind: "hold" }), ["holdLate", "withdrawExecute"]);
+    assert.match(bench.sentence, /^told to wait while the device is being asked/);
+    assert.deepEqual(bench.act({ kind: "hold" }), []);
+    assert.deepEqual(bench.act({ kind: "executeAnswered", outcome: "noAnswer" }), ["look"]);
+    assert.deepEqual(bench.report(state, 0), events);
+    assert.equal(bench.state, end);
+  }
+  const taken = askedToApply();
+  taken.act({ kind: "hold" });
+  assert.deepEqual(taken.act({ kind: "executeAnswered", outcome: "accepted" }), ["executed"]);
+  assert.equal(taken.state, "applying");
+});
+
+test("a device that installs is left to it, and is not asked again when it comes back with the image not installed", () => {
+  const bench = applying();
+  assert.deepEqual(bench.act({ kind: "hold" }), ["holdLate"]);
+  assert.equal(bench.sentence, "told to wait, too late: the device was asked to apply before");
+  bench.act({ kind: "registered" });
+  assert.deepEqual(bench.report(2, 0), ["installHeld"]);
+  assert.equal(bench.state, "waitingToApply");
+});
+
+test("a device that installs an image that it was told to hold is believed", () => {
+  const bench = askedToApply();
+  bench.act({ kind: "executeAnswered", outcome: "noAnswer" });
+  bench.act({ kind: "hold" });
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(3, 0), ["stillUpdating"]);
+  const done = askedToApply();
+  done.act({ kind: "executeAnswered", outcome: "noAnswer" });
+  done.act({ kind: "hold" });
+  done.act({ kind: "registered" });
+  assert.deepEqual(done.report(0, 1, "1.1.0"), ["confirmed", "endObservation"]);
+});
+
+test("a device that lost the image after it was told to apply fetches it again, and holds it", () => {
+  const bench = askedToApply();
+  bench.act({ kind: "executeAnswered", outcome: "noAnswer" });
+  bench.look();
+  assert.equal(bench.report(1, 0)[0], "transferLost");
+  assert.deepEqual(bench.act({ kind: "hold" }), ["hold"]);
+  assert.equal(bench.state, "waiting");
+  bench.wake();
+  bench.look();
+  assert.deepEqual(bench.report(0, 0), ["ready", "startTransfer"]);
+  bench.act({ kind: "transferAnswered", outcome: "accepted" });
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(2, 0), ["imageHeld"]);
+});
+
+test("a server that starts again after the word to wait asks for nothing but a look", () => {
+  const bench = askedToApply();
+  bench.act({ kind: "hold" });
+  const again = new Bench({}, JSON.parse(JSON.stringify(bench.driver.snapshot)));
+  again.act({ kind: "start", registered: true });
+  assert.deepEqual(again.report(2, 0), ["imageHeld"]);
+});

@@ -57,6 +57,8 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   readonly #looks = new Looks();
   #pushRunning = false;
   #resetCount = 0;
+  /** It was asked to apply, and has not answered. */
+  #isExecuteOpen = false;
   /** The last push broke off without an answer. */
   #pushBroke = false;
   /** It answered as to a stranger; whether it does to every request, the next look tells. */
@@ -104,6 +106,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         // What was asked before went to where the device was, and tells of the time before at best.
         this.#looks.outdate();
         this.#pushBroke = false;
+        this.#isExecuteOpen = false;
         this.#doubted = undefined;
         return [...this.#dropPush(), ...this.#take("appeared", nowMs)];
       case "asleep":
@@ -129,8 +132,11 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       case "progress":
         return this.#onProgress(input.acknowledgedBytes, nowMs);
       case "apply":
-        this.#snapshot = { ...this.#snapshot, apply: true };
+        // Who is permitted anew is asked as often as the first time.
+        this.#snapshot = { ...this.#snapshot, apply: true, executeCount: 0 };
         return this.#take("apply", nowMs);
+      case "hold":
+        return this.#hold(nowMs);
       case "cancel":
         return this.#take("cancel", nowMs);
       case "wake":
@@ -139,7 +145,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
   }
 
   #noteLife(input: DriverInput, nowMs: number): void {
-    if (["wake", "apply", "cancel", "unregistered", "asleep"].includes(input.kind)) return;
+    if (["wake", "apply", "hold", "cancel", "unregistered", "asleep"].includes(input.kind)) return;
     const isUnanswered =
       ("outcome" in input && input.outcome === "noAnswer") || (input.kind === "report" && input.report === undefined);
     if (isUnanswered) this.#patience.unanswered();
@@ -157,6 +163,14 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     const outputs = state === "queued" ? this.#take(registered ? "start" : "startAbsent", nowMs) : [];
     if (registered) outputs.push(...this.#take(asleep ? "asleep" : "appeared", nowMs));
     return outputs;
+  }
+
+  #hold(nowMs: number): DriverOutput[] {
+    const { apply, state } = this.#snapshot;
+    if (!apply) return [];
+    this.#snapshot = { ...this.#snapshot, apply: false };
+    const isAsked = this.#isExecuteOpen || state === "applying" || state === "confirming";
+    return this.#take(isAsked ? "holdLate" : "hold", nowMs);
   }
 
   /** Asks for a report unless one is on its way that was asked for late enough. */
@@ -275,6 +289,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
 
   #onExecuteAnswered(answer: RequestOutcome, nowMs: number): DriverOutput[] {
     this.#looks.outdate();
+    this.#isExecuteOpen = false;
     if (this.#snapshot.state === "applying") return this.#onActivateAnswered(answer, nowMs);
     if (this.#snapshot.state !== "downloaded") return [];
     if (answer.outcome === "accepted") return this.#take("executed", nowMs);
@@ -348,6 +363,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
       attemptCount: this.#policy.transferAttemptCount,
       delayMs: this.#patience.retryDelayMs(transferCount),
       limitMs: this.#limitMs(event),
+      isHeld: state === "waitingToApply" || state === "downloaded",
       objectName: updateObjectOf(this.#order.target).name,
     });
     if (sentence === undefined && state !== from) {
@@ -379,6 +395,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         return this.#resetDevice();
       case "execute":
         this.#snapshot = { ...this.#snapshot, executeCount: this.#snapshot.executeCount + 1 };
+        this.#isExecuteOpen = true;
         this.#looks.outdate();
         return [{ kind: "execute", step: "install" }];
       case "activate":
@@ -389,6 +406,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         this.#pushRunning = false;
         return [{ kind: "stopTransfer" }];
       case "observe":
+      case "withdrawExecute":
       case "endObservation":
         return [{ kind: action }];
     }

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import type { SealedCommand } from "@airlift/protocol/api/gateway";
 import type { Gateway } from "@airlift/protocol/api/mesh";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { DeviceCommand } from "@airlift/protocol/zmesh/command";
 import { DEVICE_REPEATS, GROUP_REPEATS, MOST_COMMANDS } from "../mesh/session-order.ts";
@@ -51,10 +52,12 @@ export class BroadcastApply {
     this.#options = options;
   }
 
-  async permit(updateId: string): Promise<void> {
-    await this.#options.stores.mesh.permit([updateId]);
+  /** False when its campaign does not let it install any more. */
+  async permit(updateId: string): Promise<boolean> {
+    if (!(await this.#options.stores.mesh.permit(updateId))) return false;
     this.#isPermitNew = true;
     this.#permittedAtMs = performance.now();
+    return true;
   }
 
   /** Takes back what may not be said any more, and says what may. @returns What campaigns are to hear. */
@@ -166,7 +169,14 @@ export class BroadcastApply {
     }));
     const usedMs = frameMs * (groupId === undefined ? DEVICE_REPEATS * told.length : GROUP_REPEATS);
     if (order === undefined) return { usedMs: 0, reports: [] };
-    return { usedMs, reports: await stores.mesh.sessions.record({ orders: [order], changes }) };
+    try {
+      const installing = idsOf(updatesOf(told));
+      return { usedMs, reports: await stores.mesh.sessions.record({ orders: [order], changes, installing }) };
+    } catch (error) {
+      // Its campaign has come to hold some of them since: the next look is without these.
+      if (error instanceof UsageError && error.code === "CAMPAIGN_PERMIT") return { usedMs: 0, reports: [] };
+      throw error;
+    }
   }
 
   /** The group, when one frame is for all of it: each of these has its key, and nobody else in reach may hold the image without a permit. */

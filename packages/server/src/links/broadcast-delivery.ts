@@ -115,7 +115,11 @@ export class BroadcastDelivery {
       }
       case "apply": {
         const update = await this.#ofAttempt(target, order.attempt);
-        if (update !== undefined) await this.#apply.permit(update.updateId);
+        return update === undefined || (await this.#apply.permit(update.updateId)) ? "done" : "later";
+      }
+      case "hold": {
+        const update = await this.#ofAttempt(target, order.attempt);
+        if (update !== undefined) this.#tell(await this.#options.stores.mesh.hold(update.updateId));
         return "done";
       }
       case "cancel": {
@@ -167,8 +171,10 @@ export class BroadcastDelivery {
         updateId,
         state: update.state,
       });
-    if (command === "apply") await this.#apply.permit(updateId);
-    else this.#tell(await this.#cancel.cancel(await mesh.updatesNamed([updateId]), "cancelled: by an operator"));
+    if (command === "apply") {
+      if (!(await this.#apply.permit(updateId)))
+        throw new UsageError("CAMPAIGN_PERMIT", "its campaign does not let the device apply now", { updateId });
+    } else this.#tell(await this.#cancel.cancel(await mesh.updatesNamed([updateId]), "cancelled: by an operator"));
     return true;
   }
 

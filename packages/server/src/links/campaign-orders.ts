@@ -16,7 +16,7 @@ import type { DeliveryEngine } from "./delivery-engine.ts";
 
 export interface CampaignOrdersOptions {
   readonly stores: Pick<Stores, "campaigns" | "updates"> & { readonly devices: Pick<Stores["devices"], "get"> };
-  readonly delivery: Pick<DeliveryEngine, "apply" | "cancel" | "isRunning" | "restore">;
+  readonly delivery: Pick<DeliveryEngine, "apply" | "hold" | "cancel" | "isRunning" | "restore">;
   readonly reports: Pick<CampaignReports, "add">;
   /** Is asked first, and takes what is for devices behind radio gateways. */
   readonly broadcast?: Pick<BroadcastDelivery, "take"> | undefined;
@@ -44,8 +44,8 @@ export class CampaignOrders {
    */
   async carryOut(utcMs: number): Promise<number> {
     const leased = await this.#options.stores.campaigns.takeOrders(utcMs, ORDERS_AT_ONCE);
-    // Whoever is to stop goes first.
-    const urgent = leased.toSorted((a, b) => Number(b.order.kind === "cancel") - Number(a.order.kind === "cancel"));
+    // Whoever is to stop, or to wait, goes first.
+    const urgent = leased.toSorted((a, b) => Number(isRestraint(b)) - Number(isRestraint(a)));
     await Promise.all(urgent.map((one) => this.#carryOutOne(one, utcMs)));
     return leased.length;
   }
@@ -80,6 +80,8 @@ export class CampaignOrders {
         return this.#begin(target, order.imageId);
       case "apply":
         return this.#apply(target, order);
+      case "hold":
+        return this.#hold(target, order);
       case "cancel":
         return this.#cancel(target, order);
     }
@@ -87,7 +89,7 @@ export class CampaignOrders {
 
   /** An order that comes late, as from before an outage, finds its window closed: it waits on its row, and the operator reads for what. */
   async #isClosed({ target, order }: LeasedOrder, utcMs: number): Promise<boolean> {
-    if (order.kind === "cancel") return false;
+    if (isRestraint({ order })) return false;
     const { campaignId, endpoint } = target;
     const step = order.kind === "begin" ? "download" : "apply";
     const policy = await this.#policyOf(campaignId);
@@ -138,6 +140,18 @@ export class CampaignOrders {
     return await isCommanded(this.#options.delivery.apply(update.id), false);
   }
 
+  /** The update says itself what it came to: it waits, or was asked before. What waits already is told, since its campaign does not know. */
+  async #hold(target: Target, order: LeasedOrder["order"]): Promise<boolean> {
+    const update = await this.#updateHere(target, order);
+    if (update === undefined || update.finishedAt !== null) return true;
+    if (!update.apply) {
+      this.#options.reports.add(update);
+      return true;
+    }
+    if (!this.#options.delivery.isRunning(update.id)) return false;
+    return await isCommanded(this.#options.delivery.hold(update.id), true);
+  }
+
   /** Too late is done as well: a device that installs is not stopped. */
   async #cancel(target: Target, order: LeasedOrder["order"]): Promise<boolean> {
     const { campaignId, endpoint, wave } = target;
@@ -185,7 +199,11 @@ export class CampaignOrders {
   }
 }
 
-/** Whether an order is done whose command came to this. */
+/** Those leave whatever the campaign's state and windows are. */
+const isRestraint = ({ order }: Pick<LeasedOrder, "order">): boolean =>
+  order.kind === "hold" || order.kind === "cancel";
+
+/** Whether an order is done whose command came to this. One that its campaign speaks against by now makes way for the next, or comes again. */
 async function isCommanded(commanded: Promise<void>, isDoneWhenRefused: boolean): Promise<boolean> {
   try {
     await commanded;
@@ -193,6 +211,7 @@ async function isCommanded(commanded: Promise<void>, isDoneWhenRefused: boolean)
   } catch (error) {
     if (error instanceof UsageError && error.code === "UPDATE_FINISHED") return true;
     if (error instanceof UsageError && error.code === "UPDATE_STATE") return isDoneWhenRefused;
+    if (error instanceof UsageError && error.code === "CAMPAIGN_PERMIT") return false;
     throw error;
   }
 }

@@ -78,6 +78,8 @@ class Delivery {
     await this.#install(await this.#go(update, "downloaded"));
   }
 
+  async hold(): Promise<void> {}
+
   async cancel(updateId: string): Promise<void> {
     await this.#go(this.#running.get(updateId) as Update, "cancelled");
   }
@@ -257,6 +259,40 @@ describe("the campaign runner", () => {
     assert.equal((await begin()).state, "queued");
     await slow.command(id, { command: "stop", by: "ann" }, Date.now());
     const life = new Life([]);
+    await life.runner.settle();
+    await life.runner.close();
+  });
+
+  test("what was decided before a pause is refused by the record after it, and so is a word to wait after it went on", async () => {
+    const id = await createCampaign();
+    await start(id);
+    const { campaigns, updates } = scratch.stores;
+    const slow = new CampaignEngine(campaigns, offsetAt);
+    await slow.command(id, { command: "start", by: "ann" }, Date.now());
+    const [taken] = await campaigns.takeOrders(Date.now(), 1);
+    assert.ok(taken !== undefined);
+    const { endpoint, wave, attempt } = taken.target;
+    const campaign = { id, wave, attempt };
+    const update = await updates.create({ endpoint, imageId, by: "auto", apply: false, campaign });
+    const say = (state: UpdateState) =>
+      slow.report({ campaignId: id, endpoint }, { attempt, state, failure: null, sentence: state }, Date.now());
+    const ask = (permit: boolean) =>
+      updates.transition(update.id, { state: "downloaded", sentence: "asking it", apply: permit, permit });
+    await assert.rejects(ask(true), { code: "CAMPAIGN_PERMIT" });
+    await say("waitingToApply");
+    await slow.command(id, { command: "pause", by: "ann" }, Date.now());
+    await assert.rejects(ask(true), { code: "CAMPAIGN_PERMIT" });
+    await slow.command(id, { command: "resume", by: "ann" }, Date.now());
+    await say("waitingToApply");
+    await ask(true);
+    await assert.rejects(ask(false), { code: "CAMPAIGN_PERMIT" });
+    await slow.command(id, { command: "pause", by: "ann" }, Date.now());
+    await ask(false);
+    await slow.command(id, { command: "stop", by: "ann" }, Date.now());
+    const life = new Life([]);
+    await life.delivery.restore(await updates.unfinished());
+    await endLeases();
+    life.runner.wake();
     await life.runner.settle();
     await life.runner.close();
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Image, Update } from "@airlift/protocol/api/schemas";
-import { EnvironmentError } from "@airlift/protocol/lib/errors";
+import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { pino } from "pino";
 import { newSnapshot, type RequestOutcome } from "../delivery/driver-messages.ts";
 import type { DeviceReport } from "../delivery/report.ts";
@@ -70,6 +70,7 @@ class World {
       observe: async () => [],
       pushPackage: did("push"),
       reset: did("reset"),
+      apply: did("execute"),
       writePackageUri: async (_: unknown, uri: string) => await did(`write ${uri}`)(),
     } as unknown as DeviceLink;
     this.engine = new DeliveryEngine({
@@ -165,6 +166,49 @@ test("what was claimed just before the database went away is taken up when it is
   world.own.push(...claimed);
   await world.engine.resume();
   assert.equal(world.engine.runningCount, 2);
+});
+
+test("an update that is told to wait between the decision to ask the device and the asking does not ask it", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  world.readReport = async () => ({ ...IDLE, firmware: IDLE.firmware && { ...IDLE.firmware, state: 2 } });
+  const update = { ...updateOf("pump", "pull"), state: "waitingToApply" as const, apply: false, finishedAt: null };
+  world.onRecord.set(update.id, update);
+  const held = { ...newSnapshot(false), state: "waitingToApply" as const, transferStarted: true };
+  await world.engine.restore([{ update, snapshot: held }]);
+  const deciding = Promise.withResolvers<void>();
+  const decided = Promise.withResolvers<void>();
+  world.transition = async (_, { state, facts }) => {
+    if (state !== "downloaded" || facts?.["event"] !== "apply") return;
+    deciding.resolve();
+    await decided.promise;
+  };
+  const applied = world.engine.apply("u-pump").catch((error: EnvironmentError) => error.code);
+  await deciding.promise;
+  const waits = world.engine.hold("u-pump").catch((error: EnvironmentError) => error.code);
+  decided.resolve();
+  await Promise.all([applied, waits]);
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  assert.ok(!world.done.includes("execute"), world.done.join(", "));
+  assert.equal(world.done.at(-1), "u-pump waitingToApply");
+});
+
+test("an update whose campaign permits nothing any more is left as it is on record, and whoever commanded is told", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  const update = { ...updateOf("pump", "pull"), state: "waitingToApply" as const, apply: false, finishedAt: null };
+  world.onRecord.set(update.id, update);
+  const own = { update, snapshot: { ...newSnapshot(false), state: "waitingToApply" as const } };
+  await world.engine.restore([own]);
+  world.own.push(own);
+  world.transition = async (_, { permit }) => {
+    if (permit === true) throw new UsageError("CAMPAIGN_PERMIT", "it is paused");
+  };
+  await assert.rejects(world.engine.apply("u-pump"), { code: "CAMPAIGN_PERMIT" });
+  assert.ok(!world.done.includes("execute"));
+  assert.equal(world.engine.runningCount, 0);
+  await world.engine.resume();
+  assert.equal(world.engine.runningCount, 1);
 });
 
 test("an update for which there is no room is on record as cancelled, and one of the last run stops no start", async (t) => {

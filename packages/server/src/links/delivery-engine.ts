@@ -43,6 +43,8 @@ interface Running {
   isOnRecord: boolean;
   /** Another server has it, or may have it: nothing of it is done here any more. */
   isLetGo: boolean;
+  /** Why what it was commanded could not be put on record. */
+  refusal?: UsageError;
   readonly errands: Errands;
   readonly exchanges: ExchangeLog;
 }
@@ -141,13 +143,26 @@ export class DeliveryEngine {
   }
 
   /**
-   * @throws {UsageError} UPDATE_STATE when it does not wait for that; UPDATE_FINISHED; UPDATE_TAKEN when another server drives it
+   * @throws {UsageError} UPDATE_STATE when it does not wait for that; UPDATE_FINISHED; UPDATE_TAKEN when another server drives it;
+   *   CAMPAIGN_PERMIT when its campaign does not let it
    * @throws {EnvironmentError} DATABASE_AWAY when it is applied but that could not be recorded within 5 s
    */
   async apply(updateId: string): Promise<void> {
     await this.#takeUpOrRefuse(updateId);
     this.#command(updateId, "apply");
     await this.#untilOnRecord(updateId, "applied");
+  }
+
+  /**
+   * The device is not asked to apply any more before `apply`; one that was asked already is left to it.
+   *
+   * @throws {UsageError} UPDATE_FINISHED; UPDATE_TAKEN when another server drives it; CAMPAIGN_PERMIT when its campaign lets it apply again
+   * @throws {EnvironmentError} DATABASE_AWAY when it is held but that could not be recorded within 5 s
+   */
+  async hold(updateId: string): Promise<void> {
+    await this.#takeUpOrRefuse(updateId);
+    this.#command(updateId, "hold");
+    await this.#untilOnRecord(updateId, "held");
   }
 
   /**
@@ -280,9 +295,10 @@ export class DeliveryEngine {
   }
 
   /** Whoever commands is told so when it is on record. */
-  async #untilOnRecord(updateId: string, what: "applied" | "cancelled"): Promise<void> {
-    const tail = this.#running.get(updateId)?.tail;
-    if (tail === undefined) return;
+  async #untilOnRecord(updateId: string, what: "applied" | "held" | "cancelled"): Promise<void> {
+    const running = this.#running.get(updateId);
+    if (running === undefined) return;
+    const { tail } = running;
     const patience = new AbortController();
     const late = sleep(this.#options.cancelWaitMs ?? CANCEL_WAIT_MS, "late" as const, {
       signal: patience.signal,
@@ -293,6 +309,7 @@ export class DeliveryEngine {
       throw new EnvironmentError("DATABASE_AWAY", `the update is being ${what}, but that is not on record yet`, {
         updateId,
       });
+    if (running.refusal !== undefined) throw running.refusal;
   }
 
   /** Whoever commands an update that nobody drives now has it taken up first. */
@@ -315,7 +332,7 @@ export class DeliveryEngine {
     this.letGo(updateId);
   }
 
-  #command(updateId: string, command: "apply" | "cancel"): void {
+  #command(updateId: string, command: "apply" | "hold" | "cancel"): void {
     this.#core.assertAllowed(updateId, command);
     this.#feed(updateId, { kind: command });
   }
@@ -354,12 +371,15 @@ export class DeliveryEngine {
       running.isOnRecord = false;
       running.isOnRecord = await this.#storeOrLetGo(order, output, running);
     } else if (running.isOnRecord && !this.#closing.signal.aborted) {
-      if (this.#options.holdsLease?.() ?? true) running.errands.run(output);
-      else this.#letGoOwn(order.updateId);
+      if (!(this.#options.holdsLease?.() ?? true)) this.#letGoOwn(order.updateId);
+      // Between the decision to ask and the asking, the update may have been told to wait.
+      else if (output.kind === "execute" && this.#core.snapshotOf(order.updateId)?.apply === false)
+        this.#feed(order.updateId, { kind: "executeAnswered", outcome: "noAnswer" });
+      else running.errands.run(output);
     }
   }
 
-  /** False when it turns out that another server has the update, or has ended it. */
+  /** False when it turns out that another server has the update, or has ended it, or that its campaign says otherwise by now. */
   async #storeOrLetGo(order: UpdateOrder, transition: Transition, running: Running): Promise<boolean> {
     const { updateId } = order;
     try {
@@ -368,7 +388,14 @@ export class DeliveryEngine {
       return true;
     } catch (error) {
       if (running.isLetGo) return false;
-      if (!(error instanceof UsageError) || !IS_ANOTHERS.has(error.code)) throw error;
+      if (!(error instanceof UsageError)) throw error;
+      if (error.code === "CAMPAIGN_PERMIT") {
+        // What is on record holds, and is taken up from there.
+        running.refusal = error;
+        this.#letGoOwn(updateId);
+        return false;
+      }
+      if (!IS_ANOTHERS.has(error.code)) throw error;
       this.#options.log.info({ updateId, code: error.code }, "an update is driven by another server");
       this.letGo(updateId);
       return false;

@@ -4,6 +4,7 @@ import type { Update } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import type { Logger } from "pino";
+import { ASKS_TO_APPLY, IS_HOLD } from "../delivery/device-update.ts";
 import type { DriverOutput, UpdateOrder } from "../delivery/driver-messages.ts";
 import { packageOf } from "../delivery/package-choice.ts";
 import type { Stores } from "../store/ports.ts";
@@ -46,6 +47,8 @@ export class DeliveryRecord {
       apply: snapshot.apply,
       snapshot,
       facts: { event },
+      ...(ASKS_TO_APPLY.has(event) && { permit: true }),
+      ...(IS_HOLD.has(event) && { permit: false }),
     };
     const { devices, updates } = this.#options.stores;
     const store = async () => {

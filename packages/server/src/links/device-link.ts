@@ -102,9 +102,9 @@ export class DeviceLink {
     return this.#command(registration, this.#object.reset(form));
   }
 
-  /** Has the device install, or activate, what it holds. */
-  apply(registration: Registration, step: ApplyStep): Promise<RequestOutcome> {
-    return this.#command(registration, this.#object.apply(step));
+  /** Has the device install, or activate, what it holds; rejects with the signal's reason when that is given up. */
+  apply(registration: Registration, step: ApplyStep, signal?: AbortSignal): Promise<RequestOutcome> {
+    return outcomeOf(this.#requests.request(registration, this.#object.apply(step), { signal }));
   }
 
   /** Has the device wait for the word once it holds the image (object 5, resource 14). */

@@ -15,7 +15,17 @@ import type { SentFile } from "./image-door.ts";
 
 export type Errand = Extract<
   DriverOutput,
-  { kind: "look" | "observe" | "startTransfer" | "execute" | "resetDevice" | "stopTransfer" | "endObservation" }
+  {
+    kind:
+      | "look"
+      | "observe"
+      | "startTransfer"
+      | "execute"
+      | "withdrawExecute"
+      | "resetDevice"
+      | "stopTransfer"
+      | "endObservation";
+  }
 >;
 
 /** What a device told of itself; without `firmware` when something else of it was looked at. */
@@ -58,6 +68,7 @@ export class Errands {
   readonly #link: DeviceLink;
   readonly #ports: ErrandPorts;
   #transfer: AbortController | undefined;
+  #execution: AbortController | undefined;
   #endObservations: (() => void)[] = [];
   #isOver = false;
 
@@ -74,6 +85,9 @@ export class Errands {
     switch (errand.kind) {
       case "stopTransfer":
         this.stopTransfer();
+        break;
+      case "withdrawExecute":
+        this.#execution?.abort();
         break;
       case "endObservation":
         this.#endObserving();
@@ -99,6 +113,7 @@ export class Errands {
   /** The update has ended: an observation that is still being set up is ended as soon as it stands. */
   close(): void {
     this.#isOver = true;
+    this.#execution?.abort();
     this.stopTransfer();
     this.#endObserving();
   }
@@ -219,8 +234,15 @@ export class Errands {
   }
 
   async #execute(registration: Registration, step: ApplyStep): Promise<void> {
-    const outcome = await this.#link.apply(registration, step);
-    this.#feed({ kind: "executeAnswered", ...outcome });
+    const execution = new AbortController();
+    this.#execution = execution;
+    try {
+      const outcome = await this.#link.apply(registration, step, execution.signal);
+      this.#feed({ kind: "executeAnswered", ...outcome });
+    } catch (error) {
+      if (!execution.signal.aborted) throw error;
+      this.#feed({ kind: "executeAnswered", outcome: "noAnswer" });
+    }
   }
 
   async #reset(registration: Registration, form: ResetForm): Promise<void> {

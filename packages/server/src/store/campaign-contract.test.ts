@@ -95,7 +95,13 @@ for (const [name, open] of [
   describe(`a campaign store: ${name}`, async () => {
     const { store, create, close } = await open();
     const engine = new CampaignEngine(store, offsetAt);
-    const tell = (id: string, command: CampaignCommand) => engine.command(id, { command, by: "ann" }, NOW_MS);
+    const tell = async (id: string, command: CampaignCommand) => {
+      const told = await engine.command(id, { command, by: "ann" }, NOW_MS);
+      // Its rollback is a downgrade: somebody else has to approve both.
+      return told.state === "awaitingApproval"
+        ? await engine.command(id, { command: "approve", by: "ben" }, NOW_MS)
+        : told;
+    };
     const report = (campaignId: string, endpoint: string, state: UpdateState) =>
       engine.report({ campaignId, endpoint }, { attempt: 1, state, failure: null, sentence: `it is ${state}` }, NOW_MS);
     /** Puts a device back that was begun, until then. */
@@ -179,6 +185,65 @@ for (const [name, open] of [
       for (const endpoint of ENDPOINTS) await report(id, endpoint, "cancelled");
     });
 
+    test("a pause takes back what devices may do and have not done; when it goes on they are told anew", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      for (const endpoint of ENDPOINTS) await report(id, endpoint, "waitingToApply");
+      const applies = await ordersOf(id);
+      assert.deepEqual(new Set(applies.map(({ order }) => order.kind)), new Set(["apply"]));
+      // The second was told, and sleeps; the third installs.
+      for (const { target, order } of applies)
+        if (target.endpoint !== "d1") await store.orderDone(id, target.endpoint, order);
+      await report(id, "d2", "downloaded");
+      await report(id, "d3", "applying");
+      await tell(id, "pause");
+      const holds = await ordersOf(id);
+      assert.deepEqual(
+        holds.map(({ target, order }) => `${target.endpoint} ${order.kind}`).toSorted(),
+        ENDPOINTS.map((endpoint) => `${endpoint} hold`),
+      );
+      for (const { target, order } of applies) await store.orderDone(id, target.endpoint, order);
+      assert.deepEqual(await ordersOf(id), []);
+      for (const { target, order } of holds) await store.orderDone(id, target.endpoint, order);
+      await report(id, "d1", "waitingToApply");
+      const after = await report(id, "d2", "waitingToApply");
+      assert.deepEqual([after.waves[0]?.counts.held, after.waves[0]?.counts.active], [2, 1]);
+      assert.deepEqual(await ordersOf(id), []);
+      await tell(id, "resume");
+      assert.deepEqual((await ordersOf(id)).map(({ target, order }) => `${target.endpoint} ${order.kind}`).toSorted(), [
+        "d1 apply",
+        "d2 apply",
+      ]);
+      await report(id, "d3", "succeeded");
+      await tell(id, "stop");
+      for (const endpoint of ["d1", "d2"]) await report(id, endpoint, "cancelled");
+    });
+
+    test("what may be done ends by the time, and is found by it", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      await report(id, "d1", "waitingToApply");
+      const untilMs = NOW_MS + 60_000;
+      await store.transact(id, async (transaction) => {
+        const before = (await transaction.candidate("d1"))?.target;
+        assert.ok(before?.isApplyPermitted);
+        const { campaign } = transaction;
+        const targets = [{ before, after: { ...before, notBeforeMs: untilMs } }];
+        await transaction.save({ campaign, targets, joined: [], outputs: [] });
+      });
+      const look = (utcMs: number) =>
+        store.transact(id, async (transaction) => [
+          (await transaction.overpermitted({ openWaves: [0], utcMs, limit: 10 })).map(({ target }) => target.endpoint),
+          await transaction.nextDueAtMs([0], utcMs),
+        ]);
+      assert.deepEqual(await look(NOW_MS), [[], untilMs]);
+      assert.deepEqual(await look(untilMs), [["d1"], null]);
+      await tell(id, "stop");
+      for (const endpoint of ENDPOINTS) await report(id, endpoint, "cancelled");
+    });
+
     test("a turn that fails leaves nothing behind", async () => {
       const id = await create();
       await tell(id, "submit");
@@ -253,7 +318,7 @@ for (const [name, open] of [
       await engine.command(id, { command: "submit", by: "ann", revision }, NOW_MS);
       const late = engine.command(id, { command: "start", by: "ann", revision }, NOW_MS);
       await assert.rejects(late, { code: "ETAG_MISMATCH" });
-      assert.equal(await store.transact(id, async ({ campaign }) => campaign.state), "ready");
+      assert.equal(await store.transact(id, async ({ campaign }) => campaign.state), "awaitingApproval");
     });
 
     test("the rollback gets each device that was updated, once, however often it is filled", async () => {
@@ -267,6 +332,7 @@ for (const [name, open] of [
       await store.fillRollback(id, NOW_MS);
       const rollback = await store.fillRollback(id, NOW_MS);
       assert.equal(rollback?.waves[0]?.counts.total, 2);
+      assert.equal(rollback.approvedBy, "ben");
       await tell(id, "stop");
     });
 

@@ -26,7 +26,7 @@ export class CampaignLeases {
       with due as (
         select id from campaigns
         where wake_at_ms <= ${utcMs} and (taken_until is null or taken_until < now())
-        order by wake_at_ms limit ${limit} for update skip locked)
+        order by wake_at_ms limit ${limit} for no key update skip locked)
       update campaigns set taken_until = now() + ${TURN_LEASE} from due where campaigns.id = due.id
       returning campaigns.id`.execute(this.#tables);
     return rows.map(({ id }) => id);
@@ -38,7 +38,7 @@ export class CampaignLeases {
       with due as (
         select t.campaign_id, t.endpoint from campaign_targets t join campaigns c on c.id = t.campaign_id
         where t.waiting_order is not null and (t.order_until is null or t.order_until < now())
-          and (t.waiting_order ->> 'kind' = 'cancel' or (c.state = 'running' and t.wave = any(c.open_waves)))
+          and (t.waiting_order ->> 'kind' in ('cancel', 'hold') or (c.state = 'running' and t.wave = any(c.open_waves)))
           and not exists (
             select from devices join nodes on nodes.id = devices.node_id and nodes.lease_until > now()
             where devices.endpoint = t.endpoint and devices.node_id <> ${this.#nodeId})

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { CampaignSpec } from "@airlift/protocol/api/campaign";
 import { FAILURE_KINDS } from "@airlift/protocol/update/device-update";
-import type { Campaign } from "../campaign/campaign.ts";
+import { type Campaign, openWaves } from "../campaign/campaign.ts";
 import { type CampaignPolicy, compilePolicy } from "../campaign/policy.ts";
 import { placeOf, type Target } from "../campaign/target.ts";
 import { countAt, NO_COUNTS, sumCounts, type WaveCounts } from "../campaign/wave-counts.ts";
@@ -85,6 +85,7 @@ export class CampaignPromises {
     for (const [cell, count] of cells) assert.ok(count <= PER_CELL, `in cell ${cell}`);
     for (const [cell, count] of Object.entries(campaign.cells)) assert.equal(count, cells.get(cell), `cell ${cell}`);
     checkWaves(campaign);
+    checkPermits(campaign, targets, utcMs);
   }
 
   #noteStart({ campaignId, endpoint, attempt }: Target, utcMs: number): void {
@@ -112,6 +113,17 @@ function checkWaves({ waves }: Campaign): void {
     if (startedAtMs === null) return;
     for (const before of waves.slice(0, i)) assert.equal(before.state, "passed");
   });
+}
+
+/** Unless a turn is due that sees to it, nobody may apply whose wave or window has closed. */
+function checkPermits(campaign: Campaign, targets: readonly Target[], utcMs: number): void {
+  if (campaign.wakeAtMs !== null && campaign.wakeAtMs <= utcMs) return;
+  const open = openWaves(campaign);
+  for (const { endpoint, wave, isApplyPermitted, notBeforeMs, order } of targets) {
+    if (!isApplyPermitted || order?.kind === "cancel") continue;
+    assert.ok(open.includes(wave), `${endpoint} may apply though wave ${wave} is closed`);
+    assert.ok(notBeforeMs === null || notBeforeMs > utcMs, `${endpoint} may apply outside its window`);
+  }
 }
 
 const countsText = (counts: WaveCounts): string => {

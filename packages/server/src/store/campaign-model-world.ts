@@ -1,12 +1,13 @@
 /**
  * Random commands, faults, restarts and time against the real rules and a store: whatever happens, the counters are the rows, no attempt
- * begins twice, no cap is exceeded, nothing starts while the campaign does not run, and every device comes to an end. For tests.
+ * begins twice, no cap is exceeded, nothing starts while the campaign does not run, no device executes once a pause has settled, and every
+ * device comes to an end. For tests.
  */
 import assert from "node:assert/strict";
 import type { Random } from "@airlift/protocol/lib/core";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { FAILURE_KINDS, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
-import { countsOf, isFinalCampaign, newCampaign } from "../campaign/campaign.ts";
+import { countsOf, isFinalCampaign, newCampaign, openWaves } from "../campaign/campaign.ts";
 import type { Candidate } from "../campaign/device.ts";
 import { CampaignEngine } from "../campaign/engine.ts";
 import type { UpdateNews } from "../campaign/follow-update.ts";
@@ -31,6 +32,9 @@ const PATH: readonly UpdateState[] = [
 ];
 const COMMANDS = ["pause", "resume", "resume", "resume", "stop", "abort", "start", "submit", "approve"] as const;
 
+/** An order that was not carried out: it comes again. */
+const REFUSED = "refused";
+
 interface Attempt {
   readonly campaignId: string;
   readonly endpoint: string;
@@ -38,6 +42,8 @@ interface Attempt {
   readonly imageId: string;
   state: UpdateState;
   mayApply: boolean;
+  /** How often the device was asked to apply. */
+  executeCount: number;
 }
 
 class World {
@@ -47,6 +53,8 @@ class World {
   engine: CampaignEngine;
   utcMs = START;
   attempts = new Map<string, Attempt>();
+  /** Taken by a server that is slow. */
+  late: LeasedOrder[] = [];
   readonly policies = new Map<string, CampaignPolicy>();
   promises = new CampaignPromises();
   isFaulty = true;
@@ -70,6 +78,7 @@ class World {
 
   async newRound(): Promise<void> {
     this.attempts.clear();
+    this.late = [];
     this.promises = new CampaignPromises();
     this.policies.clear();
     await this.#model.clear();
@@ -146,7 +155,8 @@ class World {
           this.utcMs,
         ),
       );
-    else if (dice < 0.99) await this.command(id);
+    else if (dice < 0.985) await this.command(id);
+    else if (dice < 0.99) await this.pauseAndSettle(id);
     else this.restart();
   }
 
@@ -174,10 +184,16 @@ class World {
     await this.#store.wakeDevices([`pump-${i}`], this.utcMs);
   }
 
-  async deliver(): Promise<void> {
+  async deliver(limit = 5): Promise<void> {
     await this.#model.endLeases();
-    for (const leased of await this.#store.takeOrders(this.utcMs, 5)) {
+    const late = this.late.splice(0, this.isFaulty && this.random() < 0.7 ? 0 : this.late.length);
+    for (const leased of [...late, ...(await this.#store.takeOrders(this.utcMs, limit))]) {
+      if (this.isFaulty && this.late.length < 50 && this.random() < 0.1) {
+        this.late.push(leased);
+        continue;
+      }
       const report = await this.obey(leased);
+      if (report === REFUSED) continue;
       const { campaignId, endpoint } = leased.target;
       if (report) await this.try(() => this.engine.report({ campaignId, endpoint }, report, this.utcMs));
       // Who carried an order out may die before it can say so.
@@ -185,7 +201,29 @@ class World {
     }
   }
 
-  async obey({ target: { campaignId, endpoint }, order }: LeasedOrder): Promise<UpdateNews | undefined> {
+  /** An operator pauses, and waits until everybody has heard of it: whatever devices do from then on, none is asked to apply. */
+  async pauseAndSettle(id: string): Promise<void> {
+    const { isFaulty } = this;
+    this.isFaulty = false;
+    await this.try(() => this.engine.command(id, { command: "pause", by: "second" }, this.utcMs));
+    for (let i = 0; i < 30; i += 1) {
+      await this.sweep();
+      await this.deliver(1000);
+    }
+    if ((await this.#model.campaign(id)).state === "paused") {
+      const own = [...this.attempts.values()].filter(({ campaignId }) => campaignId === id);
+      const asked = () => own.reduce((sum, { executeCount }) => sum + executeCount, 0);
+      const before = asked();
+      for (let i = 0; i < 5; i += 1) await this.crowd(id);
+      assert.equal(asked(), before, "a device was asked to apply after the pause");
+    }
+    this.isFaulty = isFaulty;
+  }
+
+  async obey({
+    target: { campaignId, endpoint },
+    order,
+  }: LeasedOrder): Promise<UpdateNews | typeof REFUSED | undefined> {
     const key = `${campaignId} ${endpoint} ${order.attempt}`;
     const attempt = this.attempts.get(key);
     if (order.kind === "cancel") {
@@ -196,13 +234,15 @@ class World {
       ended.state = "cancelled";
       return { attempt: order.attempt, state: "cancelled", failure: null, sentence: "cancelled" };
     }
-    const { state } = await this.#model.campaign(campaignId);
-    assert.equal(state, "running", `${order.kind} while the campaign does not run`);
+    if (order.kind === "hold") return await this.hold(attempt);
     if (order.kind === "apply") {
+      if (attempt && !(await this.isPermitted(attempt))) return REFUSED;
       if (attempt) attempt.mayApply = true;
       return undefined;
     }
     if (attempt) return undefined;
+    const { state } = await this.#model.campaign(campaignId);
+    if (state !== "running") return REFUSED;
     const others = [...this.attempts.values()].filter(
       (one) => one.endpoint === endpoint && !isFinalUpdateState(one.state),
     );
@@ -211,8 +251,25 @@ class World {
     return undefined;
   }
 
-  newAttempt(key: string, of: Omit<Attempt, "state" | "mayApply">): Attempt {
-    const attempt: Attempt = { ...of, state: "queued", mayApply: false };
+  /** As an update's record has it: what the campaign says at that moment. */
+  async isPermitted({ campaignId, endpoint, attempt }: Attempt): Promise<boolean> {
+    const campaign = await this.#model.campaign(campaignId);
+    const target = (await this.#model.targets(campaignId)).find((one) => one.endpoint === endpoint);
+    if (target?.attempt !== attempt || !target.isApplyPermitted) return false;
+    return openWaves(campaign).includes(target.wave);
+  }
+
+  async hold(attempt: Attempt | undefined): Promise<UpdateNews | typeof REFUSED | undefined> {
+    if (attempt === undefined) return undefined;
+    if (isFinalUpdateState(attempt.state)) return this.newsOf(attempt);
+    if (attempt.mayApply && (await this.isPermitted(attempt))) return REFUSED;
+    attempt.mayApply = false;
+    if (attempt.state === "downloaded") attempt.state = "waitingToApply";
+    return attempt.state === "waitingToApply" ? this.newsOf(attempt) : undefined;
+  }
+
+  newAttempt(key: string, of: Omit<Attempt, "state" | "mayApply" | "executeCount">): Attempt {
+    const attempt: Attempt = { ...of, state: "queued", mayApply: false, executeCount: 0 };
     this.attempts.set(key, attempt);
     return attempt;
   }
@@ -254,13 +311,25 @@ class World {
   async advance(one: Attempt): Promise<void> {
     const dice = this.random();
     if (one.state === "waitingToApply" && !one.mayApply) return;
+    // It sleeps, and is asked when it is awake.
+    if (one.state === "waitingToApply" && dice > 0.6) {
+      one.state = "downloaded";
+      return;
+    }
+    const isInstalling = one.state === "applying" || one.state === "confirming";
     if (dice < 0.06) one.state = "failed";
     else if (dice < 0.08) one.state = "silent";
     else if (dice < 0.1) one.state = "fellBack";
     else if (dice < 0.14 && PATH.indexOf(one.state) < 4) one.state = "waiting";
+    // It comes back with the image not installed.
+    else if (dice < 0.18 && isInstalling) one.state = one.mayApply ? "downloaded" : "waitingToApply";
+    else if (one.state === "downloaded" && one.mayApply) one.state = "applying";
     else one.state = PATH[PATH.indexOf(one.state) + 1] ?? "succeeded";
     // It must not have installed what nobody permitted.
-    if (one.state === "applying") assert.ok(one.mayApply, "applied without a permit");
+    if (one.state === "applying") {
+      assert.ok(one.mayApply, "applied without a permit");
+      one.executeCount += 1;
+    }
     if (one.state === "succeeded") await this.install(one);
   }
 
@@ -272,7 +341,13 @@ class World {
   async check(): Promise<void> {
     for (const [id, policy] of this.policies) {
       const campaign = await this.#model.campaign(id);
-      this.promises.check({ policy, campaign }, await this.#model.targets(id), this.utcMs);
+      const targets = await this.#model.targets(id);
+      this.promises.check({ policy, campaign }, targets, this.utcMs);
+      for (const { endpoint, attempt, isUnderWay, isApplyPermitted, order } of targets) {
+        const own = this.attempts.get(`${id} ${endpoint} ${attempt}`);
+        if (own === undefined || isFinalUpdateState(own.state) || !isUnderWay || isApplyPermitted || order) continue;
+        assert.ok(!own.mayApply, `${endpoint} was not told to wait`);
+      }
     }
   }
 

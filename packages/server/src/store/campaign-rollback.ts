@@ -1,6 +1,6 @@
 /** The campaign that is prepared to undo another: its devices are those that the first one has updated. */
 import { type Kysely, sql } from "kysely";
-import type { Campaign } from "../campaign/campaign.ts";
+import { approvedAlong, type Campaign } from "../campaign/campaign.ts";
 import { stepCampaign } from "../campaign/campaign-step.ts";
 import { decodePolicy } from "./campaign-policy.ts";
 import { hashedOrderKey } from "./campaign-snapshot.ts";
@@ -32,9 +32,22 @@ export async function fillRollback(
     on conflict do nothing`.execute(transaction);
   const count = Number(numAffectedRows ?? 0n);
   if (count === 0) return row.value;
-  const turn = new CampaignTurn(transaction, { campaign: row.value, policy: decodePolicy(row.policy) });
+  const turn = new CampaignTurn(transaction, {
+    campaign: approvedAlong(row.value, await undone(transaction, campaignId)),
+    policy: decodePolicy(row.policy),
+  });
   const { campaign, outputs } = stepCampaign(turn.campaign, turn.policy, { kind: "filled", count }, utcMs);
   await turn.save({ campaign, targets: [], joined: [], outputs });
   await insertEvents(transaction, turn.events);
   return campaign;
+}
+
+/** The campaign that is undone. */
+async function undone(transaction: Kysely<Tables>, campaignId: string): Promise<Campaign> {
+  const row = await transaction
+    .selectFrom("campaigns")
+    .select("value")
+    .where("id", "=", campaignId)
+    .executeTakeFirstOrThrow();
+  return row.value;
 }

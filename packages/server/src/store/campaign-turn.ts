@@ -2,7 +2,7 @@
 import { type Kysely, sql } from "kysely";
 import { type Campaign, openWaves } from "../campaign/campaign.ts";
 import type { CampaignPolicy } from "../campaign/policy.ts";
-import type { CampaignChange, CampaignTransaction, DueQuery } from "../campaign/store-ports.ts";
+import type { CampaignChange, CampaignTransaction, DueQuery, PermitQuery } from "../campaign/store-ports.ts";
 import type { Target } from "../campaign/target.ts";
 import { revisionOf } from "./campaign-drafts.ts";
 import { storableJson, storableText } from "./database.ts";
@@ -45,11 +45,25 @@ export class CampaignTurn implements CampaignTransaction {
     );
   }
 
+  async overpermitted({ openWaves: open, utcMs, limit }: PermitQuery) {
+    return await readCandidates(
+      this.#transaction,
+      sql`where t.campaign_id = ${this.campaign.id} and t.is_apply_permitted
+        and coalesce(t.waiting_order ->> 'kind', '') <> 'cancel'
+        and (t.wave <> all(${open}::integer[]) or t.not_before_ms <= ${utcMs})
+        limit ${limit}`,
+    );
+  }
+
   async nextDueAtMs(waves: readonly number[], utcMs: number): Promise<number | null> {
     const { rows } = await sql<{ at_ms: number | null }>`
-      select min(not_before_ms) as at_ms from campaign_targets
-      where campaign_id = ${this.campaign.id} and phase in ('pending', 'held') and wave = any(${waves}::integer[])
-        and not_before_ms > ${utcMs}`.execute(this.#transaction);
+      select least(
+        (select min(not_before_ms) from campaign_targets
+          where campaign_id = ${this.campaign.id} and phase in ('pending', 'held') and wave = any(${waves}::integer[])
+            and not_before_ms > ${utcMs}),
+        (select min(not_before_ms) from campaign_targets
+          where campaign_id = ${this.campaign.id} and is_apply_permitted and wave = any(${waves}::integer[])
+            and not_before_ms > ${utcMs})) as at_ms`.execute(this.#transaction);
     return rows[0]?.at_ms ?? null;
   }
 

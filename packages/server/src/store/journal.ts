@@ -29,7 +29,8 @@ export type Listener = (event: Event) => void;
 /**
  * Rows that a change writes and others write several of: of devices by their endpoints or by their updates, of gateways, and of mesh
  * devices by their names on air. They are locked before any change of the transaction, of devices first, each kind in its order:
- * whoever writes several takes them like this, or two would wait for each other.
+ * whoever writes several takes them like this, or two would wait for each other. Campaigns are last, and are not written here: they only
+ * stay as they are until the change is committed.
  */
 interface WrittenRows {
   readonly endpoints?: readonly string[];
@@ -37,6 +38,9 @@ interface WrittenRows {
   readonly gatewayIds?: readonly string[];
   /** The rows of their devices too. */
   readonly meshNames?: readonly string[];
+  readonly campaignIds?: readonly string[];
+  /** Updates whose campaigns, if they are of any, stay as they are. */
+  readonly steeredIds?: readonly string[];
 }
 
 /** What is known of a change before it is made. */
@@ -231,6 +235,8 @@ async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]):
     updateIds: batch.flatMap(({ rows }) => rows.updateIds ?? []),
     gatewayIds: batch.flatMap(({ rows }) => rows.gatewayIds ?? []),
     meshNames: batch.flatMap(({ rows }) => rows.meshNames ?? []),
+    campaignIds: batch.flatMap(({ rows }) => rows.campaignIds ?? []),
+    steeredIds: batch.flatMap(({ rows }) => rows.steeredIds ?? []),
   });
   const done: { waiting: Waiting; written: Written<unknown> }[] = [];
   for (const waiting of batch) {
@@ -256,7 +262,7 @@ async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]):
 }
 
 async function lockRows(transaction: Kysely<Tables>, written: Required<WrittenRows>): Promise<void> {
-  const { endpoints, updateIds, gatewayIds, meshNames } = written;
+  const { endpoints, updateIds, gatewayIds, meshNames, campaignIds, steeredIds } = written;
   const textsOf = (texts: readonly string[]) => sql`${texts.map(storableText)}::text[]`;
   if (endpoints.length + updateIds.length + meshNames.length > 0)
     await sql`select from devices where endpoint = any(${textsOf(endpoints)}
@@ -269,6 +275,11 @@ async function lockRows(transaction: Kysely<Tables>, written: Required<WrittenRo
     await sql`select from mesh_devices where name = any(${textsOf(meshNames)}) order by endpoint for update`.execute(
       transaction,
     );
+  // A turn of a campaign takes its row for update, which keeps this waiting; whoever only marks the campaign as taken does not.
+  if (campaignIds.length + steeredIds.length > 0)
+    await sql`select from campaigns where id = any(${textsOf(campaignIds)}
+        || array(select campaign_id from updates where id = any(${textsOf(steeredIds)}) and campaign_id is not null))
+      order by id for key share`.execute(transaction);
 }
 
 async function newestEventId(tables: Kysely<Tables>): Promise<number> {

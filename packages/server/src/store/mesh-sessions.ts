@@ -10,6 +10,7 @@ import type { MeshSessionTable } from "./mesh-tables.ts";
 import { changeMeshUpdates, type MeshChange, type MeshReport } from "./mesh-updates.ts";
 import type { NewEvent, Page, PageRequest } from "./ports.ts";
 import type { Tables } from "./tables.ts";
+import { requirePermit } from "./update-permits.ts";
 
 export type NewSession = Pick<
   MeshSession,
@@ -24,6 +25,8 @@ export interface MeshWork {
   readonly withdrawn?: readonly OrderNumber[];
   readonly changes?: readonly MeshChange[];
   readonly events?: readonly NewEvent[];
+  /** Updates whose devices are told to install by this: nothing is done unless their campaigns let all of them. */
+  readonly installing?: readonly string[];
   /** Sessions that are over for us. */
   readonly ended?: readonly { readonly id: string; readonly outcome: SessionOutcome; readonly detail: string | null }[];
 }
@@ -39,13 +42,14 @@ export class MeshSessions {
     this.#gateways = gateways;
   }
 
-  /** All or nothing; the gateways are told when it is on record. */
+  /** All or nothing; the gateways are told when it is on record. @throws {UsageError} CAMPAIGN_PERMIT */
   async record(work: MeshWork): Promise<readonly MeshReport[]> {
-    const { sessions = [], orders = [], withdrawn = [], changes = [], events = [], ended = [] } = work;
+    const { sessions = [], orders = [], withdrawn = [], changes = [], events = [], ended = [], installing = [] } = work;
     const gatewayIds = orders.map(({ gatewayId }) => gatewayId);
     const updateIds = changes.map(({ updateId }) => updateId);
     const { result } = await this.#journal.write(
       async (transaction) => {
+        for (const updateId of installing) await requirePermit(transaction, updateId, true);
         for (const session of sessions) await insertSession(transaction, session);
         for (const { id, outcome, detail } of ended)
           await endSession(transaction, { id, outcome, detail, progress: null });
@@ -54,7 +58,7 @@ export class MeshSessions {
         const changed = await changeMeshUpdates(transaction, changes);
         return { result: changed.reports, events: [...events, ...changed.events] };
       },
-      { gatewayIds, updateIds },
+      { gatewayIds, updateIds, steeredIds: installing },
     );
     this.#gateways.told(gatewayIds);
     return result;

@@ -13,8 +13,9 @@ import { MeshReports } from "./mesh-reports.ts";
 import { type ChannelKeys, MeshSecrets, releasePlace } from "./mesh-secrets.ts";
 import { MeshSessions } from "./mesh-sessions.ts";
 import { readStragglers, type Straggler } from "./mesh-stragglers.ts";
-import { type MeshUpdate, readMeshUpdates } from "./mesh-updates.ts";
+import { type MeshReport, type MeshUpdate, readMeshUpdates, sayHeld } from "./mesh-updates.ts";
 import type { Tables } from "./tables.ts";
+import { isPermitted } from "./update-permits.ts";
 
 /** Names the lock of the one server that plans broadcasts. */
 const PLANNING_LOCK = 7_104_531_893;
@@ -29,9 +30,11 @@ export class MeshStore {
   readonly sessions: MeshSessions;
   readonly reports: MeshReports;
   readonly #tables: Kysely<Tables>;
+  readonly #journal: Journal;
 
   constructor(tables: Kysely<Tables>, journal: Journal, keys: MasterKeys) {
     this.#tables = tables;
+    this.#journal = journal;
     this.secrets = new MeshSecrets(tables, keys);
     this.devices = new MeshDevices(tables, journal, this.secrets);
     this.gateways = new GatewayStore(tables, journal, this.secrets);
@@ -105,9 +108,31 @@ export class MeshStore {
     return (await readMeshUpdates(this.#tables, sql`u.mesh_session_id = ${sessionId}`, 1)).length === 0;
   }
 
-  /** From here on these may install. */
-  async permit(updateIds: readonly string[]): Promise<void> {
-    await sql`update updates set apply = true where id = any(${updateIds}::text[])`.execute(this.#tables);
+  /** From here on it may install; false when its campaign does not let it any more. */
+  async permit(updateId: string): Promise<boolean> {
+    const { result } = await this.#journal.write(
+      async (transaction) => {
+        if (!(await isPermitted(transaction, updateId))) return { result: false, events: [] };
+        await transaction.updateTable("updates").set({ apply: true }).where("id", "=", updateId).execute();
+        return { result: true, events: [] };
+      },
+      { steeredIds: [updateId] },
+    );
+    return result;
+  }
+
+  /** From here on it may not install, unless its campaign lets it again; how it stands. One that was told to install may do so. */
+  async hold(updateId: string): Promise<readonly MeshReport[]> {
+    const { result } = await this.#journal.write(
+      async (transaction) => {
+        const [update] = await readMeshUpdates(transaction, sql`u.id = ${updateId}`);
+        if (update === undefined || (await isPermitted(transaction, updateId))) return { result: [], events: [] };
+        await transaction.updateTable("updates").set({ apply: false }).where("id", "=", updateId).execute();
+        return await sayHeld(transaction, update);
+      },
+      { steeredIds: [updateId] },
+    );
+    return result;
   }
 
   /** Which of these campaigns have ordered mesh devices to begin that could and have not yet. */

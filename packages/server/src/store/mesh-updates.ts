@@ -113,6 +113,17 @@ export async function changeMeshUpdates(
   return { reports: rows, events: rows.map(eventOf) };
 }
 
+/** Says of an update that it waits; one that was told to install may be doing so, and tells itself. */
+export async function sayHeld(
+  transaction: Kysely<Tables>,
+  { updateId, endpoint, campaignId, attempt, state }: MeshUpdate,
+): Promise<{ readonly result: readonly MeshReport[]; readonly events: readonly NewEvent[] }> {
+  if (state !== "waitingToApply") return { result: [], events: [] };
+  const sentence = "waiting: the device is not told to install before its campaign says so";
+  const { events } = await changeMeshUpdates(transaction, [{ updateId, state, failure: null, sentence }]);
+  return { result: [{ endpoint, campaignId, attempt, state, failure: null, sentence }], events };
+}
+
 function eventOf(row: ChangedRow): NewEvent {
   return {
     kind: row.old_state === row.state ? "update.note" : "update.transition",

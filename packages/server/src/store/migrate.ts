@@ -19,6 +19,7 @@ import { ROOM_FOR_CHANGES } from "./migrations/0015-room-for-changes.ts";
 import { ENDED_BADLY } from "./migrations/0016-ended-badly.ts";
 import { DELTAS } from "./migrations/0017-deltas.ts";
 import { DELIVERED_BYTES } from "./migrations/0018-delivered-bytes.ts";
+import { PERMITS } from "./migrations/0019-permits.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -47,6 +48,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "ended badly", sql: ENDED_BADLY },
   { name: "deltas", sql: DELTAS },
   { name: "delivered bytes", sql: DELIVERED_BYTES },
+  { name: "permits", sql: PERMITS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

@@ -204,6 +204,8 @@ export interface UpdateChange {
   readonly apply?: boolean | undefined;
   /** What the update's driver needs after a restart. */
   readonly snapshot?: UpdateSnapshot | undefined;
+  /** For an update of a campaign: what its campaign has to say at this moment of whether the device may apply; undefined = either. */
+  readonly permit?: boolean | undefined;
 }
 
 /** An update that has not ended, with what its driver knew; null when it never began. */
@@ -258,7 +260,8 @@ export interface UpdateStore {
    * `update.note`. The first change to a final state ends it.
    *
    * @throws {UsageError} UNKNOWN_UPDATE (404); UPDATE_FINISHED (409) when it has ended already; UPDATE_TAKEN (409) when
-   * another server drives it by now: then let it go, and do nothing that follows from the change
+   * another server drives it by now: then let it go, and do nothing that follows from the change; CAMPAIGN_PERMIT (409) when its
+   * campaign says otherwise than `permit`
    */
   transition(updateId: string, change: UpdateChange): Promise<Update>;
   /**

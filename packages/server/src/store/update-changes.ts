@@ -7,6 +7,7 @@ import { storableJson, storableText } from "./database.ts";
 import type { Written } from "./journal.ts";
 import type { UpdateChange } from "./ports.ts";
 import type { Tables, UpdateTable } from "./tables.ts";
+import { requirePermit } from "./update-permits.ts";
 import { alreadyRunning, toUpdate, transitionEvent, type UpdateRow } from "./update-rows.ts";
 
 /** Enough to see that a device goes round in a circle. */
@@ -74,7 +75,7 @@ export async function changeUpdate(
 ): Promise<Written<Update>> {
   const old = await transaction
     .selectFrom("updates")
-    .select(["state", "finished_at", "sentence", "node_id"])
+    .select(["state", "finished_at", "sentence", "node_id", "campaign_id"])
     .where("id", "=", updateId)
     .forUpdate()
     .executeTakeFirst();
@@ -90,6 +91,8 @@ export async function changeUpdate(
       updateId,
       node: old.node_id,
     });
+  if (change.permit !== undefined && old.campaign_id !== null)
+    await requirePermit(transaction, updateId, change.permit);
   const row = await transaction
     .updateTable("updates")
     .set({ ...columnsOf(change), ...(change.sentence !== old.sentence && { said_at: new Date() }) })

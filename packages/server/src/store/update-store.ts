@@ -52,7 +52,9 @@ export class PostgresUpdateStore implements UpdateStore {
   }
 
   async create(order: UpdateOrder): Promise<Update> {
-    const { result } = await this.#journal.write((transaction) => insertUpdate(transaction, order, this.#nodeId));
+    const { result } = await this.#journal.write((transaction) => insertUpdate(transaction, order, this.#nodeId), {
+      ...(order.campaign && { campaignIds: [order.campaign.id] }),
+    });
     return result;
   }
 
@@ -63,7 +65,7 @@ export class PostgresUpdateStore implements UpdateStore {
     const isEnd = change.state !== undefined && isFinalUpdateState(change.state);
     const { result } = await this.#journal.write(
       (transaction) => changeUpdate(transaction, { updateId, nodeId: this.#nodeId }, change),
-      isEnd ? { updateIds: [updateId] } : {},
+      { ...(isEnd && { updateIds: [updateId] }), ...(change.permit !== undefined && { steeredIds: [updateId] }) },
     );
     return result;
   }
