@@ -5,8 +5,9 @@ import type {
   CampaignSummary,
   CampaignTarget,
   NewCampaign,
+  TargetPreview,
 } from "@airlift/protocol/api/campaign";
-import type { DevicePreview, Event } from "@airlift/protocol/api/schemas";
+import type { Event } from "@airlift/protocol/api/schemas";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { queryOptions } from "@tanstack/react-query";
 import { listOf } from "../api/queries.ts";
@@ -42,7 +43,7 @@ export const planQuery = (id: string) =>
   });
 
 export const previewTargets = (query: string) =>
-  ask<DevicePreview>("campaigns/preview", { method: "POST", body: { query } });
+  ask<TargetPreview>("campaigns/preview", { method: "POST", body: { query } });
 
 export const planCampaign = (spec: NewCampaign) => ask<CampaignPlan>("campaigns/plan", { method: "POST", body: spec });
 
