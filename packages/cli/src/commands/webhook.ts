@@ -1,5 +1,6 @@
 /** `airlift webhook`: who is told of events. */
 import { setTimeout as delay } from "node:timers/promises";
+import { ROUTES } from "@airlift/protocol/api/routes";
 import { EVENT_KINDS, LIVE_KINDS, pageOf } from "@airlift/protocol/api/schemas";
 import {
   CreatedWebhook,
@@ -48,7 +49,7 @@ export function registerWebhook(program: Command): void {
             one.campaignId ?? "all",
             `${one.waitingCount}`,
             `${one.deadCount}`,
-            one.isEnabled ? "enabled" : "rests",
+            one.isEnabled ? "enabled" : one.disabledReason === null ? "rests" : `disabled: ${one.disabledReason}`,
           ]),
         ),
       );
@@ -61,6 +62,7 @@ export function registerWebhook(program: Command): void {
       printResult(command, { id }, () => `${id} is told nothing any more\n`);
     });
   registerDeliveries(webhook);
+  registerRest(webhook);
   webhook
     .command("replay <id> [delivery...]")
     .description("send deliveries once more under their old ids: these, or all that were given up")
@@ -108,6 +110,31 @@ function registerAdd(webhook: Command): void {
       say(`${created.id}: keep the secret, it is not shown again`);
       printResult(command, created, () => `${created.secret}\n`);
     });
+}
+
+function registerRest(webhook: Command): void {
+  const words = [
+    [
+      "enable",
+      true,
+      "tell a webhook that rests, or was disabled, of what happens from now on",
+      "hears of what happens from now on",
+    ],
+    [
+      "disable",
+      false,
+      "have a webhook rest: what happens meanwhile is not sent later",
+      "rests, and what waits for it as well",
+    ],
+  ] as const;
+  for (const [word, isEnabled, description, done] of words)
+    webhook
+      .command(`${word} <id>`)
+      .description(description)
+      .action(async (id: string, _: unknown, command: Command) => {
+        const edited = await clientOf(command).ask(ROUTES.editWebhook, { params: { id }, body: { isEnabled } });
+        printResult(command, edited, () => `${id} ${done}\n`);
+      });
 }
 
 function registerDeliveries(webhook: Command): void {

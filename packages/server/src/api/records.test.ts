@@ -41,7 +41,7 @@ after(() => scratch.close());
 async function ask(options: InjectOptions, role?: Role) {
   const authorization = role === undefined ? {} : { authorization: `Bearer ${tokens.get(role)}` };
   const answer = await api.inject({ ...options, headers: { ...authorization, ...options.headers } });
-  return { status: answer.statusCode, body: answer.body === "" ? {} : answer.json() };
+  return { status: answer.statusCode, headers: answer.headers, body: answer.body === "" ? {} : answer.json() };
 }
 
 /** The lines since the last look, oldest first: status, sender and action. */
@@ -148,4 +148,26 @@ test("webhooks: the secret is told once, addresses are checked, and everything c
   assert.deepEqual(replay.body, { count: 0 });
   assert.equal((await ask({ method: "DELETE", url: `/api/v1/webhooks/${id}` }, "admin")).status, 204);
   assert.equal((await ask({ url: `/api/v1/webhooks/${id}` }, "admin")).status, 404);
+});
+
+test("a webhook is changed under its ETag, and an answer that is told again has its ETag and place", async () => {
+  const payload = { url: "https://hooks.example.com/again" };
+  const add = () =>
+    ask({ method: "POST", url: "/api/v1/webhooks", payload, headers: { "idempotency-key": "one-webhook" } }, "admin");
+  const created = await add();
+  const told = await add();
+  assert.deepEqual(told.body, created.body);
+  for (const name of ["etag", "location", "content-type"])
+    assert.equal(told.headers[name], created.headers[name], name);
+  const path = `${created.headers["location"]}`;
+  const edit = (note: string, etag: string) =>
+    ask({ method: "PATCH", url: path, payload: { note }, headers: { "if-match": etag } }, "admin");
+  const seen = `${(await ask({ url: path }, "admin")).headers["etag"]}`;
+  assert.equal(seen, created.headers["etag"]);
+  const changed = await edit("mine", seen);
+  assert.equal(changed.status, 200);
+  assert.equal((await edit("theirs", seen)).status, 412);
+  assert.equal((await edit("theirs", "W/x")).body.code, "ETAG_MISMATCH");
+  assert.equal((await edit("mine again", `${changed.headers["etag"]}`)).status, 200);
+  assert.equal((await ask({ method: "DELETE", url: path }, "admin")).status, 204);
 });
