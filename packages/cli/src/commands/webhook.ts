@@ -82,7 +82,7 @@ export function registerWebhook(program: Command): void {
       const outcome = await test(clientOf(command), id);
       printResult(command, outcome, () => (outcome.state === "delivered" ? `answered ${outcome.status}\n` : ""));
       if (outcome.state === "delivered") return;
-      const reason = outcome.problem ?? "it still waits for its turn: is the webhook enabled?";
+      const reason = outcome.problem ?? "it still waits for its turn: the server has others to send first";
       throw new EnvironmentError("WEBHOOK_TEST", reason, { delivery: outcome.id, status: outcome.status });
     });
 }
@@ -99,7 +99,10 @@ function registerAdd(webhook: Command): void {
     .action(async (url: string, { kind, campaign, note }: AddOptions, command: Command) => {
       const known = EVENT_KINDS.filter((one) => !LIVE_KINDS.has(one));
       const unknown = (kind ?? []).filter((one) => !known.includes(one));
-      if (unknown.length > 0) command.error(`error: no such kind: ${unknown.join(", ")}; ${known.join(", ")}`);
+      if (unknown.length > 0)
+        command.error(
+          `error: nothing of the kind ${unknown.join(", ")} is sent to webhooks; the kinds are ${known.join(", ")}`,
+        );
       const asked: NewWebhook = {
         url,
         ...(kind && { kinds: kind }),
@@ -124,7 +127,7 @@ function registerRest(webhook: Command): void {
       "disable",
       false,
       "have a webhook rest: what happens meanwhile is not sent later",
-      "rests, and what waits for it as well",
+      "rests: what happens from now on is not sent, also not later",
     ],
   ] as const;
   for (const [word, isEnabled, description, done] of words)

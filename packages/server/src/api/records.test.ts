@@ -105,7 +105,9 @@ test("a checkpoint is checked, and old lines are cut by an administrator with a 
   assert.equal((await verification(`?since=${checkpoint}`)).isWhole, true);
   const other = await verification(`?since=${checkpoint.replace(/.$/, (last: string) => (last === "0" ? "1" : "0"))}`);
   assert.deepEqual([other.isWhole, other.brokenAtId], [false, Number.parseInt(checkpoint, 10)]);
-  const cut = { method: "POST", url: "/api/v1/audit/cut", payload: { before: "2999-01-01T00:00:00Z" } } as const;
+  const cutBefore = (before: string) => ({ method: "POST", url: "/api/v1/audit/cut", payload: { before } }) as const;
+  assert.equal((await ask(cutBefore("2999-01-01T00:00:00Z"), "admin")).body.code, "AUDIT_CUT");
+  const cut = cutBefore(new Date().toISOString());
   assert.equal((await ask(cut, "approver")).status, 403);
   const { body } = await ask(cut, "admin");
   assert.ok(body.cutCount > 3);
@@ -135,7 +137,10 @@ test("webhooks: the secret is told once, addresses are checked, and everything c
     "admin",
   );
   assert.deepEqual([edited.body.kinds, edited.body.isEnabled, edited.body.note], [["image.added"], false, "on call"]);
-  const tested = await ask({ method: "POST", url: `/api/v1/webhooks/${id}/test` }, "admin");
+  const test = () => ask({ method: "POST", url: `/api/v1/webhooks/${id}/test` }, "admin");
+  assert.equal((await test()).body.code, "WEBHOOK_RESTS");
+  await ask({ method: "PATCH", url: `/api/v1/webhooks/${id}`, payload: { isEnabled: true } }, "admin");
+  const tested = await test();
   assert.deepEqual([tested.status, tested.body.state], [202, "waiting"]);
   const { body: metrics } = {
     body: await api.inject({ url: "/metrics", headers: { authorization: `Bearer ${tokens.get("viewer")}` } }),
@@ -168,6 +173,18 @@ test("a webhook is changed under its ETag, and an answer that is told again has 
   assert.equal(changed.status, 200);
   assert.equal((await edit("theirs", seen)).status, 412);
   assert.equal((await edit("theirs", "W/x")).body.code, "ETAG_MISMATCH");
+  const known = await ask({ method: "POST", url: `${path}/replay`, payload: { deliveryIds: ["nobody"] } }, "admin");
+  assert.deepEqual([known.status, known.body.code], [404, "UNKNOWN_DELIVERY"]);
+  const never = await ask(
+    { method: "POST", url: "/api/v1/webhooks", payload: { ...payload, campaignId: "nobody" } },
+    "admin",
+  );
+  assert.equal(never.body.code, "UNKNOWN_CAMPAIGN");
+  const secret = await ask(
+    { method: "POST", url: "/api/v1/webhooks", payload: { url: "https://me:hunter2@hooks.example.com/" } },
+    "admin",
+  );
+  assert.ok(secret.status === 422 && !JSON.stringify(secret.body).includes("hunter2"));
   assert.equal((await edit("mine again", `${changed.headers["etag"]}`)).status, 200);
   assert.equal((await ask({ method: "DELETE", url: path }, "admin")).status, 204);
 });

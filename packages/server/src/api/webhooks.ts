@@ -14,6 +14,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
 import { webhookRevision } from "../store/webhook-store.ts";
 import { checkDestination } from "../webhooks/destination.ts";
+import { requireCampaign } from "./campaigns.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
@@ -37,6 +38,11 @@ export function webhookRoutes(app: Api, parts: ApiParts): void {
   const { allowHttpWebhooks: allowsHttp = false, allowPrivateWebhooks: allowsPrivate = false } = parts.config;
   const policy = { allowsHttp, allowsPrivate };
 
+  /** One that waits for what can never happen would look as if all were well. */
+  const requireTold = async (campaignId: string | null) => {
+    if (campaignId !== null) await requireCampaign(parts, campaignId);
+  };
+
   app.get(
     "/webhooks",
     { schema: { tags, summary: "Webhooks, oldest first", response: { 200: pageOf(Webhook) } } },
@@ -56,6 +62,7 @@ export function webhookRoutes(app: Api, parts: ApiParts): void {
     },
     async ({ body }, reply) => {
       checkDestination(body.url, policy);
+      await requireTold(body.campaignId);
       const created = await webhooks.add(body);
       return await reply
         .status(201)
@@ -88,6 +95,7 @@ export function webhookRoutes(app: Api, parts: ApiParts): void {
     },
     async ({ params, body, headers }, reply) => {
       if (body.url !== undefined) checkDestination(body.url, policy);
+      await requireTold(body.campaignId ?? null);
       const webhook = await webhooks.edit(params.id, body, revisionOf(headers["if-match"]));
       return await reply.header("etag", etagOf(webhook)).send(webhook);
     },

@@ -119,10 +119,11 @@ export class WebhookStore {
    * Sends deliveries once more under their old ids: these, or all that were given up.
    *
    * @returns How many; those that wait already are not among them.
-   * @throws {UsageError} UNKNOWN_WEBHOOK (404)
+   * @throws {UsageError} UNKNOWN_WEBHOOK (404), UNKNOWN_DELIVERY (404): nothing is sent then
    */
   async replay(id: string, deliveryIds?: readonly string[]): Promise<number> {
     await this.get(id);
+    if (deliveryIds !== undefined) await this.#requireDeliveries(id, deliveryIds);
     let query = this.#tables
       .updateTable("webhook_deliveries")
       // Its age counts from now on: it may be tried as long as a new one.
@@ -141,9 +142,13 @@ export class WebhookStore {
     return Number((await query.executeTakeFirstOrThrow()).numUpdatedRows);
   }
 
-  /** Sends a test, which is tried once. @throws {UsageError} UNKNOWN_WEBHOOK (404) */
+  /** Sends a test, which is tried once. @throws {UsageError} UNKNOWN_WEBHOOK (404), WEBHOOK_RESTS (409) */
   async test(id: string): Promise<WebhookDelivery> {
-    await this.get(id);
+    const { isEnabled, disabledReason } = await this.get(id);
+    if (!isEnabled) {
+      const why = disabledReason === null ? "" : ` (${disabledReason})`;
+      throw new UsageError("WEBHOOK_RESTS", `webhook ${id} is not enabled${why}: enable it, then test it`, { id });
+    }
     const data = { sentence: "a test of this webhook" };
     const row = await this.#tables
       .insertInto("webhook_deliveries")
@@ -156,6 +161,16 @@ export class WebhookStore {
       .returningAll()
       .executeTakeFirstOrThrow();
     return toDelivery(row);
+  }
+
+  async #requireDeliveries(id: string, deliveryIds: readonly string[]): Promise<void> {
+    const { rows } = await sql<{ missing: string }>`
+      select missing from unnest(${deliveryIds.map(storableText)}::text[]) as asked(missing)
+      where not exists (select from webhook_deliveries d where d.id = missing and d.webhook_id = ${storableText(id)})
+      limit 5`.execute(this.#tables);
+    if (rows.length === 0) return;
+    const names = rows.map(({ missing }) => missing).join(", ");
+    throw new UsageError("UNKNOWN_DELIVERY", `webhook ${id} has no delivery ${names}; nothing was sent again`, { id });
   }
 
   /** Deliveries of all webhooks by where they stand; those that were delivered are not counted. */
