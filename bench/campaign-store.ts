@@ -84,7 +84,12 @@ async function measureQueries({ stores }: ScratchStores) {
   };
 }
 
-async function measureCampaign({ stores: { campaigns } }: ScratchStores, deviceCount: number) {
+async function measureCampaign({ stores: { campaigns }, database }: ScratchStores, deviceCount: number) {
+  const { tables, close } = openDatabase(database.url, { statementTimeoutMs: 600_000 });
+  // A campaign has devices of one model, and this one has all there are: rewriting the table is quicker than updating its rows.
+  await sql`alter table devices alter column model type text using 'Sensor'`.execute(tables);
+  await sql`vacuum analyze devices`.execute(tables);
+  await close();
   const spec = CampaignSpec.parse({
     name: "bench",
     image: IMAGE.id,

@@ -77,7 +77,7 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d
 export function durationS(text: string): number {
   const [, count = "", unit = ""] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
   const seconds = Number(count) * (UNIT_SECONDS[unit] ?? Number.NaN);
-  if (count === "" || !Number.isSafeInteger(seconds))
-    throw new InvalidArgumentError("It is a number and a unit: 45s, 30m, 12h, 90d, 2w.");
+  if (count === "" || !Number.isSafeInteger(seconds) || seconds === 0)
+    throw new InvalidArgumentError("It is a number from 1 on and a unit: 45s, 30m, 12h, 90d, 2w.");
   return seconds;
 }

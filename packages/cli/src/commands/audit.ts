@@ -6,7 +6,7 @@ import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
 import { type Client, postOf } from "../client.ts";
 import { clientOf, printResult, say, wholeNumber } from "../terminal.ts";
-import { table } from "../text.ts";
+import { clockText, table } from "../text.ts";
 
 export function registerAudit(program: Command): void {
   const audit = program.command("audit").description("the log of who asked for which change");
@@ -21,7 +21,7 @@ export function registerAudit(program: Command): void {
           ["ID", "AT", "WHO", "ROLE", "PERSON", "FROM", "ACTION", "STATUS"],
           lines.map((one) => [
             `${one.id}`,
-            one.at,
+            clockText(one.at, Date.now()),
             one.who,
             one.role ?? "-",
             one.person ?? "-",
@@ -51,9 +51,14 @@ export function registerAudit(program: Command): void {
     .description("delete the lines before a moment; a line of the log tells of it")
     .requiredOption("--before <date>", "a date, 2026-01-31, or a time in UTC")
     .action(async ({ before }: { before: string }, command: Command) => {
-      const moment = /^\d{4}-\d{2}-\d{2}$/.test(before) ? `${before}T00:00:00Z` : before;
+      const isDay = /^\d{4}-\d{2}-\d{2}$/.test(before);
+      if (!isDay && Number.isNaN(Date.parse(before)))
+        command.error(
+          `error: --before ${before} is neither a date, 2026-01-31, nor a time in UTC, 2026-01-31T12:00:00Z`,
+        );
+      const moment = isDay ? `${before}T00:00:00Z` : before;
       const cut = await clientOf(command).call("audit/cut", AuditCutOutcome, postOf({ before: moment }));
-      printResult(command, cut, () => `${cut.cutCount} lines were deleted, to ${cut.checkpoint ?? "none"}\n`);
+      printResult(command, cut, () => cutText(cut));
     });
 }
 
@@ -68,8 +73,20 @@ function registerVerify(audit: Command): void {
       printResult(command, found, () => (found.isWhole ? `whole to ${found.checkpoint ?? "its beginning"}\n` : ""));
       if (found.isWhole) return;
       const facts = { brokenAtId: found.brokenAtId };
-      throw new EnvironmentError("AUDIT_BROKEN", `line ${found.brokenAtId} is missing or was changed`, facts);
+      throw new EnvironmentError("AUDIT_BROKEN", brokenText(found.brokenAtId ?? 0, since), facts);
     });
+}
+
+const cutText = ({ cutCount, checkpoint }: AuditCutOutcome): string =>
+  checkpoint === null
+    ? "no line is that old: nothing was deleted\n"
+    : `${cutCount} line${cutCount === 1 ? " was" : "s were"} deleted; the log goes on from ${checkpoint}\n`;
+
+/** A log that does not hold a checkpoint may be broken, or another one. */
+function brokenText(brokenAtId: number, since: string | undefined): string {
+  const broken = `line ${brokenAtId} is missing or was changed`;
+  if (since === undefined || Number(since.split(":")[0]) < brokenAtId - 1) return broken;
+  return `the log does not hold the checkpoint: ${broken}, or the checkpoint is of another log`;
 }
 
 async function newest(client: Client, limit: number): Promise<AuditLine[]> {

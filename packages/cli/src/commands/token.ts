@@ -5,7 +5,7 @@ import { openStores } from "@airlift/server/store/stores";
 import { type Command, Option } from "commander";
 import { postOf, segment } from "../client.ts";
 import { clientOf, durationS, printResult, say } from "../terminal.ts";
-import { agoText, table } from "../text.ts";
+import { agoText, clockText, table } from "../text.ts";
 
 interface CreateOptions {
   readonly role: Role;
@@ -32,7 +32,7 @@ export function registerToken(program: Command): void {
             one.name,
             one.role,
             stateOf(one),
-            one.expiresAt?.slice(0, 10) ?? "never",
+            one.expiresAt === null ? "never" : clockText(one.expiresAt, Date.now()),
             one.lastUsedAt === null ? "never" : agoText(one.lastUsedAt, Date.now()),
             agoText(one.createdAt, Date.now()),
           ]),
@@ -60,7 +60,7 @@ function registerCreate(token: Command): void {
     .option("--master-key-file <file>", "with --data or --database-url, when the server has one")
     .action(async (options: CreateOptions, command: Command) => {
       const { role, name, expires, data, databaseUrl } = options;
-      const asked: NewToken = { role, ...(name && { name }), ...(expires && { expiresInS: expires }) };
+      const asked: NewToken = { role, ...(name !== undefined && { name }), ...(expires && { expiresInS: expires }) };
       const isLocal = data !== undefined || databaseUrl !== undefined;
       const created = isLocal
         ? await createLocally(asked, options)

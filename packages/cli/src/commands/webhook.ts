@@ -1,5 +1,6 @@
 /** `airlift webhook`: who is told of events. */
 import { setTimeout as delay } from "node:timers/promises";
+import { ROUTES } from "@airlift/protocol/api/routes";
 import { EVENT_KINDS, LIVE_KINDS, pageOf } from "@airlift/protocol/api/schemas";
 import {
   CreatedWebhook,
@@ -48,7 +49,7 @@ export function registerWebhook(program: Command): void {
             one.campaignId ?? "all",
             `${one.waitingCount}`,
             `${one.deadCount}`,
-            one.isEnabled ? "enabled" : "rests",
+            one.isEnabled ? "enabled" : one.disabledReason === null ? "rests" : `disabled: ${one.disabledReason}`,
           ]),
         ),
       );
@@ -61,6 +62,7 @@ export function registerWebhook(program: Command): void {
       printResult(command, { id }, () => `${id} is told nothing any more\n`);
     });
   registerDeliveries(webhook);
+  registerRest(webhook);
   webhook
     .command("replay <id> [delivery...]")
     .description("send deliveries once more under their old ids: these, or all that were given up")
@@ -80,7 +82,7 @@ export function registerWebhook(program: Command): void {
       const outcome = await test(clientOf(command), id);
       printResult(command, outcome, () => (outcome.state === "delivered" ? `answered ${outcome.status}\n` : ""));
       if (outcome.state === "delivered") return;
-      const reason = outcome.problem ?? "it still waits for its turn: is the webhook enabled?";
+      const reason = outcome.problem ?? "it still waits for its turn: the server has others to send first";
       throw new EnvironmentError("WEBHOOK_TEST", reason, { delivery: outcome.id, status: outcome.status });
     });
 }
@@ -97,7 +99,10 @@ function registerAdd(webhook: Command): void {
     .action(async (url: string, { kind, campaign, note }: AddOptions, command: Command) => {
       const known = EVENT_KINDS.filter((one) => !LIVE_KINDS.has(one));
       const unknown = (kind ?? []).filter((one) => !known.includes(one));
-      if (unknown.length > 0) command.error(`error: no such kind: ${unknown.join(", ")}; ${known.join(", ")}`);
+      if (unknown.length > 0)
+        command.error(
+          `error: nothing of the kind ${unknown.join(", ")} is sent to webhooks; the kinds are ${known.join(", ")}`,
+        );
       const asked: NewWebhook = {
         url,
         ...(kind && { kinds: kind }),
@@ -108,6 +113,31 @@ function registerAdd(webhook: Command): void {
       say(`${created.id}: keep the secret, it is not shown again`);
       printResult(command, created, () => `${created.secret}\n`);
     });
+}
+
+function registerRest(webhook: Command): void {
+  const words = [
+    [
+      "enable",
+      true,
+      "tell a webhook that rests, or was disabled, of what happens from now on",
+      "hears of what happens from now on",
+    ],
+    [
+      "disable",
+      false,
+      "have a webhook rest: what happens meanwhile is not sent later",
+      "rests: what happens from now on is not sent, also not later",
+    ],
+  ] as const;
+  for (const [word, isEnabled, description, done] of words)
+    webhook
+      .command(`${word} <id>`)
+      .description(description)
+      .action(async (id: string, _: unknown, command: Command) => {
+        const edited = await clientOf(command).ask(ROUTES.editWebhook, { params: { id }, body: { isEnabled } });
+        printResult(command, edited, () => `${id} ${done}\n`);
+      });
 }
 
 function registerDeliveries(webhook: Command): void {

@@ -2,12 +2,13 @@
 import type { Campaign } from "@airlift/protocol/api/campaign";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { Button, Group } from "@mantine/core";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import type { Tagged } from "../api/request.ts";
 import { useMay } from "../api/session.ts";
 import { ActionButton } from "../parts/action-button.tsx";
-import { campaignQuery, campaignsQuery, deleteDraft, retryDevices, tellCampaign } from "./queries.ts";
+import { PlanWarnings } from "./plan-view.tsx";
+import { campaignQuery, campaignsQuery, deleteDraft, planQuery, retryDevices, tellCampaign } from "./queries.ts";
 
 interface Offer {
   readonly command: CampaignCommand;
@@ -99,6 +100,14 @@ const OFFERS: readonly Offer[] = [
 /** Words that are for what was looked at: when somebody has changed it since, they are refused. */
 const FOR_WHAT_WAS_SEEN: readonly CampaignCommand[] = ["submit", "approve"];
 
+/** Words after which it is late for the plan's warnings. */
+const BEFORE_IT_BEGINS: readonly CampaignCommand[] = ["submit", "approve", "start"];
+
+function Warnings({ id }: { readonly id: string }) {
+  const { data } = useQuery(planQuery(id));
+  return data && <PlanWarnings warnings={data.warnings} />;
+}
+
 export function CampaignCommands({ seen }: { readonly seen: Tagged<Campaign> }) {
   const { answer: campaign, etag } = seen;
   const client = useQueryClient();
@@ -120,7 +129,12 @@ export function CampaignCommands({ seen }: { readonly seen: Tagged<Campaign> }) 
           label={`${label} ${name.slice(0, 40)}`}
           short={label}
           {...(color !== undefined && { color, variant: "filled" as const })}
-          consequence={consequence(campaign)}
+          consequence={
+            <>
+              {consequence(campaign)}
+              {BEFORE_IT_BEGINS.includes(command) && <Warnings id={id} />}
+            </>
+          }
           act={() => tellCampaign(id, command, FOR_WHAT_WAS_SEEN.includes(command) ? etag : null)}
           onDone={refresh}
         />

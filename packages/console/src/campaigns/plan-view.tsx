@@ -21,15 +21,7 @@ export function PlanView({ plan }: { readonly plan: CampaignPlan }) {
           </>
         )}
       </Text>
-      {warnings.length > 0 && (
-        <Alert color="orange" title="What keeps it from ending as written" role="alert">
-          <List size="sm">
-            {warnings.map((warning) => (
-              <List.Item key={warning}>{warning}</List.Item>
-            ))}
-          </List>
-        </Alert>
-      )}
+      <PlanWarnings warnings={warnings} />
       <Scrolls label="Waves of the plan">
         <table className="plain">
           <thead>
@@ -60,6 +52,18 @@ export function PlanView({ plan }: { readonly plan: CampaignPlan }) {
     </Stack>
   );
 }
+
+/** What an operator should know before anything begins; nothing when there is nothing. */
+export const PlanWarnings = ({ warnings }: Pick<CampaignPlan, "warnings">) =>
+  warnings.length > 0 && (
+    <Alert color="orange" title="Look at this first" role="alert">
+      <List size="sm">
+        {warnings.map((warning) => (
+          <List.Item key={warning}>{warning}</List.Item>
+        ))}
+      </List>
+    </Alert>
+  );
 
 const Exclusions = ({ exclusions }: Pick<CampaignPlan, "exclusions">) => (
   <Stack gap="xs">

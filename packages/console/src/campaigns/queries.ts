@@ -5,8 +5,9 @@ import type {
   CampaignSummary,
   CampaignTarget,
   NewCampaign,
+  TargetPreview,
 } from "@airlift/protocol/api/campaign";
-import type { DevicePreview, Event } from "@airlift/protocol/api/schemas";
+import type { Event } from "@airlift/protocol/api/schemas";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { queryOptions } from "@tanstack/react-query";
 import { listOf, type Page, pathOf as withQuery } from "../api/queries.ts";
@@ -53,7 +54,7 @@ export const planQuery = (id: string) =>
   });
 
 export const previewTargets = (query: string) =>
-  ask<DevicePreview>("campaigns/preview", { method: "POST", body: { query }, isRepeatable: true });
+  ask<TargetPreview>("campaigns/preview", { method: "POST", body: { query }, isRepeatable: true });
 
 /** What a campaign would do that is not kept yet. It is worked out anew when the viewer asks, not when somebody else's campaign moves. */
 export const dryRunQuery = (spec: NewCampaign) =>

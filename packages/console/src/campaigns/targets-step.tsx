@@ -1,5 +1,6 @@
 /** What is brought to whom. */
-import type { DevicePreview, Image } from "@airlift/protocol/api/schemas";
+import type { TargetPreview } from "@airlift/protocol/api/campaign";
+import type { Image } from "@airlift/protocol/api/schemas";
 import { Button, Checkbox, Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { imagesQuery } from "../api/queries.ts";
@@ -91,8 +92,9 @@ function Preview({ query }: { readonly query: string }) {
   );
 }
 
-const PreviewText = ({ count, isExact, sample }: DevicePreview) => (
+const PreviewText = ({ count, isExact, isWholeFleet, sample }: TargetPreview) => (
   <Text size="sm" role="status" className="anywhere">
+    {isWholeFleet && <b>Every device that there is: </b>}
     {isExact ? "" : "about "}
     {count.toLocaleString()} device{count === 1 ? "" : "s"}
     {sample.length > 0 && `: ${sample.map(({ endpoint }) => endpoint).join(", ")}${count > sample.length ? " …" : ""}`}

@@ -55,16 +55,17 @@ export function WebhooksPage() {
 
 function WebhookPaper({ webhook, onDone }: { readonly webhook: Webhook; readonly onDone: () => void }) {
   const [isOpen, setOpen] = useState(false);
-  const { url, kinds, isEnabled, note, waitingCount, deadCount, createdAt } = webhook;
+  const { url, kinds, isEnabled, disabledReason, note, waitingCount, deadCount, createdAt } = webhook;
   return (
     <Paper withBorder p="sm">
       <Stack gap="xs">
         <Group justify="space-between" align="start">
           <Text className="mono anywhere">{url}</Text>
           <Badge variant="dot" tt="none" color={isEnabled ? "teal" : "gray"}>
-            {isEnabled ? "on" : "rests"}
+            {isEnabled ? "on" : disabledReason === null ? "rests" : "disabled"}
           </Badge>
         </Group>
+        {disabledReason !== null && <Text size="sm">It was disabled: {disabledReason}.</Text>}
         {note !== "" && <Text size="sm">{note}</Text>}
         <Text size="sm">
           {kinds.length === 0 ? "all events" : kinds.join(", ")} · {waitingCount.toLocaleString()} waiting ·{" "}

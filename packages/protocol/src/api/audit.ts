@@ -38,7 +38,9 @@ export const AuditVerification = z.object({
 export type AuditVerification = z.infer<typeof AuditVerification>;
 
 /** The body of `POST /api/v1/audit/cut`. */
-export const AuditCut = z.object({ before: z.iso.datetime() });
+export const AuditCut = z.object({
+  before: z.iso.datetime({ error: "has to be a time in UTC, 2026-01-31T00:00:00Z" }),
+});
 
 export const AuditCutOutcome = z.object({
   cutCount: z.int().nonnegative(),

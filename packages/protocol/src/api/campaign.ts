@@ -9,6 +9,7 @@ import {
 } from "../update/campaign.ts";
 import { DELIVERY_METHODS, FAILURE_KINDS, UPDATE_STATES } from "../update/device-update.ts";
 import { BroadcastSection } from "./mesh.ts";
+import { DevicePreview } from "./schemas.ts";
 
 /** "90s", "30m", "2h", "7d": a whole number and its unit; read by `durationMs`. */
 export const Duration = z
@@ -287,6 +288,13 @@ export type CampaignEdit = z.infer<typeof CampaignEdit>;
 /** The body of `POST /api/v1/campaigns/preview`. */
 export const CampaignPreview = z.strictObject({ query });
 export type CampaignPreview = z.infer<typeof CampaignPreview>;
+
+/** Whom a campaign's query finds. */
+export const TargetPreview = DevicePreview.extend({
+  /** There are ten devices or more, and the query finds all of them. */
+  isWholeFleet: z.boolean(),
+});
+export type TargetPreview = z.infer<typeof TargetPreview>;
 
 /** The body of `POST /api/v1/campaigns/{id}/retry`; without an endpoint it is every device that ended badly. */
 export const CampaignRetry = z.strictObject({ endpoint: z.string().min(1).max(255).optional() });

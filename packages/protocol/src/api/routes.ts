@@ -11,6 +11,7 @@ import {
   CampaignSummary,
   CampaignTarget,
   RetriedCount,
+  TargetPreview,
 } from "./campaign.ts";
 import {
   CertificateAuthority,
@@ -264,7 +265,7 @@ export const ROUTES = {
   getCampaign: { method: "GET", path: "/campaigns/{id}", answer: Campaign },
   editCampaign: { method: "PATCH", path: "/campaigns/{id}", body: CampaignEdit, answer: Campaign },
   deleteCampaign: { method: "DELETE", path: "/campaigns/{id}", answer: null },
-  previewCampaign: { method: "POST", path: "/campaigns/preview", body: CampaignPreview, answer: DevicePreview },
+  previewCampaign: { method: "POST", path: "/campaigns/preview", body: CampaignPreview, answer: TargetPreview },
   planCampaign: { method: "POST", path: "/campaigns/plan", body: CampaignSpec, answer: CampaignPlan },
   getCampaignPlan: { method: "GET", path: "/campaigns/{id}/plan", answer: CampaignPlan },
   listTargets: {

@@ -355,6 +355,7 @@ export const EVENT_KINDS = [
   "gateway.added",
   "gateway.removed",
   "gateway.warning",
+  "webhook.disabled",
 ] as const;
 
 /** Kinds that travel on the live feed only and are never stored: such an event has the id of the one before it. */

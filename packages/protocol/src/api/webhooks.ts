@@ -21,6 +21,8 @@ export const Webhook = z.object({
   /** Only events of this campaign; null = all. */
   campaignId,
   isEnabled: z.boolean(),
+  /** Why it was disabled when nobody asked for that: its receiver is gone. Null once it is enabled again. */
+  disabledReason: z.string().nullable(),
   note: z.string(),
   createdAt: instant,
   /** Deliveries that wait, for their turn or for their next attempt. */

@@ -1,6 +1,7 @@
 /** /api/v1/audit: who changed what, and whether nobody has changed that since. */
 import { AuditCheckpoint, AuditCut, AuditCutOutcome, AuditLine, AuditVerification } from "@airlift/protocol/api/audit";
 import { pageOf } from "@airlift/protocol/api/schemas";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
 import type { Checkpoint } from "../store/audit-store.ts";
 import type { Principal } from "./principal.ts";
@@ -62,7 +63,11 @@ export function auditRoutes(app: Api, { stores: { audit } }: ApiParts): void {
     async (request) => {
       const { name, personId: person = null, role } = request.principal as Principal;
       const entry = { at: new Date().toISOString(), who: name, person, role, peer: request.ip, outcome: 200 };
-      const cut = await audit.cut(new Date(request.body.before), entry);
+      const before = new Date(request.body.before);
+      // It would be all of them, and most likely a slip of the pen.
+      if (before.getTime() > Date.now())
+        throw new UsageError("AUDIT_CUT", `${request.body.before} has not come yet: nothing was deleted`);
+      const cut = await audit.cut(before, entry);
       return { cutCount: cut?.count ?? 0, checkpoint: cut === undefined ? null : `${cut.id}:${cut.hash}` };
     },
   );

@@ -50,12 +50,14 @@ function partsOf(preview?: (endpoints: readonly string[]) => number): PlanParts 
     planned: async function* () {
       yield* FLEET;
     },
+    outsiders: async function* () {},
   };
-  if (preview === undefined) return { stores: { campaigns } };
+  const inventory = { isEveryDevice: async () => true };
+  if (preview === undefined) return { stores: { campaigns, inventory } };
   const mesh = {
     preview: async (_: string, endpoints: readonly string[]) => ({ airtimeMs: preview(endpoints) }) as MeshPlan,
   };
-  return { stores: { campaigns }, mesh };
+  return { stores: { campaigns, inventory }, mesh };
 }
 
 test("a plan tells the airtime of the devices behind gateways that it would update", async () => {

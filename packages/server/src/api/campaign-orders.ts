@@ -4,7 +4,7 @@ import { readCampaign } from "@airlift/protocol/api/campaign-file";
 import type { Image } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { offsetAt } from "@airlift/runtime/zone-offset";
-import { CampaignPlanner, type PlannedAirtime } from "../campaign/plan.ts";
+import { CampaignPlanner, type PlannedAirtime, WHOLE_FLEET_COUNT } from "../campaign/plan.ts";
 import { compilePolicy, policyMistakes, rollbackSpec, specRefused } from "../campaign/policy.ts";
 import type { CampaignOrder } from "../store/campaign-rows.ts";
 import type { Stores } from "../store/ports.ts";
@@ -41,24 +41,43 @@ export function editSpec(
   return merged;
 }
 
-/** What a campaign would do with its own devices, or with those that its query finds now. Reads all of them, a page at a time. */
+/**
+ * What a campaign would do with its own devices, or with those that its query finds now. Reads all of them, a page at a time.
+ *
+ * @param kept The campaign whose devices they are; absent = it is not kept.
+ */
 export async function planOf(
-  { stores: { campaigns }, mesh }: PlanParts,
+  { stores: { campaigns, inventory }, mesh }: PlanParts,
   { spec, policy }: Pick<CampaignOrder, "spec" | "policy">,
-  campaignId?: string,
+  kept?: PlannedCampaign,
 ): Promise<CampaignPlan> {
   const utcMs = Date.now();
   const planner = new CampaignPlanner({ spec, policy, offsetAt, utcMs });
-  const devices = campaigns.planned(campaignId === undefined ? { query: policy.query } : { campaignId }, utcMs);
+  const { query } = policy;
   const onAir: string[] = [];
-  for await (const { wave, isMesh, ...planned } of devices)
+  for await (const { wave, isMesh, ...planned } of campaigns.planned(kept ?? { query }, utcMs))
     if (planner.add(planned, wave) && isMesh) onAir.push(planned.device.endpoint);
-  return CampaignPlan.parse(planner.finish(await airtimeOf(mesh, policy.image.id, onAir)));
+  // What undoes another campaign gets its devices from that one.
+  const isByQuery = kept === undefined || kept.rollbackOf === null;
+  if (kept !== undefined && isByQuery)
+    for await (const outsider of campaigns.outsiders({ ...kept, query }, utcMs)) planner.addOutsider(outsider);
+  const mayBeAll = isByQuery && planner.matchedCount >= WHOLE_FLEET_COUNT;
+  const isWholeFleet = mayBeAll && (await inventory.isEveryDevice({ query, utcMs }));
+  return CampaignPlan.parse(planner.finish(await airtimeOf(mesh, policy.image.id, onAir), isWholeFleet));
+}
+
+/** A campaign that is kept, to be planned with the devices that it has. */
+export interface PlannedCampaign {
+  readonly campaignId: string;
+  readonly rollbackOf: string | null;
 }
 
 /** What a plan is made from. */
 export interface PlanParts {
-  readonly stores: { readonly campaigns: Pick<Stores["campaigns"], "planned"> };
+  readonly stores: {
+    readonly campaigns: Pick<Stores["campaigns"], "planned" | "outsiders">;
+    readonly inventory: Pick<Stores["inventory"], "isEveryDevice">;
+  };
   readonly mesh?: Pick<MeshCommands, "preview"> | undefined;
 }
 

@@ -7,13 +7,15 @@ import {
   CampaignSpec,
   CampaignSummary,
   CampaignTarget,
+  TargetPreview,
 } from "@airlift/protocol/api/campaign";
-import { DevicePreview, Event, pageOf } from "@airlift/protocol/api/schemas";
+import { Event, pageOf } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { CAMPAIGN_STATES } from "@airlift/protocol/update/campaign";
 import { UPDATE_STATES } from "@airlift/protocol/update/device-update";
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
+import { WHOLE_FLEET_COUNT } from "../campaign/plan.ts";
 import { parseQuery } from "../campaign/query/parse-query.ts";
 import type { KeptCampaign } from "../store/campaign-reading.ts";
 import { editSpec, planOf, readOrder } from "./campaign-orders.ts";
@@ -198,14 +200,16 @@ function planRoutes(app: Api, parts: ApiParts): void {
         tags,
         summary: "How many devices a target query finds, and some of them",
         body: CampaignPreview,
-        response: { 200: DevicePreview },
+        response: { 200: TargetPreview },
       },
     },
     async (request) => {
       const selection = { query: parseQuery(request.body.query), utcMs: Date.now() };
       const { items } = await stores.inventory.list(selection, { limit: SAMPLE_ROWS });
       const sample = items.map((device) => ({ ...device, ...fleet.reachabilityOf(device.endpoint) }));
-      return { ...(await stores.inventory.count(selection)), sample };
+      const counted = await stores.inventory.count(selection);
+      const isWholeFleet = counted.count >= WHOLE_FLEET_COUNT && (await stores.inventory.isEveryDevice(selection));
+      return { ...counted, isWholeFleet, sample };
     },
   );
 
@@ -240,7 +244,7 @@ function planRoutes(app: Api, parts: ApiParts): void {
     },
     async (request) => {
       const kept = await requireCampaign(parts, request.params.id);
-      return await planOf(parts, kept, kept.campaign.id);
+      return await planOf(parts, kept, { campaignId: kept.campaign.id, rollbackOf: kept.rollbackOf });
     },
   );
 }

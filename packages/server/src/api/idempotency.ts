@@ -1,7 +1,7 @@
 /** Idempotency-Key: an unsafe request that is sent again with its key is answered again, not done again. One that was refused is looked at anew. */
 import { createHash } from "node:crypto";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { CredentialStore } from "../store/credential-ports.ts";
 import type { IdempotencyStore } from "../store/ports.ts";
 
@@ -30,9 +30,9 @@ export function keepAnswers(app: FastifyInstance, store: IdempotencyStore, seal:
     if (claim.kind === "running")
       throw new UsageError("IDEMPOTENCY_RUNNING", "the request with this Idempotency-Key is still running", { key });
     if (claim.kind === "mine") return void claimed.set(request, key);
-    const { status, contentType } = claim.answer;
+    const { status, contentType, headers } = claim.answer;
     const body = answersSecret(request) ? unsealed(seal, key, claim.answer.body) : claim.answer.body;
-    reply.header("idempotency-replayed", "true").header("content-type", contentType);
+    reply.headers({ ...headers, "idempotency-replayed": "true", "content-type": contentType });
     return await reply.status(status).serializer(String).send(body);
   });
   app.addHook("onSend", async (request, reply, payload) => {
@@ -44,11 +44,24 @@ export function keepAnswers(app: FastifyInstance, store: IdempotencyStore, seal:
     const contentType = `${reply.getHeader("content-type")}`;
     // What is done is done, and its sender is told so also when the answer cannot be kept.
     const body = answersSecret(request) ? sealed(seal, key, payload) : payload;
-    await store.keep(key, { status: reply.statusCode, contentType, body }).catch((error) => {
-      request.log.warn({ err: error }, "an answer could not be kept for its Idempotency-Key");
-    });
+    await store
+      .keep(key, { status: reply.statusCode, contentType, body, headers: keptHeaders(reply) })
+      .catch((error) => {
+        request.log.warn({ err: error }, "an answer could not be kept for its Idempotency-Key");
+      });
   });
 }
+
+/** What an answer says beside its content: where the new thing is, and which revision it has. */
+const KEPT_HEADERS = ["etag", "location"] as const;
+
+const keptHeaders = (reply: FastifyReply): Record<string, string> =>
+  Object.fromEntries(
+    KEPT_HEADERS.flatMap((name) => {
+      const value = reply.getHeader(name);
+      return value === undefined ? [] : [[name, `${value}`]];
+    }),
+  );
 
 const answersSecret = ({ routeOptions }: FastifyRequest): boolean => routeOptions.config.answersSecret === true;
 

@@ -41,7 +41,7 @@ after(() => scratch.close());
 async function ask(options: InjectOptions, role?: Role) {
   const authorization = role === undefined ? {} : { authorization: `Bearer ${tokens.get(role)}` };
   const answer = await api.inject({ ...options, headers: { ...authorization, ...options.headers } });
-  return { status: answer.statusCode, body: answer.body === "" ? {} : answer.json() };
+  return { status: answer.statusCode, headers: answer.headers, body: answer.body === "" ? {} : answer.json() };
 }
 
 /** The lines since the last look, oldest first: status, sender and action. */
@@ -105,7 +105,9 @@ test("a checkpoint is checked, and old lines are cut by an administrator with a 
   assert.equal((await verification(`?since=${checkpoint}`)).isWhole, true);
   const other = await verification(`?since=${checkpoint.replace(/.$/, (last: string) => (last === "0" ? "1" : "0"))}`);
   assert.deepEqual([other.isWhole, other.brokenAtId], [false, Number.parseInt(checkpoint, 10)]);
-  const cut = { method: "POST", url: "/api/v1/audit/cut", payload: { before: "2999-01-01T00:00:00Z" } } as const;
+  const cutBefore = (before: string) => ({ method: "POST", url: "/api/v1/audit/cut", payload: { before } }) as const;
+  assert.equal((await ask(cutBefore("2999-01-01T00:00:00Z"), "admin")).body.code, "AUDIT_CUT");
+  const cut = cutBefore(new Date().toISOString());
   assert.equal((await ask(cut, "approver")).status, 403);
   const { body } = await ask(cut, "admin");
   assert.ok(body.cutCount > 3);
@@ -135,7 +137,10 @@ test("webhooks: the secret is told once, addresses are checked, and everything c
     "admin",
   );
   assert.deepEqual([edited.body.kinds, edited.body.isEnabled, edited.body.note], [["image.added"], false, "on call"]);
-  const tested = await ask({ method: "POST", url: `/api/v1/webhooks/${id}/test` }, "admin");
+  const test = () => ask({ method: "POST", url: `/api/v1/webhooks/${id}/test` }, "admin");
+  assert.equal((await test()).body.code, "WEBHOOK_RESTS");
+  await ask({ method: "PATCH", url: `/api/v1/webhooks/${id}`, payload: { isEnabled: true } }, "admin");
+  const tested = await test();
   assert.deepEqual([tested.status, tested.body.state], [202, "waiting"]);
   const { body: metrics } = {
     body: await api.inject({ url: "/metrics", headers: { authorization: `Bearer ${tokens.get("viewer")}` } }),
@@ -148,4 +153,38 @@ test("webhooks: the secret is told once, addresses are checked, and everything c
   assert.deepEqual(replay.body, { count: 0 });
   assert.equal((await ask({ method: "DELETE", url: `/api/v1/webhooks/${id}` }, "admin")).status, 204);
   assert.equal((await ask({ url: `/api/v1/webhooks/${id}` }, "admin")).status, 404);
+});
+
+test("a webhook is changed under its ETag, and an answer that is told again has its ETag and place", async () => {
+  const payload = { url: "https://hooks.example.com/again" };
+  const add = () =>
+    ask({ method: "POST", url: "/api/v1/webhooks", payload, headers: { "idempotency-key": "one-webhook" } }, "admin");
+  const created = await add();
+  const told = await add();
+  assert.deepEqual(told.body, created.body);
+  for (const name of ["etag", "location", "content-type"])
+    assert.equal(told.headers[name], created.headers[name], name);
+  const path = `${created.headers["location"]}`;
+  const edit = (note: string, etag: string) =>
+    ask({ method: "PATCH", url: path, payload: { note }, headers: { "if-match": etag } }, "admin");
+  const seen = `${(await ask({ url: path }, "admin")).headers["etag"]}`;
+  assert.equal(seen, created.headers["etag"]);
+  const changed = await edit("mine", seen);
+  assert.equal(changed.status, 200);
+  assert.equal((await edit("theirs", seen)).status, 412);
+  assert.equal((await edit("theirs", "W/x")).body.code, "ETAG_MISMATCH");
+  const known = await ask({ method: "POST", url: `${path}/replay`, payload: { deliveryIds: ["nobody"] } }, "admin");
+  assert.deepEqual([known.status, known.body.code], [404, "UNKNOWN_DELIVERY"]);
+  const never = await ask(
+    { method: "POST", url: "/api/v1/webhooks", payload: { ...payload, campaignId: "nobody" } },
+    "admin",
+  );
+  assert.equal(never.body.code, "UNKNOWN_CAMPAIGN");
+  const secret = await ask(
+    { method: "POST", url: "/api/v1/webhooks", payload: { url: "https://me:hunter2@hooks.example.com/" } },
+    "admin",
+  );
+  assert.ok(secret.status === 422 && !JSON.stringify(secret.body).includes("hunter2"));
+  assert.equal((await edit("mine again", `${changed.headers["etag"]}`)).status, 200);
+  assert.equal((await ask({ method: "DELETE", url: path }, "admin")).status, 204);
 });

@@ -10,11 +10,25 @@ import {
   WebhookReplay,
   WebhookReplayOutcome,
 } from "@airlift/protocol/api/webhooks";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
+import { webhookRevision } from "../store/webhook-store.ts";
 import { checkDestination } from "../webhooks/destination.ts";
+import { requireCampaign } from "./campaigns.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
 
+const etagOf = (webhook: Webhook): string => `"${webhookRevision(webhook)}"`;
+
+/** @throws {UsageError} ETAG_MISMATCH for one that no webhook ever had. */
+function revisionOf(ifMatch: string | undefined): string | undefined {
+  if (ifMatch === undefined || ifMatch === "*") return undefined;
+  const revision = /^"([\w-]{22})"$/.exec(ifMatch)?.[1];
+  if (revision === undefined) throw new UsageError("ETAG_MISMATCH", `no webhook has the ETag ${ifMatch}`);
+  return revision;
+}
+
+const Revision = z.object({ "if-match": z.string().max(64).optional() });
 const OneWebhook = z.object({ id: z.string().min(1).max(64) });
 const DeliveryQuery = PageQuery.extend({ state: z.enum(DELIVERY_STATES).optional() });
 const tags = ["webhooks"];
@@ -23,6 +37,11 @@ export function webhookRoutes(app: Api, parts: ApiParts): void {
   const { webhooks } = parts.stores;
   const { allowHttpWebhooks: allowsHttp = false, allowPrivateWebhooks: allowsPrivate = false } = parts.config;
   const policy = { allowsHttp, allowsPrivate };
+
+  /** One that waits for what can never happen would look as if all were well. */
+  const requireTold = async (campaignId: string | null) => {
+    if (campaignId !== null) await requireCampaign(parts, campaignId);
+  };
 
   app.get(
     "/webhooks",
@@ -43,15 +62,23 @@ export function webhookRoutes(app: Api, parts: ApiParts): void {
     },
     async ({ body }, reply) => {
       checkDestination(body.url, policy);
+      await requireTold(body.campaignId);
       const created = await webhooks.add(body);
-      return await reply.status(201).header("location", `/api/v1/webhooks/${created.id}`).send(created);
+      return await reply
+        .status(201)
+        .header("location", `/api/v1/webhooks/${created.id}`)
+        .header("etag", etagOf(created))
+        .send(created);
     },
   );
 
   app.get(
     "/webhooks/:id",
     { schema: { tags, summary: "One webhook", params: OneWebhook, response: { 200: Webhook } } },
-    async ({ params }) => await webhooks.get(params.id),
+    async ({ params }, reply) => {
+      const webhook = await webhooks.get(params.id);
+      return await reply.header("etag", etagOf(webhook)).send(webhook);
+    },
   );
 
   app.patch(
@@ -59,15 +86,18 @@ export function webhookRoutes(app: Api, parts: ApiParts): void {
     {
       schema: {
         tags,
-        summary: "Change a webhook, or have it rest",
+        summary: "Change a webhook, or have it rest; If-Match guards against others' changes",
         params: OneWebhook,
+        headers: Revision,
         body: WebhookEdit,
         response: { 200: Webhook },
       },
     },
-    async ({ params, body }) => {
+    async ({ params, body, headers }, reply) => {
       if (body.url !== undefined) checkDestination(body.url, policy);
-      return await webhooks.edit(params.id, body);
+      await requireTold(body.campaignId ?? null);
+      const webhook = await webhooks.edit(params.id, body, revisionOf(headers["if-match"]));
+      return await reply.header("etag", etagOf(webhook)).send(webhook);
     },
   );
 

@@ -1,14 +1,12 @@
 /** Whether one device may be begun now, or told to apply: the rules about a device, one after the other. */
-import { compareVersions } from "@airlift/protocol/image/version";
 import type { ExclusionReason } from "@airlift/protocol/update/campaign";
-import { isDowngrade } from "./approval.ts";
 import { type Campaign, openWaves } from "./campaign.ts";
 import type { Candidate } from "./device.ts";
+import { chooseImage, exclusionSentence } from "./exclusion.ts";
 import type { OpeningHours } from "./opening-hours.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import { clockText, UTC } from "./schedule/wall-clock.ts";
-import { EXCLUSIONS } from "./sentences.ts";
-import { chainFrom, type PolicyImage } from "./stepping-stones.ts";
+import type { PolicyImage } from "./stepping-stones.ts";
 
 export type Admission =
   | { readonly kind: "begin"; readonly image: PolicyImage; readonly sentence: string }
@@ -86,36 +84,11 @@ function closesAtMs({ device }: Candidate, { hours }: AdmissionContext): number 
   return toMs === Number.POSITIVE_INFINITY ? null : toMs;
 }
 
-/** The image that a device gets next, or why it gets none. What does not depend on the time of day; the plan asks as well. */
-export function chooseImage(
-  { device, history }: Pick<Candidate, "device" | "history">,
-  policy: CampaignPolicy,
-): { readonly image: PolicyImage } | { readonly reason: ExclusionReason } {
-  const { image, allowsDowngrade } = policy;
-  const { version } = device;
-  if (version !== null && compareVersions(version, image.version) === 0) return { reason: "alreadyRuns" };
-  if (isOther(device.manufacturer, image.manufacturer) || isOther(device.model, image.model))
-    return { reason: "otherModel" };
-  if (device.hardware !== null && image.hardware.length > 0 && !image.hardware.includes(device.hardware))
-    return { reason: "otherHardware" };
-  if (!allowsDowngrade && version !== null && isDowngrade(image.version, version)) return { reason: "downgrade" };
-  if (!allowsDowngrade && history.leftVersions.some((left) => compareVersions(left, image.version) === 0))
-    return { reason: "loop" };
-  const next = chainFrom(version, policy)?.[0];
-  return next ? { image: next } : { reason: "noSteppingStone" };
-}
-
-/** A device that does not tell is let through: it refuses an image that is not its own. */
-const isOther = (told: string | null, wanted: string): boolean => told !== null && told !== wanted;
-
-function exclude(reason: ExclusionReason, { device }: Candidate, policy: CampaignPolicy): Admission {
-  const { version, model, hardware } = device;
-  return {
-    kind: "exclude",
-    reason,
-    sentence: EXCLUSIONS[reason]({ version, model, hardware, imageVersion: policy.image.version }),
-  };
-}
+const exclude = (reason: ExclusionReason, { device }: Candidate, policy: CampaignPolicy): Admission => ({
+  kind: "exclude",
+  reason,
+  sentence: exclusionSentence(reason, device, policy),
+});
 
 function penalty({ history }: Candidate, { policy, utcMs }: AdmissionContext): Admission | undefined {
   const { failureCount, durationMs } = policy.penalty;
@@ -149,21 +122,20 @@ function absence({ target, device }: Candidate, { campaign, policy, utcMs }: Adm
 }
 
 function closedWindow(
-  { target, device }: Candidate,
-  { hours, utcMs }: AdmissionContext,
+  candidate: Candidate,
+  { hours, policy, utcMs }: AdmissionContext,
   step: "download" | "apply",
 ): Admission | undefined {
+  const { target, device } = candidate;
   const { opening, zone } = hours.next(step, device);
   if (opening?.fromMs === utcMs) return undefined;
   if (!opening) {
     // An image that is held may wait for the operator; a device that was not begun is told so.
     if (target.isUnderWay) return wait(utcMs + 86_400_000, "its apply window never opens");
-    return { kind: "exclude", reason: "windowNeverOpens", sentence: EXCLUSIONS.windowNeverOpens(NO_FACTS) };
+    return exclude("windowNeverOpens", candidate, policy);
   }
   return wait(opening.fromMs, `outside its ${step} window, next ${clockText(opening.fromMs, zone, utcMs)}`);
 }
-
-const NO_FACTS = { version: null, imageVersion: "", model: null, hardware: null };
 
 function fullCell({ target, device }: Candidate, { campaign, policy, utcMs }: AdmissionContext): Admission | undefined {
   const most = policy.caps.inFlightPerCell;

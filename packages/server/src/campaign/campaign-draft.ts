@@ -6,8 +6,16 @@ import { CAMPAIGN, type CampaignEvent, WAVE, type WaveEvent } from "./campaign-t
 import { judge, newMemory, remember, type Verdict } from "./criteria.ts";
 import { rebase, spend } from "./pace.ts";
 import type { CampaignPolicy, WavePolicy } from "./policy.ts";
-import { fallenShortSentence, finishedSentence, soakSentence, verdictSentence } from "./sentences.ts";
-import { countAt, countedCount, countsSince, forgivenWithout, openCount, type Place } from "./wave-counts.ts";
+import { fallenShortSentence, finishedSentence, soakSentence, unprovedSentence, verdictSentence } from "./sentences.ts";
+import {
+  countAt,
+  countedCount,
+  countsSince,
+  executedCount,
+  forgivenWithout,
+  openCount,
+  type Place,
+} from "./wave-counts.ts";
 
 /** To be appended to the journal in the same transaction. `wave` null = the campaign itself. */
 export interface CampaignOutput {
@@ -131,12 +139,20 @@ export class CampaignDraft {
     const counted = countedCount(wave.counts);
     const open = openCount(wave.counts);
     const isEnough = (count: number): boolean => count * 10_000 >= (needed ?? 0) * counted;
-    if (needed !== null && !isEnough(wave.counts.succeeded + open))
+    if (open === 0 && this.#hasProvedNothing(i)) this.#takeWave(i, "fallenShort", unprovedSentence(name, wave.counts));
+    else if (needed !== null && !isEnough(wave.counts.succeeded + open))
       this.#takeWave(i, "fallenShort", fallenShortSentence(name, wave.counts, needed));
     else if (needed === null || counted === 0 ? open === 0 : isEnough(wave.counts.succeeded)) {
       if (soakMs === 0 || counted === 0) this.#takeWave(i, "succeededAtOnce", `wave ${name} passed`);
       else this.#takeWave(i, "succeeded", soakSentence(name, this.#utcMs + soakMs));
     }
+  }
+
+  /** It had devices, none of which was updated, and there are others that wait for what it comes to. */
+  #hasProvedNothing(i: number): boolean {
+    const { counts } = this.#wave(i);
+    const isAwaited = this.campaign.waves.slice(i + 1).some((later) => openCount(later.counts) > 0);
+    return isAwaited && counts.total > 0 && executedCount(counts) === 0;
   }
 
   #takeWave(i: number, event: WaveEvent, sentence: string): void {

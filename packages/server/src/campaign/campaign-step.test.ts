@@ -131,6 +131,40 @@ test("a threshold acts in the step of the report that crosses it, not one earlie
   );
 });
 
+test("a wave of which nothing was updated does not let the next one begin by itself", () => {
+  const waves: NewCampaign["waves"] = [
+    { name: "canaries", devices: { count: 2 }, successPercent: 100 },
+    { name: "rest", devices: "remaining" },
+  ];
+  const policy = policyOf({ waves });
+  const pending = { phase: "pending", failure: null } as const;
+  const begin = (sizes: number[], steps: readonly Parameters<typeof stepCampaign>[2][]): Campaign =>
+    [
+      ...(["submit", "start"] as const).map((command) => ({ kind: "command", command, by: "first" }) as const),
+      ...steps,
+    ].reduce(
+      (campaign, input) => stepCampaign(campaign, policy, input, NOW).campaign,
+      newCampaign({ id: "c", createdBy: "first" }, policy, sizes),
+    );
+  const end = (wave: number, phase: "skipped" | "succeeded") =>
+    ({
+      kind: "moved",
+      moves: [{ wave, from: pending, to: { phase, failure: null }, cell: null, begunBytes: null, deliveredBytes: 0 }],
+    }) as const;
+  const unproved = begin([2, 5], [end(0, "skipped"), end(0, "skipped")]);
+  assert.deepEqual([unproved.state, unproved.waves.map(({ state }) => state)], ["paused", ["failed", "waiting"]]);
+  assert.match(unproved.sentence, /^wave canaries proved nothing: all 2 of its devices were skipped or cancelled/);
+  const resume = { kind: "command", command: "resume", by: "first" } as const;
+  assert.equal(
+    stepCampaign(unproved, policy, resume, NOW).campaign.waves[1]?.state,
+    "running",
+    "as the operator wants it",
+  );
+  assert.equal(begin([2, 5], [end(0, "skipped"), end(0, "succeeded")]).waves[1]?.state, "running", "one is a proof");
+  assert.equal(begin([0, 5], []).waves[1]?.state, "running", "a wave without devices was said to be one");
+  assert.equal(begin([2, 0], [end(0, "skipped"), end(0, "skipped")]).state, "finished", "nobody waits for it");
+});
+
 test("who is tried again after it was forgiven, and fails again, counts", () => {
   const policy = policyOf({ criteria: [{ outcomes: ["failed"], threshold: { count: 2 }, do: "pauseCampaign" }] });
   let campaign = newCampaign({ id: "c", createdBy: "first" }, policy, [10]);
@@ -288,6 +322,11 @@ test("plan: counts, bytes, an end, and who is left out and why", () => {
   // 200 starts, one a minute, two hours a night: the last 80 on the second night, until 23:20, and five minutes.
   assert.equal(plan.expectedEndAt, "2026-01-02T23:25:00.000Z");
   assert.match(plan.warnings.join("\n"), /can never be met/);
+  planner.addOutsider({ device: { ...device, version: "2.0.0" }, history });
+  planner.addOutsider({ device, history });
+  const later = planner.finish();
+  assert.deepEqual([later.matchedCount, later.exclusions[0]?.count], [205, 2]);
+  assert.ok(later.warnings.includes("1 more device matches by now: only a change of the draft takes it in"));
 });
 
 test("a criterion starts the rollback, for exactly those who were updated", async () => {
@@ -388,6 +427,7 @@ test("a continuous campaign takes a device in once, when it comes to match", asy
   const others = [
     { ...device, endpoint: "v", model: "valve" },
     { ...device, endpoint: "q" },
+    { ...device, endpoint: "new already", version: "2.0.0" },
   ];
   store.setDevice({ ...device, endpoint: "q" });
   await engine.devicesChanged([device, ...others], NOW);

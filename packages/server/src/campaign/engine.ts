@@ -2,8 +2,11 @@
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import type { Campaign } from "./campaign.ts";
+import { NO_HISTORY } from "./device.ts";
+import { exclusionOf } from "./exclusion.ts";
 import type { UpdateNews } from "./follow-update.ts";
 import type { Speaker } from "./person.ts";
+import type { CampaignPolicy } from "./policy.ts";
 import type { DeviceFacts } from "./query/ast.ts";
 import { matches } from "./query/match.ts";
 import { type Report, ReportQueue, type ReportQueueOptions } from "./report-queue.ts";
@@ -88,14 +91,14 @@ export class CampaignEngine {
   }
 
   /**
-   * Devices registered, or what is known of them changed: continuous campaigns take in those that they do not have, and those that wait for
+   * Devices registered, or what is known of them changed: continuous campaigns take in those that they do not have and that need them, and those that wait for
    * one look at it at once. A campaign that has them all is not turned to.
    *
    * @param devices Each once, at most 1000.
    */
   async devicesChanged(devices: readonly DeviceFacts[], utcMs: number): Promise<void> {
     for (const { campaignId, policy } of await this.#store.continuous()) {
-      const found = devices.filter((device) => matches(policy.query, device, utcMs));
+      const found = devices.filter((device) => matches(policy.query, device, utcMs) && isNeeded(device, policy));
       if (found.length === 0) continue;
       const strangers = new Set(await this.#store.strangers(campaignId, endpointsOf(found)));
       if (strangers.size === 0) continue;
@@ -151,5 +154,9 @@ export class CampaignEngine {
     });
   }
 }
+
+/** What became of its updates is not known here: it is looked at when its turn comes. */
+const isNeeded = (device: DeviceFacts, policy: CampaignPolicy): boolean =>
+  exclusionOf({ device, history: NO_HISTORY }, policy, false) === undefined;
 
 const endpointsOf = (devices: readonly DeviceFacts[]): string[] => devices.map(({ endpoint }) => endpoint);

@@ -1,16 +1,14 @@
 /** What a campaign would do, without doing it: waves, counts, bytes, who is left out and why, and when it may end. */
 import type { CampaignPlan, CampaignSpec } from "@airlift/protocol/api/campaign";
 import type { ExclusionReason } from "@airlift/protocol/update/campaign";
-import { chooseImage } from "./admission.ts";
 import { approvalOf } from "./approval.ts";
 import { criteriaProblems } from "./criteria.ts";
 import type { Candidate } from "./device.ts";
 import { estimateEnds } from "./estimate.ts";
+import { exclusionOf, exclusionSentence } from "./exclusion.ts";
 import { OpeningHours } from "./opening-hours.ts";
 import type { CampaignPolicy } from "./policy.ts";
-import type { Query } from "./query/ast.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
-import { EXCLUSIONS } from "./sentences.ts";
 import { chainFrom, stoneProblems } from "./stepping-stones.ts";
 import { queriedWave, waveSizes } from "./waves.ts";
 
@@ -37,6 +35,8 @@ const NO_AIRTIME: PlannedAirtime = { airtimeMs: null, warnings: [] };
 
 /** An update over a constrained link: some minutes of transfer, one of installing and boot. */
 export const DEFAULT_UPDATE_MS = 5 * 60_000;
+/** A query that finds every device is worth a word when they are so many: fewer are a trial. */
+export const WHOLE_FLEET_COUNT = 10;
 /** Endpoints shown for each reason. */
 const SAMPLE_COUNT = 10;
 
@@ -56,6 +56,8 @@ export class CampaignPlanner {
   readonly #dealtCounts: number[];
   readonly #warnings = new Set<string>();
   #matchedCount = 0;
+  #lateCount = 0;
+  #isDealt = false;
   #targetCount = 0;
   #bytes = 0;
 
@@ -82,6 +84,7 @@ export class CampaignPlanner {
     const chain = chainFrom(planned.device.version, policy) ?? [policy.image];
     for (const image of chain) this.#bytes += image.sizeBytes;
     if (dealtWave !== undefined) {
+      this.#isDealt = true;
       this.#dealtCounts[dealtWave] = (this.#dealtCounts[dealtWave] ?? 0) + 1;
       return true;
     }
@@ -90,11 +93,26 @@ export class CampaignPlanner {
     return true;
   }
 
-  /** The plan of what was added. */
-  finish({ airtimeMs, warnings } = NO_AIRTIME): CampaignPlan {
+  /** A device that the query finds now and that was not dealt out with the others: it is left out, or came later. */
+  addOutsider(planned: PlannedDevice): void {
+    const reason = this.#exclusionOf(planned);
+    if (reason === undefined) {
+      this.#lateCount += 1;
+      return;
+    }
+    this.#matchedCount += 1;
+    this.#exclude(reason, planned);
+  }
+
+  /** Devices that the query finds, as far as they were added. */
+  get matchedCount(): number {
+    return this.#matchedCount;
+  }
+
+  /** The plan of what was added. @param isWholeFleet There is no device that the query does not find. */
+  finish({ airtimeMs, warnings } = NO_AIRTIME, isWholeFleet = false): CampaignPlan {
     const { policy, spec, utcMs, updateMs = DEFAULT_UPDATE_MS } = this.#context;
-    const isDealt = this.#dealtCounts.some((count) => count > 0);
-    const sizes = isDealt ? this.#dealtCounts : waveSizes(policy.waves, this.#queriedCounts, this.#targetCount);
+    const sizes = this.#isDealt ? this.#dealtCounts : waveSizes(policy.waves, this.#queriedCounts, this.#targetCount);
     const bytesEach = this.#targetCount === 0 ? 0 : this.#bytes / this.#targetCount;
     const ends = estimateEnds({ policy, sizes, bytesEach, updateMs, offsetAt: this.#context.offsetAt }, utcMs);
     const waves = policy.waves.map(({ name }, i) => ({
@@ -111,46 +129,60 @@ export class CampaignPlanner {
       airtimeMs,
       expectedEndAt: policy.isContinuous ? null : instantText(ends.at(-1)),
       exclusions: [...this.#exclusions.values()],
-      warnings: [...this.#generalWarnings(), ...criteriaProblems(spec, sizes), ...this.#warnings, ...warnings],
+      warnings: [
+        ...this.#generalWarnings(isWholeFleet),
+        ...this.#emptyWaves(sizes),
+        ...criteriaProblems(spec, sizes),
+        ...this.#warnings,
+        ...warnings,
+      ],
     };
   }
 
-  #exclusionOf({ device, history }: PlannedDevice): ExclusionReason | undefined {
-    const chosen = chooseImage({ device, history }, this.#context.policy);
-    if ("reason" in chosen) return chosen.reason;
-    if (this.#hours.next("download", device).opening === undefined) return "windowNeverOpens";
-    if (this.#hours.next("apply", device).opening === undefined)
+  #exclusionOf(planned: PlannedDevice): ExclusionReason | undefined {
+    const { device } = planned;
+    const isShut = this.#hours.next("download", device).opening === undefined;
+    const reason = exclusionOf(planned, this.#context.policy, isShut);
+    if (reason === undefined && this.#hours.next("apply", device).opening === undefined)
       this.#warnings.add("the apply window never opens: devices will hold the image and wait");
-    return undefined;
+    return reason;
   }
 
   #exclude(reason: ExclusionReason, { device }: PlannedDevice): void {
-    const { version, model, hardware, endpoint } = device;
-    const sentence = EXCLUSIONS[reason]({ version, model, hardware, imageVersion: this.#context.policy.image.version });
+    const sentence = exclusionSentence(reason, device, this.#context.policy);
     const exclusion = this.#exclusions.get(reason) ?? { reason, sentence, endpoints: [], count: 0 };
     exclusion.count += 1;
-    if (exclusion.endpoints.length < SAMPLE_COUNT) exclusion.endpoints.push(endpoint);
+    if (exclusion.endpoints.length < SAMPLE_COUNT) exclusion.endpoints.push(device.endpoint);
     this.#exclusions.set(reason, exclusion);
   }
 
-  #generalWarnings(): string[] {
+  #generalWarnings(isWholeFleet: boolean): string[] {
     const { policy } = this.#context;
     const approval = approvalOf(policy);
     const warnings = [...(approval === null ? [] : [`needs approval: ${approval}`]), ...stoneProblems(policy)];
     if (this.#matchedCount === 0) warnings.push("the query matches no device");
     else if (this.#targetCount === 0) warnings.push("every device that matches is left out");
-    if (findsEverything(policy.query)) warnings.push("the query matches every device");
+    if (isWholeFleet && this.#matchedCount >= WHOLE_FLEET_COUNT)
+      warnings.push(
+        `the query matches every device that there is, all ${this.#matchedCount + this.#lateCount} of them`,
+      );
+    const isOne = this.#lateCount === 1;
+    if (this.#lateCount > 0 && !policy.isContinuous)
+      warnings.push(
+        `${this.#lateCount} more device${isOne ? " matches" : "s match"} by now: only a change of the draft takes ${isOne ? "it" : "them"} in`,
+      );
     return warnings;
   }
-}
 
-/** As far as it is written: "endpoint==*", alone or with what takes nothing away. */
-function findsEverything(query: Query): boolean {
-  if (query.kind === "and") return query.terms.every(findsEverything);
-  if (query.kind === "or") return query.terms.some(findsEverything);
-  const { field, operator, operands } = query;
-  const isAnything = operands.some((one) => one.kind === "pattern" && one.pieces.every((piece) => piece === ""));
-  return field.kind === "attribute" && field.name === "endpoint" && isAnything && ["==", "=in="].includes(operator);
+  /** A wave in front of others without any device proves nothing to them. */
+  #emptyWaves(sizes: readonly number[]): string[] {
+    if (this.#targetCount === 0) return [];
+    return this.#context.policy.waves
+      .slice(0, -1)
+      .flatMap(({ name }, i) =>
+        sizes[i] === 0 ? [`wave ${name} has no device: it passes at once and proves nothing`] : [],
+      );
+  }
 }
 
 function instantText(utcMs: number | null | undefined): string | null {

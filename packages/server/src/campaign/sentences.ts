@@ -69,6 +69,9 @@ export const soakSentence = (wave: string, untilMs: number): string =>
 export const fallenShortSentence = (wave: string, counts: WaveCounts, needed: number): string =>
   `wave ${wave} failed: ${counts.succeeded} of ${executedCount(counts)} devices that ended succeeded, ${percentText(needed)} can no longer be reached`;
 
+export const unprovedSentence = (wave: string, { total }: WaveCounts): string =>
+  `wave ${wave} proved nothing: ${total === 1 ? "its device was" : `all ${total} of its devices were`} skipped or cancelled; resume to go on without it`;
+
 export function finishedSentence(counts: WaveCounts): string {
   if (counts.total === 0) return "finished: no device matched";
   const ends = [

@@ -5,7 +5,7 @@ import { type Kysely, type Selectable, sql } from "kysely";
 import { newCampaign } from "../campaign/campaign.ts";
 import { encodePolicy } from "./campaign-policy.ts";
 import { type CampaignOrder, insertRollback } from "./campaign-rows.ts";
-import { joinTargets } from "./campaign-snapshot.ts";
+import { joinTargets, snapshotText } from "./campaign-snapshot.ts";
 import { storableJson, storableText } from "./database.ts";
 import { insertEvents } from "./journal.ts";
 import type { CampaignTable, Tables } from "./tables.ts";
@@ -39,11 +39,8 @@ export async function reviseDraft(
   await forget(transaction, key.campaignId);
   const { spec, policy, createdBy, creatorId } = order;
   const id = key.campaignId;
-  const campaign = newCampaign(
-    { id, createdBy, creatorId },
-    policy,
-    await joinTargets(transaction, { campaignId: id, policy, utcMs }),
-  );
+  const snapshot = await joinTargets(transaction, { campaignId: id, policy, utcMs });
+  const campaign = newCampaign({ id, createdBy, creatorId }, policy, snapshot.sizes);
   await transaction
     .updateTable("campaigns")
     .set({
@@ -57,9 +54,8 @@ export async function reviseDraft(
     .where("id", "=", id)
     .execute();
   await insertRollback(transaction, id, order);
-  await insertEvents(transaction, [
-    { kind: "campaign.transition", campaignId: id, sentence: `the draft was changed by ${createdBy}` },
-  ]);
+  const sentence = `the draft was changed by ${createdBy}, and is for ${snapshotText(snapshot)}`;
+  await insertEvents(transaction, [{ kind: "campaign.transition", campaignId: id, sentence }]);
 }
 
 /** @throws {UsageError} UNKNOWN_CAMPAIGN, CAMPAIGN_STATE, ETAG_MISMATCH */

@@ -19,7 +19,7 @@ import { CampaignPromises, IMAGES, policyOf } from "./campaign-model-promises.ts
 import { AWAY, faulty, type ModelStore } from "./campaign-model-store.ts";
 
 /** Steps with one campaign pair, before the next one begins. */
-const ROUND_STEPS = 2000;
+export const ROUND_STEPS = 2000;
 const DEVICE_COUNT = 60;
 const START = Date.UTC(2026, 0, 1);
 const PATH: readonly UpdateState[] = [

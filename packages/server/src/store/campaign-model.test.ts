@@ -1,21 +1,23 @@
-/** Campaigns keep their promises, whatever comes: with the store in memory through 100,000 steps, with PostgreSQL through fewer. */
-import { test } from "node:test";
-import { CampaignSpec } from "@airlift/protocol/api/campaign";
+/** Campaigns keep their promises, whatever comes: with the store in memory through 100,000 steps, with PostgreSQL through fewer unless more are asked for. */
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
 import { sql } from "kysely";
 import { seeded } from "../../../sim/src/world.ts";
-import type { Candidate } from "../campaign/device.ts";
 import { MemoryCampaignStore } from "../campaign/memory-store.ts";
+import { postgresModel } from "./campaign-model-postgres.ts";
 import type { ModelStore } from "./campaign-model-store.ts";
-import { walkCampaigns } from "./campaign-model-world.ts";
-import { insertCampaign } from "./campaign-rows.ts";
-import { type Database, openDatabase } from "./database.ts";
-import { openScratchStores, type ScratchStores } from "./scratch-stores.ts";
-import { writeTargets } from "./target-rows.ts";
+import { ROUND_STEPS, walkCampaigns } from "./campaign-model-world.ts";
+import { openDatabase } from "./database.ts";
+import { type ScratchDatabase, startScratchDatabase } from "./scratch-database.ts";
+import { inspectNothing } from "./scratch-stores.ts";
+import { openStores } from "./stores.ts";
 
 /** `CAMPAIGN_STEPS=1000000` and `CAMPAIGN_STORE_STEPS=100000` for long runs, `CAMPAIGN_SEED` to repeat one. */
 const STEP_COUNT = Number(process.env["CAMPAIGN_STEPS"] ?? 100_000);
-const STORE_STEP_COUNT = Number(process.env["CAMPAIGN_STORE_STEPS"] ?? 300);
+const STORE_STEP_COUNT = Number(process.env["CAMPAIGN_STORE_STEPS"] ?? 6000);
 const SEED = Number(process.env["CAMPAIGN_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+/** Walks at a time, each with a database of its own: a step waits for the database more than it computes. */
+const WALK_COUNT = 4;
 
 function memoryModel(): ModelStore {
   let store = new MemoryCampaignStore();
@@ -35,48 +37,42 @@ function memoryModel(): ModelStore {
   };
 }
 
-const SPEC = CampaignSpec.parse({ name: "model", image: "00000000000000aa", targets: { query: "endpoint==*" } });
-
-function postgresModel({ stores: { campaigns } }: ScratchStores, { tables }: Database): ModelStore {
-  const kept = async (id: string) => {
-    const found = await campaigns.get(id);
-    if (found === undefined) throw new Error(`campaign ${id} is gone`);
-    return found;
-  };
-  return {
-    store: campaigns,
-    clear: async () => void (await sql`truncate campaign_targets, campaigns, devices, events`.execute(tables)),
-    add: async (campaign, policy, targets) => {
-      await insertCampaign(tables, { campaign, spec: SPEC, policy, rollbackOf: null });
-      await writeTargets(tables, targets);
-    },
-    setDevice: (device) => saveDevice(tables, device),
-    setHistory: async (endpoint, { failuresInRow, lastFailureAtMs, leftVersions }) => {
-      const failedAt = lastFailureAtMs === null ? null : new Date(lastFailureAtMs).toISOString();
-      await sql`update devices set failure_count = ${failuresInRow}, last_failure_at = ${failedAt}::timestamptz,
-        left_versions = ${leftVersions}::text[] where endpoint = ${endpoint}`.execute(tables);
-    },
-    campaign: async (id) => (await kept(id)).campaign,
-    targets: async (id) => (await campaigns.targets(id, {}, { limit: 1000 })).items,
-    endLeases: async () => {
-      await sql`update campaign_targets set order_until = null where order_until is not null`.execute(tables);
-      await sql`update campaigns set taken_until = null where taken_until is not null`.execute(tables);
-    },
-  };
+/** Walks through `stepCount` steps on a database of its own. */
+async function walkOverPostgres(scratch: ScratchDatabase, name: string, stepCount: number): Promise<void> {
+  const databaseUrl = scratch.url.replace("/postgres?", `/${name}?`);
+  const dataDir = join(scratch.folder, name);
+  const stores = await openStores({
+    dataDir,
+    databaseUrl,
+    maxImageBytes: 1,
+    inspect: inspectNothing,
+    node: { name: "a" },
+  });
+  const database = openDatabase(databaseUrl);
+  try {
+    await walkCampaigns(postgresModel(stores.campaigns, database.tables), seeded(seedOf(name)), stepCount);
+  } finally {
+    await database.close();
+    await stores.close();
+  }
 }
 
-async function saveDevice(tables: Database["tables"], device: Candidate["device"]): Promise<void> {
-  const { endpoint, presence, manufacturer, model, version, cell, utcOffset } = device;
-  const seenAt = new Date(device.lastSeenAtMs ?? 0).toISOString();
-  await sql`
-    insert into devices (endpoint, registration_id, presence, transport, address, lwm2m_version, binding, queue_mode,
-      lifetime_s, objects, registered_at, last_seen_at, expires_at, manufacturer, model, version, cell, utc_offset)
-    values (${endpoint}, 'r', ${presence}, 'udp', '192.0.2.1:5683', '1.1', 'U', false, 300, '{}', ${seenAt}::timestamptz,
-      ${seenAt}::timestamptz, ${seenAt}::timestamptz, ${manufacturer}, ${model}, ${version}, ${cell}, ${utcOffset})
-    on conflict (endpoint) do update set presence = excluded.presence, last_seen_at = excluded.last_seen_at,
-      model = excluded.model, version = excluded.version, cell = excluded.cell, utc_offset = excluded.utc_offset`.execute(
-    tables,
-  );
+const seedOf = (name: string): number => SEED + Number(name.replace("walk_", ""));
+
+async function createDatabases(scratch: ScratchDatabase, names: readonly string[]): Promise<void> {
+  const { tables, close } = openDatabase(scratch.url);
+  for (const name of names) await sql`create database ${sql.id(name)}`.execute(tables);
+  await close();
+}
+
+/** Rounds dealt out over the walks: a run of one round is one walk. */
+function shares(stepCount: number): number[] {
+  const roundCount = Math.ceil(stepCount / ROUND_STEPS);
+  const walkCount = Math.min(WALK_COUNT, roundCount);
+  return Array.from({ length: walkCount }, (_, i) => {
+    const rounds = Math.floor(roundCount / walkCount) + Number(i < roundCount % walkCount);
+    return i === 0 ? stepCount - ROUND_STEPS * (roundCount - rounds) : rounds * ROUND_STEPS;
+  });
 }
 
 test(`campaigns keep their promises through ${STEP_COUNT} random steps`, async (context) => {
@@ -84,13 +80,15 @@ test(`campaigns keep their promises through ${STEP_COUNT} random steps`, async (
   await walkCampaigns(memoryModel(), seeded(SEED), STEP_COUNT);
 });
 
-test(`campaigns keep them over PostgreSQL through ${STORE_STEP_COUNT} random steps`, async (context) => {
+test(`campaigns keep them over PostgreSQL through ${STORE_STEP_COUNT} random steps`, async (context: TestContext) => {
   context.diagnostic(`CAMPAIGN_SEED=${SEED}`);
-  const scratch = await openScratchStores({ node: { name: "a" } });
-  const database = openDatabase(scratch.database.url);
-  context.after(async () => {
-    await database.close();
-    await scratch.close();
-  });
-  await walkCampaigns(postgresModel(scratch, database), seeded(SEED), STORE_STEP_COUNT);
+  const scratch = await startScratchDatabase();
+  context.after(() => scratch.stop());
+  const walks = shares(STORE_STEP_COUNT).map((stepCount, i) => ({ name: `walk_${i}`, stepCount }));
+  await createDatabases(
+    scratch,
+    walks.map(({ name }) => name),
+  );
+  const ends = await Promise.allSettled(walks.map(({ name, stepCount }) => walkOverPostgres(scratch, name, stepCount)));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 });

@@ -14,11 +14,11 @@ import { decodePolicy } from "./campaign-policy.ts";
 import { CampaignReading, type KeptCampaign } from "./campaign-reading.ts";
 import { fillRollback } from "./campaign-rollback.ts";
 import { type CampaignOrder, insertCampaign, insertRollback, newCampaignId } from "./campaign-rows.ts";
-import { joinTargets } from "./campaign-snapshot.ts";
+import { joinTargets, snapshotText } from "./campaign-snapshot.ts";
 import { CampaignTurn } from "./campaign-turn.ts";
 import { storableText } from "./database.ts";
 import { insertEvents, type Journal } from "./journal.ts";
-import { campaignDevices, type PlannedTarget, queriedDevices } from "./planned-devices.ts";
+import { campaignDevices, outsideDevices, type PlannedTarget, queriedDevices } from "./planned-devices.ts";
 import type { Tables } from "./tables.ts";
 
 export interface CampaignStoreParts {
@@ -57,12 +57,11 @@ export class PostgresCampaignStore extends CampaignReading implements CampaignSt
       .transaction()
       .setIsolationLevel("repeatable read")
       .execute(async (transaction) => {
-        const deviceCounts = await joinTargets(transaction, { campaignId: id, policy, utcMs });
-        const campaign = newCampaign({ id, createdBy, creatorId }, policy, deviceCounts);
+        const snapshot = await joinTargets(transaction, { campaignId: id, policy, utcMs });
+        const campaign = newCampaign({ id, createdBy, creatorId }, policy, snapshot.sizes);
         await insertCampaign(transaction, { campaign, spec, policy, rollbackOf: null });
         await insertRollback(transaction, id, { createdBy, creatorId, rollback });
-        const total = deviceCounts.reduce((sum, count) => sum + count, 0);
-        const sentence = `campaign ${policy.name} was created for ${total} device${total === 1 ? "" : "s"}`;
+        const sentence = `campaign ${policy.name} was created for ${snapshotText(snapshot)}`;
         await insertEvents(transaction, [
           { kind: "campaign.transition", campaignId: id, sentence, facts: { createdBy } },
         ]);
@@ -100,6 +99,11 @@ export class PostgresCampaignStore extends CampaignReading implements CampaignSt
     return "campaignId" in of
       ? campaignDevices(this.#tables, of.campaignId)
       : queriedDevices(this.#tables, { query: of.query, utcMs });
+  }
+
+  /** The devices that a campaign's query finds now and that it does not have. */
+  outsiders(of: { readonly campaignId: string; readonly query: Query }, utcMs: number): AsyncIterable<PlannedTarget> {
+    return outsideDevices(this.#tables, { ...of, utcMs });
   }
 
   async transact<T>(campaignId: string, work: (transaction: CampaignTransaction) => Promise<T>): Promise<T> {

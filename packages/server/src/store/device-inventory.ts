@@ -62,6 +62,19 @@ export class DeviceInventory {
   }
 
   /**
+   * Whether there is no device that a query does not find.
+   *
+   * @throws {UsageError} QUERY_TOO_BROAD
+   */
+  async isEveryDevice({ query, utcMs }: DeviceSelection): Promise<boolean> {
+    if (query === undefined) return true;
+    const condition = await this.#condition(query, utcMs);
+    const { rows } = await sql<{ is_all: boolean }>`
+      select not exists (select from devices where (${condition}) is not true) as is_all`.execute(this.#tables);
+    return rows[0]?.is_all ?? true;
+  }
+
+  /**
    * How many devices a query finds: exactly up to `limit`, beyond it an estimate.
    *
    * @throws {UsageError} QUERY_TOO_BROAD

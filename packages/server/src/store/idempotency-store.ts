@@ -30,13 +30,16 @@ export class PostgresIdempotencyStore implements IdempotencyStore {
     if (row === undefined) return { kind: "running" };
     if (row.fingerprint !== fingerprint) return { kind: "otherRequest" };
     if (row.status === null || row.content_type === null || row.body === null) return { kind: "running" };
-    return { kind: "kept", answer: { status: row.status, contentType: row.content_type, body: row.body } };
+    return {
+      kind: "kept",
+      answer: { status: row.status, contentType: row.content_type, body: row.body, headers: row.headers },
+    };
   }
 
-  async keep(key: string, { status, contentType, body }: KeptAnswer): Promise<void> {
+  async keep(key: string, { status, contentType, body, headers }: KeptAnswer): Promise<void> {
     await this.#tables
       .updateTable("kept_answers")
-      .set({ status, content_type: contentType, body })
+      .set({ status, content_type: contentType, body, headers: JSON.stringify(headers) })
       .where("key", "=", key)
       .execute();
   }

@@ -20,6 +20,7 @@ import { ENDED_BADLY } from "./migrations/0016-ended-badly.ts";
 import { DELTAS } from "./migrations/0017-deltas.ts";
 import { DELIVERED_BYTES } from "./migrations/0018-delivered-bytes.ts";
 import { PERMITS } from "./migrations/0019-permits.ts";
+import { REASONS_AND_WAVES } from "./migrations/0020-reasons-and-waves.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -49,6 +50,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "deltas", sql: DELTAS },
   { name: "delivered bytes", sql: DELIVERED_BYTES },
   { name: "permits", sql: PERMITS },
+  { name: "reasons and waves", sql: REASONS_AND_WAVES },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

@@ -33,6 +33,20 @@ export async function* campaignDevices(tables: Kysely<Tables>, campaignId: strin
   );
 }
 
+/** The devices that a query finds and a campaign does not have, by endpoint. */
+export async function* outsideDevices(
+  tables: Kysely<Tables>,
+  { campaignId, query, utcMs }: { readonly campaignId: string; readonly query: Query; readonly utcMs: number },
+): AsyncGenerator<PlannedTarget> {
+  const condition = await compileQuery(tables, query, utcMs);
+  yield* pagesOf(
+    tables,
+    (after) => sql`null::integer as wave from devices
+    where (${condition}) and devices.endpoint > ${after} and not exists (
+      select from campaign_targets t where t.campaign_id = ${campaignId} and t.endpoint = devices.endpoint)`,
+  );
+}
+
 type PlannedRow = FactsRow & { readonly endpoint: string; readonly wave: number | null; readonly is_mesh: boolean };
 
 async function* pagesOf(

@@ -341,6 +341,8 @@ export interface KeptAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** `mine`: go on, then `keep` or `release`. `kept`: answer this. The others refuse. */

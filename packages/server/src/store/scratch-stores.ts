@@ -16,7 +16,8 @@ export interface ScratchStores {
 /** None runs out by itself while a test runs, however slow the machine is. */
 const LEASE_MS = 3_600_000;
 
-const inspectNothing: InspectImage = () => ({ format: "raw", signature: null, securityCounter: null });
+/** For images that nobody looks into. */
+export const inspectNothing: InspectImage = () => ({ format: "raw", signature: null, securityCounter: null });
 
 /** @param settings PostgreSQL's; undefined = fast and forgetful. */
 export async function openScratchStores(

@@ -231,7 +231,7 @@ test("a key of a request is taken once, answers again with the same, and refuses
   const { idempotency } = scratch.stores;
   assert.deepEqual(await idempotency.claim("key", "one"), { kind: "mine" });
   assert.deepEqual(await idempotency.claim("key", "one"), { kind: "running" });
-  const answer = { status: 201, contentType: "application/json", body: "{}" };
+  const answer = { status: 201, contentType: "application/json", body: "{}", headers: { etag: '"1"' } };
   await idempotency.keep("key", answer);
   assert.deepEqual(await idempotency.claim("key", "one"), { kind: "kept", answer });
   assert.deepEqual(await idempotency.claim("key", "two"), { kind: "otherRequest" });

@@ -222,6 +222,8 @@ export interface KeptAnswerTable {
   status: number | null;
   content_type: string | null;
   body: string | null;
+  /** Those of the answer that mean something beside its content. */
+  headers: ColumnType<Record<string, string>, string | undefined, string>;
   created_at: Instant;
 }
 
@@ -310,6 +312,8 @@ export interface WebhookTable {
   kinds: ColumnType<string[], string[] | undefined, string[]>;
   campaign_id: string | null;
   is_enabled: Generated<boolean>;
+  /** Why it was disabled without anybody asking for that. */
+  disabled_reason: string | null;
   note: Generated<string>;
   /** Sealed. */
   secret: Buffer;

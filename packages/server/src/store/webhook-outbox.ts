@@ -4,7 +4,7 @@
  */
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type Kysely, sql } from "kysely";
-import { toEvent } from "./journal.ts";
+import { insertEvents, toEvent } from "./journal.ts";
 import type { MasterKeys } from "./master-keys.ts";
 import type { Tables } from "./tables.ts";
 import { webhookPlace } from "./webhook-store.ts";
@@ -42,10 +42,12 @@ export type DeliveryOutcome =
     }
   | { readonly kind: "dead"; readonly status: number | null; readonly problem: string };
 
-export interface SettledAttempt {
-  readonly id: string;
+export interface SettledAttempt extends Pick<LeasedDelivery, "id" | "webhookId" | "url"> {
   readonly outcome: DeliveryOutcome;
 }
+
+/** A receiver says with this that it is not there any more, and wants to hear nothing (RFC 9110 §15.5.11). */
+export const GONE = 410;
 
 /** Events of one webhook that are looked at in one transaction. */
 const EVENTS_AT_ONCE = 500;
@@ -126,19 +128,11 @@ export class WebhookOutbox {
   /** Says how attempts went, and gives their leases back. */
   async settle(attempts: readonly SettledAttempt[]): Promise<void> {
     if (attempts.length === 0) return;
-    const outcomes = attempts.map(({ outcome }) => outcome);
-    await sql`
-      update webhook_deliveries d set lease_until = null, status = new.status, state = new.state, problem = new.problem,
-        next_at = now() + new.after_ms * interval '1 millisecond',
-        finished_at = case when new.state <> 'waiting' then now() end
-      from unnest(
-        ${attempts.map(({ id }) => id)}::text[],
-        ${outcomes.map(({ status }) => status)}::integer[],
-        ${outcomes.map(({ kind }) => (kind === "again" ? "waiting" : kind))}::text[],
-        ${outcomes.map((one) => (one.kind === "delivered" ? null : one.problem))}::text[],
-        ${outcomes.map((one) => (one.kind === "again" ? one.afterMs : 0))}::double precision[]
-      ) as new(id, status, state, problem, after_ms)
-      where d.id = new.id and d.state = 'waiting'`.execute(this.#tables);
+    await this.#tables.transaction().execute(async (transaction) => {
+      await writeOutcomes(transaction, attempts);
+      const gone = attempts.filter(({ outcome }) => outcome.kind === "dead" && outcome.status === GONE);
+      await disable(transaction, gone);
+    });
   }
 
   /** Gives an attempt back that was broken off from this side: it does not count, and anybody may begin it at once. */
@@ -197,4 +191,39 @@ interface TakenRow {
   readonly secret: Buffer;
   readonly key_version: string;
   readonly age_ms: number;
+}
+
+async function writeOutcomes(transaction: Kysely<Tables>, attempts: readonly SettledAttempt[]): Promise<void> {
+  const outcomes = attempts.map(({ outcome }) => outcome);
+  await sql`
+    update webhook_deliveries d set lease_until = null, status = new.status, state = new.state, problem = new.problem,
+      next_at = now() + new.after_ms * interval '1 millisecond',
+      finished_at = case when new.state <> 'waiting' then now() end
+    from unnest(
+      ${attempts.map(({ id }) => id)}::text[],
+      ${outcomes.map(({ status }) => status)}::integer[],
+      ${outcomes.map(({ kind }) => (kind === "again" ? "waiting" : kind))}::text[],
+      ${outcomes.map((one) => (one.kind === "delivered" ? null : one.problem))}::text[],
+      ${outcomes.map((one) => (one.kind === "again" ? one.afterMs : 0))}::double precision[]
+    ) as new(id, status, state, problem, after_ms)
+    where d.id = new.id and d.state = 'waiting'`.execute(transaction);
+}
+
+/** Has webhooks rest whose receivers are gone; one that has got another address meanwhile goes on. */
+async function disable(transaction: Kysely<Tables>, gone: readonly SettledAttempt[]): Promise<void> {
+  if (gone.length === 0) return;
+  const reason = `its receiver answered ${GONE} Gone: it wants to hear nothing more`;
+  const { rows } = await sql<{ id: string; url: string }>`
+    update webhooks w set is_enabled = false, disabled_reason = ${reason}
+    from (select distinct * from unnest(
+      ${gone.map(({ webhookId }) => webhookId)}::text[], ${gone.map(({ url }) => url)}::text[]) as g(id, url)) as gone
+    where w.id = gone.id and w.url = gone.url and w.is_enabled returning w.id, w.url`.execute(transaction);
+  await insertEvents(
+    transaction,
+    rows.map(({ id, url }) => ({
+      kind: "webhook.disabled",
+      sentence: `webhook ${id} to ${new URL(url).host} was disabled: ${reason}`,
+      facts: { webhookId: id },
+    })),
+  );
 }

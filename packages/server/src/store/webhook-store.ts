@@ -1,5 +1,5 @@
 /** Webhooks as operators see them. Their secrets are sealed under the master key, as device keys are. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type {
   CreatedWebhook,
   DeliveryState,
@@ -66,42 +66,31 @@ export class WebhookStore {
   }
 
   /** @throws {UsageError} UNKNOWN_WEBHOOK (404) */
-  async get(id: string): Promise<Webhook> {
-    const [row] = await this.#select(sql`where w.id = ${storableText(id)}`);
+  async get(id: string, tables: Kysely<Tables> = this.#tables): Promise<Webhook> {
+    const [row] = await selectCounted(tables, sql`where w.id = ${storableText(id)}`);
     if (row === undefined) throw unknownWebhook(id);
     return toWebhook(row);
   }
 
   /** Oldest first; there are few. */
   async list(): Promise<Webhook[]> {
-    return (await this.#select(sql`order by w.seq`)).map(toWebhook);
+    return (await selectCounted(this.#tables, sql`order by w.seq`)).map(toWebhook);
   }
 
   /**
    * Changes what is given. One that is enabled again hears of what happens from then on; what waited before goes on.
    *
-   * @throws {UsageError} UNKNOWN_WEBHOOK (404)
+   * @param revision `webhookRevision` as it was seen; undefined = whatever it is.
+   * @throws {UsageError} UNKNOWN_WEBHOOK (404), ETAG_MISMATCH (412)
    */
-  async edit(id: string, { url, kinds, campaignId, note, isEnabled }: WebhookEdit): Promise<Webhook> {
-    const { numUpdatedRows } = await this.#tables
-      .updateTable("webhooks")
-      .set({
-        ...(url !== undefined && { url: storableText(url) }),
-        ...(kinds !== undefined && { kinds }),
-        ...(campaignId !== undefined && { campaign_id: campaignId === null ? null : storableText(campaignId) }),
-        ...(note !== undefined && { note: storableText(note) }),
-        ...(isEnabled !== undefined && {
-          is_enabled: isEnabled,
-          position: sql<number>`case when ${isEnabled} and not is_enabled
-            then (select coalesce(max(id), 0) from events) else position end`,
-        }),
-        // A statement without a change is none.
-        id: storableText(id),
-      })
-      .where("id", "=", storableText(id))
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) throw unknownWebhook(id);
-    return await this.get(id);
+  async edit(id: string, edit: WebhookEdit, revision?: string): Promise<Webhook> {
+    return await this.#tables.transaction().execute(async (transaction) => {
+      await sql`select from webhooks where id = ${storableText(id)} for update`.execute(transaction);
+      if (revision !== undefined && revision !== webhookRevision(await this.get(id, transaction)))
+        throw new UsageError("ETAG_MISMATCH", `webhook ${id} has changed since it was looked at`, { id });
+      await writeEdit(transaction, id, edit);
+      return await this.get(id, transaction);
+    });
   }
 
   /** With everything that waits for it. @throws {UsageError} UNKNOWN_WEBHOOK (404) */
@@ -130,10 +119,11 @@ export class WebhookStore {
    * Sends deliveries once more under their old ids: these, or all that were given up.
    *
    * @returns How many; those that wait already are not among them.
-   * @throws {UsageError} UNKNOWN_WEBHOOK (404)
+   * @throws {UsageError} UNKNOWN_WEBHOOK (404), UNKNOWN_DELIVERY (404): nothing is sent then
    */
   async replay(id: string, deliveryIds?: readonly string[]): Promise<number> {
     await this.get(id);
+    if (deliveryIds !== undefined) await this.#requireDeliveries(id, deliveryIds);
     let query = this.#tables
       .updateTable("webhook_deliveries")
       // Its age counts from now on: it may be tried as long as a new one.
@@ -152,9 +142,13 @@ export class WebhookStore {
     return Number((await query.executeTakeFirstOrThrow()).numUpdatedRows);
   }
 
-  /** Sends a test, which is tried once. @throws {UsageError} UNKNOWN_WEBHOOK (404) */
+  /** Sends a test, which is tried once. @throws {UsageError} UNKNOWN_WEBHOOK (404), WEBHOOK_RESTS (409) */
   async test(id: string): Promise<WebhookDelivery> {
-    await this.get(id);
+    const { isEnabled, disabledReason } = await this.get(id);
+    if (!isEnabled) {
+      const why = disabledReason === null ? "" : ` (${disabledReason})`;
+      throw new UsageError("WEBHOOK_RESTS", `webhook ${id} is not enabled${why}: enable it, then test it`, { id });
+    }
     const data = { sentence: "a test of this webhook" };
     const row = await this.#tables
       .insertInto("webhook_deliveries")
@@ -169,6 +163,16 @@ export class WebhookStore {
     return toDelivery(row);
   }
 
+  async #requireDeliveries(id: string, deliveryIds: readonly string[]): Promise<void> {
+    const { rows } = await sql<{ missing: string }>`
+      select missing from unnest(${deliveryIds.map(storableText)}::text[]) as asked(missing)
+      where not exists (select from webhook_deliveries d where d.id = missing and d.webhook_id = ${storableText(id)})
+      limit 5`.execute(this.#tables);
+    if (rows.length === 0) return;
+    const names = rows.map(({ missing }) => missing).join(", ");
+    throw new UsageError("UNKNOWN_DELIVERY", `webhook ${id} has no delivery ${names}; nothing was sent again`, { id });
+  }
+
   /** Deliveries of all webhooks by where they stand; those that were delivered are not counted. */
   async backlog(): Promise<{ readonly waiting: number; readonly dead: number }> {
     const { rows } = await sql<{ waiting: number; dead: number }>`
@@ -176,18 +180,51 @@ export class WebhookStore {
       from webhook_deliveries where state in ('waiting', 'dead')`.execute(this.#tables);
     return rows[0] ?? { waiting: 0, dead: 0 };
   }
-
-  async #select(tail: ReturnType<typeof sql>): Promise<CountedRow[]> {
-    const { rows } = await sql<CountedRow>`
-      select w.*,
-        (select count(*) from webhook_deliveries d where d.webhook_id = w.id and d.state = 'waiting') as waiting,
-        (select count(*) from webhook_deliveries d where d.webhook_id = w.id and d.state = 'dead') as dead
-      from webhooks w ${tail}`.execute(this.#tables);
-    return rows;
-  }
 }
 
 type CountedRow = Selectable<WebhookTable> & { readonly waiting: number; readonly dead: number };
+
+/** Changes with everything that an edit may change, and not with what is sent. */
+export const webhookRevision = ({ url, kinds, campaignId, note, isEnabled, disabledReason }: Webhook): string =>
+  createHash("sha256")
+    .update(JSON.stringify([url, kinds, campaignId, note, isEnabled, disabledReason]))
+    .digest("base64url")
+    .slice(0, 22);
+
+async function selectCounted(tables: Kysely<Tables>, tail: ReturnType<typeof sql>): Promise<CountedRow[]> {
+  const { rows } = await sql<CountedRow>`
+    select w.*,
+      (select count(*) from webhook_deliveries d where d.webhook_id = w.id and d.state = 'waiting') as waiting,
+      (select count(*) from webhook_deliveries d where d.webhook_id = w.id and d.state = 'dead') as dead
+    from webhooks w ${tail}`.execute(tables);
+  return rows;
+}
+
+async function writeEdit(
+  transaction: Kysely<Tables>,
+  id: string,
+  { url, kinds, campaignId, note, isEnabled }: WebhookEdit,
+): Promise<void> {
+  const { numUpdatedRows } = await transaction
+    .updateTable("webhooks")
+    .set({
+      ...(url !== undefined && { url: storableText(url) }),
+      ...(kinds !== undefined && { kinds }),
+      ...(campaignId !== undefined && { campaign_id: campaignId === null ? null : storableText(campaignId) }),
+      ...(note !== undefined && { note: storableText(note) }),
+      ...(isEnabled !== undefined && {
+        is_enabled: isEnabled,
+        disabled_reason: null,
+        position: sql<number>`case when ${isEnabled} and not is_enabled
+          then (select coalesce(max(id), 0) from events) else position end`,
+      }),
+      // A statement without a change is none.
+      id: storableText(id),
+    })
+    .where("id", "=", storableText(id))
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows === 0n) throw unknownWebhook(id);
+}
 
 const unknownWebhook = (id: string): UsageError =>
   new UsageError("UNKNOWN_WEBHOOK", `there is no webhook ${id}`, { id });
@@ -198,6 +235,7 @@ const toWebhook = (row: CountedRow): Webhook => ({
   kinds: row.kinds,
   campaignId: row.campaign_id,
   isEnabled: row.is_enabled,
+  disabledReason: row.disabled_reason,
   note: row.note,
   createdAt: row.created_at.toISOString(),
   waitingCount: row.waiting,

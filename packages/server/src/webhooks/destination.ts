@@ -54,7 +54,9 @@ export function isPublicAddress(address: string): boolean {
  */
 export function checkDestination(text: string, { allowsHttp, allowsPrivate }: DestinationPolicy): URL {
   const refused = (why: string) =>
-    new UsageError("WEBHOOK_URL", `a webhook cannot go to ${text}: ${why}`, { url: text });
+    new UsageError("WEBHOOK_URL", `a webhook cannot go to ${withoutSecrets(text)}: ${why}`, {
+      url: withoutSecrets(text),
+    });
   if (!URL.canParse(text)) throw refused("it is no URL");
   const url = new URL(text);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && allowsHttp))
@@ -83,3 +85,6 @@ export function guardedLookup({ allowsPrivate }: DestinationPolicy): LookupFunct
 
 const privateName = (hostname: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`${hostname} has a private address`), { code: "EPRIVATE" });
+
+/** An address as it may be shown: who mistyped a password should not find it in a log. */
+const withoutSecrets = (text: string): string => text.replace(/^(https?:\/\/)[^/?#]*@/i, "$1…@");

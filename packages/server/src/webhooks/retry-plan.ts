@@ -1,5 +1,5 @@
 /** What follows from the answer to a delivery. */
-import type { DeliveryOutcome } from "../store/webhook-outbox.ts";
+import { type DeliveryOutcome, GONE } from "../store/webhook-outbox.ts";
 import type { Answer } from "./post.ts";
 
 export interface RetryOptions {
@@ -22,9 +22,6 @@ export interface Attempt {
   readonly chance: number;
 }
 
-/** A receiver says with this that it is not there any more (RFC 9110 §15.5.11). */
-const GONE = 410;
-
 /** Only 2xx is success; a redirect is followed nowhere. */
 export function planNext(answer: Answer, attempt: Attempt, options: RetryOptions = {}): DeliveryOutcome {
   const { firstMs = 5000, longestMs = 3_600_000, longestAgeMs = 86_400_000, mostAttempts = 40 } = options;
@@ -43,5 +40,5 @@ export function planNext(answer: Answer, attempt: Attempt, options: RetryOptions
 
 function problemOf(status: number): string {
   if (status >= 300 && status < 400) return `answered ${status}: redirects are not followed`;
-  return `answered ${status}`;
+  return status === GONE ? "answered 410: it is gone for good" : `answered ${status}`;
 }

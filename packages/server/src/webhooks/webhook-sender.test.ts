@@ -177,6 +177,43 @@ test("a redirect is not followed, and a receiver that is gone for good is not as
   assert.deepEqual([gone?.state, gone?.attempts], ["dead", 1]);
 });
 
+test("a receiver that is gone is told nothing more, with the reason on record, until somebody enables it", async () => {
+  const { webhooks, events } = scratch.stores;
+  const { id } = await add();
+  answer = (response) => response.writeHead(410).end();
+  startSender();
+  await tell("over");
+  await until(id, areOver(1));
+  const disabled = await webhooks.get(id);
+  assert.deepEqual(
+    [disabled.isEnabled, disabled.disabledReason],
+    [false, "its receiver answered 410 Gone: it wants to hear nothing more"],
+  );
+  const told = (await events.list({}, { limit: 10 })).items.find(({ kind }) => kind === "webhook.disabled");
+  assert.equal(told?.sentence, `webhook ${id} to ${new URL(url).host} was disabled: ${disabled.disabledReason}`);
+  answer = (response) => response.writeHead(204).end();
+  await tell("nobody hears this");
+  const enabled = await webhooks.edit(id, { isEnabled: true });
+  assert.deepEqual([enabled.isEnabled, enabled.disabledReason], [true, null]);
+  await tell("back");
+  const [back] = await until(id, areOver(2));
+  assert.equal(back?.state, "delivered");
+  assert.deepEqual(sentencesOf(got), ["back", "over"]);
+});
+
+test("a webhook that got another address meanwhile goes on in spite of the old one's 410", async () => {
+  const { id } = await add();
+  const open: ServerResponse[] = [];
+  answer = (response) => void open.push(response);
+  startSender({ ...FAST, timeoutMs: 60_000 });
+  await tell("on its way");
+  while (open.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await scratch.stores.webhooks.edit(id, { url: `${url}/other` });
+  open[0]?.writeHead(410).end();
+  await until(id, areOver(1));
+  assert.equal((await scratch.stores.webhooks.get(id)).isEnabled, true);
+});
+
 test("only the kinds and the campaign that were asked for are sent; rest and deletion end it", async () => {
   const ofCampaign = await add({ campaignId: "c1" });
   const ofKind = await add({ kinds: ["image.added"] });

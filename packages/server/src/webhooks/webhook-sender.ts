@@ -165,11 +165,11 @@ export class WebhookSender {
     const { secret } = delivery;
     const answer = "problem" in secret ? unsigned(secret) : await this.#post(delivery, secret);
     if (answer === undefined) return;
-    const { id, kind, attempts, ageMs } = delivery;
+    const { id, webhookId, url, kind, attempts, ageMs } = delivery;
     const outcome = planNext(answer, { kind, attempts, ageMs, chance: Math.random() }, this.#options.retry);
     if (outcome.kind === "dead")
       this.#parts.log.warn({ delivery: id, problem: outcome.problem }, "a webhook was given up");
-    this.#settled.push({ id, outcome });
+    this.#settled.push({ id, webhookId, url, outcome });
   }
 
   /** @returns Nothing when it was broken off by our own end, which says nothing of the receiver. */
