@@ -170,7 +170,7 @@ export class CommandQueue {
     const { batch } = one;
     const { name, fseq, payload, spacingMs } = batch.commands.at(one.place);
     this.#ledger.book(nowMs, airtime);
-    this.#air.say({ kind: "command", ttl: batch.ttl, name, fseq, payload });
+    this.#air.say({ kind: "command", ttl: batch.ttl, rateBps: batch.rateBps, name, fseq, payload });
     batch.outcome.airtimeMs += airtime;
     one.leftCount -= 1;
     one.nextAtMs = nowMs + Math.max(spacingMs, airtime);
