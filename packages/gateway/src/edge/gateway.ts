@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { BatchAnswer, EventReport, GatewayOrder, GatewayState } from "@airlift/protocol/api/gateway";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
 import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { ForeignFrames } from "@airlift/protocol/zmesh/foreign-frames";
 import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
 import { decodeInterest } from "@airlift/protocol/zmesh/interest";
 import { Refusals } from "@airlift/protocol/zmesh/refusals";
@@ -22,7 +23,7 @@ import { RecentFrames } from "./recent-frames.ts";
 import { Reporter } from "./reporter.ts";
 import { ServerClient } from "./server-client.ts";
 import { SessionDesk } from "./session-desk.ts";
-import { WallClock } from "./wall-clock.ts";
+import { monotonicMs, WallClock } from "./wall-clock.ts";
 
 export interface GatewayOptions {
   readonly id: string;
@@ -63,6 +64,7 @@ export class Gateway {
   readonly #reporter: Reporter;
   readonly #refusals = new Refusals();
   readonly #refusedCounts = new Map<RadioLink, number>();
+  readonly #foreign = new Map<RadioLink, ForeignFrames>();
   readonly #recent = new RecentFrames();
   readonly #stop = new AbortController();
   readonly #runId = toHex(zmeshCrypto.randomBytes(8));
@@ -174,7 +176,8 @@ export class Gateway {
       isClockTrusted: this.#clock.isTrusted,
       lastOrder: this.#stored.lastOrder,
       links: links.map((link) => {
-        const { isUp, sentCount, heardCount, healedCount } = link.counts;
+        const { isUp, sentCount, heardCount, healedCount, lostCount } = link.counts;
+        const foreign = this.#foreignOf(link);
         return {
           link: link.uri,
           isUp,
@@ -182,12 +185,16 @@ export class Gateway {
           heardCount,
           healedCount,
           refusedCount: this.#refusedCounts.get(link) ?? 0,
+          foreignCount: foreign.foreignCount,
+          isMostlyForeign: foreign.isMost,
+          ...(lostCount !== undefined && { lostCount }),
         };
       }),
       ledgers: [this.#ledger.state(this.#options.band.name)],
       sessions: this.#sessions.progress(),
       waitingCount: this.#outbox.waitingCount,
       droppedCount: this.#outbox.droppedCount,
+      ...(this.#outbox.aside !== undefined && { setAside: this.#outbox.aside }),
       rssBytes: process.memoryUsage.rss(),
     };
   }
@@ -196,10 +203,35 @@ export class Gateway {
 
   #hear(link: RadioLink, bytes: Uint8Array): void {
     const { networkKey } = this.#options;
-    const frame = this.#refusals.guard(() => decodeFrame(bytes, { networkKey, crypto: zmeshCrypto }));
+    let refusal: string | undefined;
+    const frame = this.#refusals.guard(
+      () => decodeFrame(bytes, { networkKey, crypto: zmeshCrypto }),
+      (code) => {
+        refusal = code;
+      },
+    );
+    this.#watchKey(link, refusal);
     if (!frame) this.#refusedCounts.set(link, (this.#refusedCounts.get(link) ?? 0) + 1);
     else if (frame.kind === "event") this.#hearEvent(frame);
     else if (frame.kind === "interest") this.#hearInterest(frame);
+  }
+
+  #foreignOf(link: RadioLink): ForeignFrames {
+    const foreign = this.#foreign.get(link) ?? new ForeignFrames();
+    this.#foreign.set(link, foreign);
+    return foreign;
+  }
+
+  /** A wrong network key is silence: nobody opens what the other says. */
+  #watchKey(link: RadioLink, refusal: string | undefined): void {
+    const foreign = this.#foreignOf(link);
+    if (!foreign.hear(refusal, monotonicMs())) return;
+    const { heardCount, foreignCount } = foreign;
+    this.#options.log.warn(
+      { link: link.uri, heardCount, foreignCount },
+      "hears frames that it cannot open: another network is near, or the network key is wrong here or there",
+    );
+    this.#reporter.nudge();
   }
 
   #hearEvent(frame: Frame): void {

@@ -239,6 +239,12 @@ export const LinkState = z.object({
   heardCount: z.int().min(0),
   /** What was heard and was no frame of this network. */
   refusedCount: z.int().min(0),
+  /** Of those, frames whose MAC is not the network key's. */
+  foreignCount: z.int().min(0).optional(),
+  /** They are so many that the network key may be wrong. */
+  isMostlyForeign: z.boolean().optional(),
+  /** Frames that the modem did not take in time. */
+  lostCount: z.int().min(0).optional(),
   /** Times it was lost and found again. */
   healedCount: z.int().min(0),
 });
@@ -262,6 +268,8 @@ export const GatewayState = z.object({
   /** Reports that wait to be sent; those that had to be dropped since the start for want of room. */
   waitingCount: z.int().min(0),
   droppedCount: z.int().min(0),
+  /** Reports that the server refused and the gateway keeps for somebody to look at: how many ever, and why the latest was. */
+  setAside: z.object({ count: z.int().min(1), reason: z.string().max(1000) }).optional(),
   rssBytes: z.int().min(0),
 });
 export type GatewayState = z.infer<typeof GatewayState>;
