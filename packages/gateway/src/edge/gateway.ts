@@ -1,7 +1,14 @@
 /** The radio edge: takes orders from a server, sends by the law, tells what devices say, and goes on while the server is away. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { BatchAnswer, EventReport, GatewayOrder, GatewayState } from "@airlift/protocol/api/gateway";
+import { isDeepStrictEqual } from "node:util";
+import {
+  AirCycle,
+  type BatchAnswer,
+  type EventReport,
+  type GatewayOrder,
+  type GatewayState,
+} from "@airlift/protocol/api/gateway";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
 import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { ForeignFrames } from "@airlift/protocol/zmesh/foreign-frames";
@@ -47,6 +54,8 @@ export interface GatewayOptions {
 interface Stored {
   readonly lastOrder: number;
   readonly lastUtcMs?: number;
+  /** Its turn among its neighbours, as the server last said; it holds while the server is away. */
+  readonly turn?: AirCycle | undefined;
 }
 
 /** In the field: a feed that broke is back in a second, a server that is down is asked twice a minute. */
@@ -116,7 +125,13 @@ export class Gateway {
       ...(options.token !== undefined && { token: options.token }),
     });
     const air = new Air({ links, networkKey, crypto: zmeshCrypto });
-    this.#queue = new CommandQueue({ air, ledger: this.#ledger, clock: this.#clock });
+    this.#queue = new CommandQueue({
+      air,
+      ledger: this.#ledger,
+      clock: this.#clock,
+      // Whose broadcast is on says what belongs to it at any time: neighbours' broadcasts are not on.
+      turn: () => (this.#sessions.hasAir(this.#clock.utcMs()) ? undefined : this.#stored.turn),
+    });
     this.#sessions = new SessionDesk({
       air,
       queue: this.#queue,
@@ -277,6 +292,7 @@ export class Gateway {
     this.#isServerLost = false;
     this.#wasAnswered = true;
     this.#checkBand(answer.band);
+    if (!isDeepStrictEqual(answer.turn, this.#stored.turn)) this.#store({ turn: answer.turn });
     this.#clock.set(answer.utcMs, roundTripMs);
     this.#sessions.answers(
       answer.events.map(({ number, content, deficit }) => {
@@ -369,13 +385,14 @@ function refusalOf(error: unknown, { id, serverUrl }: GatewayOptions): UsageErro
 }
 
 function storedOf(value: unknown): Stored {
-  const { lastOrder, lastUtcMs } = (typeof value === "object" && value !== null ? value : {}) as Record<
+  const { lastOrder, lastUtcMs, turn } = (typeof value === "object" && value !== null ? value : {}) as Record<
     string,
     unknown
   >;
   return {
     lastOrder: typeof lastOrder === "number" ? lastOrder : 0,
     ...(typeof lastUtcMs === "number" && { lastUtcMs }),
+    turn: AirCycle.safeParse(turn).data,
   };
 }
 

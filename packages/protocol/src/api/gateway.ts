@@ -80,6 +80,12 @@ export type PollChannel = z.infer<typeof PollChannel>;
 export const AirWindow = z.object({ fromMs: utcMs, untilMs: utcMs });
 export type AirWindow = z.infer<typeof AirWindow>;
 
+/** A span that comes again in every period since the beginning of Unix time. */
+export const AirCycle = z
+  .object({ periodMs: z.int().positive(), fromMs: z.int().min(0), lengthMs: z.int().positive() })
+  .refine(({ periodMs, fromMs, lengthMs }) => fromMs + lengthMs <= periodMs, "the span lies within the period");
+export type AirCycle = z.infer<typeof AirCycle>;
+
 /** One content of a session: it begins at `updateAtMs`, or when the one before it is done if that is later. */
 export const BroadcastPart = z.object({
   content: GatewayContent,
@@ -363,5 +369,7 @@ export const BatchAnswer = z.object({
   events: z.array(OpenedEvent),
   /** The sub-band that the server plans for at this gateway. */
   band: z.string().optional(),
+  /** When this gateway says commands outside of its broadcasts' windows: neighbours' turns do not overlap. Absent = at any time. */
+  turn: AirCycle.optional(),
 });
 export type BatchAnswer = z.infer<typeof BatchAnswer>;

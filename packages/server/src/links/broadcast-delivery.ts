@@ -17,6 +17,7 @@ import { BroadcastCancel } from "./broadcast-cancel.ts";
 import { BroadcastNews } from "./broadcast-news.ts";
 import { BroadcastPlanner } from "./broadcast-planner.ts";
 import { BroadcastStragglers } from "./broadcast-stragglers.ts";
+import { CommandTurns } from "./command-turns.ts";
 import { GatewayWatch } from "./gateway-watch.ts";
 import type { MeshReleases } from "./mesh-releases.ts";
 
@@ -59,6 +60,7 @@ export class BroadcastDelivery {
   readonly #gatherMs: number;
   readonly #known = new Map<string, boolean>();
   readonly #gateways: GatewayWatch;
+  readonly #turns: CommandTurns;
   #orderedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
@@ -79,6 +81,7 @@ export class BroadcastDelivery {
     this.#asks = new BroadcastAsks({ stores, rooms, apply: this.#apply, utcMs, quietMs });
     this.#cancel = new BroadcastCancel({ stores, utcMs, log });
     this.#gateways = new GatewayWatch({ stores, log });
+    this.#turns = new CommandTurns(stores, utcMs);
   }
 
   start(): void {
@@ -182,7 +185,8 @@ export class BroadcastDelivery {
     if (refusedCount > 0) this.#options.log.debug({ gatewayId, refusedCount }, "events of devices were refused");
     this.#tell(reports);
     if (hasEnds || reports.some(({ state }) => state === "waitingToApply")) void this.sweep();
-    return band === undefined ? answer : { ...answer, band };
+    const turn = await this.#turns.of(gatewayId);
+    return { ...answer, ...(band !== undefined && { band }), ...(turn !== undefined && { turn }) };
   }
 
   /** Looks what is due: resolves when a look has ended that began after this was called. Those who call meanwhile share the next one. */
