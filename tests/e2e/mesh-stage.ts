@@ -20,6 +20,7 @@ import {
 import { concat, fromHex, toHex } from "@airlift/protocol/lib/bytes";
 import type { DeviceCommand } from "@airlift/protocol/zmesh/command";
 import { type CommandChannel, openStatus, sealCommand } from "@airlift/protocol/zmesh/command-channel";
+import type { HeardCounts } from "@airlift/protocol/zmesh/foreign-frames";
 import { AT_ONCE } from "@airlift/protocol/zmesh/instant";
 import type { PackedContent } from "@airlift/protocol/zmesh/packed-content";
 import type { ReceiverStatus } from "@airlift/protocol/zmesh/receiver-types";
@@ -308,6 +309,8 @@ export interface StageDeviceOptions {
 export class StageDevice {
   readonly channel: CommandChannel;
   version = "";
+  /** What it could not open, once it has said so. */
+  foreign: HeardCounts | undefined;
   readonly #options: StageDeviceOptions;
   #device: MeshDevice | undefined;
   #link: RadioLink | undefined;
@@ -344,6 +347,9 @@ export class StageDevice {
       newsSpreadMs: 500,
       random,
       restart: () => void this.restart(),
+      onForeign: (counts) => {
+        this.foreign = counts;
+      },
       ...(onStatus && { onStatus }),
     });
     await this.#device.start();

@@ -29,6 +29,17 @@ export function describeMesh(metrics: Registry, { mesh }: Pick<Stores, "mesh">):
     },
   });
   describeAirtime(registers, mesh);
+  new Gauge({
+    name: "airlift_gateway_foreign_frames",
+    help: "Frames that the gateway heard since it runs and could not open: of another network, damaged, or its network key is wrong",
+    labelNames: ["gateway", "link"],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { id, state } of (await mesh.gateways.list().catch(() => undefined)) ?? [])
+        for (const { link, foreignCount = 0 } of state?.links ?? []) this.set({ gateway: id, link }, foreignCount);
+    },
+  });
   new Counter({
     name: "airlift_mesh_statuses_total",
     help: "Status events of mesh devices: taken, or refused because they were forged, replayed or of a device that nobody knows",

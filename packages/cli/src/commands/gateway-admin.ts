@@ -1,4 +1,6 @@
 /** `airlift gateway list`, `add`, `remove`, `airtime`: the gateways that a server knows. */
+
+import { gatewayTroubles } from "@airlift/protocol/api/gateway-troubles";
 import { AirtimeSeries, CreatedGateway, Gateway, NewGateway } from "@airlift/protocol/api/mesh";
 import { type Command, InvalidArgumentError } from "commander";
 import { NOTHING, postOf, segment } from "../client.ts";
@@ -20,8 +22,12 @@ export function registerGatewayAdmin(program: Command): void {
     .description("list the gateways that the server knows")
     .action(async (_: unknown, command: Command) => {
       const gateways = await clientOf(command).all("gateways", Gateway);
-      printResult(command, gateways, () =>
-        table(["ID", "CELLS", "BAND", "ONLINE", "USED / BUDGET", "ORDERS", "SEEN"], gateways.map(lineOf)),
+      printResult(
+        command,
+        gateways,
+        () =>
+          table(["ID", "CELLS", "BAND", "ONLINE", "USED / BUDGET", "ORDERS", "SEEN"], gateways.map(lineOf)) +
+          gateways.map(troublesOf).join(""),
       );
     });
   gateway
@@ -91,6 +97,14 @@ function lineOf(one: Gateway): string[] {
     one.seenAt === null ? "never" : agoText(one.seenAt, Date.now()),
   ];
 }
+
+/** A line for each. */
+const troublesOf = ({ id, state }: Gateway): string =>
+  state === null
+    ? ""
+    : gatewayTroubles(state)
+        .map(({ sentence }) => `${id} ${sentence}\n`)
+        .join("");
 
 function share(text: string): number {
   const value = Number(text);

@@ -43,6 +43,7 @@ async function run(flags: MeshDeviceFlags): Promise<number> {
     ...options,
     restart: () => end(REBOOT_EXIT_CODE),
     onStatus: (status) => tell({ kind: "status", ...status, name: toHex(status.name) }),
+    onForeign: ({ heardCount, foreignCount }) => tell({ kind: "foreign", heardCount, foreignCount }),
   });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end(0));
   tell({ kind: "started", version: receiver.version, ...receiver.bootReport });
@@ -55,13 +56,15 @@ async function run(flags: MeshDeviceFlags): Promise<number> {
 function print({ json = false }: MeshDeviceFlags, event: Readonly<Record<string, unknown>>): void {
   if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
   else {
-    const { deviceId, kind, state, detail, result, receivedCount, version, slot, outcome } = event;
-    const sentence =
-      kind === "started"
-        ? `runs ${version} from slot ${slot} (${outcome})`
-        : `${state}, ${detail}, result ${result}, ${receivedCount} packets`;
-    process.stderr.write(`${deviceId}: ${sentence}\n`);
+    process.stderr.write(`${event["deviceId"]}: ${sentenceOf(event)}\n`);
   }
+}
+
+function sentenceOf(event: Readonly<Record<string, unknown>>): string {
+  const { kind, state, detail, result, receivedCount, version, slot, outcome, heardCount, foreignCount } = event;
+  if (kind === "started") return `runs ${version} from slot ${slot} (${outcome})`;
+  if (kind === "foreign") return `hears frames it cannot open (wrong network key?): ${foreignCount} of ${heardCount}`;
+  return `${state}, ${detail}, result ${result}, ${receivedCount} packets`;
 }
 
 /** @throws {UsageError} OPTIONS, a line for each mistake. */

@@ -7,6 +7,7 @@ import { WIRED_BAND } from "@airlift/gateway/edge/wired-band";
 import { lossyLink } from "@airlift/gateway/links/lossy-link";
 import type { RadioLink } from "@airlift/gateway/links/radio-link";
 import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
+import type { HeardCounts } from "@airlift/protocol/zmesh/foreign-frames";
 import type { ReceiverStatus } from "@airlift/protocol/zmesh/receiver-types";
 import { DEFAULT_SUB_BAND, subBandNamed } from "@airlift/protocol/zmesh/regions";
 import type { MeshOptions } from "./mesh-options.ts";
@@ -22,6 +23,8 @@ export interface MeshReceiverOptions extends MeshOptions {
   /** It goes down, to start with the new image. */
   restart(): void;
   onStatus?(status: ReceiverStatus): void;
+  /** Most of what it hears it cannot open. */
+  onForeign?(counts: HeardCounts): void;
 }
 
 export class MeshReceiver {
@@ -39,7 +42,7 @@ export class MeshReceiver {
 
   /** Boots from its slots and opens a link of its own; it listens from `start` on. The errors are those of node:fs and of the link. */
   static async boot(options: MeshReceiverOptions): Promise<MeshReceiver> {
-    const { folder, plan, loss, maxImageBytes, onStatus } = options;
+    const { folder, plan, loss, maxImageBytes, onStatus, onForeign } = options;
     const slots = createSlots({
       directory: folder,
       // What gets here was verified by its manifest, or needs no signature.
@@ -66,6 +69,7 @@ export class MeshReceiver {
       restart: () => options.restart(),
       ...(maxImageBytes !== undefined && { maxImageBytes }),
       ...(onStatus && { onStatus: (status: ReceiverStatus) => onStatus(status) }),
+      ...(onForeign && { onForeign: (counts: HeardCounts) => onForeign(counts) }),
     });
     return new MeshReceiver({ version: slots.version(), bootReport, device, link });
   }

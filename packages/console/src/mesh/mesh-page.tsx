@@ -1,4 +1,5 @@
 /** Gateways with their cells and airtime, the broadcasts, and the groups of mesh devices. */
+import { gatewayTroubles } from "@airlift/protocol/api/gateway-troubles";
 import type { AirtimeSeries, Gateway, MeshGroup, MeshSession } from "@airlift/protocol/api/mesh";
 import { Badge, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { queryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
@@ -69,7 +70,7 @@ export function MeshPage() {
 }
 
 function GatewayPart({ gateway }: { readonly gateway: Gateway }) {
-  const { id, cells, band, rateBps, isOnline, seenAt, orderCount } = gateway;
+  const { id, cells, band, rateBps, isOnline, seenAt, orderCount, state } = gateway;
   const { data: bands } = useQuery(airtimeQuery(id));
   return (
     <Paper withBorder p="md" component="section" aria-label={`Gateway ${id}`}>
@@ -87,6 +88,12 @@ function GatewayPart({ gateway }: { readonly gateway: Gateway }) {
           kbit/s · {orderCount} order{orderCount === 1 ? "" : "s"} open ·{" "}
           {seenAt === null ? "never heard" : <Ago at={seenAt} />}
         </Text>
+        {state !== null &&
+          gatewayTroubles(state).map(({ sentence }) => (
+            <Text key={sentence} size="sm" c="orange" className="anywhere">
+              It {sentence}
+            </Text>
+          ))}
         {bands?.map((series) => (
           <AirtimePlot key={series.band} {...series} />
         ))}

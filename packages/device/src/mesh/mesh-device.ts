@@ -9,6 +9,7 @@ import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
 import { NO_FSEQ, openFreshCommand } from "@airlift/protocol/zmesh/command-gate";
 import { isReleaseIv, manifestIv } from "@airlift/protocol/zmesh/content-cipher";
 import { type ExpectedContent, expectedContentOf } from "@airlift/protocol/zmesh/content-proof";
+import { ForeignFrames, type HeardCounts } from "@airlift/protocol/zmesh/foreign-frames";
 import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
 import { AT_ONCE } from "@airlift/protocol/zmesh/instant";
 import { LARGEST_MANIFEST_BYTES, type Manifest, verifyManifest } from "@airlift/protocol/zmesh/manifest";
@@ -68,6 +69,8 @@ export interface MeshDeviceOptions {
   /** The device goes down now, to start with the new image. */
   restart(): void;
   readonly onStatus?: (status: ReceiverStatus) => void;
+  /** Most of what it hears it cannot open: the network key may be wrong. Once an hour at the most. */
+  readonly onForeign?: (counts: HeardCounts) => void;
 }
 
 type Part = "image" | "manifest";
@@ -78,6 +81,7 @@ const MAX_GROUPS = 8;
 export class MeshDevice {
   /** What was refused of what came over the air. */
   readonly refusals = new Refusals();
+  readonly #foreign = new ForeignFrames();
   readonly #options: MeshDeviceOptions;
   readonly #memory: MeshMemoryFile;
   readonly #attempts: Attempts;
@@ -181,7 +185,14 @@ export class MeshDevice {
   #hear(bytes: Uint8Array): void {
     if (this.#isClosed) return;
     const { networkKey } = this.#options;
-    const frame = this.refusals.guard(() => decodeFrame(bytes, { networkKey, crypto: zmeshCrypto }));
+    let refusal: string | undefined;
+    const frame = this.refusals.guard(
+      () => decodeFrame(bytes, { networkKey, crypto: zmeshCrypto }),
+      (code) => {
+        refusal = code;
+      },
+    );
+    if (this.#foreign.hear(refusal, performance.now())) this.#options.onForeign?.(this.#foreign);
     if (frame?.kind === "command") this.refusals.guard(() => this.#obey(frame));
     else if (frame?.kind === "content") this.#takeContent(frame);
   }

@@ -11,7 +11,8 @@ import type { MeshMemoryFile } from "./mesh-memory.ts";
 
 /** A radio as the device sees it; every link of a gateway is one. */
 export interface MeshRadio {
-  send(frame: Uint8Array): void;
+  /** @param airtimeMs Booked for it: one that cannot go out in that time is lost. */
+  send(frame: Uint8Array, airtimeMs: number): void;
   listen(listener: (frame: Uint8Array) => void): void;
 }
 
@@ -107,8 +108,8 @@ export class MeshVoice {
     const atMs = this.#ledger.earliestMs(airtime, nowMs);
     if (atMs - nowMs > LONGEST_HOLD_MS) return;
     this.#ledger.book(atMs, airtime);
-    if (atMs <= nowMs) radio.send(frame);
-    else this.#later(atMs - nowMs, () => radio.send(frame));
+    if (atMs <= nowMs) radio.send(frame, airtime);
+    else this.#later(atMs - nowMs, () => radio.send(frame, airtime));
   }
 
   #later(delayMs: number, act: () => void): void {

@@ -1,4 +1,5 @@
 /** The transmitter's voice: makes frames of what is to be said, and says them over all links. */
+import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
 import { encodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
 import type { RadioLink } from "../links/radio-link.ts";
@@ -9,7 +10,9 @@ export interface AirOptions {
   readonly crypto: ZmeshCrypto;
 }
 
-export type Utterance = Pick<Frame, "kind" | "name" | "fseq" | "payload" | "ttl">;
+export interface Utterance extends Pick<Frame, "kind" | "name" | "fseq" | "payload" | "ttl"> {
+  readonly rateBps: number;
+}
 
 export class Air {
   readonly #options: AirOptions;
@@ -24,8 +27,9 @@ export class Air {
   }
 
   /** Begins now; its airtime is booked already. */
-  say(utterance: Utterance): void {
-    const frame = encodeFrame({ ...utterance, isProxied: false }, this.#options);
-    for (const link of this.#options.links) link.send(frame);
+  say({ rateBps, ...frame }: Utterance): void {
+    const octets = encodeFrame({ ...frame, isProxied: false }, this.#options);
+    const airtime = airtimeMs(frame.payload.length, rateBps);
+    for (const link of this.#options.links) link.send(octets, airtime);
   }
 }

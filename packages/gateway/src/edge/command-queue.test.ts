@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { SealedCommand } from "@airlift/protocol/api/gateway";
+import type { AirCycle } from "@airlift/protocol/zmesh/air-turns";
 import { decodeFrame } from "@airlift/protocol/zmesh/frame";
 import { zmeshCrypto as crypto } from "@airlift/runtime/zmesh-crypto";
 import type { RadioLink } from "../links/radio-link.ts";
@@ -25,7 +26,11 @@ const command = (fseq: number): SealedCommand => ({
   spacingMs: 0,
 });
 
-async function withQueue(clock: WallClock, play: (queue: CommandQueue, said: readonly number[]) => Promise<void>) {
+async function withQueue(
+  clock: WallClock,
+  play: (queue: CommandQueue, said: readonly number[]) => Promise<void>,
+  turn?: () => AirCycle | undefined,
+) {
   const folder = mkdtempSync(join(tmpdir(), "airlift-queue-"));
   const said: number[] = [];
   const link: RadioLink = {
@@ -36,7 +41,8 @@ async function withQueue(clock: WallClock, play: (queue: CommandQueue, said: rea
     close: async () => undefined,
   };
   const ledger = new LedgerFile({ path: join(folder, "ledger.json"), limit: WIRED_BAND.limit, wasUsed: false });
-  const queue = new CommandQueue({ air: new Air({ links: [link], networkKey, crypto }), ledger, clock });
+  const air = new Air({ links: [link], networkKey, crypto });
+  const queue = new CommandQueue({ air, ledger, clock, ...(turn && { turn }) });
   try {
     await play(queue, said);
   } finally {
@@ -66,5 +72,36 @@ test("commands of a channel go out in the order of their numbers, however they c
   await withQueue(new WallClock(NOW_MS, NOW_MS), async (queue, said) => {
     await Promise.all([3, 1, 2].map((fseq) => queue.send(batch(fseq))));
     assert.deepEqual(said, [1, 2, 3]);
+  });
+});
+
+test("commands wait for the gateway's turn among its neighbours, whatever the law allows", async () => {
+  const clock = new WallClock(NOW_MS, NOW_MS);
+  let turn: AirCycle | undefined = { periodMs: 100 * HOUR_MS, fromMs: 0, lengthMs: 1 };
+  // Half a period from now.
+  turn = { ...turn, fromMs: (clock.utcMs() + 50 * HOUR_MS) % turn.periodMs };
+  await withQueue(
+    clock,
+    async (queue, said) => {
+      const early = queue.send(batch(1));
+      // Whoever has no neighbour has said all of it meanwhile.
+      await withQueue(clock, async (free) => void (await free.send(batch(1))));
+      assert.deepEqual(said, []);
+      turn = undefined;
+      await Promise.all([early, queue.send(batch(2))]);
+      assert.deepEqual(said, [1, 2]);
+    },
+    () => turn,
+  );
+});
+
+test("a batch whose time is over is dropped and told, and what is behind it in its channel goes on", async () => {
+  const clock = new WallClock(NOW_MS, NOW_MS);
+  await withQueue(clock, async (queue, said) => {
+    const stop = new AbortController();
+    const dropped = queue.send({ ...batch(1), signal: stop.signal });
+    stop.abort();
+    const [first, second] = await Promise.all([dropped, queue.send(batch(2))]);
+    assert.deepEqual([first.droppedCount, second.sentCount, said], [1, 1, [2]]);
   });
 });

@@ -1,6 +1,7 @@
 /** Commands that wait for their moment and for the law. */
 import type { AirWindow, SealedCommand } from "@airlift/protocol/api/gateway";
 import { Deadlines } from "@airlift/protocol/lib/deadlines";
+import { type AirCycle, cycleAtMs } from "@airlift/protocol/zmesh/air-turns";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { Air } from "./air.ts";
 import { EdgeTimer } from "./edge-timer.ts";
@@ -58,12 +59,15 @@ export interface CommandQueueOptions {
   readonly air: Air;
   readonly ledger: LedgerFile;
   readonly clock: WallClock;
+  /** When this gateway may say commands, as of now; undefined = at any time. */
+  readonly turn?: () => AirCycle | undefined;
 }
 
 export class CommandQueue {
   readonly #air: Air;
   readonly #ledger: LedgerFile;
   readonly #clock: WallClock;
+  readonly #turn: () => AirCycle | undefined;
   readonly #timer = new EdgeTimer(() => this.#run());
   readonly #batches = new Set<OpenBatch>();
   /** By channel. */
@@ -73,7 +77,8 @@ export class CommandQueue {
   #originMs: number;
   #waitingCount = 0;
 
-  constructor({ air, ledger, clock }: CommandQueueOptions) {
+  constructor({ air, ledger, clock, turn = () => undefined }: CommandQueueOptions) {
+    this.#turn = turn;
     this.#air = air;
     this.#ledger = ledger;
     this.#clock = clock;
@@ -121,12 +126,23 @@ export class CommandQueue {
   #sayOrWait(line: Line, nowMs: number): number {
     const { batch, place } = line.first;
     const airtime = airtimeMs(batch.commands.payloadBytesAt(place), batch.rateBps);
-    const atMs = this.#ledger.earliestMs(airtime, Math.max(nowMs, this.#dueMs(line.first)));
+    const atMs = this.#turnAtMs(airtime, Math.max(nowMs, this.#dueMs(line.first)));
     if (atMs <= nowMs) this.#say(line, { nowMs, airtimeMs: airtime });
     if (this.#lines.has(line.name)) this.#due.set(line, this.#dueMs(line.first));
     if (atMs <= nowMs) return airtime;
     const overAtMs = this.#clock.toMonotonicMs(batch.window.untilMs);
     return Math.min(atMs, overAtMs, nowMs + LONGEST_NAP_MS) - nowMs;
+  }
+
+  /** The earliest time from `fromMs` on that the law allows and that lies in this gateway's turn. */
+  #turnAtMs(airtime: number, fromMs: number): number {
+    const turn = this.#turn();
+    const lawfulMs = this.#ledger.earliestMs(airtime, fromMs);
+    if (turn === undefined || !Number.isFinite(lawfulMs)) return lawfulMs;
+    const utcMs = this.#clock.utcMs(lawfulMs);
+    const waitMs = cycleAtMs(turn, utcMs) - utcMs;
+    // What the law says of that moment is looked at when it has come.
+    return lawfulMs + waitMs;
   }
 
   #add(name: string, batch: OpenBatch, place: number): void {
@@ -170,7 +186,7 @@ export class CommandQueue {
     const { batch } = one;
     const { name, fseq, payload, spacingMs } = batch.commands.at(one.place);
     this.#ledger.book(nowMs, airtime);
-    this.#air.say({ kind: "command", ttl: batch.ttl, name, fseq, payload });
+    this.#air.say({ kind: "command", ttl: batch.ttl, rateBps: batch.rateBps, name, fseq, payload });
     batch.outcome.airtimeMs += airtime;
     one.leftCount -= 1;
     one.nextAtMs = nowMs + Math.max(spacingMs, airtime);

@@ -1,9 +1,17 @@
 /** The radio edge: takes orders from a server, sends by the law, tells what devices say, and goes on while the server is away. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { BatchAnswer, EventReport, GatewayOrder, GatewayState } from "@airlift/protocol/api/gateway";
+import { isDeepStrictEqual } from "node:util";
+import {
+  AirCycle,
+  type BatchAnswer,
+  type EventReport,
+  type GatewayOrder,
+  type GatewayState,
+} from "@airlift/protocol/api/gateway";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
 import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { ForeignFrames } from "@airlift/protocol/zmesh/foreign-frames";
 import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
 import { decodeInterest } from "@airlift/protocol/zmesh/interest";
 import { Refusals } from "@airlift/protocol/zmesh/refusals";
@@ -22,7 +30,7 @@ import { RecentFrames } from "./recent-frames.ts";
 import { Reporter } from "./reporter.ts";
 import { ServerClient } from "./server-client.ts";
 import { SessionDesk } from "./session-desk.ts";
-import { WallClock } from "./wall-clock.ts";
+import { monotonicMs, WallClock } from "./wall-clock.ts";
 
 export interface GatewayOptions {
   readonly id: string;
@@ -46,6 +54,8 @@ export interface GatewayOptions {
 interface Stored {
   readonly lastOrder: number;
   readonly lastUtcMs?: number;
+  /** Its turn among its neighbours, as the server last said; it holds while the server is away. */
+  readonly turn?: AirCycle | undefined;
 }
 
 /** In the field: a feed that broke is back in a second, a server that is down is asked twice a minute. */
@@ -63,6 +73,7 @@ export class Gateway {
   readonly #reporter: Reporter;
   readonly #refusals = new Refusals();
   readonly #refusedCounts = new Map<RadioLink, number>();
+  readonly #foreign = new Map<RadioLink, ForeignFrames>();
   readonly #recent = new RecentFrames();
   readonly #stop = new AbortController();
   readonly #runId = toHex(zmeshCrypto.randomBytes(8));
@@ -114,7 +125,13 @@ export class Gateway {
       ...(options.token !== undefined && { token: options.token }),
     });
     const air = new Air({ links, networkKey, crypto: zmeshCrypto });
-    this.#queue = new CommandQueue({ air, ledger: this.#ledger, clock: this.#clock });
+    this.#queue = new CommandQueue({
+      air,
+      ledger: this.#ledger,
+      clock: this.#clock,
+      // Whose broadcast is on says what belongs to it at any time: neighbours' broadcasts are not on.
+      turn: () => (this.#sessions.hasAir(this.#clock.utcMs()) ? undefined : this.#stored.turn),
+    });
     this.#sessions = new SessionDesk({
       air,
       queue: this.#queue,
@@ -174,7 +191,8 @@ export class Gateway {
       isClockTrusted: this.#clock.isTrusted,
       lastOrder: this.#stored.lastOrder,
       links: links.map((link) => {
-        const { isUp, sentCount, heardCount, healedCount } = link.counts;
+        const { isUp, sentCount, heardCount, healedCount, lostCount } = link.counts;
+        const foreign = this.#foreignOf(link);
         return {
           link: link.uri,
           isUp,
@@ -182,12 +200,16 @@ export class Gateway {
           heardCount,
           healedCount,
           refusedCount: this.#refusedCounts.get(link) ?? 0,
+          foreignCount: foreign.foreignCount,
+          isMostlyForeign: foreign.isMost,
+          ...(lostCount !== undefined && { lostCount }),
         };
       }),
       ledgers: [this.#ledger.state(this.#options.band.name)],
       sessions: this.#sessions.progress(),
       waitingCount: this.#outbox.waitingCount,
       droppedCount: this.#outbox.droppedCount,
+      ...(this.#outbox.aside !== undefined && { setAside: this.#outbox.aside }),
       rssBytes: process.memoryUsage.rss(),
     };
   }
@@ -196,10 +218,35 @@ export class Gateway {
 
   #hear(link: RadioLink, bytes: Uint8Array): void {
     const { networkKey } = this.#options;
-    const frame = this.#refusals.guard(() => decodeFrame(bytes, { networkKey, crypto: zmeshCrypto }));
+    let refusal: string | undefined;
+    const frame = this.#refusals.guard(
+      () => decodeFrame(bytes, { networkKey, crypto: zmeshCrypto }),
+      (code) => {
+        refusal = code;
+      },
+    );
+    this.#watchKey(link, refusal);
     if (!frame) this.#refusedCounts.set(link, (this.#refusedCounts.get(link) ?? 0) + 1);
     else if (frame.kind === "event") this.#hearEvent(frame);
     else if (frame.kind === "interest") this.#hearInterest(frame);
+  }
+
+  #foreignOf(link: RadioLink): ForeignFrames {
+    const foreign = this.#foreign.get(link) ?? new ForeignFrames();
+    this.#foreign.set(link, foreign);
+    return foreign;
+  }
+
+  /** A wrong network key is silence: nobody opens what the other says. */
+  #watchKey(link: RadioLink, refusal: string | undefined): void {
+    const foreign = this.#foreignOf(link);
+    if (!foreign.hear(refusal, monotonicMs())) return;
+    const { heardCount, foreignCount } = foreign;
+    this.#options.log.warn(
+      { link: link.uri, heardCount, foreignCount },
+      "hears frames that it cannot open: another network is near, or the network key is wrong here or there",
+    );
+    this.#reporter.nudge();
   }
 
   #hearEvent(frame: Frame): void {
@@ -245,6 +292,7 @@ export class Gateway {
     this.#isServerLost = false;
     this.#wasAnswered = true;
     this.#checkBand(answer.band);
+    if (!isDeepStrictEqual(answer.turn, this.#stored.turn)) this.#store({ turn: answer.turn });
     this.#clock.set(answer.utcMs, roundTripMs);
     this.#sessions.answers(
       answer.events.map(({ number, content, deficit }) => {
@@ -337,13 +385,14 @@ function refusalOf(error: unknown, { id, serverUrl }: GatewayOptions): UsageErro
 }
 
 function storedOf(value: unknown): Stored {
-  const { lastOrder, lastUtcMs } = (typeof value === "object" && value !== null ? value : {}) as Record<
+  const { lastOrder, lastUtcMs, turn } = (typeof value === "object" && value !== null ? value : {}) as Record<
     string,
     unknown
   >;
   return {
     lastOrder: typeof lastOrder === "number" ? lastOrder : 0,
     ...(typeof lastUtcMs === "number" && { lastUtcMs }),
+    turn: AirCycle.safeParse(turn).data,
   };
 }
 

@@ -78,7 +78,8 @@ export class InterestDesk {
     this.#wanted.delete(key);
     this.#ledger.book(nowMs, airtime);
     this.#busyUntilMs = nowMs + airtime;
-    this.#air.say({ kind: "content", ttl: held.ttl, name: message.name, fseq: message.seq, payload: message.payload });
+    const { name, seq: fseq, payload } = message;
+    this.#air.say({ kind: "content", ttl: held.ttl, rateBps: held.rateBps, name, fseq, payload });
     this.#timer.arm(airtime);
   }
 }

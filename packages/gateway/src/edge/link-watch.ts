@@ -1,13 +1,17 @@
-/** Says when a link is not there, and when it is back: at the start at once, and whenever it changes. */
+/** Says when a link is not there, and when it is back: at the start at once, and whenever it changes. And when its modem cannot keep up. */
 import type { Logger } from "pino";
 import type { RadioLink } from "../links/radio-link.ts";
 
 const LOOK_EVERY_MS = 1_000;
+/** Looks at which nothing was lost, before a loss is told again: a minute of them. */
+const QUIET_LOOKS = 60;
 
 export class LinkWatch {
   readonly #links: readonly RadioLink[];
   readonly #log: Logger;
   readonly #down = new Set<RadioLink>();
+  /** Of links that lost frames: how many there were, and at how many looks there were no more. */
+  readonly #losses = new Map<RadioLink, { readonly lostCount: number; readonly quietLooks: number }>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(links: readonly RadioLink[], log: Logger) {
@@ -22,6 +26,7 @@ export class LinkWatch {
 
   look(): void {
     for (const link of this.#links) {
+      this.#lookForLoss(link);
       const { isUp, problem } = link.counts;
       const wasDown = this.#down.has(link);
       if (isUp && wasDown) {
@@ -35,6 +40,18 @@ export class LinkWatch {
         );
       }
     }
+  }
+
+  #lookForLoss(link: RadioLink): void {
+    const { lostCount = 0 } = link.counts;
+    const { lostCount: before, quietLooks } = this.#losses.get(link) ?? { lostCount: 0, quietLooks: QUIET_LOOKS };
+    const isMore = lostCount > before;
+    if (isMore && quietLooks >= QUIET_LOOKS)
+      this.#log.warn(
+        { link: link.uri, lostCount },
+        "the modem does not take frames in time: they are dropped, and their airtime counts all the same",
+      );
+    this.#losses.set(link, { lostCount, quietLooks: isMore ? 0 : quietLooks + 1 });
   }
 
   close(): void {

@@ -11,7 +11,7 @@ import type {
 } from "@airlift/protocol/api/gateway";
 import { toHex } from "@airlift/protocol/lib/bytes";
 import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
-import type { AirTurn } from "@airlift/protocol/zmesh/air-turns";
+import { type AirTurn, turnAtMs } from "@airlift/protocol/zmesh/air-turns";
 import { ContentStore } from "@airlift/protocol/zmesh/content-store";
 import type { ZmeshCrypto } from "@airlift/protocol/zmesh/crypto-port";
 import type { Frame } from "@airlift/protocol/zmesh/frame";
@@ -117,6 +117,13 @@ export class SessionDesk {
       if (!session || session.contentName === undefined) continue;
       session.answers(answers.filter(({ content }) => content === session.contentName));
     }
+  }
+
+  /** Whether the air is this gateway's now: a broadcast of its is within its windows. */
+  hasAir(utcMs: number): boolean {
+    for (const { session } of this.#kept.values())
+      if (session && !session.isOver && turnAtMs(session.order.windows, utcMs) === utcMs) return true;
+    return false;
   }
 
   progress(): SessionProgress[] {

@@ -271,6 +271,7 @@ export class Session {
           this.#options.air.say({
             kind: "content",
             ttl: this.order.ttl,
+            rateBps: this.order.rateBps,
             name,
             fseq: output.seq,
             payload: output.payload,
@@ -288,7 +289,7 @@ export class Session {
   }
 
   #poll(poll: (TransmitterOutput & { kind: "poll" })["poll"]): void {
-    const { pollChannel, ttl } = this.order;
+    const { pollChannel, ttl, rateBps } = this.order;
     const { crypto, air } = this.#options;
     this.#deficits = [];
     this.#polledAfter = this.#options.lastReport();
@@ -301,7 +302,7 @@ export class Session {
     ) as Uint8Array[];
     if (!name || !key || !iv) return;
     const payload = sealCommand({ name, key, iv, crypto }, fseq, { kind: "poll", poll });
-    air.say({ kind: "command", ttl, name, fseq, payload });
+    air.say({ kind: "command", ttl, rateBps, name, fseq, payload });
   }
 
   #partEnded(tally: Tally): void {

@@ -1,13 +1,16 @@
 /** Frames over a stream of octets in KISS framing: a modem at a serial port, or one that is reached over TCP. */
-import { connect } from "node:net";
+import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { airtimeMs as airtimeOf } from "@airlift/protocol/zmesh/airtime";
+import { FRAME_OVERHEAD_BYTES } from "@airlift/protocol/zmesh/frame";
 import { encodeKiss, KissDecoder } from "./kiss.ts";
 import { KeptOpen, type OpenedWay, type RetryOptions } from "./link-retry.ts";
+import { type DueFrame, PacedWriter } from "./paced-writer.ts";
 import type { LinkCounts, RadioLink } from "./radio-link.ts";
 import { openSerialPort } from "./serial-port.ts";
 
-/** Octets that may wait for a modem that does not take them; what is more is lost, as on air. */
-export const MAX_BACKLOG_BYTES = 65_536;
+/** A modem that takes nothing for so long is hung up on: what it has not taken by then must not go on air any more. */
+export const DEFAULT_STALL_MS = 5_000;
 /** A TCP connection that does not come about in so long is given up. */
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 10_000;
@@ -17,10 +20,19 @@ export interface KissLinkOptions {
   /** Opens the stream; rejects when that cannot be. */
   open(): Promise<Duplex>;
   readonly retry?: RetryOptions;
+  /** Whether the modem confirms what it has sent (ACKMODE): then nothing more waits in it than is allowed to be late. */
+  readonly confirms?: boolean;
+  /** Default `DEFAULT_STALL_MS`. */
+  readonly stallMs?: number;
+  /** Monotonic; for tests. */
+  readonly nowMs?: () => number;
 }
 
 interface Way extends OpenedWay {
   readonly stream: Duplex;
+  readonly writer: PacedWriter;
+  /** Runs while something is on its way to a modem that confirms nothing. */
+  stall?: NodeJS.Timeout | undefined;
 }
 
 /** Opens a link over a stream; one that is not there yet is waited for. */
@@ -50,12 +62,22 @@ export const openSerial = (path: string, baudRate: number): Promise<Duplex> => o
 class KissLink implements RadioLink {
   readonly uri: string;
   readonly #kept: KeptOpen<Way>;
+  readonly #confirms: boolean;
+  readonly #stallMs: number;
+  readonly #nowMs: () => number;
   #listener: ((frame: Uint8Array) => void) | undefined;
   #sentCount = 0;
   #heardCount = 0;
+  #lostCount = 0;
+  /** Why it was hung up on the last time. */
+  #stalled: string | undefined;
 
-  constructor({ uri, open, retry }: KissLinkOptions) {
+  constructor(options: KissLinkOptions) {
+    const { uri, open, retry, confirms = false, stallMs = DEFAULT_STALL_MS } = options;
     this.uri = uri;
+    this.#confirms = confirms;
+    this.#stallMs = stallMs;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#kept = new KeptOpen(async () => this.#attach(await open()), retry);
   }
 
@@ -65,7 +87,8 @@ class KissLink implements RadioLink {
       sentCount: this.#sentCount,
       heardCount: this.#heardCount,
       healedCount: Math.max(0, this.#kept.openedCount - 1),
-      problem: this.#kept.problem,
+      lostCount: this.#lostCount + (this.#kept.way?.writer.lostCount ?? 0),
+      problem: this.#kept.problem ?? this.#stalled,
     };
   }
 
@@ -77,11 +100,9 @@ class KissLink implements RadioLink {
     this.#listener = listener;
   }
 
-  send(frame: Uint8Array): void {
-    const stream = this.#kept.way?.stream;
-    if (!stream || stream.writableLength > MAX_BACKLOG_BYTES) return;
-    stream.write(encodeKiss(frame));
-    this.#sentCount += 1;
+  send(frame: Uint8Array, airtimeMs: number = airtimeOf(frame.length - FRAME_OVERHEAD_BYTES)): void {
+    const way = this.#kept.way;
+    if (way) this.#write(way, way.writer.send(frame.slice(), airtimeMs, this.#nowMs()));
   }
 
   async close(): Promise<void> {
@@ -95,17 +116,50 @@ class KissLink implements RadioLink {
   #attach(stream: Duplex): Way {
     // Each connection begins a stream of its own: half a frame of the last one is not continued.
     const decoder = new KissDecoder();
-    stream.on("data", (bytes: Uint8Array) => {
-      for (const frame of decoder.push(bytes)) {
-        this.#heardCount += 1;
-        this.#listener?.(frame);
-      }
-    });
+    const writer = new PacedWriter();
     const ended = new Promise((resolve) => {
       stream.on("error", resolve);
       stream.once("end", resolve);
       stream.once("close", resolve);
     });
-    return { stream, ended, close: () => void stream.destroy() };
+    const way: Way = { stream, writer, ended, close: () => this.#detach(way) };
+    this.#stalled = undefined;
+    stream.on("data", (bytes: Uint8Array) => {
+      for (const frame of decoder.push(bytes)) {
+        this.#heardCount += 1;
+        this.#listener?.(frame);
+      }
+      for (const id of decoder.acks.splice(0)) if (this.#confirms) this.#taken(way, id);
+    });
+    return way;
+  }
+
+  #detach({ stream, writer, stall }: Way): void {
+    clearTimeout(stall);
+    this.#lostCount += writer.lostCount;
+    stream.destroy();
+  }
+
+  #hangUp({ stream }: Way): void {
+    this.#stalled = "the modem takes nothing any more: it was hung up on";
+    // At once: what the system holds for it is not to be delivered.
+    if (stream instanceof Socket) stream.resetAndDestroy();
+    else stream.destroy();
+  }
+
+  #write(way: Way, due: readonly DueFrame[]): void {
+    for (const { frame, id } of due) {
+      this.#sentCount += 1;
+      if (this.#confirms) way.stream.write(encodeKiss(frame, id));
+      else way.stream.write(encodeKiss(frame), () => this.#taken(way, id));
+    }
+    if (this.#confirms || !way.writer.isWaiting) return;
+    way.stall ??= setTimeout(() => this.#hangUp(way), this.#stallMs);
+  }
+
+  #taken(way: Way, id: number): void {
+    clearTimeout(way.stall);
+    way.stall = undefined;
+    this.#write(way, way.writer.taken(id, this.#nowMs()));
   }
 }

@@ -70,3 +70,10 @@ test("a frame that is too long, or has an escape that is none, is refused alone"
   assert.deepEqual(heard, [Uint8Array.of(8)]);
   assert.equal(decoder.refusedCount, 3);
 });
+
+test("ACKMODE: a frame goes out under a number, and the modem's word that it was sent is no frame", () => {
+  assert.deepEqual([...encodeKiss(Uint8Array.of(1, 2), 0xc0db)], [0xc0, 0x0c, 0xdb, 0xdc, 0xdb, 0xdd, 1, 2, 0xc0]);
+  const decoder = new KissDecoder();
+  assert.deepEqual(decoder.push(Uint8Array.of(0xc0, 0x0c, 0xdb, 0xdc, 0xdb, 0xdd, 0xc0, 0x0c, 1, 0xc0)), []);
+  assert.deepEqual(decoder.acks, [0xc0db]);
+});

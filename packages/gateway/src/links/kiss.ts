@@ -1,7 +1,9 @@
 /**
  * KISS framing: FEND ‖ command ‖ escaped octets ‖ FEND, the convention between a host and a packet-radio modem.
  *
- * Source: Chepponis, Karn: "The KISS TNC", 1987. Of the commands only data of any port is looked at.
+ * Source: Chepponis, Karn: "The KISS TNC", 1987. Of the commands only data of any port is looked at, and the acknowledgement of
+ * ACKMODE, an extension that many modems have: the host sends data as command 12 with a number of two octets before it, and the
+ * modem says the number in a command 12 once the frame has been on air.
  */
 import { LARGEST_FRAME_BYTES } from "@airlift/protocol/zmesh/frame";
 
@@ -11,11 +13,15 @@ const TFEND = 0xdc;
 const TFESC = 0xdd;
 /** The low nibble of the command octet; the high one is the modem's port. */
 const DATA = 0x00;
+const ACKED_DATA = 0x0c;
+/** Of an acknowledgement: the command and the number. */
+const ACK_BYTES = 3;
 
-/** One data frame for port 0. */
-export function encodeKiss(frame: Uint8Array): Uint8Array<ArrayBuffer> {
-  const octets = [FEND, DATA];
-  for (const octet of frame) {
+/** One data frame for port 0. @param ackId 0 … 65 535: the modem is to say this number once it was sent. */
+export function encodeKiss(frame: Uint8Array, ackId?: number): Uint8Array<ArrayBuffer> {
+  const head = ackId === undefined ? [DATA] : [ACKED_DATA, ackId >> 8, ackId & 0xff];
+  const octets = [FEND];
+  for (const octet of [...head, ...frame]) {
     if (octet === FEND) octets.push(FESC, TFEND);
     else if (octet === FESC) octets.push(FESC, TFESC);
     else octets.push(octet);
@@ -28,6 +34,8 @@ export function encodeKiss(frame: Uint8Array): Uint8Array<ArrayBuffer> {
 export class KissDecoder {
   /** Frames that were too long or had an escape that is none. */
   refusedCount = 0;
+  /** Numbers of frames that the modem says it has sent; the owner takes them out. */
+  readonly acks: number[] = [];
   readonly #frame: Uint8Array;
   #length = 0;
   #isEscaped = false;
@@ -80,8 +88,11 @@ export class KissDecoder {
   #end(): Uint8Array | undefined {
     const isCut = this.#isEscaped;
     if (isCut) this.refusedCount += 1;
-    const isData = !this.#isLost && !isCut && this.#length > 1 && ((this.#frame[0] ?? 0) & 0x0f) === DATA;
-    const frame = isData ? this.#frame.slice(1, this.#length) : undefined;
+    const command = (this.#frame[0] ?? 0) & 0x0f;
+    const isWhole = !this.#isLost && !isCut && this.#length > 1;
+    const frame = isWhole && command === DATA ? this.#frame.slice(1, this.#length) : undefined;
+    if (isWhole && command === ACKED_DATA && this.#length === ACK_BYTES)
+      this.acks.push(((this.#frame[1] ?? 0) << 8) | (this.#frame[2] ?? 0));
     this.#length = 0;
     this.#isEscaped = false;
     this.#isLost = false;

@@ -9,7 +9,7 @@ export function lossyLink(link: RadioLink, loss: number, random: Random = Math.r
     get counts() {
       return link.counts;
     },
-    send: (frame) => link.send(frame),
+    send: (frame, airtimeMs) => link.send(frame, airtimeMs),
     listen: (listener) =>
       link.listen((frame) => {
         if (random() >= loss) listener(frame);

@@ -10,7 +10,7 @@ test("links by their names", () => {
     "udp://[ff15::1]:5700",
     "kiss:/dev/ttyUSB0",
     "kiss:/dev/serial/by-id/usb-modem?baud=57600",
-    "kiss+tcp://modem.example:8001",
+    "kiss+tcp://modem.example:8001?ack=1",
   ];
   for (const uri of uris) assert.equal(planLink(uri).uri, uri);
   assert.deepEqual(
@@ -29,6 +29,7 @@ test("what is no link is refused with a reason", () => {
     "kiss:ttyUSB0",
     "kiss:/dev/tty?baud=1",
     "kiss+tcp://modem",
+    "kiss+tcp://modem:1?ack=yes",
     "udp://",
   ];
   for (const uri of wrong)

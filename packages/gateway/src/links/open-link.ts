@@ -16,7 +16,7 @@ export interface LinkPlan {
 }
 
 /**
- * `udp://GROUP:PORT[?interface=NAME&hops=N]`, `kiss:/dev/ttyUSB0[?baud=115200]`, `kiss+tcp://HOST:PORT`.
+ * `udp://GROUP:PORT[?interface=NAME&hops=N]`, `kiss:/dev/ttyUSB0[?baud=115200&ack=1]`, `kiss+tcp://HOST:PORT[?ack=1]`.
  *
  * @throws {UsageError} `LINK_URI`
  */
@@ -45,18 +45,29 @@ function planUdp(uri: string): LinkPlan {
 }
 
 function planTcp(uri: string): LinkPlan {
-  const { host, port } = parts(uri);
+  const { host, port, query } = parts(uri);
   const open = () => openTcp(host, port);
-  return { uri, isWired: false, open: (retry) => openKissLink({ uri, open, ...(retry && { retry }) }) };
+  const confirms = isConfirming(uri, query);
+  return { uri, isWired: false, open: (retry) => openKissLink({ uri, open, confirms, ...(retry && { retry }) }) };
 }
 
 function planSerial(uri: string): LinkPlan {
   const [path = "", query] = uri.slice("kiss:".length).split("?", 2);
   if (!/^(\/[^\0]+|COM\d+)$/.test(path)) throw wrong(uri, "kiss: names a serial port, such as kiss:/dev/ttyUSB0");
-  const baud = Number(new URLSearchParams(query).get("baud") ?? DEFAULT_BAUD_RATE);
+  const asked = new URLSearchParams(query);
+  const baud = Number(asked.get("baud") ?? DEFAULT_BAUD_RATE);
   if (!Number.isInteger(baud) || baud < 300 || baud > 12_000_000) throw wrong(uri, "no such baud rate");
   const open = () => openSerial(path, baud);
-  return { uri, isWired: false, open: (retry) => openKissLink({ uri, open, ...(retry && { retry }) }) };
+  const confirms = isConfirming(uri, asked);
+  return { uri, isWired: false, open: (retry) => openKissLink({ uri, open, confirms, ...(retry && { retry }) }) };
+}
+
+/** Whether the modem is said to confirm what it has sent. */
+function isConfirming(uri: string, query: URLSearchParams): boolean {
+  const ack = query.get("ack") ?? "0";
+  if (ack !== "0" && ack !== "1")
+    throw wrong(uri, "ack is 1 for a modem that confirms what it sends (ACKMODE), else 0");
+  return ack === "1";
 }
 
 function parts(uri: string): { host: string; port: number; query: URLSearchParams } {

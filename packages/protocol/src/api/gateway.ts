@@ -80,6 +80,12 @@ export type PollChannel = z.infer<typeof PollChannel>;
 export const AirWindow = z.object({ fromMs: utcMs, untilMs: utcMs });
 export type AirWindow = z.infer<typeof AirWindow>;
 
+/** A span that comes again in every period since the beginning of Unix time. */
+export const AirCycle = z
+  .object({ periodMs: z.int().positive(), fromMs: z.int().min(0), lengthMs: z.int().positive() })
+  .refine(({ periodMs, fromMs, lengthMs }) => fromMs + lengthMs <= periodMs, "the span lies within the period");
+export type AirCycle = z.infer<typeof AirCycle>;
+
 /** One content of a session: it begins at `updateAtMs`, or when the one before it is done if that is later. */
 export const BroadcastPart = z.object({
   content: GatewayContent,
@@ -239,6 +245,12 @@ export const LinkState = z.object({
   heardCount: z.int().min(0),
   /** What was heard and was no frame of this network. */
   refusedCount: z.int().min(0),
+  /** Of those, frames whose MAC is not the network key's. */
+  foreignCount: z.int().min(0).optional(),
+  /** They are so many that the network key may be wrong. */
+  isMostlyForeign: z.boolean().optional(),
+  /** Frames that the modem did not take in time. */
+  lostCount: z.int().min(0).optional(),
   /** Times it was lost and found again. */
   healedCount: z.int().min(0),
 });
@@ -262,6 +274,8 @@ export const GatewayState = z.object({
   /** Reports that wait to be sent; those that had to be dropped since the start for want of room. */
   waitingCount: z.int().min(0),
   droppedCount: z.int().min(0),
+  /** Reports that the server refused and the gateway keeps for somebody to look at: how many ever, and why the latest was. */
+  setAside: z.object({ count: z.int().min(1), reason: z.string().max(1000) }).optional(),
   rssBytes: z.int().min(0),
 });
 export type GatewayState = z.infer<typeof GatewayState>;
@@ -355,5 +369,7 @@ export const BatchAnswer = z.object({
   events: z.array(OpenedEvent),
   /** The sub-band that the server plans for at this gateway. */
   band: z.string().optional(),
+  /** When this gateway says commands outside of its broadcasts' windows: neighbours' turns do not overlap. Absent = at any time. */
+  turn: AirCycle.optional(),
 });
 export type BatchAnswer = z.infer<typeof BatchAnswer>;

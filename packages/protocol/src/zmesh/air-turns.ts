@@ -6,6 +6,23 @@ export interface AirTurn {
   readonly untilMs: number;
 }
 
+/** A span of time that comes again in every period since the beginning of Unix time: for frames that are no broadcast's. */
+export interface AirCycle {
+  readonly periodMs: number;
+  /** When it begins in each period: 0 … below `periodMs`. */
+  readonly fromMs: number;
+  /** How long a frame may begin. */
+  readonly lengthMs: number;
+}
+
+/** The earliest time from `atMs` on at which it is this one's turn; `atMs` itself without a cycle. @param atMs UTC. */
+export function cycleAtMs(cycle: AirCycle | undefined, atMs: number): number {
+  if (cycle === undefined) return atMs;
+  const { periodMs, fromMs, lengthMs } = cycle;
+  const intoMs = (((atMs - fromMs) % periodMs) + periodMs) % periodMs;
+  return intoMs < lengthMs ? atMs : atMs + periodMs - intoMs;
+}
+
 /** The earliest time from `atMs` on that lies in a window; infinity when the last one is over. @param windows In order, apart. */
 export function turnAtMs(windows: readonly AirTurn[], atMs: number): number {
   const window = windows.find(({ untilMs }) => untilMs > atMs);

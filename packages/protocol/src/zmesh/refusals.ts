@@ -28,13 +28,14 @@ export class Refusals {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
 
-  /** What `work` returns, or `undefined` when it throws a PeerError, which is counted. Other errors pass. */
-  guard<Result>(work: () => Result): Result | undefined {
+  /** What `work` returns, or `undefined` when it throws a PeerError, which is counted. Other errors pass. @param refused Told the code. */
+  guard<Result>(work: () => Result, refused?: (code: string) => void): Result | undefined {
     try {
       return work();
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       this.count(error.code);
+      refused?.(error.code);
       return undefined;
     }
   }

@@ -17,6 +17,8 @@ import { BroadcastCancel } from "./broadcast-cancel.ts";
 import { BroadcastNews } from "./broadcast-news.ts";
 import { BroadcastPlanner } from "./broadcast-planner.ts";
 import { BroadcastStragglers } from "./broadcast-stragglers.ts";
+import { CommandTurns } from "./command-turns.ts";
+import { GatewayWatch } from "./gateway-watch.ts";
 import type { MeshReleases } from "./mesh-releases.ts";
 
 export interface BroadcastOptions {
@@ -57,8 +59,8 @@ export class BroadcastDelivery {
   readonly #options: BroadcastOptions;
   readonly #gatherMs: number;
   readonly #known = new Map<string, boolean>();
-  /** Gateways that send elsewhere than is planned, as was told. */
-  readonly #misplaced = new Set<string>();
+  readonly #gateways: GatewayWatch;
+  readonly #turns: CommandTurns;
   #orderedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
@@ -78,6 +80,8 @@ export class BroadcastDelivery {
     this.#apply = new BroadcastApply({ stores, rooms, utcMs, gatherMs });
     this.#asks = new BroadcastAsks({ stores, rooms, apply: this.#apply, utcMs, quietMs });
     this.#cancel = new BroadcastCancel({ stores, utcMs, log });
+    this.#gateways = new GatewayWatch({ stores, log });
+    this.#turns = new CommandTurns(stores, utcMs);
   }
 
   start(): void {
@@ -183,27 +187,12 @@ export class BroadcastDelivery {
     const { mesh } = this.#options.stores;
     const { answer, reports, refusedCount, hasEnds } = await mesh.reports.take(gatewayId, batch);
     const band = await mesh.gateways.saveState(gatewayId, batch.state);
-    await this.#checkBand(gatewayId, band, batch);
+    await this.#gateways.look(gatewayId, batch.state, band);
     if (refusedCount > 0) this.#options.log.debug({ gatewayId, refusedCount }, "events of devices were refused");
     this.#tell(reports);
     if (hasEnds || reports.some(({ state }) => state === "waitingToApply")) void this.sweep();
-    return band === undefined ? answer : { ...answer, band };
-  }
-
-  /** A gateway that does not send where it is planned for refuses all broadcasts: its operator is told, once. */
-  async #checkBand(gatewayId: string, planned: string | undefined, { state }: ReportBatch): Promise<void> {
-    const own = state.ledgers.map(({ band }) => band);
-    if (planned === undefined || own.includes(planned)) {
-      this.#misplaced.delete(gatewayId);
-      return;
-    }
-    if (this.#misplaced.has(gatewayId)) return;
-    this.#misplaced.add(gatewayId);
-    const sends = own.length === 0 ? "in no sub-band" : `in ${own.join(", ")}`;
-    const sentence = `the gateway ${gatewayId} sends ${sends}, and broadcasts are planned for ${planned}: it cannot take part`;
-    this.#options.log.warn({ gatewayId, planned, own }, sentence);
-    const event = { kind: "gateway.warning" as const, sentence, facts: { gatewayId, planned, own } };
-    await this.#options.stores.mesh.sessions.record({ events: [event] });
+    const turn = await this.#turns.of(gatewayId);
+    return { ...answer, ...(band !== undefined && { band }), ...(turn !== undefined && { turn }) };
   }
 
   /** Looks what is due: resolves when a look has ended that began after this was called. Those who call meanwhile share the next one. */

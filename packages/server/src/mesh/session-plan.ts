@@ -62,7 +62,7 @@ const CODE_OVERHEAD = 3;
 /** A turn is planned longer than the mean says: nobody waits in vain for the end of it. */
 const TURN_MARGIN = 1.5;
 /** What the clocks of two gateways may differ by: each is right to half a round trip to the server. */
-const CLOCK_GUARD_MS = 500;
+export const CLOCK_GUARD_MS = 500;
 /** Windows that one order may carry. */
 const MOST_WINDOWS = 256;
 
@@ -148,8 +148,8 @@ function costOf(
   return { packetCount, airtimeMs: airtime, durationMs: pacedMs + commandsMs + lawfulWaitMs(airtime, gateway) };
 }
 
-/** Gateways that share a cell get different turns. */
-function turnsOf(gateways: readonly PlanGateway[]): number[] {
+/** Gateways that share a cell get different turns: 0, 1, … in their order. */
+export function turnsOf(gateways: readonly Pick<PlanGateway, "cells">[]): number[] {
   const turns: number[] = [];
   for (const [i, gateway] of gateways.entries()) {
     const taken = new Set(gateways.slice(0, i).flatMap((other, k) => (overlap(gateway, other) ? [turns[k] ?? 0] : [])));
@@ -160,7 +160,9 @@ function turnsOf(gateways: readonly PlanGateway[]): number[] {
   return turns;
 }
 
-const overlap = (a: PlanGateway, b: PlanGateway): boolean => a.cells.some((cell) => b.cells.includes(cell));
+/** Whether some device may hear both. */
+export const overlap = (a: Pick<PlanGateway, "cells">, b: Pick<PlanGateway, "cells">): boolean =>
+  a.cells.some((cell) => b.cells.includes(cell));
 
 /** @throws {UsageError} NO_OPENING when each opening is over before this turn comes. */
 function turnWindows(
