@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import type { GatewayOrder } from "@airlift/protocol/api/gateway";
 import type { AirliftError } from "@airlift/protocol/lib/errors";
 import { BroadcastStage, transmitIn } from "./broadcast-stage.ts";
-import { ExampleGateway } from "./mesh-example.ts";
+import { ExampleGateway, type ExampleMeshDevice } from "./mesh-example.ts";
 
 let stage: BroadcastStage;
 before(async () => {
@@ -141,4 +142,75 @@ test("a gateway that sends in another sub-band than it is planned for takes no p
   const { items } = await stage.stores.events.list({}, { limit: 1000 });
   const told = items.filter(({ kind, facts }) => kind === "gateway.warning" && facts["gatewayId"] === world.gateway.id);
   assert.equal(told.length, 1);
+});
+
+test("a broadcast is in the way of its group in its own gateway's cells, and nowhere else; who waits reads for which one and how long", async () => {
+  const world = await stage.world(3, { cells: ["north G", "south G"], gatewayCells: ["north G"], leadMs: 0 }).open();
+  const south = await world.addGateway("south-g", ["south G"]);
+  const [north, other, third] = world.devices as [ExampleMeshDevice, ExampleMeshDevice, ExampleMeshDevice];
+  const begin = (device: ExampleMeshDevice, imageId = world.image.id) =>
+    stage.stores.updates.create({ endpoint: device.deviceId, imageId, by: "auto", apply: true });
+  await begin(north);
+  await world.broadcast.sweep();
+  const first = transmitIn(await world.orders());
+  await begin(other);
+  await begin(third);
+  await world.broadcast.sweep();
+  assert.equal(transmitIn(await world.orders(south)).deviceCount, 1);
+  assert.deepEqual(await world.orders(), []);
+  const blocked = new RegExp(
+    `^waiting: broadcast ${first.sessionId} by ${world.gateway.id} to the same group is under way, until about \\d\\d:\\d\\d UTC$`,
+  );
+  assert.match(await world.sentenceOf(2), blocked);
+  await world.tell(world.gateway.end(first));
+  await world.broadcast.sweep();
+  assert.equal(transmitIn(await world.orders()).deviceCount, 1);
+});
+
+test("devices that no gateway reaches keep nobody else of their campaign waiting", async () => {
+  const world = await stage.world(4, { cells: ["east H", "west H"], gatewayCells: ["east H"] }).open();
+  await world.campaign();
+  await world.turn();
+  assert.equal(transmitIn(await world.orders()).deviceCount, 2);
+  assert.equal(await world.sentenceOf(1), "waiting: no gateway reaches west H");
+});
+
+test("a broadcast to a group does not begin before the word to install for others of it is on air", async () => {
+  const world = await stage.world(3).open();
+  const [first, second, third] = world.devices as [ExampleMeshDevice, ExampleMeshDevice, ExampleMeshDevice];
+  await world.campaign({ targets: { query: `endpoint=in=(${first.deviceId},${second.deviceId})` } });
+  await world.turn();
+  const order = transmitIn(await world.orders());
+  await world.tell(
+    world.gateway.event(first.say("verified")),
+    world.gateway.event(second.say("verified")),
+    world.gateway.end(order),
+  );
+  await world.turn();
+  const { id: imageId } = world.image;
+  await stage.stores.updates.create({ endpoint: third.deviceId, imageId, by: "auto", apply: false });
+  await world.broadcast.sweep();
+  assert.equal(await world.sentenceOf(2), `waiting: ${world.gateway.id} tells the group to install the image before`);
+  const [{ order: apply }] = (await world.orders()) as [GatewayOrder];
+  const commandId = apply.kind === "command" ? apply.commandId : "";
+  await world.tell({ kind: "command", commandId, sentCount: 1, droppedCount: 0 });
+  await world.broadcast.sweep();
+  assert.equal(transmitIn(await world.orders()).deviceCount, 1);
+});
+
+test("no broadcast begins while the law leaves no air for its schedules; its devices read when it will", async () => {
+  const world = await stage.world(1).open();
+  world.gateway.usedMs = 32_400;
+  await world.tell();
+  await world.campaign();
+  await world.turn();
+  assert.deepEqual(await world.orders(), []);
+  assert.match(
+    await world.sentenceOf(0),
+    /^waiting: gateway gw-\d+ has used its 32.4 s of this hour in 868\.0-868\.6, next room at \d\d:\d\d UTC$/,
+  );
+  world.gateway.usedMs = 0;
+  await world.tell();
+  await world.broadcast.sweep();
+  assert.equal(transmitIn(await world.orders()).deviceCount, 1);
 });

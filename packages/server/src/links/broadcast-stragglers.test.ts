@@ -78,3 +78,15 @@ test("the broadcast of a gateway that was removed is over, and another gateway t
   const again = transmitIn(await stage.stores.mesh.gateways.openOrders(next.id, 0));
   assert.equal(again.deviceCount, 1);
 });
+
+test("a device is not given up for questions that the law kept from the air", async () => {
+  const { world, order } = await stage.begun(1, { quietMs: 0 });
+  world.gateway.usedMs = 32_400;
+  await world.tell(world.gateway.end(order));
+  for (let i = 0; i < 7; i += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await world.broadcast.sweep();
+  }
+  assert.match(await world.sentenceOf(0), /^waiting: gateway gw-\d+ has used its 32.4 s of this hour/);
+  assert.deepEqual(await world.orders(), []);
+});
