@@ -117,3 +117,29 @@ test("a group's new key reaches its devices before the next broadcast, and an or
   assert.equal(next.parts[1]?.content.sha256, order.parts[1]?.content.sha256);
   assert.deepEqual(device.receive(name, await world.fileOf(name)), new Uint8Array(world.bytes));
 });
+
+test("a device's timeline says each thing once, however a campaign repeats it; the log of all has both", async () => {
+  const { world, campaignId, order } = await stage.begun(1);
+  const [device] = world.devices as [ExampleMeshDevice];
+  await world.tell(world.gateway.event(device.say("receiving", { deficit: 9 })));
+  await world.turn();
+  await world.tell(world.gateway.event(device.say("verified")), world.gateway.end(order));
+  await world.engine.command(campaignId, { command: "stop", by: "ann" }, Date.now());
+  await world.turn();
+  const { deviceId: endpoint } = device;
+  const sentences = async (withoutEchoes: boolean) => {
+    const { items } = await stage.stores.events.list({ endpoint, withoutEchoes }, { limit: 1000 });
+    return items.map(({ sentence }) => sentence).reverse();
+  };
+  const told = await sentences(true);
+  assert.deepEqual(
+    told.filter((sentence, i) => told.indexOf(sentence) !== i),
+    [],
+  );
+  assert.deepEqual(told.slice(-2), [
+    "cancelled: the campaign was stopped",
+    "cancelled: the device is not told to install",
+  ]);
+  assert.deepEqual(new Set(await sentences(false)), new Set(told));
+  assert.ok((await sentences(false)).length > told.length);
+});

@@ -45,7 +45,6 @@ export const DEFAULT_SPAN_MS = 24 * 3_600_000;
 /** A device that installs is silent for so long. */
 export const DEFAULT_QUIET_MS = 60_000;
 const SWEEP_MS = 1_000;
-const STOPPED = "cancelled: the campaign was stopped";
 
 export class BroadcastDelivery {
   readonly planner: BroadcastPlanner;
@@ -121,7 +120,7 @@ export class BroadcastDelivery {
       case "cancel": {
         const update = await this.#ofAttempt(target, order.attempt);
         if (update === undefined) return await this.#cancelUnbegun(target, order.attempt);
-        this.#tell(await this.#cancel.cancel([update], STOPPED));
+        this.#tell(await this.#cancel.cancel([update]));
         return "done";
       }
     }
@@ -168,7 +167,7 @@ export class BroadcastDelivery {
         state: update.state,
       });
     if (command === "apply") await this.#apply.permit(updateId);
-    else this.#tell(await this.#cancel.cancel(await mesh.updatesNamed([updateId]), "cancelled: by an operator"));
+    else this.#tell(await this.#cancel.cancel(await mesh.updatesNamed([updateId]), "by an operator"));
     return true;
   }
 
@@ -246,7 +245,7 @@ export class BroadcastDelivery {
   async #endLeftOver(): Promise<void> {
     const holding = await this.#options.stores.mesh.updatesIn("waitingToApply");
     const left = holding.filter(({ isCampaignOver }) => isCampaignOver);
-    if (left.length > 0) this.#tell(await this.#cancel.cancel(left, STOPPED));
+    if (left.length > 0) this.#tell(await this.#cancel.cancel(left));
   }
 
   async #beginAttempt(order: {

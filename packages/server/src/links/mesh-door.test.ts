@@ -52,4 +52,10 @@ test("a label that comes again does not take back what the device said; in anoth
   const moved = await again(`${world.model}-B`);
   assert.notEqual(moved.groupId, groupId);
   assert.deepEqual([moved.hasGroupKey, moved.cell], [false, "elsewhere"]);
+  const { items } = await stage.stores.events.list({ endpoint: device.deviceId }, { limit: 1000 });
+  const taken = items.filter(({ kind }) => kind === "device.onboarded").map(({ sentence }) => sentence);
+  assert.deepEqual(taken.slice(0, 2), [
+    `${device.deviceId} was taken in again: it goes from the group ${groupId} to ${moved.groupId}`,
+    `${device.deviceId} was taken in again: it goes from the cell cell of ${world.model} to the cell elsewhere`,
+  ]);
 });
