@@ -112,6 +112,7 @@ test("a gateway cannot end the broadcast of another", async () => {
   const stranger = await stage.world(0).open();
   const end = stranger.gateway.end(order, "failed");
   assert.ok(end.kind === "end");
+  stranger.gateway.sessions = [end.progress];
   await stranger.tell({ kind: "progress", progress: end.progress }, end);
   const kept = await stage.stores.mesh.sessions.get(order.sessionId);
   assert.deepEqual([kept?.endedAt, kept?.progress], [null, null]);
