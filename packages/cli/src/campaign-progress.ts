@@ -1,7 +1,7 @@
 /** Shows how a campaign goes: a bar for each wave on a terminal, lines of what has changed elsewhere. */
 import type { Campaign } from "@airlift/protocol/api/campaign";
 import { MultiBar, type SingleBar } from "cli-progress";
-import { broadcastText, countsText, standingText } from "./campaign-text.ts";
+import { broadcastLines, countsText, standingText } from "./campaign-text.ts";
 import { say } from "./terminal.ts";
 import { clockText, fitted, printable } from "./text.ts";
 
@@ -40,7 +40,7 @@ const COLUMNS_AROUND_BAR = 10;
 const MOST_NAME_COLUMNS = 24;
 const USUAL_COLUMNS = 80;
 
-/** One line for the campaign and why it stands there, a bar for each wave, a line for its broadcasts; none is wider than the terminal. */
+/** One line for the campaign and why it stands there, a bar for each wave, two lines for its broadcasts; none is wider than the terminal. */
 function createBars(): CampaignProgress {
   const bars = new MultiBar({
     format: "{name} {bar} {share} %  {counts}",
@@ -56,7 +56,7 @@ function createBars(): CampaignProgress {
   let standing: SingleBar | undefined;
   let waves: SingleBar[] = [];
   let told: Campaign["state"] | undefined;
-  let onAir: SingleBar | undefined;
+  const onAir: SingleBar[] = [];
   return {
     show: (campaign) => {
       // In the last column some terminals go on to the next line.
@@ -86,10 +86,11 @@ function createBars(): CampaignProgress {
         bar.update(ended, words);
         return bar;
       });
-      if (campaign.broadcast == null) return;
-      const air = fitted(broadcastText(campaign), columns);
-      onAir ??= bars.create(1, 0, { line: air }, { format: "{line}" });
-      onAir.update({ line: air });
+      for (const [i, line] of broadcastLines(campaign).entries()) {
+        const words = { line: fitted(line, columns) };
+        onAir[i] ??= bars.create(1, 0, words, { format: "{line}" });
+        onAir[i].update(words);
+      }
     },
     note: (text) => bars.log(`${text}\n`),
     stop: () => bars.stop(),
@@ -102,7 +103,7 @@ const lineOf = (campaign: Campaign): string => {
   const { counts, waves, broadcast } = campaign;
   const open = waves.filter((wave) => wave.state !== "waiting").map((wave) => `${wave.name} ${wave.state}`);
   return printable(
-    `${standingText(campaign)}; ${[...open, countsText(counts), broadcastText({ broadcast })].filter(Boolean).join("; ")}`,
+    `${standingText(campaign)}; ${[...open, countsText(counts), ...broadcastLines({ broadcast })].join("; ")}`,
   );
 };
 

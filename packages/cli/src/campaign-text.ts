@@ -23,18 +23,36 @@ export function countsText({ failed, ...counts }: WaveCounts): string {
   return words.flatMap(([word, count]) => (count > 0 ? [`${count} ${word}`] : [])).join(", ") || "none";
 }
 
+/** Gateways that are named one by one. */
+const MOST_GATEWAYS = 3;
+
 /** "running (started by otto: 12 devices in 3 waves)"; a sentence that says the state itself is enough. */
 export const standingText = ({ state, sentence }: Pick<Campaign, "state" | "sentence">): string =>
   sentence.startsWith(state) ? sentence : `${state} (${sentence})`;
 
-/** Airtime used, what the law leaves each gateway, and how many devices still miss packets; empty without a mesh. */
-export function broadcastText({ broadcast }: Pick<Campaign, "broadcast">): string {
-  if (broadcast === undefined) return "";
+/** "air: 5.6 s of 14.8 s planned, 26.8 s of 32.4 s left at north-1 in 868.0-868.6", then who lacks how much; empty without a mesh. */
+export function broadcastLines({ broadcast }: Pick<Campaign, "broadcast">): string[] {
+  if (broadcast == null) return [];
+  const { airtimeUsedMs, airtimePlannedMs, budgets, deficits } = broadcast;
   const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
-  const left = broadcast.budgets.map(({ gatewayId, leftMs }) => `${seconds(leftMs)} left at ${gatewayId}`);
-  const { none, to4, to16, to64, more, unheard } = broadcast.deficits;
-  const missing = `${none} miss nothing, ${to4 + to16 + to64 + more} some packets, ${unheard} have not said`;
-  return [`air ${seconds(broadcast.airtimeUsedMs)}`, ...left.slice(0, 3), missing].join(", ");
+  const left = budgets.map(
+    ({ gatewayId, band, leftMs, budgetMs }) =>
+      `${seconds(leftMs)} of ${seconds(budgetMs)} left at ${gatewayId} in ${band}`,
+  );
+  const others = left.length > MOST_GATEWAYS ? [`and ${left.length - MOST_GATEWAYS} more gateways`] : [];
+  const used = `air: ${seconds(airtimeUsedMs)} of ${seconds(airtimePlannedMs)} planned`;
+  const missing = [
+    ["miss 1-4", deficits.to4],
+    ["miss 5-16", deficits.to16],
+    ["miss 17-64", deficits.to64],
+    ["miss more than 64", deficits.more],
+    ["not heard of yet", deficits.unheard],
+  ] as const;
+  const counts = missing.flatMap(([word, count]) => (count > 0 ? [`${count} ${word}`] : []));
+  return [
+    [used, ...left.slice(0, MOST_GATEWAYS), ...others].join(", "),
+    `packets: ${[`${deficits.none} have all`, ...counts].join(", ")}`,
+  ];
 }
 
 /** A campaign in one line, or as JSON. */
@@ -56,7 +74,7 @@ export function campaignText(campaign: Campaign): string {
       ["why", campaign.sentence],
       ["targets", campaign.spec.targets.query],
       ["devices", `${counts.total}: ${countsText(counts)}`],
-      ["broadcast", broadcastText(campaign) || "none"],
+      ["broadcast", broadcastLines(campaign).join("; ") || "none"],
       ["created", `${campaign.createdAt} by ${campaign.createdBy}`],
       ["approved", approvalText(campaign)],
       ["revision", campaign.revision],

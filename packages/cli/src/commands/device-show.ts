@@ -1,4 +1,6 @@
 /** `airlift device-show`: one device and what happened to it. */
+import type { MeshDevice } from "@airlift/protocol/api/mesh";
+import { ROUTES } from "@airlift/protocol/api/routes";
 import type { Device, Update } from "@airlift/protocol/api/schemas";
 import type { Command } from "commander";
 import { exchangeTable } from "../exchange-table.ts";
@@ -23,29 +25,55 @@ export function registerDeviceShow(program: Command): void {
         client.timeline(endpoint, Math.min(count, MOST_EVENTS)),
       ]);
       const update = device.updateId === null ? null : await client.update(device.updateId);
+      const mesh =
+        device.transport === "zmesh" ? await client.ask(ROUTES.getMeshDevice, { params: { endpoint } }) : undefined;
       const exchanges = update === null ? [] : await client.exchanges(update.id);
-      printResult(command, { ...device, update, events, exchanges }, () => {
+      printResult(command, { ...device, ...(mesh && { mesh }), update, events, exchanges }, () => {
         const lines = events.map((event) => [clockText(event.at, Date.now()), event.sentence]);
-        return `${describe(device, update, Date.now())}\n${exchangeTable(exchanges.slice(-LAST_EXCHANGES))}${lines.length === 0 ? "no event yet\n" : table(["TIME", "EVENT"], lines)}`;
+        const facts = mesh === undefined ? lwm2mFacts(device, Date.now()) : meshFacts(mesh, Date.now());
+        return `${describe(device, update, facts)}\n${exchangeTable(exchanges.slice(-LAST_EXCHANGES))}${lines.length === 0 ? "no event yet\n" : table(["TIME", "EVENT"], lines)}`;
       });
     });
 }
 
-function describe(device: Device, update: Update | null, nowMs: number): string {
+type Facts = [string, string][];
+
+function describe(device: Device, update: Update | null, facts: Facts): string {
+  const model = [device.manufacturer, device.model, device.hardware].filter((text) => text !== null).join(" ");
+  return pairs([
+    ["endpoint", device.endpoint],
+    ...facts,
+    ["model", model || "-"],
+    ["version", device.version ?? "-"],
+    ["update", update === null ? "none" : `${update.id} ${update.sentence}`],
+  ]);
+}
+
+function lwm2mFacts(device: Device, nowMs: number): Facts {
   const { firmware } = device;
   const report =
     firmware === null
       ? "not reported"
       : `state ${firmware.state}, result ${firmware.result}, package ${firmware.packageVersion ?? "none"}`;
-  return pairs([
-    ["endpoint", device.endpoint],
+  return [
     ["presence", `${device.presence}, last seen ${agoText(device.lastSeenAt, nowMs)}`],
     ["reachable", device.reachability],
     ["address", `${device.address} (${device.transport}), LwM2M ${device.lwm2mVersion}, binding ${device.binding}`],
-    ["model", [device.manufacturer, device.model, device.hardware].filter((text) => text !== null).join(" ") || "-"],
-    ["version", device.version ?? "-"],
     ["firmware update", report],
     ["objects", device.objects.join(" ")],
-    ["update", update === null ? "none" : `${update.id} ${update.sentence}`],
-  ]);
+  ];
+}
+
+/** A mesh device never registers: it is heard by gateways, and speaks when it is asked. */
+function meshFacts(device: MeshDevice, nowMs: number): Facts {
+  const { heardAt, gatewayId, groupId, hasGroupKey, receivedCount, deficit, batteryPercent } = device;
+  const packets = receivedCount === null ? "nothing said yet" : `${receivedCount} received, ${deficit ?? 0} missing`;
+  return [
+    ["heard", heardAt === null ? "never" : `${agoText(heardAt, nowMs)}${gatewayId === null ? "" : ` by ${gatewayId}`}`],
+    ["name on air", device.name],
+    ["cell", device.cell ?? "not known: every gateway sends to it"],
+    ["group", `${groupId}, ${hasGroupKey ? "has its key" : "does not have its key yet"}`],
+    ["packets", packets],
+    ["battery", batteryPercent === null ? "-" : `${batteryPercent} %`],
+  ];
 }

@@ -15,11 +15,11 @@ const presence = (event: Event): Keys => [...device(event), ["statistics"]];
 const update = ({ endpoint }: Event): Keys => [["updates"], ["devices", "one", endpoint], ["devices", "preview"]];
 const credential = ({ endpoint }: Event): Keys => [["credentials", endpoint]];
 const token = (): Keys => [["tokens"]];
-/** Of this campaign and no other; what a draft in the wizard would do is not asked again for it. */
-const campaign = ({ campaignId }: Event): Keys =>
-  ["one", "targets", "events", "plan", "broadcast"]
-    .map((part): readonly unknown[] => ["campaigns", part, campaignId])
-    .concat([["campaigns", "list"]]);
+/** Of this campaign and no other. Its devices, its timeline and the list of all follow their events themselves. */
+const campaign = ({ campaignId }: Event): Keys => [
+  ...["one", "plan", "broadcast"].map((part) => ["campaigns", part, campaignId]),
+  ["campaigns", "in"],
+];
 const broadcast = (): Keys => [["mesh", "sessions"], ["gateways"], ["campaigns", "broadcast"]];
 const gateway = (): Keys => [["gateways"]];
 
@@ -56,6 +56,7 @@ const TOUCHED: Readonly<Record<Event["kind"], (event: Event) => Keys>> = {
   "gateway.added": gateway,
   "gateway.removed": gateway,
   "gateway.warning": gateway,
+  "webhook.disabled": () => [["webhooks"]],
 };
 
 /** A kind that a newer server tells of touches nothing that this page knows. */

@@ -295,6 +295,7 @@ export const ROUTES = {
   getContent: { method: "GET", path: "/gateways/{id}/contents/{name}", answer: "octets" },
   report: { method: "POST", path: "/gateways/{id}/reports", body: ReportBatch, answer: BatchAnswer },
   listMeshDevices: { method: "GET", path: "/mesh/devices", query: page, answer: pageOf(MeshDevice) },
+  getMeshDevice: { method: "GET", path: "/mesh/devices/{endpoint}", answer: MeshDevice },
   addMeshDevice: { method: "POST", path: "/mesh/devices", body: NewMeshDevice, answer: MeshDevice },
   listMeshGroups: { method: "GET", path: "/mesh/groups", answer: pageOf(MeshGroup) },
   rotateMeshGroup: { method: "POST", path: "/mesh/groups/{id}/rotate", answer: MeshGroup },

@@ -35,6 +35,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "GET /api/v1/gateways/:id": "viewer",
   "GET /api/v1/gateways/:id/airtime": "viewer",
   "GET /api/v1/mesh/devices": "viewer",
+  "GET /api/v1/mesh/devices/:endpoint": "viewer",
   "GET /api/v1/mesh/groups": "viewer",
   "GET /api/v1/mesh/sessions": "viewer",
   "GET /api/v1/mesh/plan": "viewer",

@@ -97,7 +97,7 @@ export function deviceRoutes(app: Api, { stores, fleet }: ApiParts): void {
     },
     async (request) => {
       const { endpoint } = await find(request.params.endpoint);
-      return await stores.events.list({ endpoint }, request.query);
+      return await stores.events.list({ endpoint, withoutEchoes: true }, request.query);
     },
   );
 }

@@ -19,6 +19,7 @@ import type { Api, ApiParts } from "./routes.ts";
 type MeshParts = ApiParts & { readonly mesh: MeshCommands };
 
 const tags = ["mesh"];
+const OneDevice = z.object({ endpoint: z.string().min(1).max(255) });
 const OneGroup = z.object({ id: z.string().min(1).max(64) });
 const OneCampaign = z.object({ id: z.string().min(1).max(64) });
 
@@ -48,6 +49,15 @@ export function meshRoutes(app: Api, parts: MeshParts): void {
       },
     },
     async ({ body }, reply) => await reply.status(201).send(await mesh.onboard(body)),
+  );
+  app.get(
+    "/mesh/devices/:endpoint",
+    { schema: { tags, summary: "One mesh device", params: OneDevice, response: { 200: MeshDevice } } },
+    async ({ params: { endpoint } }) => {
+      const device = await devices.get(endpoint);
+      if (device !== undefined) return device;
+      throw new UsageError("UNKNOWN_DEVICE", `no mesh device ${endpoint} was taken in`, { endpoint });
+    },
   );
   app.get(
     "/mesh/groups",

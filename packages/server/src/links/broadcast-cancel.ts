@@ -24,12 +24,13 @@ export class BroadcastCancel {
     this.#options = options;
   }
 
-  /** These end at once; the devices are told, and a broadcast that is for nobody any more leaves the air. */
-  async cancel(updates: readonly MeshUpdate[], sentence: string): Promise<readonly MeshReport[]> {
+  /**
+   * These end at once; devices whose broadcast is under way are told, and a broadcast that is for nobody any more leaves the air.
+   *
+   * @param why "by an operator". Empty when somebody else says it.
+   */
+  async cancel(updates: readonly MeshUpdate[], why = ""): Promise<readonly MeshReport[]> {
     const { mesh } = this.#options.stores;
-    const changes = updates
-      .filter(({ state }) => state !== "applying" && state !== "confirming")
-      .map(({ updateId }) => ({ updateId, state: "cancelled" as const, failure: null, sentence }));
     const open = new Map((await mesh.sessions.open()).map((session) => [session.id, session]));
     const gateways = new Map((await mesh.gateways.list()).map((gateway) => [gateway.id, gateway]));
     const orders: NewOrder[] = [];
@@ -39,6 +40,13 @@ export class BroadcastCancel {
       if (session !== undefined && gateway !== undefined)
         orders.push(...(await this.#tellDevice(update, { session, gateway })));
     }
+    const changes = updates
+      .filter(({ state }) => state !== "applying" && state !== "confirming")
+      .map(({ updateId, sessionId }) => {
+        const what = open.has(sessionId ?? "") ? "the device is told to stop" : "the device is not told to install";
+        const sentence = `cancelled: ${why === "" ? what : `${why}, ${what}`}`;
+        return { updateId, state: "cancelled" as const, failure: null, sentence };
+      });
     const reports = await mesh.sessions.record({ changes, orders });
     for (const session of await mesh.sessions.open()) if (await mesh.isEmpty(session.id)) await this.#stop(session);
     return reports;

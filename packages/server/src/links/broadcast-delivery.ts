@@ -47,7 +47,6 @@ export const DEFAULT_SPAN_MS = 24 * 3_600_000;
 /** A device that installs is silent for so long. */
 export const DEFAULT_QUIET_MS = 60_000;
 const SWEEP_MS = 1_000;
-const STOPPED = "cancelled: the campaign was stopped";
 
 export class BroadcastDelivery {
   readonly planner: BroadcastPlanner;
@@ -129,7 +128,7 @@ export class BroadcastDelivery {
       case "cancel": {
         const update = await this.#ofAttempt(target, order.attempt);
         if (update === undefined) return await this.#cancelUnbegun(target, order.attempt);
-        this.#tell(await this.#cancel.cancel([update], STOPPED));
+        this.#tell(await this.#cancel.cancel([update]));
         return "done";
       }
     }
@@ -178,7 +177,7 @@ export class BroadcastDelivery {
     if (command === "apply") {
       if (!(await this.#apply.permit(updateId)))
         throw new UsageError("CAMPAIGN_PERMIT", "its campaign does not let the device apply now", { updateId });
-    } else this.#tell(await this.#cancel.cancel(await mesh.updatesNamed([updateId]), "cancelled: by an operator"));
+    } else this.#tell(await this.#cancel.cancel(await mesh.updatesNamed([updateId]), "by an operator"));
     return true;
   }
 
@@ -241,7 +240,7 @@ export class BroadcastDelivery {
   async #endLeftOver(): Promise<void> {
     const holding = await this.#options.stores.mesh.updatesIn("waitingToApply");
     const left = holding.filter(({ isCampaignOver }) => isCampaignOver);
-    if (left.length > 0) this.#tell(await this.#cancel.cancel(left, STOPPED));
+    if (left.length > 0) this.#tell(await this.#cancel.cancel(left));
   }
 
   async #beginAttempt(order: {

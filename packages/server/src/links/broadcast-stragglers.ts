@@ -82,6 +82,8 @@ function leftFor({ updateId, state, wasHeard, sessionId, outcome, detail }: Stra
   if (state !== "waiting" || wasHeard) return [];
   const end = outcome === "finished" ? "has ended" : `${outcome}${detail === null ? "" : `: ${detail}`}`;
   const next =
-    outcome === "finished" ? "nothing was heard of the device since; it is asked alone" : "another one follows";
+    outcome === "finished"
+      ? "nothing was heard of the device since, and it is asked alone if that stays so"
+      : "another one follows";
   return [{ updateId, state, failure: null, sentence: `waiting: broadcast ${sessionId} ${end}; ${next}` }];
 }

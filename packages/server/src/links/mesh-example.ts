@@ -120,6 +120,7 @@ export class ExampleGateway {
   readonly id: string;
   lastOrder = 0;
   usedMs = 0;
+  sessions: GatewayState["sessions"] = [];
   isClockTrusted = true;
   #number = 0;
 
@@ -137,7 +138,7 @@ export class ExampleGateway {
       lastOrder: this.lastOrder,
       links: [],
       ledgers: [{ band: "868.0-868.6", windowMs: 3_600_000, budgetMs: 32_400, usedMs: this.usedMs, doubtMs: 0 }],
-      sessions: [],
+      sessions: this.sessions,
       waitingCount: 0,
       droppedCount: 0,
       rssBytes: 0,

@@ -73,7 +73,10 @@ const NEWS_OF_DETAIL: Readonly<
 function confirmed({ version, result }: StatusEvent, { imageVersion }: MeshStanding): Told {
   const isNew = version.every((part, i) => part === imageVersion[i]);
   if (isNew && result === "success") return told("succeeded", `succeeded: the device runs ${version.join(".")}`);
-  const sentence = `failed: the device calls it done and runs ${version.join(".")}, not ${imageVersion.join(".")}`;
+  const but = isNew
+    ? `with the result ${result}, not success`
+    : `runs ${version.join(".")}, not ${imageVersion.join(".")}`;
+  const sentence = `failed: the device calls it done ${isNew ? "" : "and "}${but}`;
   return { state: "failed", failure: "wrongVersion", sentence };
 }
 

@@ -1,6 +1,6 @@
 /** The event log to read: timeline of every device and update, and the live feed of all of them. */
 import type { Event } from "@airlift/protocol/api/schemas";
-import type { Kysely } from "kysely";
+import { type Kysely, type SqlBool, sql } from "kysely";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import { storableText } from "./database.ts";
 import { type Journal, toEvent } from "./journal.ts";
@@ -67,6 +67,15 @@ export class PostgresEventStore implements EventStore {
     if (filter.updateId !== undefined) query = query.where("update_id", "=", storableText(filter.updateId));
     if (filter.campaignId !== undefined) query = query.where("campaign_id", "=", storableText(filter.campaignId));
     if (filter.afterId !== undefined) query = query.where("id", ">", filter.afterId);
+    if (filter.withoutEchoes === true) query = query.where(IS_NO_ECHO);
     return query;
   }
 }
+
+/** A campaign hears of an update a moment after it is on record, and of several changes at once the newest. */
+const IS_NO_ECHO = sql<SqlBool>`not (events.kind = 'campaign.note' and events.endpoint is not null and events.sentence in (
+  select said.sentence from (
+    select sentence, kind from events before
+    where before.endpoint = events.endpoint and before.id < events.id and before.campaign_id = events.campaign_id
+    order by before.id desc limit 16) said
+  where said.kind like 'update.%'))`;

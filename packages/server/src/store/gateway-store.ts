@@ -174,7 +174,7 @@ export class GatewayStore {
     for (const id of new Set(gatewayIds)) for (const listener of this.#listeners.get(id) ?? []) listener();
   }
 
-  /** What a gateway says of itself, with its airtime for the series. */
+  /** What a gateway says of itself and its broadcasts, with its airtime for the series. */
   async saveState(id: string, state: GatewayState): Promise<string | undefined> {
     const row = await this.#tables
       .updateTable("gateways")
@@ -182,6 +182,15 @@ export class GatewayStore {
       .where("id", "=", id)
       .returning("band")
       .executeTakeFirst();
+    // A broadcast reports its own changes; what it has used of the air grows between them.
+    for (const progress of state.sessions)
+      await this.#tables
+        .updateTable("mesh_sessions")
+        .set({ progress: storableJson(progress) })
+        .where("id", "=", progress.sessionId)
+        .where("gateway_id", "=", id)
+        .where("ended_at", "is", null)
+        .execute();
     for (const { band, usedMs, budgetMs, windowMs } of state.ledgers)
       await sql`insert into gateway_airtime (gateway_id, band, minute, used_ms, budget_ms, window_ms)
         values (${id}, ${storableText(band)}, date_trunc('minute', now()), ${usedMs}, ${budgetMs}, ${windowMs})

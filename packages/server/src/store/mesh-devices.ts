@@ -52,6 +52,7 @@ export class MeshDevices {
         const name = toHex(channel.name);
         await this.#assertFree(transaction, endpoint, channel);
         const place = devicePlace(endpoint);
+        const before = await placeOf(transaction, endpoint);
         const isNew = await this.#secrets.keep(transaction, place, channel);
         const kept = await this.#secrets.get(place, transaction);
         if (!isNew && toHex(kept?.key ?? new Uint8Array()) !== toHex(channel.key))
@@ -69,11 +70,10 @@ export class MeshDevices {
           )
           .execute();
         await insertDevice(transaction, { endpoint, name, asked });
-        const sentence = `${endpoint} was taken in as a mesh device of the group ${groupId}`;
-        return {
-          result: undefined,
-          events: isNew ? [{ kind: "device.onboarded", endpoint, sentence, facts: { groupId } }] : [],
-        };
+        const now = { groupId, cell: asked.cell ?? null };
+        const sentence = onboardedText(endpoint, before, now);
+        const event = { kind: "device.onboarded" as const, endpoint, facts: now };
+        return { result: undefined, events: sentence === undefined ? [] : [{ ...event, sentence }] };
       },
       { endpoints: [endpoint], meshNames: [toHex(channel.name)] },
     );
@@ -205,6 +205,31 @@ export class MeshDevices {
       from mesh_devices d join mesh_groups g on g.id = d.group_id ${rest}`.execute(this.#tables);
     return rows.map((row) => ({ ...row, heardAt: row.heardAt?.toISOString() ?? null }));
   }
+}
+
+interface MeshPlace {
+  readonly groupId: string;
+  readonly cell: string | null;
+}
+
+async function placeOf(tables: Kysely<Tables>, endpoint: string): Promise<MeshPlace | undefined> {
+  const row = await tables
+    .selectFrom("mesh_devices")
+    .select(["group_id", "cell"])
+    .where("endpoint", "=", endpoint)
+    .executeTakeFirst();
+  return row && { groupId: row.group_id, cell: row.cell };
+}
+
+/** Undefined when nothing is new. */
+function onboardedText(endpoint: string, before: MeshPlace | undefined, now: MeshPlace): string | undefined {
+  const cellText = ({ cell }: MeshPlace) => (cell === null ? "no known cell" : `the cell ${cell}`);
+  if (before === undefined) return `${endpoint} was taken in as a mesh device of the group ${now.groupId}`;
+  const moves = [
+    ...(before.groupId === now.groupId ? [] : [`from the group ${before.groupId} to ${now.groupId}`]),
+    ...(before.cell === now.cell ? [] : [`from ${cellText(before)} to ${cellText(now)}`]),
+  ];
+  return moves.length === 0 ? undefined : `${endpoint} was taken in again: it goes ${moves.join(", and ")}`;
 }
 
 const drawChannel = () => ({ key: randomBytes(16), iv: randomBytes(9) });

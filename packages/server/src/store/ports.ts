@@ -315,6 +315,8 @@ export interface EventFilter {
   readonly campaignId?: string | undefined;
   /** Only events with a greater id. */
   readonly afterId?: number | undefined;
+  /** Not what a campaign repeats of a device's update, whose own event says it already. */
+  readonly withoutEchoes?: boolean | undefined;
 }
 
 export interface EventStore {
