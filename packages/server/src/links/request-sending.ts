@@ -52,8 +52,13 @@ export async function sendRequest(request: QueuedRequest, parts: SendingParts): 
   }
 }
 
-/** It waits for the next window: the device sleeps, or too much is under way to it. */
-const NOT_SENT: ReadonlySet<string> = new Set(["DEVICE_ASLEEP", "COAP_OVERLOADED", "COAP_CROWDED"]);
+/** It waits until the device is heard again: it sleeps, has no connection, or too much is under way to it. */
+const NOT_SENT: ReadonlySet<string> = new Set([
+  "DEVICE_ASLEEP",
+  "DEVICE_DISCONNECTED",
+  "COAP_OVERLOADED",
+  "COAP_CROWDED",
+]);
 /** The request may have arrived, though nothing came back. */
 const NO_ANSWER: ReadonlySet<string> = new Set(["COAP_TIMEOUT", "COAP_UNREACHABLE", "COAP_RESET", "COAP_CLOSED"]);
 
