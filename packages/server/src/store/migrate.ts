@@ -18,6 +18,7 @@ import { BROADCAST_ROUNDS } from "./migrations/0014-broadcast-rounds.ts";
 import { ROOM_FOR_CHANGES } from "./migrations/0015-room-for-changes.ts";
 import { ENDED_BADLY } from "./migrations/0016-ended-badly.ts";
 import { DELTAS } from "./migrations/0017-deltas.ts";
+import { OBSERVATION_FORMATS } from "./migrations/0020-observation-formats.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -45,6 +46,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "room for changes", sql: ROOM_FOR_CHANGES },
   { name: "ended badly", sql: ENDED_BADLY },
   { name: "deltas", sql: DELTAS },
+  { name: "observation formats", sql: OBSERVATION_FORMATS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */
