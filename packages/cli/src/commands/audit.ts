@@ -1,7 +1,9 @@
 /** `airlift audit`: who changed what, and the proof that nobody has changed that since. */
+
 import { once } from "node:events";
 import { AuditCutOutcome, AuditLine, AuditVerification } from "@airlift/protocol/api/audit";
 import { pageOf } from "@airlift/protocol/api/schemas";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
 import { type Client, postOf } from "../client.ts";
@@ -53,7 +55,11 @@ export function registerAudit(program: Command): void {
     .action(async ({ before }: { before: string }, command: Command) => {
       const moment = /^\d{4}-\d{2}-\d{2}$/.test(before) ? `${before}T00:00:00Z` : before;
       const cut = await clientOf(command).call("audit/cut", AuditCutOutcome, postOf({ before: moment }));
-      printResult(command, cut, () => `${cut.cutCount} lines were deleted, to ${cut.checkpoint ?? "none"}\n`);
+      printResult(
+        command,
+        cut,
+        () => `${countText(cut.cutCount, "line was", "lines were")} deleted, to ${cut.checkpoint ?? "none"}\n`,
+      );
     });
 }
 

@@ -1,7 +1,9 @@
 /** `airlift mesh device`: a receiver of broadcasts with two slots, on any link. */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
+import { countText } from "@airlift/protocol/lib/count-text";
 import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
 import { decodeOnboarding } from "@airlift/protocol/zmesh/onboarding";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
@@ -59,7 +61,7 @@ function print({ json = false }: MeshDeviceFlags, event: Readonly<Record<string,
     const sentence =
       kind === "started"
         ? `runs ${version} from slot ${slot} (${outcome})`
-        : `${state}, ${detail}, result ${result}, ${receivedCount} packets`;
+        : `${state}, ${detail}, result ${result}, ${countText(Number(receivedCount), "packet")}`;
     process.stderr.write(`${deviceId}: ${sentence}\n`);
   }
 }

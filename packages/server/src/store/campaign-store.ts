@@ -2,6 +2,7 @@
  * Campaigns: one row with the rules' value, locked while a turn works on it, and a row for each device. A turn's targets,
  * events and value are one transaction.
  */
+import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, sql } from "kysely";
 import { type Campaign, newCampaign } from "../campaign/campaign.ts";
@@ -62,7 +63,7 @@ export class PostgresCampaignStore extends CampaignReading implements CampaignSt
         await insertCampaign(transaction, { campaign, spec, policy, rollbackOf: null });
         await insertRollback(transaction, id, { createdBy, creatorId, rollback });
         const total = deviceCounts.reduce((sum, count) => sum + count, 0);
-        const sentence = `campaign ${policy.name} was created for ${total} device${total === 1 ? "" : "s"}`;
+        const sentence = `campaign ${policy.name} was created for ${countText(total, "device")}`;
         await insertEvents(transaction, [
           { kind: "campaign.transition", campaignId: id, sentence, facts: { createdBy } },
         ]);
