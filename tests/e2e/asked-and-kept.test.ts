@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { createRequest, createResponse } from "@airlift/protocol/coap/exchange";
-import { OPTION, uintOption } from "@airlift/protocol/coap/options";
+import { OPTION, optionUint, uintOption } from "@airlift/protocol/coap/options";
 import { encodeUtf8 } from "@airlift/protocol/lib/bytes";
 import { CONTENT_FORMATS as F } from "@airlift/protocol/lwm2m/content-formats";
 import type { ServerObservation } from "@airlift/runtime/coap";
@@ -40,8 +40,12 @@ async function openDevice(endpoint: string) {
   const offers: ServerObservation[] = [];
   const content = (level: string) =>
     createResponse(CODE.content, encodeUtf8(level), [uintOption(OPTION.contentFormat, F.text)]);
-  coap.serve((_, __, offer) => {
-    if (offer !== undefined) offers.push(offer.accept());
+  const formats: (number | undefined)[] = [];
+  coap.serve(({ options }, _, offer) => {
+    if (offer !== undefined) {
+      offers.push(offer.accept());
+      formats.push(optionUint(options, OPTION.accept));
+    }
     return content("50");
   });
   const register = async (server: Lwm2mServer): Promise<string> => {
@@ -60,7 +64,7 @@ async function openDevice(endpoint: string) {
   const refresh = (server: Lwm2mServer, place: string) =>
     coap.request(udpPeer("127.0.0.1", server.address.port), createRequest("post", `/${place}`));
   const tell = (level: string) => offers.at(-1)?.notify(content(level), { confirmable: false });
-  return { coap, offers, register, refresh, tell };
+  return { coap, offers, formats, register, refresh, tell };
 }
 
 /** Resolves with the next value of a device that a notification brings. */
@@ -76,22 +80,21 @@ function nextValue(stores: Stores, endpoint: string): Promise<unknown> {
 
 const target = (endpoint: string) => ({ endpoint, timeoutMs: 60_000 });
 
-test("what was observed is observed again after a restart, under its id, until it is withdrawn", async (t) => {
+test("what was observed is observed again after a restart, under its id and in its format, until it is withdrawn", async (t) => {
   const { stores } = scratch;
   const device = await openDevice("pump");
   t.after(() => device.coap.close());
   const first = await openServer(stores);
   const { port } = first.address;
   await device.register(first);
-  const { observation } = await first.operations.observe(target("pump"), ["/3/0/9"]);
-  assert.equal(device.offers.length, 1);
+  const { observation } = await first.operations.observe(target("pump"), ["/3/0/9"], F.lwm2mCbor);
   await stores.devices.flush();
   await first.close();
 
   const renewed = nextValue(stores, "pump");
   const next = await openServer(stores, port);
   assert.equal(await renewed, 50);
-  assert.equal(device.offers.length, 2);
+  assert.deepEqual(device.formats, [F.lwm2mCbor, F.lwm2mCbor]);
   const told = nextValue(stores, "pump");
   device.tell("49");
   assert.equal(await told, 49);
@@ -169,8 +172,8 @@ test("a request that waits goes out from the server that has the device, and fro
 });
 
 test("of a device that is not here an observation waits on record, and is withdrawn all the same", async () => {
-  await second.observations.add({ id: "o1", endpoint: "away", paths: ["/3/0/9"] }, 1);
-  await assert.rejects(second.observations.add({ id: "o2", endpoint: "away", paths: ["/3/0/9"] }, 1), {
+  await second.observations.add({ id: "o1", endpoint: "away", paths: ["/3/0/9"], format: null }, 1);
+  await assert.rejects(second.observations.add({ id: "o2", endpoint: "away", paths: ["/3/0/9"], format: null }, 1), {
     code: "OBSERVATIONS_FULL",
   });
   const server = await openServer(scratch.stores);

@@ -49,7 +49,7 @@ async function play(update: Update): Promise<void> {
 const waitingRequest = (endpoint: string) => ({
   id: "q1",
   endpoint,
-  content: { operation: "execute" as const, path: "/3/0/4" },
+  content: { operation: "readComposite" as const, path: "/", paths: ["/3/0/13", "/4/0/2"] },
   state: "waiting" as const,
   place: 1,
   attempts: 0,
@@ -321,7 +321,7 @@ test("of several options that are missing each is named, and help tells of those
 
 test("device-queue shows the requests that wait, and takes one back", async () => {
   const shown = await airlift("device-queue", "works");
-  assert.match(shown.out, /q1 +waiting +execute +\/3\/0\/4/);
+  assert.match(shown.out, /q1 +waiting +readComposite +\/3\/0\/13 \/4\/0\/2 /);
   assert.equal((await airlift("device-queue", "works", "--cancel", "q1")).code, 0);
   assert.equal((await airlift("device-queue", "works", "--json")).out.trim(), "[]");
   assert.match((await airlift("device-show", "works")).out, /asleep since 14:02/);

@@ -275,6 +275,33 @@ test("a device without a connection is told of at once in the update's timeline"
   await server.engine.cancel(update.id);
 });
 
+for (const transport of ["dtls", "tcp", "tls"] as const)
+  test(`${transport}: a device whose connection is gone is away until it comes back, and what waits is sent then`, async () => {
+    const endpoint = `back-${transport}`;
+    const psk = transport === "tcp" ? undefined : credentials.give(endpoint);
+    const connect = async () =>
+      transport === "dtls" && psk
+        ? (await dtlsDevice(door(transport), psk)).device
+        : await tcpDevice(door(transport), psk);
+    const device = await connect();
+    const location = locationIn(await device.register(`&ep=${endpoint}`));
+    await device.hears("GET /5/0/3");
+    const state = () => server.presence.of(endpoint).state;
+    assert.equal(server.reachabilityOf(endpoint).reachability, "awake: it always listens");
+    await device.coap.close();
+    while (state() === "awake") await new Promise((resolve) => setImmediate(resolve));
+    const { awake, reachability } = server.reachabilityOf(endpoint);
+    assert.match(reachability, /^away since .* until it comes back: only the device can begin/);
+    assert.equal(awake, "unknown");
+    await server.queue.submit(endpoint, { operation: "read", path: "/3/0/3" });
+    assert.equal((await server.queue.list(endpoint))[0]?.state, "waiting");
+    const again = await connect();
+    assert.equal(await again.update(location), "2.04");
+    await tells(endpoint, /^read \/3\/0\/3: the device answered 2.05/);
+    assert.equal(state(), "awake");
+    await again.coap.close();
+  });
+
 test("RFC 9146 §6: a new port in mid-download at the server costs no handshake and no block", async () => {
   const gateway = await Gateway.open(door("dtls").port);
   const { device, opened } = await dtlsDevice({ address: HOST, port: gateway.port }, credentials.give("roaming"));
@@ -317,6 +344,8 @@ test("a restart keeps every session: its file is the owner's alone, is read once
   assert.ok(existsSync(sessionFile), "a start that fails costs no session");
   const second = await openServer({ udp, sessionFile, dtls: { host: HOST, port } });
   assert.ok(!existsSync(sessionFile));
+  assert.equal(second.presence.of("kept").state, "awake");
+  assert.ok(second.reachabilityOf("away").reachability.startsWith("away since"), "its connection was not kept");
   await isAsked(device, "kept", second);
   assert.equal(await device.update(location), "2.04");
   assert.equal(opened(), 1);

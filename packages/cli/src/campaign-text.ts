@@ -1,5 +1,7 @@
 /** Campaigns and their plans for people at a terminal. */
+
 import type { Campaign, CampaignPlan, WaveCounts } from "@airlift/protocol/api/campaign";
+import { countText } from "@airlift/protocol/lib/count-text";
 import type { Command } from "commander";
 import { printResult } from "./terminal.ts";
 import { pairs, printable, sizeText, table } from "./text.ts";
@@ -106,8 +108,8 @@ export function planText(plan: CampaignPlan): string {
   const end = (instant: string | null) => instant ?? "never, as it is written";
   return [
     pairs([
-      ["matched", `${plan.matchedCount} devices`],
-      ["to update", `${plan.targetCount} devices, ${sizeText(plan.bytes)}`],
+      ["matched", countText(plan.matchedCount, "device")],
+      ["to update", `${countText(plan.targetCount, "device")}, ${sizeText(plan.bytes)}`],
       [
         "airtime",
         plan.airtimeMs === null

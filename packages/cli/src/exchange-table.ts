@@ -1,5 +1,7 @@
 /** The exchanges of an update with its device, for people. */
+
 import type { Exchange } from "@airlift/protocol/api/schemas";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { clockText, sizeText, table } from "./text.ts";
 
 /** A table and an empty line; nothing when there are no exchanges. */
@@ -18,4 +20,4 @@ export function exchangeTable(exchanges: readonly Exchange[]): string {
 }
 
 const transferText = ({ bytes, blockCount, rateBps }: NonNullable<Exchange["transfer"]>): string =>
-  `${sizeText(bytes)} in ${blockCount} blocks, ${sizeText(rateBps)}/s`;
+  `${sizeText(bytes)} in ${countText(blockCount, "block")}, ${sizeText(rateBps)}/s`;

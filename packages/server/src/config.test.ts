@@ -38,6 +38,32 @@ test("RFC 8323 §8: ports that are not named lie beside those that are; a door t
   assert.deepEqual(portsOf({ coapPort: "65535", coapsPort: "9" }), [65535, 9, 65535, 0]);
 });
 
+test("doors of one server that would need the same port are told, both by name", () => {
+  const load = (flags: Record<string, unknown>) => () =>
+    loadConfig({ flags: { noAuth: true, ...flags }, environment: {} });
+  const another = "give one of them another";
+  assert.deepEqual(problemsOf(load({ httpPort: "5683" })), [
+    `--coap-tcp-port (that of --coap-port) and --http-port are both TCP port 5683: ${another}`,
+  ]);
+  assert.deepEqual(problemsOf(load({ httpPort: "7001", coapPort: "off", coapTcpPort: "7000" })), [
+    `--coaps-tcp-port (the one after --coap-tcp-port) and --http-port are both TCP port 7001: ${another}`,
+  ]);
+  assert.deepEqual(problemsOf(load({ coapsPort: "5683", coapsTcpPort: "5683" })), [
+    `--coap-port and --coaps-port are both UDP port 5683: ${another}`,
+    `--coap-tcp-port (that of --coap-port) and --coaps-tcp-port are both TCP port 5683: ${another}`,
+  ]);
+  const shared = { httpPort: "5683" };
+  for (const hosts of [["::"], ["192.0.2.1", "127.0.0.1"]])
+    assert.equal(problemsOf(load({ ...shared, hosts })).length, 1);
+  for (const free of [
+    { hosts: ["192.0.2.1"] },
+    { hosts: ["::1"] },
+    { coapTcpPort: "off" },
+    { coapPort: "0", httpPort: "0" },
+  ])
+    assert.ok(load({ ...shared, ...free })());
+});
+
 test("half a server certificate, and a policy that is none, are told", () => {
   const problems = problemsOf(() =>
     loadConfig({

@@ -76,7 +76,10 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
       retention: retentionOf(config),
       node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
       onTrouble: (what, facts) =>
-        log[what === "databaseTakenOver" ? "warn" : "error"]({ what, ...facts }, TROUBLES[what]),
+        log[what === "databaseTakenOver" || what === "lockConflict" ? "warn" : "error"](
+          { what, ...facts },
+          TROUBLES[what],
+        ),
     });
     opened.push(() => stores.close());
     const models = await loadModels(config.modelsDir, log);
@@ -152,6 +155,7 @@ const TROUBLES = {
   databaseTakenOver:
     "the embedded database was still running: the last server ended without stopping it. It is taken over, nothing is lost",
   listenerFailed: "a part of the server could not take in an event",
+  lockConflict: "two transactions waited for each other: one of them is tried again",
 } as const;
 
 /** @throws {UsageError} OIDC_SECRET when the file with the client's secret cannot be read. */

@@ -1,7 +1,9 @@
 /** `airlift audit`: who changed what, and the proof that nobody has changed that since. */
+
 import { once } from "node:events";
 import { AuditCutOutcome, AuditLine, AuditVerification } from "@airlift/protocol/api/audit";
 import { pageOf } from "@airlift/protocol/api/schemas";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
 import { type Client, postOf } from "../client.ts";
@@ -80,7 +82,7 @@ function registerVerify(audit: Command): void {
 const cutText = ({ cutCount, checkpoint }: AuditCutOutcome): string =>
   checkpoint === null
     ? "no line is that old: nothing was deleted\n"
-    : `${cutCount} line${cutCount === 1 ? " was" : "s were"} deleted; the log goes on from ${checkpoint}\n`;
+    : `${countText(cutCount, "line was", "lines were")} deleted; the log goes on from ${checkpoint}\n`;
 
 /** A log that does not hold a checkpoint may be broken, or another one. */
 function brokenText(brokenAtId: number, since: string | undefined): string {

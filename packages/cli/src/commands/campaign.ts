@@ -1,6 +1,8 @@
 /** `airlift campaign`: an image brought to many devices, wave by wave. */
+
 import { CampaignSummary, type NewCampaign } from "@airlift/protocol/api/campaign";
 import { ROUTES } from "@airlift/protocol/api/routes";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { CAMPAIGN_STATES } from "@airlift/protocol/update/campaign";
 import { type Command, Option } from "commander";
@@ -102,11 +104,7 @@ function registerRetry(campaign: Command): void {
     .action(async (id: string, endpoint: string | undefined, _: unknown, command: Command) => {
       const body = endpoint === undefined ? {} : { endpoint };
       const retried = await clientOf(command).ask(ROUTES.retryCampaign, { params: { id }, body });
-      printResult(
-        command,
-        retried,
-        () => `${retried.count} device${retried.count === 1 ? " is" : "s are"} tried again\n`,
-      );
+      printResult(command, retried, () => `${countText(retried.count, "device is", "devices are")} tried again\n`);
     });
 }
 

@@ -1,5 +1,7 @@
 /** `airlift device-discover`: what a device has, with the attributes of its notifications. */
+
 import type { DiscoveredPlace } from "@airlift/protocol/api/operations";
+import { countText } from "@airlift/protocol/lib/count-text";
 import type { Command } from "commander";
 import { addQueue, DeviceOperations, type OperationOptions, printAnswer } from "../device-operations.ts";
 import { clientOf } from "../terminal.ts";
@@ -22,7 +24,7 @@ export function registerDeviceDiscover(program: Command): void {
 function aboutOf({ version, instanceCount, attributes }: DiscoveredPlace): string {
   return [
     ...(version === null ? [] : [`version ${version}`]),
-    ...(instanceCount === null ? [] : [`${instanceCount} instances`]),
+    ...(instanceCount === null ? [] : [countText(instanceCount, "instance")]),
     ...Object.entries(attributes).map(([name, value]) => `${name}=${value}`),
   ].join(" ");
 }

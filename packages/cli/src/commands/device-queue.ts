@@ -15,12 +15,12 @@ export function registerDeviceQueue(program: Command): void {
       printResult(command, requests, () => {
         if (requests.length === 0) return "nothing waits\n";
         return table(
-          ["ID", "STATE", "OPERATION", "PATH", "SUBMITTED", "EXPIRES", "OUTCOME"],
+          ["ID", "STATE", "OPERATION", "PATHS", "SUBMITTED", "EXPIRES", "OUTCOME"],
           requests.map((one) => [
             one.id,
             one.state,
             one.operation,
-            one.path,
+            one.paths.join(" "),
             clockText(one.submittedAt, Date.now()),
             clockText(one.expiresAt, Date.now()),
             [one.outcome, one.answer?.code].filter((text) => text != null).join(" ") || "-",

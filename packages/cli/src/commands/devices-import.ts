@@ -1,8 +1,10 @@
 /** `airlift devices-import`: tags and notes of devices from comma-separated values. */
+
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { readCsvText } from "@airlift/protocol/api/csv";
 import { DeviceEdit, type DeviceLines } from "@airlift/protocol/api/schemas";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
 import { type CsvRecord, decodeCsv } from "../csv.ts";
@@ -25,12 +27,12 @@ export function registerDevicesImport(program: Command): void {
         for (const { endpoint, line } of batch)
           if (unknown.has(endpoint)) read.refuse(line, `no device ${endpoint} has registered`);
         written += batch.length - unknown.size;
-        say(`line ${batch.at(-1)?.line}: ${written} devices written`);
+        say(`line ${batch.at(-1)?.line}: ${countText(written, "device")} written`);
       }
       printResult(
         command,
         { written, refused: read.refused },
-        () => `${written} devices written, ${read.refused} refused\n`,
+        () => `${countText(written, "device")} written, ${read.refused} refused\n`,
       );
       if (read.refused > 0) process.exitCode = 1;
     });

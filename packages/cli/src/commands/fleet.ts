@@ -1,7 +1,9 @@
 /** `airlift fleet`: many simulated devices in one process. */
+
 import { DEFAULT_AGENT_LIFETIME_S } from "@airlift/device/agent-options";
 import { credentialMistakes, type ServerCredentials } from "@airlift/device/credentials";
 import { parsePackageUri } from "@airlift/device/transfer/package-uri";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { LWM2M_VERSIONS, MAX_LIFETIME_S } from "@airlift/protocol/lwm2m/registration";
 import { Fleet, type FleetOptions, type FleetSummary } from "@airlift/sim/node/fleet";
 import type { TemperShares } from "@airlift/sim/node/temper";
@@ -115,7 +117,7 @@ function checkCredentials(
   const names = Array.from({ length: count || 0 }, (_, index) => `${endpointPrefix}-${index + 1}`);
   const missing = names.filter((name) => !credentials.has(name));
   if (missing.length > 0)
-    reader.mistakes.push(`--credentials: none for ${missing[0]} and ${missing.length - 1} others`);
+    reader.mistakes.push(`--credentials: none for ${missing[0]} and ${countText(missing.length - 1, "other")}`);
   const scheme = parsePackageUri(server)?.scheme;
   const wrong = scheme && [...credentials.values()].flatMap((each) => credentialMistakes(scheme, each));
   if (wrong && wrong.length > 0) reader.mistakes.push(`--credentials: ${wrong[0]}`);

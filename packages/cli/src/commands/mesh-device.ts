@@ -1,4 +1,5 @@
 /** `airlift mesh device`: a receiver of broadcasts with two slots, on any link. */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";

@@ -1,6 +1,8 @@
 /** `airlift mesh fleet`: many receivers of broadcasts in one process, each with a link, slots and a memory of its own. */
+
 import { join } from "node:path";
 import { toHex } from "@airlift/protocol/lib/bytes";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { decodeOnboarding, type Onboarding } from "@airlift/protocol/zmesh/onboarding";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { Command } from "commander";
@@ -42,7 +44,7 @@ async function run(flags: MeshFleetFlags): Promise<void> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
   for (const member of members) await member.start();
-  process.stderr.write(`${members.length} devices listen to ${options.plan.uri}\n`);
+  process.stderr.write(`${countText(members.length, "device listens", "devices listen")} to ${options.plan.uri}\n`);
   await stopped;
   await Promise.all(members.map((member) => member.close()));
 }

@@ -40,7 +40,7 @@ const RequestPaper = ({ request, mayCancel, onDone }: RequestPaperProps) => (
     <Group justify="space-between">
       <Text>
         <span className="mono">
-          {request.operation} {request.path}
+          {request.operation} {request.paths.join(" ")}
         </span>{" "}
         · {request.outcome ?? request.state}
         {request.answer && (

@@ -193,7 +193,7 @@ const requestContent = {
     "readComposite",
     "writeComposite",
   ]),
-  /** "/3/0/13"; "/" of the composite operations, whose paths are in the payload. */
+  /** "/3/0/13"; "/" of the composite operations, whose payload names the paths. */
   path: z.string().regex(/^(\/|(\/[0-9]{1,5}){1,4})$/, "is not a path such as /3/0/13"),
   contentFormat: z.int().min(0).max(65_535).optional(),
   /** Content format wanted in the answer. */
@@ -220,6 +220,8 @@ export const QueuedRequest = z.object({
   id: z.string(),
   endpoint: z.string(),
   ...requestContent,
+  /** What it is about: `path`, or what the payload of a composite operation names. */
+  paths: z.array(z.string()),
   state: z.enum(["waiting", "sending", "finished"]),
   attempts: z.int().nonnegative(),
   submittedAt: instant,

@@ -1,7 +1,9 @@
 /** What a written campaign comes to: its images found, its policy compiled, and what undoes it prepared along with it. */
+
 import { CampaignPlan, type CampaignSpec } from "@airlift/protocol/api/campaign";
 import { readCampaign } from "@airlift/protocol/api/campaign-file";
 import type { Image } from "@airlift/protocol/api/schemas";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { offsetAt } from "@airlift/runtime/zone-offset";
 import { CampaignPlanner, type PlannedAirtime, WHOLE_FLEET_COUNT } from "../campaign/plan.ts";
@@ -91,7 +93,7 @@ async function airtimeOf(
   endpoints: readonly string[],
 ): Promise<PlannedAirtime> {
   if (endpoints.length === 0) return { airtimeMs: null, warnings: [] };
-  const count = `${endpoints.length} device${endpoints.length === 1 ? "" : "s"} behind gateways`;
+  const count = `${countText(endpoints.length, "device")} behind gateways`;
   if (mesh === undefined) return { airtimeMs: null, warnings: [`${count}: this server speaks to no gateways`] };
   try {
     const { airtimeMs } = await mesh.preview(imageId, endpoints, LONGEST_BROADCAST_MS);

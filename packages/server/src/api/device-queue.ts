@@ -1,6 +1,7 @@
 /** /api/v1/devices/{endpoint}/queue: requests that wait until their device is awake. */
 import { NewQueuedRequest, pageOf, QueuedRequest, QueuedRequestId } from "@airlift/protocol/api/schemas";
 import { z } from "zod";
+import { pathsOf } from "../fleet/queued-request.ts";
 import type { RequestRecord } from "../store/request-queue-store.ts";
 import { requireDevice } from "./devices.ts";
 import type { Api, ApiParts } from "./routes.ts";
@@ -65,6 +66,7 @@ function toQueuedRequest(record: RequestRecord): QueuedRequest {
     id,
     endpoint,
     ...content,
+    paths: [...pathsOf(record.content)],
     ...(query !== undefined && { query: [...query] }),
     state,
     attempts,

@@ -1,4 +1,5 @@
 /** A campaign while one step is made: counts, judges, and moves waves until nothing more follows. */
+import { countText } from "@airlift/protocol/lib/count-text";
 import { BugError } from "@airlift/protocol/lib/errors";
 import { type Campaign, countsOf, hasOpenTargets, progressOf, type WaveProgress } from "./campaign.ts";
 import type { TargetMove } from "./campaign-step.ts";
@@ -89,7 +90,7 @@ export class CampaignDraft {
   fill(count: number): void {
     const { counts } = this.#wave(0);
     this.#setWave(0, { counts: { ...counts, total: counts.total + count, pending: counts.pending + count } });
-    this.take("reopen", `goes on with ${count} more device${count === 1 ? "" : "s"} that finished installing`);
+    this.take("reopen", `goes on with ${countText(count, "more device")} that finished installing`);
     if (this.campaign.state === "running") this.campaign = { ...this.campaign, wakeAtMs: this.#utcMs };
   }
 
@@ -174,11 +175,7 @@ export class CampaignDraft {
     const next = waves.findIndex((wave) => wave.state === "waiting");
     if (state !== "running" || next < 0 || !waves.slice(0, next).every((wave) => wave.state === "passed")) return;
     const count = this.#wave(next).counts.total;
-    this.#takeWave(
-      next,
-      "start",
-      `wave ${this.#policyOf(next).name} started: ${count} device${count === 1 ? "" : "s"}`,
-    );
+    this.#takeWave(next, "start", `wave ${this.#policyOf(next).name} started: ${countText(count, "device")}`);
     this.campaign = { ...this.campaign, wakeAtMs: this.#utcMs };
   }
 

@@ -1,4 +1,5 @@
 /** What a command, a device's move or the clock makes of a campaign. */
+import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { approvalOf } from "./approval.ts";
@@ -93,8 +94,6 @@ function obey(draft: CampaignDraft, { command, by, personId }: { readonly comman
   if (command === "reject") draft.campaign = { ...campaign, approvedBy: null, approverId: undefined };
   draft.take(event, commandSentence(command, draft, by));
 }
-
-const countText = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function commandSentence(command: CampaignCommand, { campaign, policy }: CampaignDraft, by: string): string {
   const approval = approvalOf(policy);

@@ -1,5 +1,7 @@
 /** Whether a criterion is met, on counters alone. */
+
 import type { CampaignSpec } from "@airlift/protocol/api/campaign";
+import { countText } from "@airlift/protocol/lib/count-text";
 import type { CriterionPolicy } from "./policy.ts";
 import { countEnd, NO_SLIDING_COUNTS, type SlidingCounts, within } from "./sliding-counts.ts";
 import { executedCount, isExecuted, isOutcome, outcomeCount, type Place, type WaveCounts } from "./wave-counts.ts";
@@ -86,7 +88,9 @@ export function criteriaProblems(spec: CampaignSpec, waveCounts: readonly number
     criteria.flatMap(({ threshold, minimumExecuted }) => {
       const needed = Math.max(minimumExecuted, "count" in threshold ? threshold.count : 0);
       return needed > size
-        ? [`a criterion of ${of} needs ${needed} devices that ended, and there are ${size}: it can never be met`]
+        ? [
+            `a criterion of ${of} needs ${countText(needed, "device")} that ended, and there are ${size}: it can never be met`,
+          ]
         : [];
     }),
   );

@@ -1,4 +1,5 @@
 /** What an operator reads of a campaign, its waves and its devices: one plain sentence each. */
+import { countText } from "@airlift/protocol/lib/count-text";
 import type { CriterionOutcome, ExclusionReason } from "@airlift/protocol/update/campaign";
 import type { Campaign } from "./campaign.ts";
 import type { Verdict } from "./criteria.ts";
@@ -47,7 +48,7 @@ export function standingSentence({ criterion, matched, executed }: Verdict, wave
   const limit =
     "count" in criterion.threshold ? `${criterion.threshold.count}` : percentText(criterion.threshold.basisPoints);
   const later = executed < criterion.minimumExecuted ? `, judged from ${criterion.minimumExecuted} on` : "";
-  return `${matched} of ${executed} devices that ended${where} ${listText(criterion.outcomes)}; the limit is ${limit}${later}`;
+  return `${matched} of ${countText(executed, "device")} that ended${where} ${listText(criterion.outcomes)}; the limit is ${limit}${later}`;
 }
 
 export function verdictSentence(verdict: Verdict, wave: string | null): string {
@@ -67,7 +68,7 @@ export const soakSentence = (wave: string, untilMs: number): string =>
   `wave ${wave} succeeded and soaks until ${timeText(untilMs)}`;
 
 export const fallenShortSentence = (wave: string, counts: WaveCounts, needed: number): string =>
-  `wave ${wave} failed: ${counts.succeeded} of ${executedCount(counts)} devices that ended succeeded, ${percentText(needed)} can no longer be reached`;
+  `wave ${wave} failed: ${counts.succeeded} of ${countText(executedCount(counts), "device")} that ended succeeded, ${percentText(needed)} can no longer be reached`;
 
 export const unprovedSentence = (wave: string, { total }: WaveCounts): string =>
   `wave ${wave} proved nothing: ${total === 1 ? "its device was" : `all ${total} of its devices were`} skipped or cancelled; resume to go on without it`;
@@ -149,7 +150,8 @@ function beforeText(campaign: Campaign, policy: CampaignPolicy, wave: number): s
 
 function roomText({ because, atMs }: Allowance, { caps }: CampaignPolicy): string {
   const next = atMs === null ? "" : `, next ${clockText(atMs, UTC, atMs)}`;
-  if (because === "inFlight") return `${caps.inFlight} devices are being updated, as many as the campaign may at once`;
+  if (because === "inFlight")
+    return `${countText(caps.inFlight ?? 0, "device is", "devices are")} being updated, as many as the campaign may at once`;
   if (because === "bytes") return `the campaign sends ${caps.bytesPerSecond} bytes a second at most${next}`;
   return `the campaign has started as many devices as it may in a minute${next}`;
 }

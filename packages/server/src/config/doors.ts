@@ -119,15 +119,15 @@ export function doorPorts(given: Pick<DoorConfig, "coapPort"> & Partial<DoorConf
 
 const portAfter = (port: number): number => (port === 0 || port === 65_535 ? 0 : port + 1);
 
-/** What would let tokens travel in the clear, or strangers in; a setting that is wrong by itself is missing here. */
-export function doorProblems({
-  httpHost,
-  noAuth,
-  insecureHttp,
-  tlsCertFile,
-  tlsKeyFile,
-}: Partial<DoorConfig & Pick<AccessConfig, "noAuth">>): string[] {
-  const problems: string[] = [];
+type GivenDoors = Partial<DoorConfig & Pick<AccessConfig, "noAuth">>;
+
+/**
+ * Doors that stand in each other's way, and what would let tokens travel in the clear, or strangers in; a setting that is wrong by itself is
+ * missing here.
+ */
+export function doorProblems(given: GivenDoors): string[] {
+  const { httpHost, noAuth, insecureHttp, tlsCertFile, tlsKeyFile } = given;
+  const problems = sharedPorts(given);
   if ((tlsCertFile == null) !== (tlsKeyFile == null)) problems.push("--tls-cert and --tls-key belong together");
   if (httpHost === undefined || isLoopbackHost(httpHost)) return problems;
   const reach = `--http-host: ${httpHost} is reachable from other machines`;
@@ -136,6 +136,44 @@ export function doorProblems({
   else if (tlsCertFile == null && insecureHttp !== true)
     problems.push(`${reach}, and tokens would travel in the clear: give --tls-cert and --tls-key, or --insecure-http`);
   return problems;
+}
+
+/** Ports of this server that only one of its doors can have. */
+function sharedPorts(given: GivenDoors): string[] {
+  const { coapPort, httpHost, httpPort, hosts = [] } = given;
+  if (coapPort === undefined) return [];
+  const { coapsPort, coapTcpPort, coapsTcpPort } = doorPorts({ ...given, coapPort });
+  const isWithHttp = httpHost !== undefined && hosts.some((host) => isSameSocket(host, httpHost));
+  const byProtocol = {
+    UDP: { coapPort, coapsPort },
+    TCP: { coapTcpPort, coapsTcpPort, ...(isWithHttp && { httpPort }) },
+  };
+  return Object.entries(byProtocol).flatMap(([protocol, ports]) => {
+    const taken = Object.entries(ports).filter(([, port]) => port != null && port !== 0) as [
+      keyof DoorConfig,
+      number,
+    ][];
+    return taken.flatMap(([name, port], at) => {
+      const other = taken.slice(0, at).find(([, one]) => one === port);
+      if (other === undefined) return [];
+      const names = [other[0], name].map((key) => nameOfPort(key, given)).join(" and ");
+      return [`${names} are both ${protocol} port ${port}: give one of them another`];
+    });
+  });
+}
+
+/** Whether of two addresses only one can have a port: `::` takes IPv4 as well. */
+const isSameSocket = (host: string, other: string): boolean =>
+  host === other ||
+  [host, other].includes("::") ||
+  ([host, other].includes("0.0.0.0") && !host.includes(":") && !other.includes(":"));
+
+/** The flag of a port, and where its number comes from when nobody gave it. */
+function nameOfPort(key: keyof DoorConfig, given: GivenDoors): string {
+  const { flag } = DOOR_SETTINGS[key];
+  if (given[key] !== undefined) return flag;
+  if (key === "coapTcpPort") return `${flag} (that of --coap-port)`;
+  return `${flag} (the one after ${key === "coapsPort" ? "--coap-port" : "--coap-tcp-port"})`;
 }
 
 /** Addresses or networks in CIDR, or in the environment some joined by commas. */

@@ -68,6 +68,33 @@ test("the timers of the device's power saving mode come before the configured on
   assert.equal(presence.of("a").nextExpectedAtMs, 7_200_000);
 });
 
+test("a device whose session or connection is gone is away until it is heard, a sleeper sleeps already", () => {
+  const disconnected: PresenceInput = { kind: "disconnected", endpoint: "a" };
+  const presence = new Presence();
+  assert.deepEqual(presence.step(disconnected, 0), []);
+  presence.step(listener, 0);
+  assert.deepEqual(presence.step(disconnected, 1000), [{ endpoint: "a", state: "away" }]);
+  assert.deepEqual([presence.of("a").sinceMs, presence.isReachable("a")], [1000, false]);
+  assert.deepEqual([presence.step(disconnected, 2000), presence.step(unanswered, 2000)], [[], []]);
+  assert.deepEqual(presence.step(heard, 3000), [{ endpoint: "a", state: "awake" }]);
+  presence.step(sleeper(), 4000);
+  assert.deepEqual(presence.step(disconnected, 5000), [{ endpoint: "a", state: "asleep" }]);
+  assert.deepEqual(presence.step({ kind: "wake" }, 3_697_000), [{ endpoint: "a", state: "unknown" }]);
+});
+
+test("of an earlier run, or another server, comes the registration and not the connection", () => {
+  const presence = new Presence();
+  const kept = { heardAgoMs: 10_000, isConnected: false };
+  assert.deepEqual(presence.step({ ...listener, ...kept } as PresenceInput, 30_000), [
+    { endpoint: "a", state: "away" },
+  ]);
+  assert.deepEqual([presence.of("a").sinceMs, presence.of("a").heardAtMs], [20_000, 20_000]);
+  assert.deepEqual(presence.step({ ...sleeper("b"), ...kept } as PresenceInput, 30_000), [
+    { endpoint: "b", state: "asleep" },
+  ]);
+  assert.equal(presence.wakeAtMs, 20_000 + 3_600_000 + 93_000);
+});
+
 test("a registration of an earlier run is as old as it was", () => {
   const presence = new Presence();
   presence.step({ ...sleeper(), heardAgoMs: 600_000 } as PresenceInput, 1_000_000);

@@ -3,8 +3,11 @@ import type { Core } from "@airlift/protocol/lib/core";
 import { Deadlines } from "@airlift/protocol/lib/deadlines";
 import type { Table } from "@airlift/protocol/machine/table";
 
-/** `absent`: not registered. `unknown`: registered, but it stayed silent when it should have spoken. */
-export type PresenceState = "absent" | "awake" | "asleep" | "unknown";
+/**
+ * `absent`: not registered. `unknown`: registered, but it stayed silent when it should have spoken. `away`: its session or connection
+ * is gone, and only the device can begin another one.
+ */
+export type PresenceState = "absent" | "awake" | "asleep" | "away" | "unknown";
 
 type PresenceEvent =
   /** It registered, renewed its registration, sent or notified something, or answered. */
@@ -15,6 +18,10 @@ type PresenceEvent =
   | "sleeperUnanswered"
   /** A device that should always listen did not answer so many requests. */
   | "listenerUnanswered"
+  /** The session or connection of a device in queue mode is gone: it sleeps. */
+  | "sleeperDisconnected"
+  /** That of a device that should always listen is. */
+  | "listenerDisconnected"
   /** A sleeping device has not come back when its lifetime said it would. */
   | "overdue"
   /** Its registration ended. */
@@ -27,16 +34,19 @@ const stay = (state: PresenceState) => ({ to: state, actions: [] as const, extra
 
 /** The states of one device (LwM2M Transport 1.2 §6.5, queue mode). An event that has no arrow changes nothing. */
 export const PRESENCE_TABLE: Table<PresenceState, PresenceEvent, PresenceAction, undefined> = {
-  absent: { heard: to("awake") },
+  absent: { heard: to("awake"), sleeperDisconnected: to("asleep"), listenerDisconnected: to("away") },
   awake: {
     heard: stay("awake"),
     windowEnded: to("asleep"),
     sleeperUnanswered: to("asleep"),
     listenerUnanswered: to("unknown"),
+    sleeperDisconnected: to("asleep"),
+    listenerDisconnected: to("away"),
     left: to("absent"),
   },
   asleep: { heard: to("awake"), overdue: to("unknown"), left: to("absent") },
-  unknown: { heard: to("awake"), left: to("absent") },
+  away: { heard: to("awake"), left: to("absent") },
+  unknown: { heard: to("awake"), listenerDisconnected: to("away"), left: to("absent") },
 };
 
 export type PresenceInput =
@@ -47,11 +57,15 @@ export type PresenceInput =
       readonly queueMode: boolean;
       readonly lifetimeS: number;
       readonly heardAgoMs?: number;
+      /** False: it registered over a session or connection that is gone. Default true. */
+      readonly isConnected?: boolean;
     }
   /** Anything else that it sent: a Send, a notification, an answer. */
   | { readonly kind: "heard"; readonly endpoint: string }
   /** A request to it ended without an answer. */
   | { readonly kind: "unanswered"; readonly endpoint: string }
+  /** Its session or connection is gone. */
+  | { readonly kind: "disconnected"; readonly endpoint: string }
   /** What the device said of its sleep; an absent field is as configured. */
   | { readonly kind: "timers"; readonly endpoint: string; readonly timers: SleepTimers }
   | { readonly kind: "left"; readonly endpoint: string }
@@ -148,6 +162,8 @@ export class Presence implements Core<PresenceInput, PresenceChange> {
         return this.#heard(input.endpoint, nowMs);
       case "unanswered":
         return this.#unanswered(input.endpoint, nowMs);
+      case "disconnected":
+        return this.#disconnected(input.endpoint, nowMs);
       case "timers": {
         const entry = this.#entries.get(input.endpoint);
         if (entry) entry.timers = bounded(input.timers);
@@ -162,7 +178,7 @@ export class Presence implements Core<PresenceInput, PresenceChange> {
   }
 
   #registered(input: Extract<PresenceInput, { kind: "registered" }>, nowMs: number): PresenceChange[] {
-    const { endpoint, queueMode, lifetimeS, heardAgoMs = 0 } = input;
+    const { endpoint, queueMode, lifetimeS, heardAgoMs = 0, isConnected = true } = input;
     let entry = this.#entries.get(endpoint);
     if (entry === undefined) {
       const blank = { state: "absent" as const, heardAtMs: nowMs, sinceMs: nowMs, unansweredCount: 0 };
@@ -172,7 +188,9 @@ export class Presence implements Core<PresenceInput, PresenceChange> {
     entry.lifetimeS = lifetimeS;
     if (entry.queueMode !== queueMode) this.#deadlines.delete(endpoint);
     entry.queueMode = queueMode;
-    return this.#heard(endpoint, nowMs - heardAgoMs);
+    if (isConnected) return this.#heard(endpoint, nowMs - heardAgoMs);
+    entry.heardAtMs = nowMs - heardAgoMs;
+    return this.#disconnected(endpoint, entry.heardAtMs);
   }
 
   #heard(endpoint: string, heardAtMs: number): PresenceChange[] {
@@ -191,12 +209,24 @@ export class Presence implements Core<PresenceInput, PresenceChange> {
     const entry = this.#entries.get(endpoint);
     if (entry === undefined) return [];
     entry.unansweredCount += 1;
-    if (entry.queueMode) {
-      const changes = this.#take(endpoint, "sleeperUnanswered", nowMs);
-      if (changes.length > 0) this.#deadlines.set(endpoint, this.#dueMs(entry));
-      return changes;
-    }
+    if (entry.queueMode) return this.#fallAsleep(entry, { endpoint, event: "sleeperUnanswered" }, nowMs);
     return entry.unansweredCount < this.#unansweredLimit ? [] : this.#take(endpoint, "listenerUnanswered", nowMs);
+  }
+
+  #disconnected(endpoint: string, nowMs: number): PresenceChange[] {
+    const entry = this.#entries.get(endpoint);
+    if (entry?.queueMode) return this.#fallAsleep(entry, { endpoint, event: "sleeperDisconnected" }, nowMs);
+    return this.#take(endpoint, "listenerDisconnected", nowMs);
+  }
+
+  #fallAsleep(
+    entry: Entry,
+    { endpoint, event }: { readonly endpoint: string; readonly event: PresenceEvent },
+    nowMs: number,
+  ): PresenceChange[] {
+    const changes = this.#take(endpoint, event, nowMs);
+    if (changes.length > 0) this.#deadlines.set(endpoint, this.#dueMs(entry));
+    return changes;
   }
 
   #pass(nowMs: number): PresenceChange[] {

@@ -21,6 +21,8 @@ export interface RequestContent {
   readonly operation: QueuedOperation;
   /** "/3/0/13"; below the device's root path. Of a composite operation "/": its paths are in the payload. */
   readonly path: string;
+  /** Of a composite operation, what its payload names; absent where that cannot be read. */
+  readonly paths?: readonly string[] | undefined;
   /** Content format of `payload`. */
   readonly contentFormat?: number | undefined;
   /** Content format wanted in the answer. */
@@ -56,6 +58,9 @@ export interface QueuedRequest {
   /** Wall clock; it is not sent after this. */
   readonly expiresAtMs: number;
 }
+
+/** What it is about, for those who look at it. */
+export const pathsOf = ({ path, paths }: RequestContent): readonly string[] => paths ?? [path];
 
 /** Whether doing it twice is the same as doing it once, so that it may be sent again after a doubt. */
 export function isRepeatable({ operation }: RequestContent): boolean {

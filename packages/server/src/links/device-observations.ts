@@ -27,7 +27,7 @@ export interface DeviceObservationsParts {
 /** What is to be observed, several paths as one, and how long the first answer may take. */
 export interface ObservationWish {
   readonly paths: readonly Path[];
-  /** Content format instead of the one that suits. */
+  /** Content format instead of the one that suits, now and whenever it is made anew. */
   readonly format?: number | undefined;
   readonly timeoutMs: number;
 }
@@ -58,12 +58,13 @@ export class DeviceObservations {
     const { exchange, plans, told, store } = this.#parts;
     const { endpoint } = device;
     const plan = plans.readAll(device, paths, format);
-    const kept = this.table.add(endpoint, paths);
+    const kept = this.table.add(endpoint, paths, format);
     const { id } = kept;
     try {
       const response = await exchange.ask(device, this.#observing(kept, plan, timeoutMs));
       const answer = told.answer(endpoint, response, paths);
-      await store.add({ id, endpoint, paths: paths.map(formatPath) }, DEVICE_OBSERVATION_LIMIT);
+      const recorded = { id, endpoint, paths: paths.map(formatPath), format: format ?? null };
+      await store.add(recorded, DEVICE_OBSERVATION_LIMIT);
       this.table.recorded(id);
       this.#recordVersion += 1;
       const observation = this.table.get(endpoint, id);
@@ -99,8 +100,8 @@ export class DeviceObservations {
   async onArrived(endpoints: readonly string[]): Promise<void> {
     const { registrationOf, log } = this.#parts;
     const byEndpoint = new Map<string, KeptObservation[]>(endpoints.map((endpoint) => [endpoint, []]));
-    for (const { id, endpoint, paths } of await this.#onRecord(endpoints))
-      byEndpoint.get(endpoint)?.push({ id, endpoint, paths: paths.map(parsePath) });
+    for (const { id, endpoint, paths, format } of await this.#onRecord(endpoints))
+      byEndpoint.get(endpoint)?.push({ id, endpoint, paths: paths.map(parsePath), format: format ?? undefined });
     let leftCount = 0;
     for (const [endpoint, onRecord] of byEndpoint) {
       if (registrationOf(endpoint) === undefined) continue;
@@ -157,7 +158,7 @@ export class DeviceObservations {
   async #renew(device: Registration, kept: KeptObservation): Promise<boolean> {
     const { exchange, plans, log } = this.#parts;
     try {
-      const plan = plans.readAll(device, kept.paths);
+      const plan = plans.readAll(device, kept.paths, kept.format);
       this.#notified(kept, await exchange.ask(device, this.#observing(kept, plan, RENEWAL_TIMEOUT_MS)));
       return true;
     } catch (error) {

@@ -73,6 +73,12 @@ export interface DoorGate {
   onFlood(visitor: Visitor, refusedCount: number): void;
 }
 
+/** What a door whose devices need a session or connection is told beside. */
+export interface DoorGuard extends DoorGate {
+  /** The session or connection through which the device was reached is gone. */
+  onLost(endpoint: string): void;
+}
+
 /** A gate's part of a door's load. */
 export function gateLoad(gate: PeerGate | undefined): Pick<DoorLoad, "refusedRequestCount" | "droppedMessageCount"> {
   return gate === undefined ? {} : { refusedRequestCount: gate.refusedCount, droppedMessageCount: gate.droppedCount };

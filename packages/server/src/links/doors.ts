@@ -12,7 +12,7 @@ import {
   type Answerer,
   type DevicePeer,
   type Door,
-  type DoorGate,
+  type DoorGuard,
   type DoorLoad,
   type DoorService,
   formatAddress,
@@ -55,6 +55,8 @@ export interface DoorsSurroundings {
   onSession(visitor: Visitor, door: Door): void;
   /** As `DoorGate.onFlood`. */
   onFlood(visitor: Visitor, refusedCount: number): void;
+  /** As `DoorGuard.onLost`. */
+  onLost(endpoint: string): void;
 }
 
 export class Doors {
@@ -78,7 +80,7 @@ export class Doors {
     const doors = new Doors(options, surroundings.log);
     try {
       const { udp, tcp } = options;
-      const guard = () => doors.#gateOf(surroundings);
+      const guard = () => doors.#guardOf(surroundings);
       for (const host of hostsOf(udp)) doors.#doors.push(await openUdpDoor({ ...udp, host }, guard()));
       for (const host of hostsOf(tcp)) doors.#doors.push(await openTcpDoor({ host, port: tcp?.port }, guard()));
       if (options.credentials && options.identity && (options.dtls || options.tls))
@@ -139,9 +141,9 @@ export class Doors {
     await Promise.allSettled(this.#doors.map((door) => door.close()));
   }
 
-  #gateOf({ onFlood }: Pick<DoorsSurroundings, "onFlood">): DoorGate {
+  #guardOf({ onFlood, onLost }: Pick<DoorsSurroundings, "onFlood" | "onLost">): DoorGuard {
     const { peerGate } = this.#options;
-    return { gate: peerGate === null ? undefined : new PeerGate(peerGate), onFlood };
+    return { gate: peerGate === null ? undefined : new PeerGate(peerGate), onFlood, onLost };
   }
 
   async #openSecured(credentials: DeviceCredentials, surroundings: DoorsSurroundings): Promise<void> {
@@ -177,7 +179,7 @@ export class Doors {
     const { credentials, identity, dtls } = this.#options;
     const { refusals, onSession } = surroundings;
     const options = {
-      ...this.#gateOf(surroundings),
+      ...this.#guardOf(surroundings),
       udp: { host, port: dtls?.port },
       credentials: {
         psk: (name) => credentials?.psk(name),
@@ -211,7 +213,7 @@ export class Doors {
         refusals.add({ transport: "tls", code, why, address: formatAddress(from) });
       },
     } satisfies ListenOptions;
-    return openTcpDoor(listen, this.#gateOf(surroundings));
+    return openTcpDoor(listen, this.#guardOf(surroundings));
   }
 
   async #readAuthorities(credentials: DeviceCredentials): Promise<void> {

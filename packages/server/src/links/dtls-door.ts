@@ -9,7 +9,7 @@ import type { Registration } from "../fleet/registration.ts";
 import {
   type DevicePeer,
   type Door,
-  type DoorGate,
+  type DoorGuard,
   type DoorLoad,
   type DoorService,
   formatAddress,
@@ -20,7 +20,7 @@ import {
 } from "./door.ts";
 import { gatedChannel } from "./gated-channel.ts";
 
-export interface DtlsDoorOptions extends DoorGate {
+export interface DtlsDoorOptions extends DoorGuard {
   readonly udp: UdpOptions;
   readonly credentials: DtlsServerCredentials;
   /** What `exportSessions` of the last run gave. */
@@ -70,13 +70,15 @@ class SessionDoor implements DtlsDoor {
   readonly #dtls: DtlsServer;
   readonly #coap: CoapNode<DtlsPeer>;
   readonly #gate: PeerGate | undefined;
+  readonly #onLost: DoorGuard["onLost"];
   /** The newest session of each device, and the device of each of these. */
   readonly #peers = new Map<string, DtlsPeer>();
   readonly #endpoints = new Map<DtlsPeer, string>();
 
-  constructor(dtls: DtlsServer, { gate, onFlood }: DoorGate) {
+  constructor(dtls: DtlsServer, { gate, onFlood, onLost }: DoorGuard) {
     this.#dtls = dtls;
     this.#gate = gate;
+    this.#onLost = onLost;
     this.#coap = new CoapNode(gatedChannel(dtls, gate, (peer, count) => onFlood(visitorOf(peer), count)));
     this.address = dtls.address;
   }
@@ -123,7 +125,9 @@ class SessionDoor implements DtlsDoor {
 
   lost(session: DtlsPeer): void {
     const endpoint = this.#endpoints.get(session);
-    if (endpoint !== undefined) this.forget(endpoint);
+    if (endpoint === undefined) return;
+    this.forget(endpoint);
+    this.#onLost(endpoint);
   }
 
   setAuthorities(pem: string): void {

@@ -1,8 +1,10 @@
 /** Notes what one update asks of its device and what comes back, for the timeline that says why. */
+
 import type { Exchange } from "@airlift/protocol/api/schemas";
 import type { BlockSource } from "@airlift/protocol/coap/body";
 import { formatCode, METHOD } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
+import { countText } from "@airlift/protocol/lib/count-text";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import type { Observation, ObserveOptions, TransferProgress, UploadOptions, WholeOptions } from "@airlift/runtime/coap";
@@ -73,7 +75,7 @@ export class ExchangeLog {
     if (fetch === undefined) return;
     fetch.notedAtMs = performance.now();
     const { bytes, blockCount } = fetch;
-    this.#close(fetch, { answer: `${bytes} bytes sent`, transfer: { bytes, blockCount } });
+    this.#close(fetch, { answer: `${countText(bytes, "byte")} sent`, transfer: { bytes, blockCount } });
   }
 
   async #request(requests: DeviceRequests, { device, request, options }: Asked<WholeOptions>): Promise<CoapResponse> {

@@ -1,4 +1,5 @@
 /** Takes what devices do that they should not from wherever it is seen, and puts what is to be told on their timelines. */
+import { countText } from "@airlift/protocol/lib/count-text";
 import type { Logger } from "pino";
 import type { Registration } from "../fleet/registration.ts";
 import type { Sender } from "../fleet/sender.ts";
@@ -42,7 +43,7 @@ export class FaultReport {
     const { address, transport } = visitor;
     const sender = gatekeeper.senderOf(visitor);
     const endpoint = sender instanceof Promise ? undefined : registrationOf(sender)?.endpoint;
-    const sentence = `more came from ${address} over ${transport} than one device may send: ${refusedCount} messages were held back`;
+    const sentence = `more came from ${address} over ${transport} than one device may send: ${countText(refusedCount, "message was", "messages were")} held back`;
     log.warn({ endpoint, address, transport, refusedCount }, "a peer floods");
     this.note({ kind: "flood", code: transport, address, endpoint, sentence, count: refusedCount });
   }

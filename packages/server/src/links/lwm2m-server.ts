@@ -107,7 +107,10 @@ export class Lwm2mServer {
 
   private constructor(options: Lwm2mServerOptions) {
     const { stores, log, publicHost, httpPort, httpScheme = "http", models = STANDARD_MODELS, flood } = options;
-    this.presence = new PresenceWatch(options.presence);
+    this.presence = new PresenceWatch({
+      ...options.presence,
+      isConnected: (device) => this.#doors?.find(device) !== undefined,
+    });
     const requests = new PresentRequests(
       new DoorRequests({
         find: (device) => {
@@ -175,7 +178,10 @@ export class Lwm2mServer {
       doors: () => this.#doors,
       registrationOf,
       feed: (input) => void this.#driven.feed(input),
-      onHeard: (endpoint) => this.engine.onHeard(endpoint),
+      onHeard: (endpoint) => {
+        this.presence.feed({ kind: "heard", endpoint });
+        this.engine.onHeard(endpoint);
+      },
     });
     // What follows from a registration's end or start is done here; answers are made where the request came in.
     this.#driven = drive(this.#registry, { kind: "wake" }, (output) => this.#follower.follow(output));
@@ -260,6 +266,10 @@ export class Lwm2mServer {
       refusals: server.#faults.refusals,
       onSession: (visitor, door) => void server.#credentials.onSession(visitor, door),
       onFlood: (visitor, refusedCount) => server.#faults.flood(visitor, refusedCount),
+      onLost: (endpoint) => {
+        const device = server.registrationOf(endpoint);
+        if (device !== undefined) server.presence.disconnected(device);
+      },
     });
     server.#doors = doors;
     // A 4.04 to a device that is known, only not remembered yet, would make it register anew.

@@ -16,6 +16,8 @@ export interface KeptObservation {
   readonly id: string;
   readonly endpoint: string;
   readonly paths: readonly Path[];
+  /** Content format instead of the one that suits, whenever it is asked for. */
+  readonly format: number | undefined;
 }
 
 interface Kept extends KeptObservation {
@@ -73,11 +75,11 @@ export class ObservationTable {
   }
 
   /** @throws {UsageError} OBSERVATIONS_FULL */
-  add(endpoint: string, paths: readonly Path[]): KeptObservation {
+  add(endpoint: string, paths: readonly Path[], format?: number): KeptObservation {
     const count = this.#byEndpoint.get(endpoint)?.size ?? 0;
     if (count >= DEVICE_OBSERVATION_LIMIT || this.#kept.size >= OBSERVATION_LIMIT)
       throw new UsageError("OBSERVATIONS_FULL", "no more observations are kept", { endpoint, count });
-    return this.#keep({ id: randomUUID(), endpoint, paths }, false);
+    return this.#keep({ id: randomUUID(), endpoint, paths, format }, false);
   }
 
   /** It is on record from now on. */

@@ -26,7 +26,7 @@ import { LWM2M_VERSIONS } from "@airlift/protocol/lwm2m/registration";
 import type { Logger } from "pino";
 import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { OperationWish, WishContent } from "../fleet/operation-wish.ts";
-import type { QueuedRequest, RequestContent } from "../fleet/queued-request.ts";
+import { pathsOf, type QueuedRequest, type RequestContent } from "../fleet/queued-request.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { ObservationStore } from "../store/observation-store.ts";
 import type { DeviceStore, EventStore } from "../store/ports.ts";
@@ -88,10 +88,11 @@ export class DeviceOperations {
   }
 
   /** What a Read told that had waited for its device: kept as that of any other, and in words for the timeline. */
-  keepQueued({ endpoint, content: { operation, path } }: QueuedRequest, response: CoapResponse): string {
+  keepQueued({ endpoint, content }: QueuedRequest, response: CoapResponse): string {
+    const { operation } = content;
     if (operation !== "read" && operation !== "readComposite") return "";
     try {
-      const { values } = this.#told.answer(endpoint, response, operation === "read" ? [parsePath(path)] : []);
+      const { values } = this.#told.answer(endpoint, response, pathsOf(content).map(parsePath));
       const told = values.map(({ path: place, value }) => `${place} is ${value}`).join(", ");
       return told === "" ? "" : `: ${told.replace(/\p{Cc}/gu, " ")}`;
     } catch (error) {

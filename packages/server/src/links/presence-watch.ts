@@ -11,13 +11,20 @@ import {
 import type { Registration } from "../fleet/registration.ts";
 import { describeReachability } from "./reachability.ts";
 
+export interface PresenceWatchOptions extends PresenceOptions {
+  /** Whether there is a way to the device now: a session or connection where it needs one. */
+  isConnected(device: Registration): boolean;
+}
+
 export class PresenceWatch {
   readonly #core: Presence;
+  readonly #isConnected: PresenceWatchOptions["isConnected"];
   readonly #driven: Driven<PresenceInput, PresenceChange>;
   readonly #listeners = new Set<(change: PresenceChange) => void>();
 
-  constructor(options?: PresenceOptions) {
+  constructor(options: PresenceWatchOptions) {
     this.#core = new Presence(options);
+    this.#isConnected = options.isConnected;
     this.#driven = drive(this.#core, { kind: "wake" }, (change) => {
       for (const listener of this.#listeners) listener(change);
     });
@@ -28,9 +35,16 @@ export class PresenceWatch {
   }
 
   /** A registration was made, renewed or restored. */
-  registered({ endpoint, queueMode, lifetimeS, lastSeenAtMs }: Registration): void {
+  registered(device: Registration): void {
+    const { endpoint, queueMode, lifetimeS, lastSeenAtMs } = device;
     const heardAgoMs = Math.max(0, Date.now() - lastSeenAtMs);
-    this.#driven.feed({ kind: "registered", endpoint, queueMode, lifetimeS, heardAgoMs });
+    const isConnected = this.#isConnected(device);
+    this.#driven.feed({ kind: "registered", endpoint, queueMode, lifetimeS, heardAgoMs, isConnected });
+  }
+
+  /** A session or connection of a registered device has ended; it may have another one. */
+  disconnected(device: Registration): void {
+    if (!this.#isConnected(device)) this.#driven.feed({ kind: "disconnected", endpoint: device.endpoint });
   }
 
   of(endpoint: string): PresenceFacts {

@@ -1,8 +1,10 @@
 /** Requests that wait, as LwM2M asks them. */
 
 import { METHOD } from "@airlift/protocol/coap/codes";
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
+import { decodePaths } from "@airlift/protocol/lwm2m/composite";
 import { CONTENT_FORMATS } from "@airlift/protocol/lwm2m/content-formats";
+import { STANDARD_MODELS } from "@airlift/protocol/lwm2m/objects/standard";
 import {
   createRequest,
   deleteRequest,
@@ -10,7 +12,8 @@ import {
   readRequest,
   writeRequest,
 } from "@airlift/protocol/lwm2m/operations";
-import { type Path, parsePath, segmentsOf } from "@airlift/protocol/lwm2m/path";
+import { formatPath, type Path, parsePath, ROOT, segmentsOf } from "@airlift/protocol/lwm2m/path";
+import { decodePayload } from "@airlift/protocol/lwm2m/payload";
 import { type Lwm2mRequest, requestOf } from "@airlift/protocol/lwm2m/request";
 import type { QueuedOperation, RequestContent } from "../fleet/queued-request.ts";
 
@@ -55,6 +58,24 @@ export function toLwm2mRequest(request: RequestContent): Lwm2mRequest {
       return requestOf({ code: METHOD.fetch, ...content, accept });
     case "writeComposite":
       return requestOf({ code: METHOD.iPatch, ...content });
+  }
+}
+
+/** With the paths that the payload of a composite operation names. */
+export function withPaths(content: RequestContent): RequestContent {
+  const { operation, contentFormat = CONTENT_FORMATS.text } = content;
+  if (operation !== "readComposite" && operation !== "writeComposite") return content;
+  const payload = new Uint8Array(Buffer.from(content.payload ?? "", "base64"));
+  try {
+    const paths =
+      operation === "readComposite"
+        ? decodePaths(contentFormat, payload)
+        : decodePayload(contentFormat, payload, { base: ROOT, models: STANDARD_MODELS }).map(({ path }) => path);
+    return paths.length === 0 ? content : { ...content, paths: paths.map(formatPath) };
+  } catch (error) {
+    // It goes out as it is: the device may understand it.
+    if (error instanceof PeerError) return content;
+    throw error;
   }
 }
 

@@ -32,10 +32,11 @@ export function describeReachability(
     awake:
       awakeUntilMs === undefined ? "awake: it always listens" : `awake until ${iso(awakeUntilMs)?.slice(11, 19)} UTC`,
     asleep: `asleep since ${clock(sinceMs)}, next expected by ${next}`,
+    away: `away since ${clock(sinceMs)} until it comes back: only the device can begin a session or connection; next expected by ${next}`,
     unknown: `silent since ${clock(facts.heardAtMs)} although it was expected by ${next}`,
   };
   return {
-    awake: state === "absent" ? "unknown" : state,
+    awake: state === "absent" || state === "away" ? "unknown" : state,
     awakeUntil: iso(awakeUntilMs),
     nextExpectedAt: iso(nextExpectedAtMs),
     reachability: sentences[state],

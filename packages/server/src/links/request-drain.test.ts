@@ -5,7 +5,7 @@ import { type CoapResponse, createResponse } from "@airlift/protocol/coap/exchan
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
 import { pino } from "pino";
-import type { RequestContent } from "../fleet/queued-request.ts";
+import { pathsOf, type RequestContent } from "../fleet/queued-request.ts";
 import { exampleRegistration, openScratchStores, type ScratchStores } from "../store/scratch-stores.ts";
 import { RequestDrain } from "./request-drain.ts";
 
@@ -107,6 +107,33 @@ test("what is asked twice is asked once, a newer write replaces an older, and a 
   await assert.rejects(drain.cancel("twice", first), { code: "UNKNOWN_REQUEST" });
   await recordsWhen("twice", (states) => `${states}` === "waiting,replaced,cancelled");
   await assert.rejects(drain.submit("twice", { operation: "execute", path: "/3/0" }), { code: "REQUEST" });
+  await drain.close();
+});
+
+test("a composite operation is told by the paths in its payload, in the queue and on the timeline", async () => {
+  const { drain, setAwake } = openDrain(answered);
+  const payloadOf = (records: unknown) => Buffer.from(JSON.stringify(records)).toString("base64");
+  const names = [0, 1, 2, 3, 13].map((resource) => ({ n: `/3/0/${resource}` }));
+  const shared = { path: "/", contentFormat: 110 };
+  await drain.submit("composite", { ...shared, operation: "readComposite", payload: payloadOf(names) });
+  const values = [
+    { bn: "/3/0/", n: "14", vs: "+01:00" },
+    { n: "15", vs: "Europe/Oslo" },
+  ];
+  await drain.submit("composite", { ...shared, operation: "writeComposite", payload: payloadOf(values) });
+  await drain.submit("composite", { ...shared, operation: "writeComposite", payload: "bm8=" });
+  const records = await scratch.stores.requests.list("composite");
+  assert.deepEqual(
+    records.map(({ content }) => pathsOf(content)),
+    [names.map(({ n }) => n), ["/3/0/14", "/3/0/15"], ["/"]],
+  );
+  setAwake("composite", true);
+  await recordsWhen("composite", (states) => states.every((state) => state === "answered"));
+  const { items } = await scratch.stores.events.list({ endpoint: "composite" }, { limit: 10 });
+  assert.deepEqual(
+    items.map(({ sentence }) => sentence.split(":")[0]),
+    ["writeComposite /", "writeComposite /3/0/14 /3/0/15", "readComposite /3/0/0 /3/0/1 /3/0/2 /3/0/3 and 1 more"],
+  );
   await drain.close();
 });
 

@@ -11,7 +11,7 @@ import {
   type RequestQueueOutput,
 } from "../fleet/request-queue.ts";
 import type { RequestQueueStore, RequestRecord } from "../store/request-queue-store.ts";
-import { toLwm2mRequest } from "./queued-operations.ts";
+import { toLwm2mRequest, withPaths } from "./queued-operations.ts";
 import { endOf, type Result, type SendingParts, sendRequest, sentenceOf } from "./request-sending.ts";
 
 export interface RequestDrainOptions extends Omit<SendingParts, "signal"> {
@@ -95,8 +95,9 @@ export class RequestDrain {
    * @returns The id under which it waits: that of an older one when that asks the same.
    * @throws {UsageError} QUEUE_FULL, REQUEST when it is no operation of LwM2M. @throws {EnvironmentError} DATABASE_AWAY
    */
-  async submit(endpoint: string, content: RequestContent, { ttlS = DEFAULT_TTL_S } = {}): Promise<string> {
-    toLwm2mRequest(content);
+  async submit(endpoint: string, asking: RequestContent, { ttlS = DEFAULT_TTL_S } = {}): Promise<string> {
+    toLwm2mRequest(asking);
+    const content = withPaths(asking);
     const submittedAtMs = Date.now();
     const times = { submittedAtMs, expiresAtMs: submittedAtMs + Math.min(ttlS, MAX_TTL_S) * 1000 };
     const id = randomBytes(8).toString("hex");

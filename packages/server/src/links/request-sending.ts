@@ -4,7 +4,7 @@ import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange"
 import { OPTION, optionUint } from "@airlift/protocol/coap/options";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
-import type { QueuedRequest, RequestContent } from "../fleet/queued-request.ts";
+import { pathsOf, type QueuedRequest, type RequestContent } from "../fleet/queued-request.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { RequestQueueInput } from "../fleet/request-queue.ts";
 import type { QueueAnswer, RequestEnd } from "../store/request-queue-store.ts";
@@ -52,8 +52,13 @@ export async function sendRequest(request: QueuedRequest, parts: SendingParts): 
   }
 }
 
-/** It waits for the next window: the device sleeps, or too much is under way to it. */
-const NOT_SENT: ReadonlySet<string> = new Set(["DEVICE_ASLEEP", "COAP_OVERLOADED", "COAP_CROWDED"]);
+/** It waits until the device is heard again: it sleeps, has no connection, or too much is under way to it. */
+const NOT_SENT: ReadonlySet<string> = new Set([
+  "DEVICE_ASLEEP",
+  "DEVICE_DISCONNECTED",
+  "COAP_OVERLOADED",
+  "COAP_CROWDED",
+]);
 /** The request may have arrived, though nothing came back. */
 const NO_ANSWER: ReadonlySet<string> = new Set(["COAP_TIMEOUT", "COAP_UNREACHABLE", "COAP_RESET", "COAP_CLOSED"]);
 
@@ -74,13 +79,18 @@ export function endOf(
   return { outcome, answer: result?.answer ?? null, sentence: sentenceOf(content, outcome, result) };
 }
 
+/** Paths that a sentence has room for. */
+const MOST_NAMED = 4;
+
+function placesIn(content: RequestContent): string {
+  const paths = pathsOf(content);
+  const leftCount = paths.length - MOST_NAMED;
+  return [...paths.slice(0, MOST_NAMED), ...(leftCount > 0 ? [`and ${leftCount} more`] : [])].join(" ");
+}
+
 /** For the device's timeline. */
-export function sentenceOf(
-  { operation, path }: RequestContent,
-  outcome: RequestEnd["outcome"],
-  result?: Result,
-): string {
-  const what = `${operation} ${path}`;
+export function sentenceOf(content: RequestContent, outcome: RequestEnd["outcome"], result?: Result): string {
+  const what = `${content.operation} ${placesIn(content)}`;
   const sentences: Readonly<Record<RequestEnd["outcome"], string>> = {
     answered: `${what}: the device answered ${result?.answer?.code ?? ""}${result?.told ?? ""}`.slice(0, 500),
     failed: `${what}: ${result?.why ?? "it could not be asked"}`,

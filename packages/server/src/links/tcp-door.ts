@@ -9,7 +9,7 @@ import type { Registration } from "../fleet/registration.ts";
 import {
   type DevicePeer,
   type Door,
-  type DoorGate,
+  type DoorGuard,
   type DoorLoad,
   type DoorService,
   formatAddress,
@@ -20,7 +20,8 @@ import {
 } from "./door.ts";
 
 /** A TLS door where there is `security`, else a plain one. @throws {EnvironmentError} as `listenTcp` */
-export async function openTcpDoor(listen: ListenOptions, { gate, onFlood }: DoorGate): Promise<Door> {
+export async function openTcpDoor(listen: ListenOptions, guard: DoorGuard): Promise<Door> {
+  const { gate, onFlood } = guard;
   const door: { current: TcpDoor | undefined } = { current: undefined };
   const coap = await openCoapTcp({
     listen,
@@ -35,7 +36,7 @@ export async function openTcpDoor(listen: ListenOptions, { gate, onFlood }: Door
       },
     }),
   });
-  door.current = new TcpDoor(coap, listen.security ? "tls" : "tcp", gate);
+  door.current = new TcpDoor(coap, listen.security ? "tls" : "tcp", guard);
   return door.current;
 }
 
@@ -44,13 +45,15 @@ class TcpDoor implements Door {
   readonly address: SocketAddress;
   readonly #coap: CoapTcp;
   readonly #gate: PeerGate | undefined;
+  readonly #onLost: DoorGuard["onLost"];
   /** The newest connection of each device, and the devices of each connection. */
   readonly #peers = new Map<string, TcpPeer>();
   readonly #endpoints = new Map<TcpPeer, Set<string>>();
 
-  constructor(coap: CoapTcp, transport: "tcp" | "tls", gate: PeerGate | undefined) {
+  constructor(coap: CoapTcp, transport: "tcp" | "tls", { gate, onLost }: DoorGuard) {
     this.#coap = coap;
     this.#gate = gate;
+    this.#onLost = onLost;
     this.transport = transport;
     this.address = coap.address ?? { address: "", port: 0 };
   }
@@ -101,7 +104,10 @@ class TcpDoor implements Door {
   }
 
   lost(peer: TcpPeer): void {
-    for (const endpoint of [...(this.#endpoints.get(peer) ?? [])]) this.forget(endpoint);
+    for (const endpoint of [...(this.#endpoints.get(peer) ?? [])]) {
+      this.forget(endpoint);
+      this.#onLost(endpoint);
+    }
   }
 
   setAuthorities(pem: string): void {

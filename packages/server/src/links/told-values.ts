@@ -1,7 +1,9 @@
 /** What devices tell, by whatever way: the last values of each, and an event for those who listen. */
+
 import type { DeviceValue, LastValue, ReadAnswer } from "@airlift/protocol/api/operations";
 import { formatCode } from "@airlift/protocol/coap/codes";
 import type { CoapResponse } from "@airlift/protocol/coap/exchange";
+import { countText } from "@airlift/protocol/lib/count-text";
 import type { Entry } from "@airlift/protocol/lwm2m/entry";
 import type { Models } from "@airlift/protocol/lwm2m/model";
 import { formatPath, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
@@ -59,7 +61,7 @@ export class ToldValues {
   flooded({ endpoint, id, paths }: KeptObservation, droppedCount: number): void {
     const { events, log } = this.#options;
     const where = paths.map(formatPath).join(", ");
-    const sentence = `the observation of ${where} was ended: ${droppedCount} notifications came too fast`;
+    const sentence = `the observation of ${where} was ended: ${countText(droppedCount, "notification")} came too fast`;
     log.warn({ endpoint, paths: where, droppedCount }, "a device floods; its observation was ended");
     events
       .append({ kind: "device.flood", endpoint, sentence, facts: { observationId: id, paths: where, droppedCount } })

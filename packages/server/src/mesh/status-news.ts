@@ -1,4 +1,5 @@
 /** What a device's status event makes of its update. Source: profile 9; OMA object 5, resources 3 and 5. */
+import { countText } from "@airlift/protocol/lib/count-text";
 import { type FailureKind, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
 import type { FirmwareResult } from "@airlift/protocol/update/firmware-update";
 import type { StatusDetail, StatusEvent } from "@airlift/protocol/zmesh/status-event";
@@ -52,17 +53,17 @@ export function readStatus(status: StatusEvent, standing: MeshStanding): MeshNew
 
 type Told = Pick<MeshNews, "state" | "failure" | "sentence">;
 
+const missing = (deficit: number): string => `${countText(deficit, "packet is", "packets are")} missing`;
+
 const NEWS_OF_DETAIL: Readonly<
   Record<StatusDetail, (status: StatusEvent, standing: MeshStanding) => Told | undefined>
 > = {
   none: () => undefined,
   scheduled: () => told("waiting", "waiting: the device knows when the broadcast begins"),
   waiting: () => told("waiting", "waiting: the device listens for the broadcast"),
-  receiving: ({ deficit }) => told("transferring", `transferring: ${deficit} packets are missing`),
-  repairing: ({ deficit }) =>
-    told("transferring", `transferring: ${deficit} packets are missing, parity is on its way`),
-  suspended: ({ deficit }) =>
-    told("transferring", `transferring: nothing is heard at the moment, ${deficit} packets are missing`),
+  receiving: ({ deficit }) => told("transferring", `transferring: ${missing(deficit)}`),
+  repairing: ({ deficit }) => told("transferring", `transferring: ${missing(deficit)}, parity is on its way`),
+  suspended: ({ deficit }) => told("transferring", `transferring: nothing is heard at the moment, ${missing(deficit)}`),
   verified: () => told("waitingToApply", "waitingToApply: the image is there and verified"),
   applying: () => told("applying", "applying: the device installs the image"),
   confirmed: (status, standing) => confirmed(status, standing),

@@ -1,4 +1,5 @@
 /** Dealing a fleet out into a campaign's waves, in the database: a million devices never leave it. */
+import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { offsetAt } from "@airlift/runtime/zone-offset";
 import { type Kysely, type RawBuilder, sql } from "kysely";
@@ -34,8 +35,8 @@ export interface Snapshot {
 /** "19 devices; 1 that matches is left out". */
 export function snapshotText({ sizes, excludedCount }: Snapshot): string {
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  const left = `${excludedCount} that match${excludedCount === 1 ? "es is" : " are"} left out, its plan says why`;
-  return `${total} device${total === 1 ? "" : "s"}${excludedCount > 0 ? `; ${left}` : ""}`;
+  const left = `${countText(excludedCount, "that matches is", "that match are")} left out, its plan says why`;
+  return `${countText(total, "device")}${excludedCount > 0 ? `; ${left}` : ""}`;
 }
 
 /**

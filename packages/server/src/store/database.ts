@@ -68,6 +68,10 @@ export function asStoreError(error: unknown): unknown {
   );
 }
 
+/** Whether a transaction was ended because it and another one waited for each other, so that it may succeed at once when tried again. */
+export const isLockConflict = (error: unknown): boolean =>
+  error instanceof EnvironmentError && (error.facts["reason"] === "40P01" || error.facts["reason"] === "40001");
+
 /** Whether a statement failed for a value in it, SQLSTATE classes 22 and 23, so that it never will succeed. */
 export const isRowFault = (error: unknown): boolean =>
   error instanceof RangeError || (error instanceof Error && "code" in error && /^2[23]/.test(`${error.code}`));

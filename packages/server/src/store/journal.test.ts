@@ -21,7 +21,9 @@ after(async () => {
 
 test("a listener that throws is told of, and keeps neither others nor itself from what comes", async () => {
   const failures: string[] = [];
-  const journal = new Journal(database.tables, (error, { sentence }) => failures.push(`${error}: ${sentence}`));
+  const journal = new Journal(database.tables, {
+    onListenerFailed: (error, { sentence }) => failures.push(`${error}: ${sentence}`),
+  });
   const heard: string[] = [];
   journal.subscribe(({ sentence }) => {
     heard.push(`first ${sentence}`);
@@ -113,4 +115,38 @@ test("a statement that takes too long failed for now, not for ever", async () =>
   const hasty = openDatabase(scratch.url, { statementTimeoutMs: 10 });
   await assert.rejects(sql`select pg_sleep(60)`.execute(hasty.tables), { code: "DATABASE_AWAY" });
   await hasty.close();
+});
+
+test("changes whose locks were taken from them are made anew, all or none, and told once", async () => {
+  let conflictCount = 0;
+  const journal = new Journal(database.tables, {
+    onLockConflict: () => {
+      conflictCount += 1;
+    },
+  });
+  const heard: string[] = [];
+  journal.subscribe(({ sentence }) => heard.push(sentence));
+  const keep = (n: number, conflicts = 0) => {
+    let leftConflicts = conflicts;
+    return journal.write(async (transaction) => {
+      await sql`insert into kept values (${n})`.execute(transaction);
+      if (n === 12 && conflictCount === 0) throw new RangeError("not yet");
+      leftConflicts -= 1;
+      if (leftConflicts >= 0)
+        await sql`do $$ begin raise exception 'waits for another' using errcode = '40P01'; end $$`.execute(transaction);
+      return { result: n, events: [{ kind: "update.note" as const, sentence: `kept ${n}` }] };
+    });
+  };
+  const first = keep(10);
+  const together = [keep(11), keep(12), keep(13, 2), keep(14)];
+  assert.equal((await first).result, 10);
+  // What the twelfth said to the first try does not count: it is on record.
+  assert.deepEqual(
+    (await Promise.all(together)).map(({ result }) => result),
+    [11, 12, 13, 14],
+  );
+  assert.deepEqual([conflictCount, heard], [2, [10, 11, 12, 13, 14].map((n) => `kept ${n}`)]);
+  const { rows } = await sql<{ n: number }>`select n from kept where n between 10 and 19`.execute(database.tables);
+  assert.deepEqual(rows.map(({ n }) => n).toSorted(), [10, 11, 12, 13, 14]);
+  await assert.rejects(keep(15, 3), { code: "DATABASE_AWAY", facts: { reason: "40P01" } });
 });

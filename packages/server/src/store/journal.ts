@@ -7,7 +7,7 @@
 import type { Event } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type Kysely, type Selectable, sql } from "kysely";
-import { storableJson, storableText } from "./database.ts";
+import { isLockConflict, storableJson, storableText } from "./database.ts";
 import { EVENT_CHANNEL } from "./event-follower.ts";
 import type { NewEvent } from "./ports.ts";
 import type { EventTable, Tables } from "./tables.ts";
@@ -18,6 +18,7 @@ export interface Written<Result> {
   readonly events: readonly NewEvent[];
 }
 
+/** Called anew when its transaction has to be tried again. */
 type Change<Result> = (transaction: Kysely<Tables>) => Promise<Written<Result>>;
 
 /**
@@ -34,6 +35,7 @@ export type Listener = (event: Event) => void;
  */
 interface WrittenRows {
   readonly endpoints?: readonly string[];
+  /** Whoever writes updates has the rows of their devices, of a new one too: then the updates need no order of their own. */
   readonly updateIds?: readonly string[];
   readonly gatewayIds?: readonly string[];
   /** The rows of their devices too. */
@@ -64,10 +66,19 @@ export const EVENT_LOCK = 7_104_531_883;
 const LARGEST_BATCH = 200;
 /** Events of one transaction, as far as they are known before: one statement of them keeps nobody waiting. */
 const MOST_EVENTS = 5_000;
+/** How often a batch is tried whose locks were taken from it. */
+const MOST_TRIES = 3;
 /** Changes that may wait: some seconds' worth. */
 const MOST_WAITING = 10_000;
 /** Events of other servers that are read at once. */
 const ROWS_AT_ONCE = 1000;
+
+export interface JournalOptions {
+  /** Told of what a listener threw; it never throws itself. */
+  readonly onListenerFailed?: (error: unknown, event: Event) => void;
+  /** A batch is tried again, because PostgreSQL found it and another transaction waiting for each other. No two of ours do. */
+  readonly onLockConflict?: (error: unknown) => void;
+}
 
 export class Journal {
   readonly #tables: Kysely<Tables>;
@@ -78,14 +89,13 @@ export class Journal {
   #toldId: number | undefined;
   #reading: Promise<void> | undefined;
   #isNews = false;
-  readonly #onListenerFailed: (error: unknown, event: Event) => void;
+  readonly #options: JournalOptions;
   /** How often a listener has thrown since the start. */
   listenerFailureCount = 0;
 
-  /** @param onListenerFailed Told of what a listener threw; it never throws itself. */
-  constructor(tables: Kysely<Tables>, onListenerFailed: (error: unknown, event: Event) => void = () => {}) {
+  constructor(tables: Kysely<Tables>, options: JournalOptions = {}) {
     this.#tables = tables;
-    this.#onListenerFailed = onListenerFailed;
+    this.#options = options;
   }
 
   /** Listeners hear of everything from now on. */
@@ -153,13 +163,25 @@ export class Journal {
   async #writeBatch(batch: readonly Waiting[]): Promise<void> {
     let written: BatchOutcome;
     try {
-      written = await this.#tables.transaction().execute((transaction) => writeAll(transaction, batch));
+      written = await this.#commit(batch);
     } catch (error) {
       for (const waiting of batch) waiting.reject(error);
       return;
     }
+    for (const { waiting, error } of written.refused) waiting.reject(error);
     await this.#tellOwn(written);
     for (const { waiting, result, events } of written.done) waiting.resolve({ result, events });
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<BatchOutcome> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#tables.transaction().execute((transaction) => writeAll(transaction, batch));
+      } catch (error) {
+        if (!isLockConflict(error) || tries === MOST_TRIES) throw error;
+        this.#options.onLockConflict?.(error);
+      }
+    }
   }
 
   /** Other servers' events before ours are told first. */
@@ -218,7 +240,7 @@ export class Journal {
       listener(event);
     } catch (error) {
       this.listenerFailureCount += 1;
-      this.#onListenerFailed(error, event);
+      this.#options.onListenerFailed?.(error, event);
     }
   }
 }
@@ -227,6 +249,8 @@ interface BatchOutcome {
   /** The newest event before those of this batch. */
   readonly idBefore: number;
   readonly done: readonly { readonly waiting: Waiting; readonly result: unknown; readonly events: Event[] }[];
+  /** Those that threw. */
+  readonly refused: readonly { readonly waiting: Waiting; readonly error: unknown }[];
 }
 
 async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]): Promise<BatchOutcome> {
@@ -239,15 +263,18 @@ async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]):
     steeredIds: batch.flatMap(({ rows }) => rows.steeredIds ?? []),
   });
   const done: { waiting: Waiting; written: Written<unknown> }[] = [];
+  const refused: { waiting: Waiting; error: unknown }[] = [];
   for (const waiting of batch) {
     await sql`savepoint change`.execute(transaction);
     try {
       done.push({ waiting, written: await waiting.change(transaction) });
       await sql`release savepoint change`.execute(transaction);
     } catch (error) {
+      // The locks of the changes before it would stay.
+      if (isLockConflict(error)) throw error;
       // Without a database there is nothing to return to, and the whole batch fails with the same reason.
       await sql`rollback to savepoint change`.execute(transaction);
-      waiting.reject(error);
+      refused.push({ waiting, error });
     }
   }
   const news = done.flatMap(({ written }) => written.events);
@@ -258,7 +285,7 @@ async function writeAll(transaction: Kysely<Tables>, batch: readonly Waiting[]):
     place += own.length;
     return { waiting, result: written.result, events: own };
   });
-  return { idBefore, done: outcomes };
+  return { idBefore, done: outcomes, refused };
 }
 
 async function lockRows(transaction: Kysely<Tables>, written: Required<WrittenRows>): Promise<void> {

@@ -21,6 +21,7 @@ import { DELTAS } from "./migrations/0017-deltas.ts";
 import { DELIVERED_BYTES } from "./migrations/0018-delivered-bytes.ts";
 import { PERMITS } from "./migrations/0019-permits.ts";
 import { REASONS_AND_WAVES } from "./migrations/0020-reasons-and-waves.ts";
+import { OBSERVATION_FORMATS } from "./migrations/0021-observation-formats.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -51,6 +52,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "delivered bytes", sql: DELIVERED_BYTES },
   { name: "permits", sql: PERMITS },
   { name: "reasons and waves", sql: REASONS_AND_WAVES },
+  { name: "observation formats", sql: OBSERVATION_FORMATS },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

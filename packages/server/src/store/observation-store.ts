@@ -9,6 +9,8 @@ export interface RecordedObservation {
   readonly endpoint: string;
   /** "/3/0/9"; several are observed as one. */
   readonly paths: readonly string[];
+  /** Content format that was asked for; null = the one that suits. */
+  readonly format: number | null;
 }
 
 /** All methods reject with {EnvironmentError} DATABASE_AWAY. */
@@ -20,11 +22,11 @@ export class ObservationStore {
   }
 
   /** @throws {UsageError} OBSERVATIONS_FULL when the device has `most` of them. */
-  async add({ id, endpoint, paths }: RecordedObservation, most: number): Promise<void> {
+  async add({ id, endpoint, paths, format }: RecordedObservation, most: number): Promise<void> {
     const name = storableText(endpoint);
     const { rows } = await sql`
-      insert into observations (id, endpoint, paths)
-      select ${id}, ${name}, ${storableJson(paths)}::jsonb
+      insert into observations (id, endpoint, paths, format)
+      select ${id}, ${name}, ${storableJson(paths)}::jsonb, ${format}::integer
       where ${most}::integer > (select count(*) from observations where endpoint = ${name})
       returning id`.execute(this.#tables);
     if (rows.length === 0)
@@ -40,7 +42,7 @@ export class ObservationStore {
   /** Those of these devices, of each in the order in which they were made. */
   async of(endpoints: readonly string[]): Promise<RecordedObservation[]> {
     const { rows } = await sql<RecordedObservation>`
-      select id, endpoint, paths from observations
+      select id, endpoint, paths, format from observations
       where endpoint = any(${endpoints.map(storableText)}::text[]) order by endpoint, created_at, id`.execute(
       this.#tables,
     );

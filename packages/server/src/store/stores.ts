@@ -54,10 +54,10 @@ export interface StoreOptions {
   readonly credentials?: CredentialStoreOptions | undefined;
   /**
    * Called when a batch could not be written (it is tried again), when the embedded database ended by itself or had been left
-   * running, and when one of those who listen to events threw.
+   * running, when one of those who listen to events threw, and when a transaction is tried again whose locks another one had.
    */
   readonly onTrouble?: (
-    what: "batchFailed" | "databaseCrashed" | "databaseTakenOver" | "listenerFailed",
+    what: "batchFailed" | "databaseCrashed" | "databaseTakenOver" | "listenerFailed" | "lockConflict",
     facts: Readonly<Record<string, unknown>>,
   ) => void;
 }
@@ -127,9 +127,10 @@ async function assemble(
     ...options.batches,
     onFailure: (error, waitingRows) => options.onTrouble?.("batchFailed", { error, waitingRows }),
   };
-  const journal = new Journal(tables, (error, { id, kind }) =>
-    options.onTrouble?.("listenerFailed", { err: error, eventId: id, kind }),
-  );
+  const journal = new Journal(tables, {
+    onListenerFailed: (error, { id, kind }) => options.onTrouble?.("listenerFailed", { err: error, eventId: id, kind }),
+    onLockConflict: (error) => options.onTrouble?.("lockConflict", { error }),
+  });
   await journal.start();
   const nodes = new NodeStore(tables, options.node);
   const requests = new PostgresRequestQueueStore({ tables, journal, nodeId: nodes.id });

@@ -301,6 +301,8 @@ export interface ObservationTable {
   endpoint: string;
   /** "/3/0/9"; several are observed as one. */
   paths: Json<string[]>;
+  /** Null: the one that suits. */
+  format: number | null;
   created_at: Instant;
 }
 

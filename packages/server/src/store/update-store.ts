@@ -1,6 +1,5 @@
 /** The updates: each change and the event that tells of it are one transaction. */
 import type { Update } from "@airlift/protocol/api/schemas";
-import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
@@ -53,6 +52,7 @@ export class PostgresUpdateStore implements UpdateStore {
 
   async create(order: UpdateOrder): Promise<Update> {
     const { result } = await this.#journal.write((transaction) => insertUpdate(transaction, order, this.#nodeId), {
+      endpoints: [order.endpoint],
       ...(order.campaign && { campaignIds: [order.campaign.id] }),
     });
     return result;
@@ -61,11 +61,9 @@ export class PostgresUpdateStore implements UpdateStore {
   async transition(updateId: string, change: UpdateChange): Promise<Update> {
     // The change knows at least as much as what waits, and must not be overwritten by it.
     this.#progress.drop(updateId);
-    // The end of an update is remembered on its device's row.
-    const isEnd = change.state !== undefined && isFinalUpdateState(change.state);
     const { result } = await this.#journal.write(
       (transaction) => changeUpdate(transaction, { updateId, nodeId: this.#nodeId }, change),
-      { ...(isEnd && { updateIds: [updateId] }), ...(change.permit !== undefined && { steeredIds: [updateId] }) },
+      { updateIds: [updateId], ...(change.permit !== undefined && { steeredIds: [updateId] }) },
     );
     return result;
   }
@@ -76,15 +74,18 @@ export class PostgresUpdateStore implements UpdateStore {
   }
 
   async createCancelled(order: CampaignUpdateOrder, sentence: string): Promise<Update> {
-    const { result } = await this.#journal.write((transaction) =>
-      insertCancelled(transaction, { order, sentence, nodeId: this.#nodeId }),
+    const { result } = await this.#journal.write(
+      (transaction) => insertCancelled(transaction, { order, sentence, nodeId: this.#nodeId }),
+      { endpoints: [order.endpoint] },
     );
     return result;
   }
 
   async reopen(updateId: string): Promise<Update> {
     this.#progress.drop(updateId);
-    const { result } = await this.#journal.write((transaction) => reopenUpdate(transaction, updateId));
+    const { result } = await this.#journal.write((transaction) => reopenUpdate(transaction, updateId), {
+      updateIds: [updateId],
+    });
     return result;
   }
 
@@ -182,16 +183,19 @@ export class PostgresUpdateStore implements UpdateStore {
   }
 
   async #writeProgress(rows: readonly Progress[]): Promise<void> {
-    const { result } = await this.#journal.write(async (transaction) => {
-      const changed = await sql<UpdateRow>`
-        update updates set acknowledged_bytes = bytes, updated_at = now()
-        from unnest(
-          ${rows.map((row) => row.updateId)}::text[], ${rows.map((row) => row.acknowledgedBytes)}::bigint[]
-        ) as progress(update_id, bytes)
-        where id = update_id and state = 'transferring'
-        returning updates.*`.execute(transaction);
-      return { result: changed.rows, events: [] };
-    });
+    const updateIds = rows.map((row) => row.updateId);
+    const { result } = await this.#journal.write(
+      async (transaction) => {
+        const changed = await sql<UpdateRow>`
+          update updates set acknowledged_bytes = bytes, updated_at = now()
+          from unnest(${updateIds}::text[], ${rows.map((row) => row.acknowledgedBytes)}::bigint[])
+            as progress(update_id, bytes)
+          where id = update_id and state = 'transferring'
+          returning updates.*`.execute(transaction);
+        return { result: changed.rows, events: [] };
+      },
+      { updateIds },
+    );
     for (const row of result)
       this.#journal.publishLive({
         kind: "update.progress",

@@ -1,4 +1,5 @@
 /** What follows from the answer to a delivery. */
+import { countText } from "@airlift/protocol/lib/count-text";
 import { type DeliveryOutcome, GONE } from "../store/webhook-outbox.ts";
 import type { Answer } from "./post.ts";
 
@@ -34,7 +35,7 @@ export function planNext(answer: Answer, attempt: Attempt, options: RetryOptions
   // From a half of it to one and a half.
   const afterMs = Math.min(longestMs, firstMs * 2 ** Math.min(30, attempt.attempts - 1)) * (0.5 + attempt.chance);
   if (attempt.attempts >= mostAttempts || attempt.ageMs + afterMs > longestAgeMs)
-    return { kind: "dead", status, problem: `${problem}; given up after ${attempt.attempts} attempts` };
+    return { kind: "dead", status, problem: `${problem}; given up after ${countText(attempt.attempts, "attempt")}` };
   return { kind: "again", status, problem, afterMs };
 }
 
