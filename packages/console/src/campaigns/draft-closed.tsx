@@ -6,7 +6,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { specOf } from "./draft.ts";
 import { changedMembers, contested, labelOf, memberText, mergeDrafts, type Versions } from "./draft-merge.ts";
-import { createCampaign } from "./queries.ts";
+import { campaignsQuery, createCampaign } from "./queries.ts";
 
 export interface DraftClosedProps {
   /** As it is now, or was when it was deleted. */
@@ -24,7 +24,7 @@ export function DraftClosed({ campaign, isDeleted, versions }: DraftClosedProps)
     // Theirs is as they have submitted it; what I have changed goes on top.
     mutationFn: () => createCampaign({ ...campaign.spec, ...specOf(mergeDrafts(versions, contested(versions))) }),
     onSuccess: async ({ id }) => {
-      void client.invalidateQueries({ queryKey: ["campaigns", "list"] });
+      void client.invalidateQueries(campaignsQuery());
       await show(id);
     },
   });

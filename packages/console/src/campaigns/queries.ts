@@ -14,12 +14,7 @@ import { ask, askTagged } from "../api/request.ts";
 
 const pathOf = (id: string, rest = ""): string => `campaigns/${encodeURIComponent(id)}${rest}`;
 
-export interface CampaignFilter {
-  readonly state?: CampaignSummary["state"];
-}
-
-export const campaignsQuery = (filter: CampaignFilter = {}) =>
-  listOf<CampaignSummary>(["campaigns", "list"], "campaigns", { ...filter });
+export const campaignsQuery = () => listOf<CampaignSummary>(["campaigns", "list"], "campaigns");
 
 /** With its revision, for those who change it or say yes to it. */
 export const campaignQuery = (id: string) =>

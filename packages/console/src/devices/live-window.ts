@@ -2,7 +2,6 @@
 import type { Device } from "@airlift/protocol/api/schemas";
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { liveFeed } from "../api/live-feed.ts";
-import { noteRefusal } from "../api/query-client.ts";
 import { WindowedList, type WindowPage } from "../api/windowed-list.ts";
 
 /** While devices keep changing, what is seen is asked again this often. */
@@ -11,14 +10,7 @@ const REFRESH_MS = 1500;
 export function useLiveWindow(
   fetchPage: (cursor: string | undefined) => Promise<WindowPage<Device>>,
 ): WindowedList<Device> {
-  const list = useMemo(() => {
-    const fetchNoted = (cursor: string | undefined) =>
-      fetchPage(cursor).catch((error: unknown) => {
-        noteRefusal(error);
-        throw error;
-      });
-    return new WindowedList({ fetchPage: fetchNoted });
-  }, [fetchPage]);
+  const list = useMemo(() => new WindowedList({ fetchPage }), [fetchPage]);
   useSyncExternalStore(list.subscribe, () => list.version);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;

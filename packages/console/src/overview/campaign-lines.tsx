@@ -3,17 +3,19 @@ import type { CampaignSummary } from "@airlift/protocol/api/campaign";
 import { Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { serverQuery } from "../api/queries.ts";
+import { listOf, serverQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
 import { CampaignState } from "../campaigns/campaign-state.tsx";
-import { campaignsQuery } from "../campaigns/queries.ts";
 import type { Told } from "./told.tsx";
+
+const campaignsQuery = (state: CampaignSummary["state"]) =>
+  listOf<CampaignSummary>(["campaigns", "list"], "campaigns", { state });
 
 /** Those in this state; none when the server has no campaigns, or when it is not this person's to care. */
 export function useCampaigns(state: CampaignSummary["state"], isWanted = true): Told<CampaignSummary> {
   const server = useQuery(serverQuery());
   const hasCampaigns = server.data?.nouns.includes("campaigns");
-  const campaigns = useInfiniteQuery({ ...campaignsQuery({ state }), enabled: isWanted && hasCampaigns === true });
+  const campaigns = useInfiniteQuery({ ...campaignsQuery(state), enabled: isWanted && hasCampaigns === true });
   const isNone = !isWanted || hasCampaigns === false;
   const asked = hasCampaigns === undefined ? server : campaigns;
   return {
