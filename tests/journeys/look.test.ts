@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { postOf } from "@airlift/cli/client";
 import { CreatedWebhook } from "@airlift/protocol/api/webhooks";
 import { barriers } from "./barriers.ts";
-import { Stage } from "./stage.ts";
+import { Stage, until } from "./stage.ts";
 
 let stage: Stage;
 
@@ -68,6 +68,31 @@ for (const path of PAGES)
     assert.ok((content ?? 0) <= (window ?? 0), `${content} px wide on a screen of ${window} px`);
     await page.close();
   });
+
+test("a phone shows an opened object within the page, and where one is among the pages", async () => {
+  const page = await stage.view("/devices/sim-1?part=resources", { width: 390, height: 800 });
+  await page.getByRole("button", { name: "Open object 3" }).click();
+  await page.getByRole("button", { name: "Read all of it" }).click();
+  await page.getByText("Manufacturer").waitFor();
+  assert.ok(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"));
+  await page.goto("/settings");
+  const link = page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Settings" });
+  await until("the link of this page is in sight", async () => {
+    const box = await link.boundingBox();
+    return box !== null && box.x >= 0 && box.x + box.width <= 390;
+  });
+  await page.close();
+});
+
+test("a phone tells each change of the audit log in words, with who, what and when", async () => {
+  const page = await stage.view("/audit", { width: 390, height: 800 });
+  const line = page.getByRole("list", { name: "Changes" }).getByRole("listitem").filter({ hasText: "POST webhooks" });
+  await line.getByText("201 done").waitFor();
+  const box = await line.boundingBox();
+  assert.ok(box !== null && box.x + box.width <= 390);
+  assert.deepEqual(await barriers(page), []);
+  await page.close();
+});
 
 test("by keyboard alone: skip to the page, go by letters, walk the rows, open one, ask for help", async () => {
   const page = await stage.view("/");

@@ -155,7 +155,7 @@ test("a draft that somebody submits while one edits it takes no change, and lose
   const deleted = page.getByRole("alert").filter({ hasText: "Somebody has deleted this draft" });
   await deleted.getByRole("button", { name: "Make a new draft with my changes" }).click();
   await page.getByRole("heading", { name: "Frost, slowly", level: 2 }).waitFor();
-  await page.getByRole("status").getByText("draft", { exact: true }).waitFor();
+  await page.getByRole("status").getByText("nothing happens before it is submitted").waitFor();
   await page.close();
 });
 

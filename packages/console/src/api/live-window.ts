@@ -2,7 +2,6 @@
 import type { Event } from "@airlift/protocol/api/schemas";
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { liveFeed } from "./live-feed.ts";
-import { noteRefusal } from "./query-client.ts";
 import { soon } from "./soon.ts";
 import { WindowedList, type WindowPage } from "./windowed-list.ts";
 
@@ -14,14 +13,7 @@ export interface LiveWindowOptions<Row> {
 }
 
 export function useLiveWindow<Row>({ fetchPage, isTouchedBy }: LiveWindowOptions<Row>): WindowedList<Row> {
-  const list = useMemo(() => {
-    const fetchNoted = (cursor: string | undefined) =>
-      fetchPage(cursor).catch((error: unknown) => {
-        noteRefusal(error);
-        throw error;
-      });
-    return new WindowedList({ fetchPage: fetchNoted });
-  }, [fetchPage]);
+  const list = useMemo(() => new WindowedList({ fetchPage }), [fetchPage]);
   useSyncExternalStore(list.subscribe, () => list.version);
   useEffect(() => {
     // While rows keep changing, what is seen is asked again at intervals.

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { queryClient } from "./query-client.ts";
+import { ApiError } from "./request.ts";
+import { sessionQuery, signedIn } from "./session.ts";
 import { WindowedList } from "./windowed-list.ts";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -78,4 +81,16 @@ test("a failure stops the walk until it is told to go on", async () => {
   await settled();
   assert.equal(list.error, undefined);
   assert.equal(list.rowAt(3), 3);
+});
+
+test("a refusal for want of a session ends the page's session, as any other question's does", async (t) => {
+  t.after(() => queryClient.clear());
+  signedIn(queryClient, { name: "ann", role: "viewer", expiresAt: null });
+  const list = new WindowedList<number>({
+    fetchPage: () => Promise.reject(new ApiError(401, { code: "TOKEN_REFUSED", detail: "it was revoked" })),
+  });
+  list.show(0, 5);
+  await settled();
+  assert.equal(list.error?.message, "it was revoked");
+  assert.equal(queryClient.getQueryData(sessionQuery().queryKey), null);
 });

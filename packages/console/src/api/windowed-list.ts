@@ -2,6 +2,8 @@
  * A list of any length of which only the pages near what is seen are kept. Pages are chained by cursors, so a far place
  * is reached by walking; what was walked over is forgotten but for its cursor.
  */
+import { noteRefusal } from "./query-client.ts";
+
 export interface WindowPage<Row> {
   readonly items: readonly Row[];
   readonly next: string | null;
@@ -137,6 +139,7 @@ export class WindowedList<Row> {
       if (old !== undefined && (old.next !== next || old.count !== items.length)) this.#slots.length = place + 1;
       this.#forgetFar();
     } catch (error) {
+      noteRefusal(error);
       this.#error = error instanceof Error ? error : new Error(String(error));
     }
     this.#version += 1;

@@ -9,6 +9,7 @@ import { serverQuery } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
 import { ownerOf, personOf, sessionQuery, signedOut, useMay } from "../api/session.ts";
 import { Covered, useCovered } from "../parts/covered.ts";
+import { useCurrentLinkInSight } from "../parts/current-link.ts";
 import { mayLeave } from "../parts/leave-guard.ts";
 import { LineState } from "../parts/line-state.tsx";
 import { Failure } from "../parts/notices.tsx";
@@ -69,11 +70,7 @@ function Page({ session }: { readonly session: Session }) {
           <ColorSchemeSwitch />
         </div>
       </header>
-      <nav className="shell-nav" aria-label="Pages">
-        {PLACES.map((place) => (
-          <PlaceLink key={place.to} place={place} />
-        ))}
-      </nav>
+      <Places />
       <Main />
       {isHelping && <Help onClose={() => setHelping(false)} />}
     </div>
@@ -108,6 +105,17 @@ function Main() {
     <main ref={element} className="shell-main" id="main" tabIndex={-1}>
       <Outlet />
     </main>
+  );
+}
+
+function Places() {
+  const row = useCurrentLinkInSight();
+  return (
+    <nav ref={row} className="shell-nav" aria-label="Pages">
+      {PLACES.map((place) => (
+        <PlaceLink key={place.to} place={place} />
+      ))}
+    </nav>
   );
 }
 

@@ -7,6 +7,7 @@ import type { ComponentType } from "react";
 import { deviceQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
 import type { DevicePart } from "../app/router.tsx";
+import { useCurrentLinkInSight } from "../parts/current-link.ts";
 import { Empty, Failure, isMissing } from "../parts/notices.tsx";
 import { Presence } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
@@ -70,20 +71,23 @@ const UnknownDevice = ({ endpoint }: { readonly endpoint: string }) => (
   </Empty>
 );
 
-const PartLinks = ({ endpoint }: { readonly endpoint: string }) => (
-  <nav className="parts" aria-label="Parts of the device's page">
-    {(Object.keys(PARTS) as DevicePart[]).map((part) => (
-      <Link
-        key={part}
-        to="/devices/$endpoint"
-        params={{ endpoint }}
-        search={part === "timeline" ? {} : { part }}
-        className="part"
-        activeOptions={{ exact: true, includeSearch: true }}
-        resetScroll={false}
-      >
-        {PARTS[part][0]}
-      </Link>
-    ))}
-  </nav>
-);
+function PartLinks({ endpoint }: { readonly endpoint: string }) {
+  const row = useCurrentLinkInSight();
+  return (
+    <nav ref={row} className="parts" aria-label="Parts of the device's page">
+      {(Object.keys(PARTS) as DevicePart[]).map((part) => (
+        <Link
+          key={part}
+          to="/devices/$endpoint"
+          params={{ endpoint }}
+          search={part === "timeline" ? {} : { part }}
+          className="part"
+          activeOptions={{ exact: true, includeSearch: true }}
+          resetScroll={false}
+        >
+          {PARTS[part][0]}
+        </Link>
+      ))}
+    </nav>
+  );
+}

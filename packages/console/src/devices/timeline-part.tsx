@@ -6,6 +6,7 @@ import { timelineQuery } from "../api/queries.ts";
 import { Clipped } from "../parts/clipped.tsx";
 import { DeviceMoment } from "../parts/instants.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
+import { toldOnce } from "../parts/told-once.ts";
 import type { PartProps } from "./device-page.tsx";
 
 /** Lines drawn at first, and at each click. */
@@ -17,7 +18,7 @@ export function TimelinePart({ device }: PartProps) {
   const [shown, setShown] = useState(LINES);
   if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={200} />;
-  const events = data.pages.flatMap(({ items }) => items);
+  const events = toldOnce(data.pages.flatMap(({ items }) => items));
   if (events.length === 0) return <Empty title="Nothing has happened yet" />;
   const more = () => {
     setShown(shown + LINES);

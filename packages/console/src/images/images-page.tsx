@@ -3,29 +3,41 @@ import type { Image } from "@airlift/protocol/api/schemas";
 import { Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { imagesQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
 import { Ago } from "../parts/instants.tsx";
+import { type FittingColumn, fitting, useNarrow } from "../parts/narrow.ts";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
-import { type Column, VirtualRows } from "../parts/virtual-rows.tsx";
+import { VirtualRows } from "../parts/virtual-rows.tsx";
 import { UploadDialog } from "./upload-form.tsx";
 
-const COLUMNS: readonly Column<Image>[] = [
+const COLUMNS: readonly FittingColumn<Image>[] = [
   {
     name: "Model",
     width: "minmax(14rem, 2fr)",
+    narrowWidth: "minmax(8rem, 1fr)",
     cell: ({ id, manufacturer, model }) => (
       <Link to="/images/$id" params={{ id }} title={`${manufacturer} ${model}`}>
         {manufacturer} {model}
       </Link>
     ),
   },
-  { name: "Version", width: "9rem", cell: ({ version }) => <span title={version}>{version}</span> },
+  {
+    name: "Version",
+    width: "9rem",
+    narrowWidth: "5.75rem",
+    cell: ({ version }) => <span title={version}>{version}</span>,
+  },
   { name: "Size", width: "9rem", cell: ({ sizeBytes }) => `${sizeBytes.toLocaleString()} B` },
   { name: "Format", width: "7rem", cell: ({ format }) => formatText(format) },
-  { name: "Signature", width: "minmax(14rem, 1fr)", cell: ({ signature }) => signatureText(signature) },
+  {
+    name: "Signature",
+    width: "minmax(14rem, 1fr)",
+    narrowWidth: "8rem",
+    cell: ({ signature }) => <span title={signatureText(signature)}>{signatureText(signature)}</span>,
+  },
   { name: "Counter", width: "6rem", cell: ({ securityCounter }) => securityCounter ?? "–" },
   { name: "Added", width: "8rem", cell: ({ createdAt }) => <Ago at={createdAt} /> },
 ];
@@ -42,6 +54,8 @@ export function ImagesPage() {
   const mayAdd = useMay("operator");
   const navigate = useNavigate();
   const [isAdding, setAdding] = useState(false);
+  const isNarrow = useNarrow();
+  const columns = useMemo(() => fitting(COLUMNS, isNarrow), [isNarrow]);
   const { data, error, isPending, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(imagesQuery());
   const images = data?.pages.flatMap(({ items }) => items) ?? [];
   return (
@@ -61,7 +75,7 @@ export function ImagesPage() {
       {images.length > 0 && (
         <VirtualRows
           label="Images"
-          columns={COLUMNS}
+          columns={columns}
           rows={images}
           keyOf={({ id }) => id}
           onOpen={({ id }) => void navigate({ to: "/images/$id", params: { id } })}

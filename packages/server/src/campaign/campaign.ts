@@ -76,7 +76,7 @@ export function newCampaign(
     pace: NEW_PACE,
     startedCount: 0,
     cells: {},
-    sentence: "draft",
+    sentence: "nothing happens before it is submitted and started",
     wakeAtMs: null,
   };
 }
