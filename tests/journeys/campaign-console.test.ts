@@ -55,6 +55,7 @@ test("the wizard, by keyboard alone, ends in the plan and in a draft that has ev
   await operator.getByText(`${ALL} devices: pump-1`).waitFor();
   await stage.picture(operator, "campaign-targets");
   await operator.getByRole("button", { name: "Next" }).press("Enter");
+  assert.equal(await operator.evaluate("document.activeElement.ariaLabel"), "Step 2 of 4");
   const wave = operator.getByRole("group", { name: "Wave 1" });
   await wave.getByLabel("Devices").selectOption("query");
   await wave.getByLabel("Query").fill("endpoint==worn-*,endpoint==pump-1");
@@ -133,6 +134,26 @@ test("told to go on, it finishes with the rest", async () => {
   ]);
   assert.match(file.suggestedFilename(), /^campaign-[0-9a-f]+\.json$/);
   await stage.picture(operator, "campaign-finished");
+});
+
+test("its report names who went without and why, and is light on paper though the page is dark", async () => {
+  await operator.getByRole("link", { name: "Report", exact: true }).click();
+  const without = operator.getByRole("region", { name: "Devices without it" });
+  for (const name of ["worn-1", "worn-2"])
+    await without.getByRole("row", { name: new RegExp(`^${name} canaries failed 1 failed: `) }).waitFor();
+  await operator.emulateMedia({ colorScheme: "dark" });
+  const schemes = (await operator.evaluate(`
+    const scheme = () => document.documentElement.dataset["mantineColorScheme"];
+    globalThis.schemes = [scheme()];
+    for (const name of ["beforeprint", "afterprint"]) addEventListener(name, () => globalThis.schemes.push(scheme()));
+    globalThis.schemes`)) as string[];
+  assert.deepEqual(schemes, ["dark"]);
+  await operator.pdf({ format: "A4" });
+  assert.deepEqual(await operator.evaluate("globalThis.schemes"), ["dark", "light", "dark"]);
+  assert.deepEqual(await barriers(operator), []);
+  await stage.picture(operator, "campaign-report");
+  await operator.emulateMedia({ colorScheme: "light" });
+  await operator.getByRole("link", { name: "Waves", exact: true }).click();
 });
 
 test("rolled back, all that it has updated run again what they ran", async () => {

@@ -17,3 +17,21 @@ export function withLine(lines: Lines, event: Event): Lines {
   // From the cut on the list is asked for as if it had never been here.
   return { ...lines, pages: [{ items: items.slice(0, MOST_LINES), next: null }] };
 }
+
+/** Lines of a device among which its campaign's echo of one is looked for. */
+const ECHO_LINES = 8;
+
+/** A campaign's lines, newest first, without those that only repeat what a device's update has said of itself just before. */
+export function withoutEchoes(events: readonly Event[]): Event[] {
+  const said = new Map<string, readonly string[]>();
+  const isEcho = ({ kind, endpoint, sentence }: Event): boolean => {
+    const recent = said.get(endpoint ?? "") ?? [];
+    if (kind === "campaign.note") return recent.includes(sentence);
+    said.set(endpoint ?? "", [sentence, ...recent].slice(0, ECHO_LINES));
+    return false;
+  };
+  return events
+    .toReversed()
+    .filter((event) => !isEcho(event))
+    .toReversed();
+}

@@ -89,7 +89,7 @@ const newCampaign = createRoute({
 });
 
 /** The parts of a campaign's page, each at an address of its own. */
-export const CAMPAIGN_PARTS = ["board", "devices", "timeline", "plan"] as const;
+export const CAMPAIGN_PARTS = ["board", "devices", "timeline", "plan", "report"] as const;
 export type CampaignPart = (typeof CAMPAIGN_PARTS)[number];
 
 const campaign = createRoute({

@@ -1,23 +1,22 @@
-/** One campaign: the wave board, the devices, the timeline, the plan, and a report to print or save. */
+/** One campaign: the wave board, the devices, the timeline, the plan, and a report to print. */
 import type { Campaign } from "@airlift/protocol/api/campaign";
-import { Button, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { imageQuery } from "../api/queries.ts";
 import type { Tagged } from "../api/request.ts";
 import { Moment } from "../parts/instants.tsx";
 import { Empty, Failure, isMissing } from "../parts/notices.tsx";
+import { saveFile } from "../parts/save-file.ts";
 import { useTitle } from "../parts/title.ts";
-import { BroadcastPart } from "./broadcast-part.tsx";
+import { Board } from "./board.tsx";
 import { CampaignState } from "./campaign-state.tsx";
 import { CampaignCommands } from "./commands.tsx";
-import { OutcomeBar } from "./outcome-bar.tsx";
-import { Pace } from "./pace.tsx";
 import { PlanView } from "./plan-view.tsx";
 import { campaignQuery, planQuery } from "./queries.ts";
+import { ReportPart } from "./report-part.tsx";
 import { TargetsPart } from "./targets-part.tsx";
 import { TimelinePart } from "./timeline-part.tsx";
-import { Criteria, WaveLane } from "./wave-lane.tsx";
 
 const route = getRouteApi("/campaigns/$id");
 
@@ -26,6 +25,7 @@ const PARTS = [
   ["devices", "Devices"],
   ["timeline", "Timeline"],
   ["plan", "Plan"],
+  ["report", "Report"],
 ] as const;
 
 export function CampaignPage() {
@@ -64,7 +64,8 @@ export function CampaignPage() {
       {part === "board" && <Board campaign={campaign} />}
       {part === "devices" && <TargetsPart campaign={campaign} />}
       {part === "timeline" && <TimelinePart campaignId={id} />}
-      {part === "plan" && <Plan id={id} />}
+      {part === "plan" && <Plan campaign={campaign} />}
+      {part === "report" && <ReportPart campaign={campaign} />}
     </Stack>
   );
 }
@@ -83,7 +84,7 @@ function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
           </Title>
           <CampaignState state={state} />
         </Group>
-        <ReportButtons campaign={campaign} />
+        <SaveButton campaign={campaign} />
       </Group>
       <Text role="status">{sentence}</Text>
       <Text size="sm" c="dimmed">
@@ -116,61 +117,33 @@ function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
   );
 }
 
-function Board({ campaign }: { readonly campaign: Campaign }) {
+function Plan({ campaign: { id, state } }: { readonly campaign: Campaign }) {
+  const { data, error, isPending } = useQuery(planQuery(id));
+  if (error) return <Failure error={error} />;
+  if (isPending) return <Skeleton height={200} />;
   return (
-    <Stack gap="md">
-      <Paper withBorder p="md">
-        <Stack gap="xs">
-          <Title order={3} size="h4">
-            All waves
-          </Title>
-          <OutcomeBar counts={campaign.counts} />
-          <Pace
-            counts={campaign.counts}
-            deliveredBytes={campaign.waves.reduce((sum, wave) => sum + wave.deliveredBytes, 0)}
-            startedAt={campaign.waves[0]?.startedAt ?? null}
-            isRunning={campaign.state === "running"}
-          />
-          <Criteria criteria={campaign.criteria} />
-        </Stack>
-      </Paper>
-      <BroadcastPart campaignId={campaign.id} />
-      <div className="board">
-        {campaign.waves.map((wave, index) => (
-          // Waves never change their places.
-          // biome-ignore lint/suspicious/noArrayIndexKey: the place is the identity
-          <WaveLane key={index} wave={wave} number={index + 1} isRunning={campaign.state === "running"} />
-        ))}
-      </div>
+    <Stack gap="sm">
+      {!NOT_BEGUN.includes(state) && (
+        <Text size="sm" c="dimmed">
+          This is what the campaign would do if it began now: devices that have its image already are left out.
+        </Text>
+      )}
+      <PlanView plan={data} />
     </Stack>
   );
 }
 
-function Plan({ id }: { readonly id: string }) {
-  const { data, error, isPending } = useQuery(planQuery(id));
-  if (error) return <Failure error={error} />;
-  if (isPending) return <Skeleton height={200} />;
-  return <PlanView plan={data} />;
-}
+const NOT_BEGUN: readonly Campaign["state"][] = ["draft", "awaitingApproval", "ready"];
 
-/** The page itself prints as a report; the file has everything that the API tells. */
-function ReportButtons({ campaign }: { readonly campaign: Campaign }) {
+/** Everything that the API tells. */
+function SaveButton({ campaign }: { readonly campaign: Campaign }) {
   const save = () => {
-    const url = URL.createObjectURL(new Blob([JSON.stringify(campaign, null, 2)], { type: "application/json" }));
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = `campaign-${campaign.id}.json`;
-    link.click();
-    URL.revokeObjectURL(url);
+    const content = new Blob([JSON.stringify(campaign, null, 2)], { type: "application/json" });
+    saveFile(content, `campaign-${campaign.id}.json`);
   };
   return (
-    <Group gap="xs" className="no-print">
-      <Button size="compact-sm" variant="default" onClick={() => window.print()}>
-        Print a report
-      </Button>
-      <Button size="compact-sm" variant="default" onClick={save}>
-        Save as JSON
-      </Button>
-    </Group>
+    <Button size="compact-sm" variant="default" className="no-print" onClick={save}>
+      Save as JSON
+    </Button>
   );
 }

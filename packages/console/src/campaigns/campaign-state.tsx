@@ -19,7 +19,7 @@ const COLOURS: Readonly<Record<string, string>> = {
 };
 
 export const CampaignState = ({ state }: { readonly state: Campaign["state"] | Wave["state"] }) => (
-  <Badge variant="light" color={COLOURS[state] ?? "blue"} tt="none">
+  <Badge variant="light" color={COLOURS[state] ?? "blue"} tt="none" className="whole">
     {wordsOf(state)}
   </Badge>
 );

@@ -24,6 +24,11 @@ const devices = (count: number): string => `${count.toLocaleString()} device${co
 /** Those that a pause or stop still reaches. */
 const notApplied = ({ counts }: Campaign): number => counts.pending + counts.active + counts.held;
 
+const abortText = (campaign: Campaign): string =>
+  campaign.state === "running" || campaign.state === "paused"
+    ? ` The campaign itself is aborted first: ${devices(notApplied(campaign))} will not be updated by it.`
+    : "";
+
 const OFFERS: readonly Offer[] = [
   {
     command: "submit",
@@ -58,7 +63,7 @@ const OFFERS: readonly Offer[] = [
     least: "operator",
     states: ["ready"],
     consequence: ({ waves, counts }) =>
-      `The first wave (${waves[0]?.name}, ${devices(waves[0]?.counts.total ?? 0)}) begins now; ${devices(counts.total)} in all.`,
+      `The first wave (${waves[0]?.name}, ${devices(waves[0]?.counts.total ?? 0)}) begins now; ${devices(counts.total)} in all. Each downloads the image, and installs it and restarts when its windows allow.`,
   },
   {
     command: "pause",
@@ -92,8 +97,8 @@ const OFFERS: readonly Offer[] = [
     color: "red",
     least: "operator",
     states: ["running", "paused", "finished", "stopped", "aborted"],
-    consequence: ({ counts }) =>
-      `The rollback that was prepared with it begins for ${devices(counts.succeeded)} that it has updated. A campaign that runs is aborted first.`,
+    consequence: (campaign) =>
+      `${devices(campaign.counts.succeeded)} that it has updated get the image back that was prepared for that: each downloads it, installs it and restarts.${abortText(campaign)}`,
   },
 ];
 
@@ -141,9 +146,9 @@ export function CampaignCommands({ seen }: { readonly seen: Tagged<Campaign> }) 
       ))}
       {may.operator && badCount > 0 && (state === "running" || state === "paused") && (
         <ActionButton
-          label="Retry all that ended badly"
-          short="Retry"
-          consequence={`${devices(badCount)} that failed, fell silent, fell back or were cancelled get another attempt.`}
+          label={`Retry all ${badCount.toLocaleString()} that ended badly`}
+          short={`Retry all ${badCount.toLocaleString()}`}
+          consequence={`${devices(badCount)} that failed, fell silent, fell back or were cancelled: each gets another attempt and downloads the image again, as its wave, windows and limits allow.`}
           act={() => retryDevices(id)}
           onDone={refresh}
         />

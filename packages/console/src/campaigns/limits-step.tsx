@@ -74,6 +74,10 @@ function CriteriaFields({ draft: { criteria }, onChange }: StepProps) {
   );
 }
 
+/** Not a kind of failure. */
+const isWhole = (outcome: CriterionDraft["outcomes"][number]): boolean =>
+  outcome === "failed" || outcome === "silent" || outcome === "fellBack";
+
 interface CriterionFieldsProps {
   readonly criterion: CriterionDraft;
   readonly number: number;
@@ -93,10 +97,18 @@ function CriterionFields({ criterion, number, onChange, onRemove }: CriterionFie
           onChange={(value) => onChange({ outcomes: value as typeof outcomes })}
         >
           <Group gap="sm" mt={4}>
-            {CRITERION_OUTCOMES.map((outcome) => (
+            {CRITERION_OUTCOMES.filter(isWhole).map((outcome) => (
               <Checkbox key={outcome} value={outcome} label={wordsOf(outcome)} />
             ))}
           </Group>
+          <details open={outcomes.some((outcome) => !isWhole(outcome)) || undefined}>
+            <summary>or failed in certain ways only</summary>
+            <Group gap="sm" mt={4}>
+              {CRITERION_OUTCOMES.filter((outcome) => !isWhole(outcome)).map((outcome) => (
+                <Checkbox key={outcome} value={outcome} label={wordsOf(outcome)} />
+              ))}
+            </Group>
+          </details>
         </Checkbox.Group>
         <Group align="end" gap="sm">
           <Field label="reach" w="6rem" value={limit} onText={(limit) => onChange({ limit })} />
@@ -156,7 +168,13 @@ const WindowFields = ({ draft, onChange }: StepProps) => (
         value={draft.downloadCron}
         onText={(downloadCron) => onChange({ downloadCron })}
       />
-      <Field label="open for" w="6rem" value={draft.downloadFor} onText={(downloadFor) => onChange({ downloadFor })} />
+      <Field
+        label="open for"
+        aria-label="Downloads are open for"
+        w="6rem"
+        value={draft.downloadFor}
+        onText={(downloadFor) => onChange({ downloadFor })}
+      />
       <Field
         label="Installations begin at"
         description="cron; empty = any time"
@@ -164,7 +182,13 @@ const WindowFields = ({ draft, onChange }: StepProps) => (
         value={draft.applyCron}
         onText={(applyCron) => onChange({ applyCron })}
       />
-      <Field label="open for" w="6rem" value={draft.applyFor} onText={(applyFor) => onChange({ applyFor })} />
+      <Field
+        label="open for"
+        aria-label="Installations are open for"
+        w="6rem"
+        value={draft.applyFor}
+        onText={(applyFor) => onChange({ applyFor })}
+      />
       <Field
         label="Time zone of devices that report none"
         value={draft.timeZone}

@@ -68,5 +68,6 @@ function failuresText({ failed }: WaveCounts): string {
   return kinds.length > FAILURES_SHOWN ? [...shown, "…"].join(", ") : shown.join(", ");
 }
 
-/** "connectionLost" → "connection lost". */
-export const wordsOf = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+/** "connectionLost" → "connection lost", "invalidUri" → "invalid URI". */
+export const wordsOf = (name: string): string =>
+  name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).replace(/ uri$/, " URI");

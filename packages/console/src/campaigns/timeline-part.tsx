@@ -4,7 +4,7 @@ import { Button, Group, Skeleton, Stack, Text, Timeline } from "@mantine/core";
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect } from "react";
-import { type Lines, withLine } from "../api/lines.ts";
+import { type Lines, withLine, withoutEchoes } from "../api/lines.ts";
 import { liveFeed } from "../api/live-feed.ts";
 import { Clipped } from "../parts/clipped.tsx";
 import { Ago, clockTime } from "../parts/instants.tsx";
@@ -15,7 +15,7 @@ export function TimelinePart({ campaignId }: { readonly campaignId: string }) {
   const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useTimeline(campaignId);
   if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={200} />;
-  const events = data.pages.flatMap(({ items }) => items);
+  const events = withoutEchoes(data.pages.flatMap(({ items }) => items));
   if (events.length === 0) return <Empty title="Nothing has happened yet" />;
   return (
     <Stack>

@@ -2,7 +2,7 @@
 import type { NewCampaign } from "@airlift/protocol/api/campaign";
 import { Button, Group, Skeleton, Stack, Stepper, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Failure } from "../parts/notices.tsx";
 import { LimitsStep } from "./limits-step.tsx";
 import { PlanView } from "./plan-view.tsx";
@@ -25,7 +25,7 @@ export interface WizardProps extends StepProps {
 }
 
 export function Wizard({ title, draft, onChange, aside, spec, end }: WizardProps) {
-  const [step, setStep] = useState(0);
+  const { step, setStep, place } = useSteps();
   const isReady = draft.name.trim() !== "" && draft.image !== "" && draft.query.trim() !== "";
   return (
     <Stack gap="md">
@@ -40,10 +40,12 @@ export function Wizard({ title, draft, onChange, aside, spec, end }: WizardProps
           <Stepper.Step key={label} label={label} allowStepSelect={index === 0 || isReady} />
         ))}
       </Stepper>
-      {step === 0 && <TargetsStep draft={draft} onChange={onChange} />}
-      {step === 1 && <WavesStep draft={draft} onChange={onChange} />}
-      {step === 2 && <LimitsStep draft={draft} onChange={onChange} />}
-      {step === LAST && <PlanStep spec={spec} end={end} />}
+      <section ref={place} tabIndex={-1} className="unmarked" aria-label={`Step ${step + 1} of ${STEPS.length}`}>
+        {step === 0 && <TargetsStep draft={draft} onChange={onChange} />}
+        {step === 1 && <WavesStep draft={draft} onChange={onChange} />}
+        {step === 2 && <LimitsStep draft={draft} onChange={onChange} />}
+        {step === LAST && <PlanStep spec={spec} end={end} />}
+      </section>
       <Group justify="space-between">
         <Button variant="default" disabled={step === 0} onClick={() => setStep(step - 1)}>
           Back
@@ -61,6 +63,20 @@ export function Wizard({ title, draft, onChange, aside, spec, end }: WizardProps
       )}
     </Stack>
   );
+}
+
+/** Whoever goes on to a step begins at its top, with eyes and with keys. */
+function useSteps() {
+  const [step, setStep] = useState(0);
+  const place = useRef<HTMLElement>(null);
+  const last = useRef(step);
+  useEffect(() => {
+    if (last.current === step) return;
+    last.current = step;
+    place.current?.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }, [step]);
+  return { step, setStep, place };
 }
 
 function PlanStep({ spec, end }: Pick<WizardProps, "spec" | "end">) {

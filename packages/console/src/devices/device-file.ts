@@ -39,13 +39,3 @@ export async function deviceFile({ columns, onProgress, signal, ...search }: Dev
   } while (cursor !== undefined);
   return new Blob(parts, { type: "text/csv;charset=utf-8" });
 }
-
-/** Hands a file to the browser's downloads. */
-export function saveFile(content: Blob, name: string): void {
-  const url = URL.createObjectURL(content);
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}

@@ -5,7 +5,8 @@ import { useRef, useState } from "react";
 import type { DevicesSearch } from "../app/router.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Failure } from "../parts/notices.tsx";
-import { deviceFile, type FileColumn, saveFile } from "./device-file.ts";
+import { saveFile } from "../parts/save-file.ts";
+import { deviceFile, type FileColumn } from "./device-file.ts";
 
 export interface DownloadButtonProps {
   readonly search: DevicesSearch;

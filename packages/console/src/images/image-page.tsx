@@ -1,6 +1,6 @@
 /** One image: what it is, who runs it, and where it was sent. */
 import type { Image } from "@airlift/protocol/api/schemas";
-import { Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Button, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { imageQuery, previewQuery, updatesQuery } from "../api/queries.ts";
@@ -65,36 +65,47 @@ function Runs({ image: { manufacturer, model, version } }: { readonly image: Ima
 }
 
 function Sent({ image: { id, deltas } }: { readonly image: Image }) {
-  const { data, error } = useInfiniteQuery(updatesQuery({ imageId: id, limit: 50 }));
+  const { data, error, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(
+    updatesQuery({ imageId: id, limit: 50 }),
+  );
   if (error) return <Failure error={error} />;
   const updates = data?.pages.flatMap(({ items }) => items) ?? [];
   if (updates.length === 0) return <Text c="dimmed">It was not sent to any device yet.</Text>;
   return (
-    <ul className="lines">
-      {updates.map((update) => (
-        <li key={update.id}>
-          <Link
-            to="/devices/$endpoint"
-            params={{ endpoint: update.endpoint }}
-            search={{ part: "updates" }}
-            className="anywhere"
-          >
-            {update.endpoint}
-          </Link>{" "}
-          <UpdateState state={update.state} />
-          <Text size="sm">{update.sentence}</Text>
-          {update.deltaId !== null && (
-            <Text size="sm">
-              Sent as the delta from{" "}
-              {deltas.find((delta) => delta.id === update.deltaId)?.baseVersion ?? update.deltaId}:{" "}
-              {update.totalBytes.toLocaleString()} B
+    <>
+      <ul className="lines">
+        {updates.map((update) => (
+          <li key={update.id}>
+            <Link
+              to="/devices/$endpoint"
+              params={{ endpoint: update.endpoint }}
+              search={{ part: "updates" }}
+              className="anywhere"
+            >
+              {update.endpoint}
+            </Link>{" "}
+            <UpdateState state={update.state} />
+            <Text size="sm">{update.sentence}</Text>
+            {update.deltaId !== null && (
+              <Text size="sm">
+                Sent as the delta from{" "}
+                {deltas.find((delta) => delta.id === update.deltaId)?.baseVersion ?? update.deltaId}:{" "}
+                {update.totalBytes.toLocaleString()} B
+              </Text>
+            )}
+            <Text size="xs" c="dimmed">
+              <Ago at={update.updatedAt} />
             </Text>
-          )}
-          <Text size="xs" c="dimmed">
-            <Ago at={update.updatedAt} />
-          </Text>
-        </li>
-      ))}
-    </ul>
+          </li>
+        ))}
+      </ul>
+      {hasNextPage && (
+        <Group>
+          <Button size="compact-sm" variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+            Earlier
+          </Button>
+        </Group>
+      )}
+    </>
   );
 }

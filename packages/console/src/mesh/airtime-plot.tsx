@@ -4,8 +4,10 @@ import type { AirtimeSeries } from "@airlift/protocol/api/mesh";
 import { Text, useComputedColorScheme } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import UPlot from "uplot";
+import { lineOf, type TimeWindow, windowOf } from "./airtime-line.ts";
 
 const HEIGHT_PX = 140;
+const HIDDEN = { show: false } as const;
 
 export function AirtimePlot({ band, budgetMs, windowMs, points }: AirtimeSeries["items"][number]) {
   const place = useRef<HTMLDivElement>(null);
@@ -14,12 +16,9 @@ export function AirtimePlot({ band, budgetMs, windowMs, points }: AirtimeSeries[
   useEffect(() => {
     const element = place.current;
     if (element === null || points.length === 0) return;
-    const data: UPlot.AlignedData = [
-      points.map(({ at }) => Date.parse(at) / 1000),
-      points.map((point) => point.usedMs / 1000),
-      points.map(() => budgetMs / 1000),
-    ];
-    const plot = new UPlot(optionsOf(element.clientWidth, windowMs / 1000, scheme), data, element);
+    const { timesS, usedS } = lineOf(points, windowMs);
+    const data: UPlot.AlignedData = [timesS, usedS, timesS.map(() => budgetMs / 1000)];
+    const plot = new UPlot(optionsOf(element.clientWidth, windowOf(points, windowMs), scheme), data, element);
     const watcher = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT_PX }));
     watcher.observe(element);
     return () => {
@@ -39,7 +38,7 @@ export function AirtimePlot({ band, budgetMs, windowMs, points }: AirtimeSeries[
   );
 }
 
-function optionsOf(width: number, windowS: number, scheme: "light" | "dark"): UPlot.Options {
+function optionsOf(width: number, window: TimeWindow, scheme: "light" | "dark"): UPlot.Options {
   const ink = scheme === "dark" ? "#c9c9c9" : "#495057";
   const grid = { stroke: scheme === "dark" ? "#424242" : "#dee2e6", width: 1 };
   return {
@@ -47,8 +46,8 @@ function optionsOf(width: number, windowS: number, scheme: "light" | "dark"): UP
     height: HEIGHT_PX,
     legend: { show: false },
     scales: {
-      // The whole window, however little of it was counted.
-      x: { range: (_, __, last) => [last - windowS, last] },
+      // Of one point alone uPlot makes a time of its own.
+      x: { range: () => [window.fromS, window.toS] },
       y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] },
     },
     axes: [
@@ -58,7 +57,7 @@ function optionsOf(width: number, windowS: number, scheme: "light" | "dark"): UP
     series: [
       {},
       { label: "used", stroke: scheme === "dark" ? "#74c0fc" : "#1971c2", width: 2, fill: "rgb(25 113 194 / 15%)" },
-      { label: "allowed", stroke: scheme === "dark" ? "#faa2c1" : "#c2255c", width: 1, dash: [4, 4] },
+      { label: "allowed", stroke: scheme === "dark" ? "#faa2c1" : "#c2255c", width: 1, dash: [4, 4], points: HIDDEN },
     ],
   };
 }

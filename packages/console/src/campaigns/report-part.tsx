@@ -1,0 +1,94 @@
+/** The campaign on paper: where its waves stand, and every device that it did not bring its image to, with why. */
+import type { Campaign, CampaignTarget } from "@airlift/protocol/api/campaign";
+import { Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { Moment } from "../parts/instants.tsx";
+import { Failure } from "../parts/notices.tsx";
+import { Scrolls } from "../parts/scrolls.tsx";
+import { Board } from "./board.tsx";
+import { wordsOf } from "./outcome-bar.tsx";
+import { targetsPage } from "./queries.ts";
+
+/** What a report is read for, the worst first. */
+const BAD = ["failed", "fellBack", "silent", "cancelled", "skipped"] as const;
+
+/** Of each state those that fit on some pages; it is worked out anew when somebody asks. */
+const reportQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["campaignReport", id],
+    queryFn: async () => {
+      const pages = await Promise.all(BAD.map((state) => targetsPage(id, { state }, undefined)));
+      return { targets: pages.flatMap(({ items }) => items), isWhole: pages.every(({ next }) => next === null) };
+    },
+    staleTime: 0,
+    refetchOnWindowFocus: false,
+  });
+
+export function ReportPart({ campaign }: { readonly campaign: Campaign }) {
+  const { data, error, refetch, dataUpdatedAt } = useQuery(reportQuery(campaign.id));
+  if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
+  if (!data) return <Skeleton height={200} />;
+  return (
+    <Stack gap="md">
+      <Group justify="space-between">
+        <Text size="sm" c="dimmed">
+          As of <Moment at={new Date(dataUpdatedAt).toISOString()} />
+        </Text>
+        <Group gap="xs" className="no-print">
+          <Button size="compact-sm" variant="default" onClick={() => void refetch()}>
+            Look again
+          </Button>
+          <Button size="compact-sm" onClick={() => window.print()}>
+            Print
+          </Button>
+        </Group>
+      </Group>
+      <Board campaign={campaign} />
+      <Title order={3} size="h4">
+        Devices without it
+      </Title>
+      {data.targets.length === 0 ? (
+        <Text>{campaign.counts.total === 0 ? "It has no devices." : "None has ended without it so far."}</Text>
+      ) : (
+        <BadTable campaign={campaign} targets={data.targets} />
+      )}
+      {!data.isWhole && (
+        <Text size="sm">There are more: the part Devices lists all of them, by state and by wave.</Text>
+      )}
+    </Stack>
+  );
+}
+
+interface BadTableProps {
+  readonly campaign: Campaign;
+  readonly targets: readonly CampaignTarget[];
+}
+
+const BadTable = ({ campaign: { waves }, targets }: BadTableProps) => (
+  <Scrolls label="Devices without it">
+    <table className="plain">
+      <thead>
+        <tr>
+          <th scope="col">Device</th>
+          <th scope="col">Wave</th>
+          <th scope="col">State</th>
+          <th scope="col">Attempts</th>
+          <th scope="col">Why</th>
+        </tr>
+      </thead>
+      <tbody>
+        {targets.map(({ endpoint, wave, state, attempt, sentence }) => (
+          <tr key={endpoint}>
+            <th scope="row" className="anywhere">
+              {endpoint}
+            </th>
+            <td>{waves[wave]?.name ?? wave + 1}</td>
+            <td>{wordsOf(state)}</td>
+            <td>{attempt}</td>
+            <td className="anywhere value">{sentence}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  </Scrolls>
+);
