@@ -16,16 +16,17 @@ const Anything = { safeParse: (data: unknown) => ({ success: true as const, data
 export class CampaignStage {
   readonly a: Stage;
   readonly b: Stage;
-  readonly #database: ScratchDatabase;
+  readonly database: ScratchDatabase;
 
   private constructor(a: Stage, b: Stage, database: ScratchDatabase) {
     this.a = a;
     this.b = b;
-    this.#database = database;
+    this.database = database;
   }
 
-  static async open(): Promise<CampaignStage> {
-    const database = await startScratchDatabase();
+  /** @param settings PostgreSQL's; default: as `startScratchDatabase`. */
+  static async open(settings?: readonly string[]): Promise<CampaignStage> {
+    const database = await startScratchDatabase(settings);
     const shared = ["--image-dir", join(database.folder, "images")];
     shared.push("--master-key-file", join(database.folder, "master.key"), "--database-url", database.url);
     const a = await Stage.open(["--no-auth", "--log-level", "warn", ...shared]);
@@ -93,7 +94,7 @@ export class CampaignStage {
 
   async close(): Promise<void> {
     await Promise.all([this.a.close(), this.b.close()]);
-    await this.#database.stop();
+    await this.database.stop();
   }
 
   async #all<Item>(path: string, schema: Schema<{ items: Item[]; next: string | null }>): Promise<Item[]> {

@@ -31,6 +31,7 @@ import type { ObservationTable } from "./links/observation-table.ts";
 import { loadServerIdentity, SERVER_PUBLIC_KEY_FILE } from "./links/server-identity.ts";
 import { SESSION_FILE } from "./links/session-file.ts";
 import { describeMesh } from "./mesh-metrics.ts";
+import { outageLog } from "./outage-log.ts";
 import type { MeshReport } from "./store/mesh-updates.ts";
 import type { RetentionLimits } from "./store/retention.ts";
 import { openStores } from "./store/stores.ts";
@@ -52,7 +53,8 @@ export interface RunningServer {
  * @throws {UsageError} TRUSTED_KEY, DATABASE_NEWER, DATA_IN_USE, MASTER_KEY, TLS_FILES, TLS_FILE, DTLS_CREDENTIAL, OIDC_SECRET
  * @throws {EnvironmentError} PORT_IN_USE and the like, DATA_FOLDER, DATABASE_AWAY, DATABASE_START, DISK_FULL, MASTER_KEY_FILE, FIRST_TOKEN
  */
-export async function startServer(config: ServeConfig, log: Logger): Promise<RunningServer> {
+export async function startServer(config: ServeConfig, plainLog: Logger): Promise<RunningServer> {
+  const { log, listener: onOutage } = outageLog(plainLog);
   const opened: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     const failures: unknown[] = [];
@@ -74,6 +76,7 @@ export async function startServer(config: ServeConfig, log: Logger): Promise<Run
         onCreated: (file) => log.warn({ file }, "made the key that device keys are encrypted under: keep a copy of it"),
       },
       retention: retentionOf(config),
+      onOutage,
       node: { name: nodeName(config), onReplaced: () => log.error("another server runs under this one's name") },
       onTrouble: (what, facts) =>
         log[what === "databaseTakenOver" || what === "lockConflict" ? "warn" : "error"](

@@ -2,6 +2,7 @@
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
 import pg from "pg";
+import { Outage, type OutageListener } from "./outage.ts";
 import type { Tables } from "./tables.ts";
 
 export interface DatabaseOptions {
@@ -11,6 +12,8 @@ export interface DatabaseOptions {
   readonly connectTimeoutMs?: number;
   /** How long one statement may run. Default 30 s. */
   readonly statementTimeoutMs?: number;
+  /** Told when the database cannot be reached any more, and when it can again. */
+  readonly onOutage?: OutageListener | undefined;
 }
 
 export interface Database {
@@ -44,7 +47,9 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   pool.on("error", () => {});
   // So does one that breaks between two statements of a transaction.
   pool.on("connect", (client) => client.on("error", () => {}));
-  const tables = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: withOurErrors(pool) }) });
+  const tables = new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool: withOurErrors(pool, new Outage(options.onOutage)) }),
+  });
   return { tables, close: () => tables.destroy() };
 }
 
@@ -95,20 +100,27 @@ export function storableJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? storableText(part) : part));
 }
 
-function withOurErrors(pool: pg.Pool): PostgresPool {
+function withOurErrors(pool: pg.Pool, outage: Outage): PostgresPool {
+  const failure = (error: unknown): unknown => {
+    const known = asStoreError(error);
+    outage.failed(known);
+    return known;
+  };
   const connect = async () => {
     try {
       const client = await pool.connect();
       const query = async (statement: string, parameters: readonly unknown[]) => {
         try {
-          return await client.query(statement, parameters.map(storableParameter));
+          const answer = await client.query(statement, parameters.map(storableParameter));
+          outage.answered();
+          return answer;
         } catch (error) {
-          throw asStoreError(error);
+          throw failure(error);
         }
       };
       return { query, release: (discard?: boolean) => client.release(discard) };
     } catch (error) {
-      throw asStoreError(error);
+      throw failure(error);
     }
   };
   return { connect, end: () => pool.end(), options: pool.options } as unknown as PostgresPool;

@@ -45,8 +45,8 @@ export interface EmbeddedOptions {
 export interface EmbeddedPostgres {
   /** For `openDatabase`. */
   readonly url: string;
-  /** Ends it in an orderly way; may be called twice. */
-  stop(): Promise<void>;
+  /** Ends it in an orderly way, or, for tests, as a crash does; may be called twice. */
+  stop(how?: "orderly" | "crash"): Promise<void>;
 }
 
 const ROLE = "airlift";
@@ -58,6 +58,8 @@ const LONGEST_SOCKET_FOLDER = 88;
 const RESTART_PAUSE_MS = 500;
 /** Ends connections and writes a checkpoint (PostgreSQL, "Shutting Down the Server"). */
 const FAST_SHUTDOWN = "SIGINT";
+/** Neither: the next start recovers from the log. */
+const IMMEDIATE_SHUTDOWN = "SIGQUIT";
 const LONGEST_STOP_MS = 30_000;
 
 /**
@@ -74,7 +76,7 @@ export async function startEmbedded(folder: string, options: EmbeddedOptions = {
   const runAs = await chooseRunAs(dataFolder, programs.postgres);
   const cluster = new Cluster({ programs, dataFolder, runAs, options });
   await cluster.start();
-  return { url: cluster.url, stop: () => cluster.stop() };
+  return { url: cluster.url, stop: (how) => cluster.stop(how) };
 }
 
 interface Programs {
@@ -112,12 +114,12 @@ class Cluster {
     if (!isOurs) this.#parts.options.onTakenOver?.();
   }
 
-  async stop(): Promise<void> {
+  async stop(how: "orderly" | "crash" = "orderly"): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
     const pid = postmasterOf(this.#parts.dataFolder);
     if (pid !== undefined && this.#owner !== undefined) {
-      process.kill(pid, FAST_SHUTDOWN);
+      process.kill(pid, how === "crash" ? IMMEDIATE_SHUTDOWN : FAST_SHUTDOWN);
       const deadlineMs = performance.now() + LONGEST_STOP_MS;
       while (postmasterOf(this.#parts.dataFolder) === pid && performance.now() < deadlineMs) await delay(10);
     }

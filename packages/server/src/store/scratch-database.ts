@@ -8,8 +8,8 @@ export interface ScratchDatabase {
   readonly url: string;
   /** For files that belong to the same test; deleted by `stop`. */
   readonly folder: string;
-  /** Takes PostgreSQL away until `resume`, as an outage does. */
-  pause(): Promise<void>;
+  /** Takes PostgreSQL away until `resume`, as an outage does; as a crash, it loses what is not on the disk. */
+  pause(how?: "orderly" | "crash"): Promise<void>;
   resume(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export async function startScratchDatabase(settings: readonly string[] = FORGETF
   return {
     url: postgres.url,
     folder,
-    pause: () => postgres.stop(),
+    pause: (how) => postgres.stop(how),
     resume: async () => {
       postgres = await start();
     },

@@ -25,6 +25,7 @@ import { MeshStore } from "./mesh-store.ts";
 import { migrate } from "./migrate.ts";
 import { type NodeOptions, NodeStore } from "./node-store.ts";
 import { ObservationStore } from "./observation-store.ts";
+import type { OutageListener } from "./outage.ts";
 import type { InspectImage, Stores } from "./ports.ts";
 import { PostgresRequestQueueStore, REQUEST_CHANNEL } from "./request-queue-store.ts";
 import { Retention, type RetentionLimits } from "./retention.ts";
@@ -52,6 +53,8 @@ export interface StoreOptions {
   /** Absent: `master.key` in the data folder. */
   readonly masterKey?: MasterKeySource | undefined;
   readonly credentials?: CredentialStoreOptions | undefined;
+  /** Told when the database cannot be reached any more, and when it can again. */
+  readonly onOutage?: OutageListener | undefined;
   /**
    * Called when a batch could not be written (it is tried again), when the embedded database ended by itself or had been left
    * running, when one of those who listen to events threw, and when a transaction is tried again whose locks another one had.
@@ -72,7 +75,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
   await prepareFolder(options.dataDir);
   const embedded = options.databaseUrl === null ? await startOwn(options) : undefined;
   const url = options.databaseUrl ?? (embedded as EmbeddedPostgres).url;
-  const database = openDatabase(url);
+  const database = openDatabase(url, { onOutage: options.onOutage });
   try {
     await migrate(database.tables);
     return await assemble(options, { database, url, embedded });
