@@ -4,7 +4,7 @@ import type { Campaign, CampaignPlan, WaveCounts } from "@airlift/protocol/api/c
 import { countText } from "@airlift/protocol/lib/count-text";
 import type { Command } from "commander";
 import { printResult } from "./terminal.ts";
-import { pairs, printable, sizeText, table } from "./text.ts";
+import { clockText, pairs, printable, sizeText, table } from "./text.ts";
 
 export const failedCount = ({ failed, silent, fellBack }: WaveCounts): number =>
   Object.values(failed).reduce((sum, count) => sum + count, silent + fellBack);
@@ -77,7 +77,7 @@ export function campaignText(campaign: Campaign): string {
       ["targets", campaign.spec.targets.query],
       ["devices", `${counts.total}: ${countsText(counts)}`],
       ["broadcast", broadcastLines(campaign).join("; ") || "none"],
-      ["created", `${campaign.createdAt} by ${campaign.createdBy}`],
+      ["created", `${clockText(campaign.createdAt, Date.now())} by ${campaign.createdBy}`],
       ["approved", approvalText(campaign)],
       ["revision", campaign.revision],
       ["rollback", campaign.rollbackId ?? (campaign.rollbackOf === null ? "none" : `undoes ${campaign.rollbackOf}`)],
@@ -105,7 +105,8 @@ function approvalText({ approvedBy, approvalReason, rollbackOf }: Campaign): str
 }
 
 export function planText(plan: CampaignPlan): string {
-  const end = (instant: string | null) => instant ?? "never, as it is written";
+  const end = (instant: string | null) =>
+    instant === null ? "never, as it is written" : clockText(instant, Date.now());
   return [
     pairs([
       ["matched", countText(plan.matchedCount, "device")],

@@ -2,7 +2,7 @@
 import type { Delta } from "@airlift/protocol/api/schemas";
 import type { Command } from "commander";
 import { clientOf, printResult } from "../terminal.ts";
-import { agoText, pairs, shareText, sizeText, table } from "../text.ts";
+import { agoText, clockText, pairs, shareText, sizeText, table } from "../text.ts";
 
 export function registerImageShow(image: Command): void {
   image
@@ -27,7 +27,7 @@ export function registerImageShow(image: Command): void {
           ],
           ["verified by", signature?.verifiedBy ?? "nobody"],
           ["security counter", `${one.securityCounter ?? "none"}`],
-          ["added", one.createdAt],
+          ["added", clockText(one.createdAt, Date.now())],
         ]);
         return one.deltas.length === 0 ? facts : `${facts}\n${deltaTable(one.deltas)}`;
       });

@@ -3,7 +3,7 @@ import type { Update } from "@airlift/protocol/api/schemas";
 import type { Command } from "commander";
 import { exchangeTable } from "../exchange-table.ts";
 import { clientOf, printResult } from "../terminal.ts";
-import { pairs, sizeText } from "../text.ts";
+import { clockText, pairs, sizeText } from "../text.ts";
 
 export function registerUpdateShow(program: Command): void {
   program
@@ -32,7 +32,7 @@ function describe(update: Update): string {
     ["sent as", update.deltaId === null ? "the whole image" : `delta ${update.deltaId}`],
     ["package URI", update.packageUri ?? "none"],
     ["transferred", `${sizeText(update.acknowledgedBytes)} of ${sizeText(update.totalBytes)}`],
-    ["created", update.createdAt],
+    ["created", clockText(update.createdAt, Date.now())],
     ["ended", update.finishedAt ?? "not yet"],
   ]);
 }
