@@ -9,7 +9,7 @@ import { type Command, Option } from "commander";
 import { type CampaignFile, readCampaignFile } from "../campaign-file.ts";
 import { campaignText, planText, printCampaign } from "../campaign-text.ts";
 import { fileText } from "../file-text.ts";
-import { clientOf, printResult } from "../terminal.ts";
+import { clientOf, printResult, say } from "../terminal.ts";
 import { agoText, table } from "../text.ts";
 import { registerConsent } from "./campaign-consent.ts";
 import { registerCampaignWatch } from "./campaign-watch.ts";
@@ -34,7 +34,10 @@ export function registerCampaign(program: Command): void {
       .command(`${word} <id>`)
       .description(description)
       .action(async (id: string, _: unknown, command: Command) => {
-        printCampaign(command, await clientOf(command).ask(route, { params: { id } }));
+        const told = await clientOf(command).ask(route, { params: { id } });
+        printCampaign(command, told);
+        if (word === "rollback" && told.rollbackId !== null)
+          say(`follow it: airlift campaign watch ${told.rollbackId}`);
       });
   registerCampaignWatch(campaign);
   registerLists(campaign);

@@ -36,11 +36,17 @@ test("shares that leave devices out are refused", () => {
 test("what can be read is read, and what cannot is named", () => {
   const waves = [
     { name: "a", devices: { query: "tags==a" } },
-    { name: "b", devices: { count: 3 }, soak: "soon" },
+    {
+      name: "b",
+      devices: { count: 3 },
+      soak: "soon",
+      criteria: [{ outcomes: ["failed"], threshold: { count: 2 }, do: "run" }],
+    },
     { name: "c", devices: "remaining" },
   ];
   const { spec, unread } = readCampaign({ ...LEAST, timeZone: "Mars/Olympus", waves, windows: [] });
-  assert.deepEqual(unread, ["waves.1", "windows"]);
+  assert.deepEqual(unread, ["waves.1.soak", "waves.1.criteria.0.do", "windows"]);
+  assert.deepEqual([spec.waves[1]?.name, spec.waves[1]?.criteria[0]?.threshold], ["b", { count: 2 }]);
   assert.deepEqual([spec.waves[0]?.devices, spec.waves[2]?.name], [{ query: "tags==a" }, "c"]);
   assert.deepEqual([spec.timeZone, spec.windows.download], ["Mars/Olympus", []]);
 });

@@ -9,7 +9,7 @@ export interface ReadCampaign {
   /** Whole when there are no mistakes; else with something that stands in at each of `unread`. */
   readonly spec: CampaignSpec;
   readonly mistakes: readonly Mistake[];
-  /** Places of which nothing can be said but what `mistakes` says: "image", "waves.2". */
+  /** Places of which nothing can be said but what `mistakes` says: "image", "waves.2.soak". */
   readonly unread: readonly string[];
 }
 
@@ -17,39 +17,51 @@ export interface ReadCampaign {
 const STAND_IN = CampaignSpec.parse({ name: "-", image: "0".repeat(16), targets: { query: "*" } });
 
 /** Lists of which one entry may be wrong and the others right. */
-const LISTS: Readonly<Record<string, { readonly entry: z.ZodType; readonly standIn: unknown }>> = {
-  waves: { entry: WaveSpec, standIn: { name: "\u{fffd}", devices: "remaining" } },
-  criteria: { entry: Criterion, standIn: { outcomes: ["failed"], threshold: { count: 1 }, do: "abort" } },
-  steppingStones: { entry: SteppingStone, standIn: { image: STAND_IN.image } },
+const LISTS: Readonly<Record<string, Members>> = {
+  waves: { schema: WaveSpec, standIn: { name: "\u{fffd}", devices: "remaining", soak: "0s", criteria: [] } },
+  criteria: {
+    schema: Criterion,
+    standIn: { outcomes: ["failed"], threshold: { count: 1 }, minimumExecuted: 0, do: "abort" },
+  },
+  steppingStones: { schema: SteppingStone, standIn: { image: STAND_IN.image, from: [] } },
 };
+
+interface Members {
+  readonly schema: z.ZodObject;
+  readonly standIn: Readonly<Record<string, unknown>>;
+}
 
 /** Reads a campaign with all of its mistakes. */
 export function readCampaign(value: unknown): ReadCampaign {
   const parsed = CampaignSpec.safeParse(value, { error: plainWords });
   if (parsed.success) return { spec: parsed.data, mistakes: [], unread: [] };
   const mistakes = parsed.error.issues.flatMap(mistakesOf);
-  const written = z.record(z.string(), z.unknown()).safeParse(value);
   const unread: string[] = [];
-  const read: Record<string, unknown> = {};
-  for (const [name, schema] of Object.entries(CampaignSpec.shape)) {
-    const own = written.success ? written.data[name] : undefined;
-    const { success, data } = schema.safeParse(own);
-    read[name] = success ? data : readEntries(name, own, unread);
-  }
-  return { spec: { ...STAND_IN, ...read }, mistakes, unread };
+  const spec = readMembers(value, { schema: CampaignSpec, standIn: STAND_IN }, { path: "", unread });
+  return { spec: spec as CampaignSpec, mistakes, unread };
 }
 
-/** A member that cannot be read as a whole: its entries that can be, else what stands in for it. */
-function readEntries(name: string, value: unknown, unread: string[]): unknown {
-  const list = LISTS[name];
-  if (list === undefined || !Array.isArray(value)) {
-    unread.push(name);
-    return STAND_IN[name as keyof CampaignSpec];
+interface Place {
+  /** "waves.2."; "" = the whole. */
+  readonly path: string;
+  readonly unread: string[];
+}
+
+/** Each member by itself, with what stands in for those that cannot be read. */
+function readMembers(value: unknown, { schema, standIn }: Members, { path, unread }: Place): Record<string, unknown> {
+  const written = z.record(z.string(), z.unknown()).safeParse(value);
+  const read: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(schema.shape)) {
+    const own = written.success ? written.data[name] : undefined;
+    const parsed = z.safeParse(member, own);
+    const list = LISTS[name];
+    if (parsed.success) read[name] = parsed.data;
+    else if (list !== undefined && Array.isArray(own))
+      read[name] = own.map((one, i) => readMembers(one, list, { path: `${path}${name}.${i}.`, unread }));
+    else {
+      unread.push(`${path}${name}`);
+      read[name] = standIn[name];
+    }
   }
-  return value.map((one, i) => {
-    const parsed = list.entry.safeParse(one);
-    if (parsed.success) return parsed.data;
-    unread.push(`${name}.${i}`);
-    return list.entry.parse(list.standIn);
-  });
+  return read;
 }

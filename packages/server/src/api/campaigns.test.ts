@@ -510,7 +510,7 @@ describe("what is refused", () => {
       timeZone: "Mars/Olympus",
       waves: [
         { name: "a", devices: { query: "(" } },
-        { name: "b", devices: { count: 1 }, soak: "soon" },
+        { name: "b", devices: { query: "flavour==sour" }, soak: "soon" },
         {
           name: "a",
           devices: "remaining",
@@ -536,6 +536,7 @@ describe("what is refused", () => {
           "targets.query QUERY_FIELD",
           "timeZone UNKNOWN_ZONE",
           "waves.0.devices.query QUERY_SYNTAX",
+          "waves.1.devices.query QUERY_FIELD",
           "waves.1.soak MEMBER",
           "waves.2.criteria.0.threshold THRESHOLD",
           "waves.2.name WAVE_NAME",
