@@ -64,11 +64,6 @@ export const printCampaign = (command: Command, campaign: Campaign): void =>
     return `${printable(`${name}: ${standingText(campaign)}; ${countsText(counts)}`)}\n`;
   });
 
-function approvalText({ approvedBy, needsApproval, rollbackOf }: Campaign): string {
-  if (rollbackOf !== null) return "along with the campaign that it undoes";
-  return approvedBy ?? (needsApproval ? "not yet" : "not needed");
-}
-
 export function campaignText(campaign: Campaign): string {
   const { counts, waves, criteria } = campaign;
   const standing = [...criteria, ...waves.flatMap((wave) => wave.criteria)];
