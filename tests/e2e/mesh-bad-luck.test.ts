@@ -11,8 +11,10 @@ import { WIRED_BAND } from "@airlift/gateway/edge/wired-band";
 import { planLink } from "@airlift/gateway/links/open-link";
 import type { RadioLink } from "@airlift/gateway/links/radio-link";
 import { SimulatedAir } from "@airlift/gateway/links/simulated-air";
-import { toHex } from "@airlift/protocol/lib/bytes";
-import { decodeFrame } from "@airlift/protocol/zmesh/frame";
+import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
+import type { DeviceCommand } from "@airlift/protocol/zmesh/command";
+import { openStatus } from "@airlift/protocol/zmesh/command-channel";
+import { decodeFrame, encodeFrame } from "@airlift/protocol/zmesh/frame";
 import { generateSigningKey } from "@airlift/runtime/crypto";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import { pino } from "pino";
@@ -107,6 +109,42 @@ test(
     });
   },
 );
+
+test("polled for an image whose manifest it lacks, a device says nothing; polled for the manifest, it does", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "airlift-mesh-"));
+  const air = new SimulatedAir();
+  const [witness, server] = [air.join(), new ScriptedServer()];
+  const device = new StageDevice({ number: 1, folder, open: async () => air.join() });
+  try {
+    await device.start();
+    const { channel } = device;
+    const lacking: string[] = [];
+    const { promise: isAnswered, resolve: answered } = Promise.withResolvers<void>();
+    const { image, manifest } = releaseOf("1.1.0", 5_000);
+    witness.listen((bytes) => {
+      const { kind, fseq, payload } = decodeFrame(bytes, { networkKey: NETWORK_KEY, crypto: zmeshCrypto });
+      if (kind !== "event") return;
+      const { name, deficit } = openStatus({ ...channel, crypto: zmeshCrypto }, fseq, payload);
+      if (deficit > 0) lacking.push(toHex(name));
+      if (toHex(name) === toHex(manifest.name)) answered();
+    });
+    const say = (command: DeviceCommand) => {
+      const { name, fseq, payload } = server.seal(command);
+      const octets = { name: fromHex(name), payload: fromHex(payload) } as { name: Uint8Array; payload: Uint8Array };
+      const frame = { kind: "command", ttl: 0, isProxied: false, fseq, ...octets } as const;
+      witness.send(encodeFrame(frame, { networkKey: NETWORK_KEY, crypto: zmeshCrypto }));
+    };
+    for (const content of [image, manifest])
+      say({ kind: "schedule", schedule: content.scheduleAt(Date.now() + 3_600_000) });
+    for (const { name } of [image, manifest])
+      say({ kind: "poll", poll: { name, lastRepair: 0, slotCount: 1, slotMs: 1, leastDeficit: 1 } });
+    await isAnswered;
+    assert.deepEqual(lacking, [toHex(manifest.name)]);
+  } finally {
+    await device.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
 
 test("a device process that is killed in the midst of it goes on with what is in its flash", NEVER_SLOW, async () => {
   const uri = `udp://239.195.8.2:${52_000 + (process.pid % 10_000)}?hops=0${networkInterfaces()["lo"] ? "&interface=lo" : ""}`;

@@ -87,3 +87,11 @@ test("a file without one message is said to be that, not to lack a key; a folder
     assert.deepEqual([refused.status, refused.stderr], [2, `airlift: ${folder}: this is not a file\n`]);
   }
 });
+
+test("gateway: a modem does not send in the sub-band of links that are no radio, and the refusal says which links are", () => {
+  const link = ["--link", "kiss:/dev/ttyUSB0", "--band", "wired"];
+  const args = ["gateway", "--server", "http://127.0.0.1:9", "--id", "g1", "--network-key", "4e".repeat(16), ...link];
+  const { status, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8", cwd: folder });
+  assert.equal(status, 2);
+  assert.match(stderr, /--band wired: for links that are no radio, udp:\/\/ alone; a modem sends in a sub-band/);
+});

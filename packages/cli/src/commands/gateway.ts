@@ -123,6 +123,11 @@ function readOptions(flags: GatewayFlags) {
 function bandOf(flags: GatewayFlags, isWired: boolean): SubBand {
   const { band: name = isWired ? WIRED_BAND.name : DEFAULT_SUB_BAND } = flags;
   if (name === WIRED_BAND.name && isWired) return WIRED_BAND;
+  if (name === WIRED_BAND.name)
+    throw new UsageError(
+      "BAND",
+      `--band ${name}: for links that are no radio, udp:// alone; a modem sends in a sub-band of the law, such as ${DEFAULT_SUB_BAND}`,
+    );
   const bands = flags.regions === undefined ? SUB_BANDS : decodeRegion(readFileSync(flags.regions, "utf8"));
   const band = bands.find((one) => one.name === name);
   if (!band) throw new UsageError("BAND", `--band ${name}: not one of ${bands.map((one) => one.name).join(", ")}`);

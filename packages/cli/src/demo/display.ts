@@ -1,4 +1,4 @@
-/** What the demo's viewer sees: one line that moves on a terminal, a line every now and then elsewhere. */
+/** What the demo's viewer sees: one line that moves on a terminal; elsewhere a line when there is news, and not too many. */
 import type { Update } from "@airlift/protocol/api/schemas";
 
 export interface Display {
@@ -16,16 +16,19 @@ const BAR_CELLS = 30;
 export function createDisplay(): Display {
   const isTerminal = process.stderr.isTTY === true;
   let lastLineMs = Number.NEGATIVE_INFINITY;
+  let lastLine = "";
   const clear = isTerminal ? "\r\u001b[K" : "";
   const say = (line: string): void => void process.stderr.write(`${clear}${line}\n`);
   return {
     say,
     title: (line) => say(`\n${line}`),
     progress: (updates) => {
-      if (isTerminal) process.stderr.write(`${clear}${summaryOf(updates)}`);
-      else if (performance.now() - lastLineMs >= LINE_EVERY_MS) {
+      const line = summaryOf(updates);
+      if (isTerminal) process.stderr.write(`${clear}${line}`);
+      else if (line !== lastLine && performance.now() - lastLineMs >= LINE_EVERY_MS) {
         lastLineMs = performance.now();
-        say(summaryOf(updates));
+        lastLine = line;
+        say(line);
       }
     },
     result: (text) => void process.stdout.write(`${clear}${text}`),

@@ -245,8 +245,10 @@ export class MeshDevice {
     this.#memory.change(isAccepted);
     for (const part of ["image", "manifest"] as const) {
       if (command.kind === "cancel") this.#feed(part, command);
-      else if (command.kind === "poll") this.#feed(part, command);
-      else if (command.kind === "apply") this.#feed(part, { kind: "apply", name: command.apply.name });
+      else if (command.kind === "poll") {
+        // Of an image that it cannot judge yet it can take nothing: an answer would only have the whole of it sent again.
+        if (part === "manifest" || !this.#lacksManifest) this.#feed(part, command);
+      } else if (command.kind === "apply") this.#feed(part, { kind: "apply", name: command.apply.name });
     }
   }
 

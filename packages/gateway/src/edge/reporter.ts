@@ -67,8 +67,14 @@ export class Reporter {
     }
     this.#isBusy = false;
     if (this.#isClosed) return;
-    const isMore = this.#options.outbox.waitingCount > 0;
-    this.#timer.arm(this.#pauseMs > 0 ? this.#pauseMs : isMore ? GATHER_MS : HEARTBEAT_MS);
+    this.#timer.arm(this.#pauseMs > 0 ? this.#pauseMs : this.#gatherMs);
+  }
+
+  /** How long others may still come: a batch that is full waits for nobody. */
+  get #gatherMs(): number {
+    const { waitingCount } = this.#options.outbox;
+    if (waitingCount === 0) return HEARTBEAT_MS;
+    return waitingCount >= this.#mostReports ? 0 : GATHER_MS;
   }
 
   async #send(reports: readonly WaitingReport[]): Promise<void> {

@@ -98,7 +98,10 @@ export class Session {
   answers(answers: readonly { readonly device: string; readonly deficit: number }[]): void {
     const transmitter = this.#transmitter;
     if (transmitter?.state !== "polling") return;
-    for (const { device, deficit } of answers) {
+    const most = this.order.parts[this.#record.part]?.content.dataCount ?? 1;
+    for (const { device, deficit: told } of answers) {
+      // Who has heard nothing does not know how much there is.
+      const deficit = Math.min(told, most);
       if (deficit < 1) continue;
       this.#deficits = [...this.#deficits, deficit].sort((a, b) => b - a).slice(0, 64);
       // Before the poll's time is over, whatever it is: one answer must not close the poll for those that come with it.

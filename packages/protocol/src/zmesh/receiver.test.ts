@@ -206,6 +206,14 @@ test("§8 tail: a poll without time to answer invites to ask, for as many packet
   assert.ok(device.isInstalled, "what was asked for and the parity suffice");
 });
 
+test("§8: who has heard nothing of a content answers that it lacks all of it", () => {
+  const device = new Device();
+  device.schedule();
+  const poll = { name: content.name, lastRepair: 0, slotCount: 1, slotMs: 20, leastDeficit: 1 };
+  const [answer] = device.feed({ kind: "poll", poll });
+  assert.ok(answer?.kind === "status" && answer.status.deficit === 0xffff && answer.status.receivedCount === 0);
+});
+
 test("§8: an answer is not given when a larger deficit was heard", () => {
   for (const [deficit, isSilent] of [
     [2, false],

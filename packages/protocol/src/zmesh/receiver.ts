@@ -250,7 +250,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     if (!this.#concerns(poll.name) || !this.#isListening) return;
     this.#clock.lastHeardAtMs = nowMs;
     if (this.state === "suspended" && this.#reception) this.#step("heard");
-    const deficit = this.#reception ? this.#reception.deficit : LARGEST_DEFICIT;
+    const deficit = this.#lackingCount;
     if (deficit === 0 || deficit < poll.leastDeficit) return;
     // No slots to answer in: the sender would rather be asked for the packets themselves.
     if (poll.slotMs === 0) {
@@ -259,6 +259,11 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     }
     const slot = Math.floor(this.#options.random() * poll.slotCount);
     this.#answer = { atMs: nowMs + slot * poll.slotMs, deficit };
+  }
+
+  /** Packets that it still needs; who has heard nothing of a content does not know how many there are. */
+  get #lackingCount(): number {
+    return Math.min(this.#reception ? this.#reception.deficit : LARGEST_DEFICIT, LARGEST_DEFICIT);
   }
 
   get #canRequest(): boolean {
@@ -273,7 +278,13 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   #meetDeadlines(nowMs: number): void {
     if (this.#answer && this.#answer.atMs <= nowMs) {
       this.#answer = undefined;
-      if (this.#isListening) this.#report(STATUS_OF[this.state].detail);
+      const { schedule } = this.#record;
+      const { detail } = STATUS_OF[this.state];
+      if (this.#isListening && schedule)
+        this.#outputs.push({
+          kind: "status",
+          status: { ...this.#status(detail, schedule.name), deficit: this.#lackingCount },
+        });
     }
     const dueAtMs = this.#stateDeadlineMs();
     if (dueAtMs === undefined || dueAtMs > nowMs) return;
