@@ -4,10 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
@@ -16,11 +14,12 @@ import { drawLabel } from "@airlift/cli/device/mesh-label";
 import { planLink } from "@airlift/gateway/links/open-link";
 import type { RadioLink } from "@airlift/gateway/links/radio-link";
 import { Campaign, CampaignTarget } from "@airlift/protocol/api/campaign";
-import { CreatedGateway, Gateway, ManifestKey, MeshDevice, MeshSession } from "@airlift/protocol/api/mesh";
+import { MeshSession } from "@airlift/protocol/api/mesh";
 import { Update } from "@airlift/protocol/api/schemas";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import { FRAME_OVERHEAD_BYTES } from "@airlift/protocol/zmesh/frame";
 import { countViolations, type OnAir } from "@airlift/sim/mesh/sliding-window";
+import { addGateway, airOf, manifestKeyFile, NETWORK_KEY, takeIn } from "./mesh-edge.ts";
 import { Stage, until } from "./stage.ts";
 
 const WIRED_COUNT = 20;
@@ -28,8 +27,7 @@ const RECEIVER_COUNT = 50;
 /** So long that a slow machine, on which a frame is heard late, does not make a window seem fuller than it was. */
 const LIMIT = { windowMs: 30_000, budgetMs: 5_000, offMs: 0 };
 const RATE_BPS = 50_000;
-const NETWORK_KEY = randomBytes(16).toString("hex");
-const AIR = `udp://239.195.8.20:${20_000 + (process.pid % 20_000)}?${networkInterfaces()["lo"] ? "interface=lo&" : ""}hops=0`;
+const AIR = airOf("239.195.8.20");
 /** Kinds of frames that gateways send: contents and commands. */
 const OF_GATEWAYS: readonly number[] = [0, 2];
 /** Frames after which the gateway's power is cut: the image is on its way. */
@@ -41,7 +39,6 @@ const hasPython = spawnSync("python3", ["-c", "import pty"]).status === 0;
 let stage: Stage;
 let modem: ChildProcess | undefined;
 let witness: RadioLink;
-let gateway: ChildProcess;
 const onAir: OnAir[] = [];
 let cutCount = 0;
 
@@ -74,13 +71,9 @@ const portFiles = (): string[] => ["gateway", "device"].map((end) => join(stage.
 
 /** Taken in by their labels. Without pseudo-terminals the last one hears the multicast as all others do. */
 async function startReceivers(): Promise<void> {
-  const { publicKeyPem } = await stage.client.call("mesh/manifest-key", ManifestKey);
-  const trust = stage.file("manifest.pub.pem", Buffer.from(publicKeyPem));
+  const trust = await manifestKeyFile(stage);
   const labels = Array.from({ length: RECEIVER_COUNT }, (_, i) => drawLabel(`mesh-${i + 1}`));
-  for (const payload of labels) {
-    const about = { manufacturer: "Airlift", model: "virtual", version: "1.0.0", cell: "north" };
-    await stage.client.call("mesh/devices", MeshDevice, postOf({ payload, ...about }));
-  }
+  for (const payload of labels) await takeIn(stage, payload);
   const manner = ["--network-key", NETWORK_KEY, "--trust", trust, "--pull", "--news-spread", "2000", "--json"];
   for (const [name, own] of [
     ["receivers-1", labels.slice(0, 25)],
@@ -120,26 +113,14 @@ async function startGateway(): Promise<void> {
   const subBand = { name: "test", fromKhz: 868_000, toKhz: 868_600, powerMw: 25, ...LIMIT };
   const regions = stage.file("regions.json", Buffer.from(JSON.stringify({ source: "a test", subBands: [subBand] })));
   const asked = { id: "north-1", cells: ["north"], band: "test", rateBps: RATE_BPS };
-  const { token } = await stage.client.call("gateways", CreatedGateway, postOf(asked));
   const links = hasPython ? [AIR, `kiss:${portFiles()[0]}`] : [AIR];
-  const args = ["gateway", "--server", stage.url, "--token", token, "--id", "north-1", "--link", ...links];
-  args.push("--band", "test", "--regions", regions, "--network-key", NETWORK_KEY, "--data", join(stage.folder, "gw"));
-  const start = () => {
-    gateway = stage.programs.start("gateway", args);
-  };
-  start();
+  const edge = await addGateway(stage, asked, { links, args: ["--band", "test", "--regions", regions] });
+  let gateway = edge.start();
   cutPower = async () => {
     await stage.programs.cutPower(gateway);
-    start();
+    gateway = edge.start();
   };
-  await until(
-    "the gateway is there",
-    async () => {
-      const { isOnline, state } = await stage.client.call("gateways/north-1", Gateway);
-      return isOnline && state?.isClockTrusted === true && state.links.every(({ isUp }) => isUp);
-    },
-    MINUTES,
-  );
+  await edge.isThere(MINUTES);
 }
 
 let cutPower = async (): Promise<void> => undefined;

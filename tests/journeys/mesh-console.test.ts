@@ -1,20 +1,15 @@
 /** One campaign for devices on the Internet and devices behind a radio gateway, as the console shows it. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { networkInterfaces } from "node:os";
 import { after, before, test } from "node:test";
-import { postOf } from "@airlift/cli/client";
-import { CreatedGateway, Gateway, MeshDevice } from "@airlift/protocol/api/mesh";
-import { pageOf } from "@airlift/protocol/api/schemas";
 import type { Page } from "playwright-core";
 import { barriers } from "./barriers.ts";
-import { Stage, until } from "./stage.ts";
+import { addGateway, airOf, manifestKeyFile, NETWORK_KEY, takeIn } from "./mesh-edge.ts";
+import { Stage } from "./stage.ts";
 
 const WIRED = 2;
 const RADIO = 3;
-const NETWORK_KEY = randomBytes(16).toString("hex");
-/** Who is on this machine hears it, and nobody else. */
-const LINK = `udp://239.195.9.1:${20_000 + (process.pid % 20_000)}?${networkInterfaces()["lo"] ? "interface=lo&" : ""}hops=0`;
+const LINK = airOf("239.195.9.1");
 
 let stage: Stage;
 let page: Page;
@@ -23,41 +18,25 @@ before(async () => {
   stage = await Stage.open();
   stage.startFleet(WIRED, "--endpoint", "wired");
   await stage.untilRegistered(WIRED);
-  const trust = stage.file("manifest.pub.pem", Buffer.from(await manifestKey()));
+  const trust = await manifestKeyFile(stage);
   for (let number = 1; number <= RADIO; number += 1) await startReceiver(number, trust);
-  await startGateway("north-1");
+  const args = ["--band", "868.0-868.6"];
+  const gateway = await addGateway(stage, { id: "north-1", cells: ["north"] }, { links: [LINK], args });
+  gateway.start();
+  await gateway.isThere();
   page = await stage.view("/mesh");
 });
 after(() => stage.close());
 
-async function manifestKey(): Promise<string> {
-  const answer = await fetch(`${stage.url}/api/v1/mesh/manifest-key`);
-  return ((await answer.json()) as { publicKeyPem: string }).publicKeyPem;
-}
-
 /** A receiver, and its label at the server. */
 async function startReceiver(number: number, trust: string): Promise<void> {
   const [id, key, iv] = [`fe2e3d4c5b6${number}`, randomBytes(16).toString("hex"), randomBytes(9).toString("hex")];
-  const payload = `ZMESH:1:${id}:${key}:${iv}:${id}`;
-  const about = { manufacturer: "Airlift", model: "virtual", version: "1.0.0", cell: "north" };
-  await stage.client.call("mesh/devices", MeshDevice, postOf({ payload, ...about }));
+  await takeIn(stage, `ZMESH:1:${id}:${key}:${iv}:${id}`);
   stage.programs.start(`receiver-${number}`, [
     ...["mesh", "device", "--link", LINK, "--device-id", id, "--key", key, "--iv", iv],
     ...["--network-key", NETWORK_KEY, "--slots", `${stage.folder}/receiver-${number}`, "--trust", trust],
     ...["--news-spread", "500", "--loss", "0.02"],
   ]);
-}
-
-async function startGateway(id: string): Promise<void> {
-  const { token } = await stage.client.call("gateways", CreatedGateway, postOf({ id, cells: ["north"] }));
-  stage.programs.start("gateway", [
-    ...["gateway", "--server", stage.url, "--token", token, "--id", id, "--link", LINK],
-    ...["--band", "868.0-868.6", "--network-key", NETWORK_KEY, "--data", `${stage.folder}/gateway`],
-  ]);
-  await until("the gateway is there", async () => {
-    const { items } = await stage.client.call("gateways", pageOf(Gateway));
-    return items.some(({ isOnline }) => isOnline);
-  });
 }
 
 test("the mesh's page has the gateway, its cells and what it may send", async () => {

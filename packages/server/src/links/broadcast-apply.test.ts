@@ -86,26 +86,30 @@ test("a device that kept the image of a campaign that was stopped is not told to
 });
 
 test("a device that was permitted to install waits for its window when the word could not be given in it", async () => {
-  const utcMs = { now: Date.UTC(2026, 4, 4, 12) };
-  const world = await stage.world(1, { utcMs: () => utcMs.now }).open();
+  const dayMs = 86_400_000;
+  const tomorrowMs = Math.ceil(Date.now() / dayMs) * dayMs;
+  const clock = { utcMs: tomorrowMs + 2.5 * 3_600_000 };
+  const world = await stage.world(1, { utcMs: () => clock.utcMs }).open();
   const [device] = world.devices as [ExampleMeshDevice];
-  const campaignId = await world.campaign({ windows: { apply: [{ cron: "0 2 * * *", for: "1h" }] } });
-  const campaign = { id: campaignId, wave: 0, attempt: 1 };
-  const { stores } = stage;
-  const { deviceId: endpoint } = device;
-  const { id } = await stores.updates.create({ endpoint, imageId: world.image.id, by: "auto", apply: false, campaign });
-  await world.broadcast.sweep();
-  await world.orders();
-  await world.tell(world.gateway.event(device.say("verified")));
-  await stores.mesh.permit(id);
+  await world.campaign({ windows: { apply: [{ cron: "0 2 * * *", for: "1h" }] } });
+  await world.turn(clock.utcMs);
+  const broadcast = transmitIn(await world.orders());
+  world.gateway.usedMs = 32_400;
+  await world.tell(world.gateway.event(device.say("verified")), world.gateway.end(broadcast));
+  await world.turn(clock.utcMs);
+  assert.match(await world.sentenceOf(0), /^waitingToApply: gateway gw-\d+ has used its 32.4 s of this hour/);
+  clock.utcMs = tomorrowMs + 12 * 3_600_000;
+  world.gateway.usedMs = 0;
+  await world.tell();
   await world.broadcast.sweep();
   assert.deepEqual(await world.orders(), []);
-  assert.equal(await world.sentenceOf(0), "waitingToApply: outside its apply window, next 02:00 UTC");
-  utcMs.now = Date.UTC(2026, 4, 5, 2, 59, 50);
+  assert.match(await world.sentenceOf(0), /^waitingToApply: outside its apply window, next .*02:00 UTC$/);
+  const closesAtMs = tomorrowMs + dayMs + 3 * 3_600_000;
+  clock.utcMs = closesAtMs - 10_000;
   await world.broadcast.sweep();
   const [{ order }] = (await world.orders()) as [GatewayOrder];
   // What is not on air when the window closes is dropped.
-  assert.equal(order.kind === "command" && order.window.untilMs, Date.UTC(2026, 4, 5, 3));
+  assert.equal(order.kind === "command" && order.window.untilMs, closesAtMs);
 });
 
 async function openApplyOf({ gateway }: MeshWorld): Promise<OpenApply> {

@@ -177,18 +177,18 @@ export class MeshWorld {
     return campaign.id;
   }
 
-  /** Turns of the campaign and of the broadcast until nobody has anything to do. */
-  async turn(): Promise<void> {
+  /** Turns of the campaign and of the broadcast until nobody has anything to do. @param utcMs The campaign's time. */
+  async turn(utcMs = Date.now()): Promise<void> {
     const { campaigns } = this.#stores;
     for (let i = 0; i < 4; i += 1) {
-      await this.engine.sweep(Date.now());
-      for (const leased of await campaigns.takeOrders(Date.now(), 1000)) {
+      await this.engine.sweep(utcMs);
+      for (const leased of await campaigns.takeOrders(utcMs, 1000)) {
         assert.equal(await this.broadcast.take(leased), "done");
         await campaigns.orderDone(leased.target.campaignId, leased.target.endpoint, leased.order);
       }
       await this.broadcast.sweep();
       for (const { campaignId, endpoint, ...news } of this.reports.splice(0))
-        if (campaignId !== null) await this.engine.report({ campaignId, endpoint }, news, Date.now());
+        if (campaignId !== null) await this.engine.report({ campaignId, endpoint }, news, utcMs);
     }
   }
 
