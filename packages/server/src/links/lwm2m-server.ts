@@ -4,7 +4,7 @@ import type { Reachability } from "@airlift/protocol/api/schemas";
 import type { CoapAnswer } from "@airlift/protocol/coap/body";
 import { CODE } from "@airlift/protocol/coap/codes";
 import { type CoapRequest, createResponse } from "@airlift/protocol/coap/exchange";
-import { OPTION, optionTexts, uintOption } from "@airlift/protocol/coap/options";
+import { OPTION, uintOption } from "@airlift/protocol/coap/options";
 import { EMPTY } from "@airlift/protocol/lib/bytes";
 import { BugError } from "@airlift/protocol/lib/errors";
 import type { Models } from "@airlift/protocol/lwm2m/model";
@@ -22,33 +22,34 @@ import type { Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Transport } from "../fleet/sender.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
-import { Arrivals } from "./arrivals.ts";
 import type { BootstrapDoor } from "./bootstrap-door.ts";
 import type { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { CampaignRunner } from "./campaign-runner.ts";
 import { CredentialWatch } from "./credential-watch.ts";
 import { DeliveryEngine } from "./delivery-engine.ts";
+import { DeviceAccess } from "./device-access.ts";
 import type { DeviceFaults } from "./device-faults.ts";
 import { DeviceLink } from "./device-link.ts";
-import { type DeviceRequests, DoorRequests } from "./device-requests.ts";
-import type { Door, DoorLoad, Visitor } from "./door.ts";
+import type { DeviceRequests } from "./device-requests.ts";
+import type { DoorLoad } from "./door.ts";
 import { Doors, type DoorsOptions } from "./doors.ts";
 import type { KnownOfDevice } from "./errands.ts";
 import { FaultReport } from "./fault-report.ts";
 import { FleetRecord } from "./fleet-record.ts";
+import { FrontDesk } from "./front-desk.ts";
+import { readFurther } from "./further-readings.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { ImageDoor } from "./image-door.ts";
-import { DeviceOperations } from "./operations.ts";
+import type { DeviceOperations } from "./operations.ts";
 import { PackageUris } from "./package-uri.ts";
-import { PresenceWatch } from "./presence-watch.ts";
-import { PresentRequests } from "./present-requests.ts";
+import type { PresenceWatch } from "./presence-watch.ts";
 import { Reception } from "./reception.ts";
 import type { Refusals } from "./refusals.ts";
 import { RegistrationFollower } from "./registration-follower.ts";
 import { ReportReader } from "./report-reader.ts";
-import { RequestDrain } from "./request-drain.ts";
+import type { RequestDrain } from "./request-drain.ts";
 import { bootstrapDoor } from "./server-bootstrap.ts";
-import { readSleepTimers, sleepTimersOf } from "./sleep-timers.ts";
+import { sleepTimersOf } from "./sleep-timers.ts";
 import { Takeover } from "./takeover.ts";
 import { watchedPeer } from "./watched-peer.ts";
 
@@ -86,71 +87,36 @@ export class Lwm2mServer {
   readonly #driven: Driven<RegistryInput, RegistryOutput>;
   readonly #gatekeeper: Gatekeeper;
   readonly #reception: Reception;
-  readonly #images: ImageDoor;
+  readonly #frontDesk: FrontDesk;
   readonly #reports: ReportReader;
   readonly #follower: RegistrationFollower;
   readonly #faults: FaultReport;
   readonly #record: FleetRecord;
   readonly #bootstrap: BootstrapDoor | undefined;
   readonly #takeover: Takeover;
-  readonly #arrivals: Arrivals;
+  readonly #access: DeviceAccess;
   #doors: Doors | undefined;
   readonly #credentials: CredentialWatch;
   readonly engine: DeliveryEngine;
   readonly campaigns: CampaignRunner;
-  readonly presence: PresenceWatch;
-  /** Whatever is asked of a device: refused while it sleeps, and a sign of life when it answers. */
-  readonly requests: DeviceRequests;
-  /** Requests that wait until their device is awake. */
-  readonly queue: RequestDrain;
-  readonly operations: DeviceOperations;
 
   private constructor(options: Lwm2mServerOptions) {
     const { stores, log, publicHost, httpPort, httpScheme = "http", models = STANDARD_MODELS, flood } = options;
-    this.presence = new PresenceWatch({
-      ...options.presence,
-      isConnected: (device) => this.#doors?.find(device) !== undefined,
-    });
-    const requests = new PresentRequests(
-      new DoorRequests({
-        find: (device) => {
-          const peer = this.#doors?.find(device);
-          return peer && watchedPeer(peer, device, (fault) => this.#faults.note(fault));
-        },
-      }),
-      this.presence,
-    );
-    this.requests = requests;
-    const link = new DeviceLink(requests);
     const registrationOf = (endpoint: string) => this.registrationOf(endpoint);
-    const isReachable = (endpoint: string) => this.presence.isReachable(endpoint);
-    this.operations = new DeviceOperations({
-      requests,
+    this.#access = new DeviceAccess({
+      stores,
       models,
-      events: stores.events,
-      store: stores.observations,
-      devices: stores.devices,
       log,
+      presence: options.presence,
       flood,
-      registrationOf,
-    });
-    const holdsLease = () => stores.nodes.holdsLease;
-    this.queue = new RequestDrain({
-      store: stores.requests,
-      requests,
-      log,
-      registrationOf,
-      isReachable,
-      holdsLease,
-      onAnswer: (request, response) => this.operations.keepQueued(request, response),
-    });
-    this.#arrivals = new Arrivals({
-      bringAlong: async (endpoints) => {
-        await this.queue.onArrived(endpoints);
-        await this.operations.observations.onArrived(endpoints);
+      find: (device) => {
+        const peer = this.#doors?.find(device);
+        return peer && watchedPeer(peer, device, (fault) => this.#faults.note(fault));
       },
-      log,
+      registrationOf,
     });
+    const { presence, requests, operations, queue, arrivals } = this.#access;
+    const link = new DeviceLink(requests);
     const uris = new PackageUris(() => ({
       publicHost,
       http: { scheme: httpScheme, port: httpPort() },
@@ -206,7 +172,7 @@ export class Lwm2mServer {
       packageUri: (file, scheme, registration) => uris.uriFor(file, scheme, registration),
       schemesFor: (registration) => uris.schemesFor(registration),
       onReport: (endpoint, report) => this.#onReport(endpoint, report),
-      holdsLease,
+      holdsLease: () => stores.nodes.holdsLease,
       onTransition: (update) => this.campaigns.onTransition(update),
     });
     this.campaigns = new CampaignRunner({ stores, delivery: this.engine, broadcast: options.broadcast, log });
@@ -222,35 +188,33 @@ export class Lwm2mServer {
         this.queue.onLeft(endpoint);
       },
     });
+    const onDevice = (endpoint: string) => this.campaigns.onDevice(endpoint);
+    const further = { link, requests, presence, devices: stores.devices, onDevice };
     this.#reports = new ReportReader({
       link,
       log,
       onReport: (endpoint, report) => this.#onReport(endpoint, report),
       registrationOf,
-      readMore: async (registration) => {
-        const { endpoint } = registration;
-        const radio = await link.readRadio(registration);
-        if (radio !== undefined && stores.devices.queueReport({ endpoint, ...radio }))
-          this.campaigns.onDevice(endpoint);
-        const timers = await readSleepTimers(requests, registration);
-        if (timers === undefined) return;
-        this.presence.feed({ kind: "timers", endpoint, timers: sleepTimersOf(timers) });
-        stores.devices.queueReport({ endpoint, resources: timers });
-      },
+      readMore: (registration) => readFurther(registration, further),
     });
     this.#follower = new RegistrationFollower({
       record: this.#record,
-      presence: this.presence,
-      queue: this.queue,
+      presence,
+      queue,
       engine: this.engine,
-      operations: this.operations,
+      operations,
       reports: this.#reports,
       campaigns: this.campaigns,
-      arrivals: this.#arrivals,
+      arrivals,
       log,
       forget: (endpoint) => this.#doors?.forget(endpoint),
     });
-    this.#images = new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset));
+    this.#frontDesk = new FrontDesk({
+      images: new ImageDoor(stores.images, (updateId, offset) => this.engine.onFetched(updateId, offset)),
+      reception: this.#reception,
+      bootstrap: this.#bootstrap,
+      namedContents: options.namedContents,
+    });
   }
 
   /**
@@ -286,10 +250,28 @@ export class Lwm2mServer {
       throw error;
     }
     doors.serve(
-      (request, visitor, door) => server.#answer(request, visitor, door),
+      (request, visitor, door) => server.#frontDesk.answer(request, visitor, door),
       (refusal, visitor) => server.#reception.bodyRefused(refusal, visitor),
     );
     return server;
+  }
+
+  get presence(): PresenceWatch {
+    return this.#access.presence;
+  }
+
+  /** As `DeviceAccess.requests`. */
+  get requests(): DeviceRequests {
+    return this.#access.requests;
+  }
+
+  /** As `DeviceAccess.queue`. */
+  get queue(): RequestDrain {
+    return this.#access.queue;
+  }
+
+  get operations(): DeviceOperations {
+    return this.#access.operations;
   }
 
   /** Where plain CoAP over UDP is. @throws {BugError} NO_DOOR */
@@ -345,11 +327,8 @@ export class Lwm2mServer {
     this.#credentials.stop();
     this.#bootstrap?.close();
     this.#driven.stop();
-    this.presence.stop();
-    await this.#arrivals.close();
-    await this.queue.close();
+    await this.#access.close();
     this.#reports.close();
-    this.operations.close();
     await this.#takeover.close();
     await this.campaigns.close();
     await this.engine.close();
@@ -381,28 +360,12 @@ export class Lwm2mServer {
     this.#driven.feed({ kind: "restore", registrations, utcMs: Date.now() });
     for (const registration of registrations) {
       this.presence.registered(registration);
-      this.#arrivals.add(registration.endpoint);
+      this.#access.arrivals.add(registration.endpoint);
     }
     for (const { endpoint, queueMode, resources } of kept)
       if (queueMode && resources !== undefined)
         this.presence.feed({ kind: "timers", endpoint, timers: sleepTimersOf(resources) });
     return registrations;
-  }
-
-  #answer(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
-    const [path] = optionTexts(request.options, OPTION.uriPath);
-    if (path === "fw") return this.#images.answer(request);
-    if (path === "zdm" && this.#options.namedContents) return this.#options.namedContents(request);
-    if (path === "rd") return this.#reception.registration(request, visitor, door);
-    if (path === "dp") return this.#reception.report(request, visitor, door);
-    if (path === "bs" || path === "bspack") return this.#answerBootstrap(request, visitor, door);
-    return createResponse(CODE.notFound);
-  }
-
-  #answerBootstrap(request: CoapRequest, visitor: Visitor, door: Door): CoapAnswer | Promise<CoapAnswer> {
-    if (this.#bootstrap === undefined) return createResponse(CODE.notFound);
-    const { identity, address } = visitor;
-    return this.#bootstrap.answer(request, { identity, address, request: (ask) => door.backTo(visitor).request(ask) });
   }
 
   #onReport(endpoint: string, report: KnownOfDevice): void {

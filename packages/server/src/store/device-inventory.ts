@@ -5,7 +5,7 @@ import type { Query } from "../campaign/query/ast.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { storableText } from "./database.ts";
 import { type Condition, compileQuery } from "./device-query.ts";
-import { selectDevices, toDevice } from "./device-store.ts";
+import { selectDevices, toDevice } from "./device-rows.ts";
 import type { Journal, Written } from "./journal.ts";
 import type { Page, PageRequest, StoredDevice } from "./ports.ts";
 import type { Tables } from "./tables.ts";
