@@ -50,6 +50,29 @@ test("an operator comes back to the page that was asked for, and may do what ope
   await page.close();
 });
 
+test("whose session ends signs in again in another tab, and goes on in this one with what they have written", async () => {
+  const page = await stage.view("/devices/sim-1");
+  await page.getByRole("link", { name: "Sign in with your organisation" }).click();
+  await page.getByRole("link", { name: "fleet desk" }).click();
+  await page.getByRole("button", { name: "Edit" }).click();
+  await page.getByLabel("Note").fill("half written");
+  await page.request.delete("/api/v1/session", { headers: { origin: stage.url } });
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Your session has ended").waitFor();
+  const opening = page.waitForEvent("popup");
+  await page.getByRole("link", { name: "Sign in with your organisation" }).click();
+  const other = await opening;
+  await other.getByRole("link", { name: "fleet desk" }).click();
+  await other.getByText("fleet desk (operator)").waitFor();
+  await other.close();
+  // As the browser says it when a tab is looked at again.
+  await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Edit" }).waitFor();
+  await page.getByText("half written").waitFor();
+  await page.close();
+});
+
 test("a viewer sees and cannot change", async () => {
   const page = await stage.view("/devices/sim-1");
   await page.getByRole("link", { name: "Sign in with your organisation" }).click();
