@@ -106,8 +106,14 @@ function registerRetry(campaign: Command): void {
     .description("try devices again that failed, fell silent, fell back or were cancelled: one, or all of them")
     .action(async (id: string, endpoint: string | undefined, _: unknown, command: Command) => {
       const body = endpoint === undefined ? {} : { endpoint };
-      const retried = await clientOf(command).ask(ROUTES.retryCampaign, { params: { id }, body });
-      printResult(command, retried, () => `${countText(retried.count, "device is", "devices are")} tried again\n`);
+      let count = 0;
+      for (let isMore = true; isMore; ) {
+        const retried = await clientOf(command).ask(ROUTES.retryCampaign, { params: { id }, body });
+        ({ isMore } = retried);
+        count += retried.count;
+        if (isMore) say(`${countText(count, "device")} so far`);
+      }
+      printResult(command, { count }, () => `${countText(count, "device is", "devices are")} tried again\n`);
     });
 }
 

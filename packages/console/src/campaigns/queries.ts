@@ -5,6 +5,7 @@ import type {
   CampaignSummary,
   CampaignTarget,
   NewCampaign,
+  RetriedCount,
   TargetPreview,
 } from "@airlift/protocol/api/campaign";
 import type { Event } from "@airlift/protocol/api/schemas";
@@ -84,8 +85,9 @@ export const deleteDraft = (id: string) => ask<undefined>(pathOf(id), { method: 
 export const tellCampaign = (id: string, command: CampaignCommand, etag: string | null) =>
   ask<Campaign>(pathOf(id, `/${command}`), { method: "POST", ...ifMatch(etag) });
 
-export const retryDevices = (id: string, endpoint?: string) =>
-  ask<{ count: number }>(pathOf(id, "/retry"), {
-    method: "POST",
-    body: { ...(endpoint !== undefined && { endpoint }) },
-  });
+/** One device, or all of them, some thousands with each question. */
+export async function retryDevices(id: string, endpoint?: string): Promise<void> {
+  const body = { ...(endpoint !== undefined && { endpoint }) };
+  for (let isMore = true; isMore; )
+    ({ isMore } = await ask<RetriedCount>(pathOf(id, "/retry"), { method: "POST", body }));
+}

@@ -300,8 +300,8 @@ export type TargetPreview = z.infer<typeof TargetPreview>;
 export const CampaignRetry = z.strictObject({ endpoint: z.string().min(1).max(255).optional() });
 export type CampaignRetry = z.infer<typeof CampaignRetry>;
 
-/** How many devices are tried again. */
-export const RetriedCount = z.object({ count });
+/** How many devices are tried again; `isMore`: ask once more for the others. */
+export const RetriedCount = z.object({ count, isMore: z.boolean() });
 export type RetriedCount = z.infer<typeof RetriedCount>;
 
 /** One device in a campaign. */

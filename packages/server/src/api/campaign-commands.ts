@@ -28,8 +28,8 @@ const SUMMARIES: { readonly [C in CampaignCommand]: string } = {
 };
 
 const tags = ["campaigns"];
-/** Devices that are tried again come in batches; so many of them are millions. */
-const MOST_BATCHES = 10_000;
+/** Devices that are tried again come in batches of some hundreds; so many of them take a second or two. */
+const MOST_BATCHES = 10;
 
 export function campaignCommandRoutes(app: Api, parts: CampaignParts): void {
   for (const [command, summary] of Object.entries(SUMMARIES))
@@ -40,7 +40,8 @@ export function campaignCommandRoutes(app: Api, parts: CampaignParts): void {
     {
       schema: {
         tags,
-        summary: "Try devices again that failed, fell silent, fell back or were cancelled: one, or all of them",
+        summary:
+          "Try devices again that failed, fell silent, fell back or were cancelled: one, or some thousands of all; to be asked again while there are more",
         params: OneCampaign,
         body: CampaignRetry.nullish(),
         response: { 200: RetriedCount },
@@ -49,13 +50,15 @@ export function campaignCommandRoutes(app: Api, parts: CampaignParts): void {
     async (request) => {
       const { campaign } = await requireCampaign(parts, request.params.id);
       const endpoint = request.body?.endpoint;
-      if (endpoint !== undefined) return { count: await parts.campaigns.retry(campaign.id, endpoint, Date.now()) };
+      if (endpoint !== undefined)
+        return { count: await parts.campaigns.retry(campaign.id, endpoint, Date.now()), isMore: false };
       let count = 0;
-      for (let i = 0, batch = 1; batch > 0 && i < MOST_BATCHES; i += 1) {
+      let batch = 1;
+      for (let i = 0; batch > 0 && i < MOST_BATCHES; i += 1) {
         batch = await parts.campaigns.retry(campaign.id, undefined, Date.now());
         count += batch;
       }
-      return { count };
+      return { count, isMore: batch > 0 };
     },
   );
 }

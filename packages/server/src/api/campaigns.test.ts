@@ -143,10 +143,13 @@ describe("a campaign's life", () => {
       },
       Date.now(),
     );
-    assert.deepEqual((await stage.post(`/${id}/retry`, { endpoint: target.endpoint })).body, { count: 1 });
+    assert.deepEqual((await stage.post(`/${id}/retry`, { endpoint: target.endpoint })).body, {
+      count: 1,
+      isMore: false,
+    });
     assert.equal(codeOf(await stage.post(`/${id}/retry`, { endpoint: target.endpoint })), "409 TARGET_STATE");
     assert.equal(codeOf(await stage.post(`/${id}/retry`, { endpoint: "nobody" })), "404 UNKNOWN_TARGET");
-    assert.deepEqual((await stage.post(`/${id}/retry`)).body, { count: 0 });
+    assert.deepEqual((await stage.post(`/${id}/retry`)).body, { count: 0, isMore: false });
     await stage.stop(id);
   });
 });

@@ -363,6 +363,18 @@ test("a criterion starts the rollback, for exactly those who were updated", asyn
   );
 });
 
+test("a rollback stays due while somebody was updated since it was filled", () => {
+  const policy = policyOf();
+  const campaign = { ...newCampaign({ id: "c", createdBy: "x" }, policy, [2]), rollback: "due" as const };
+  const [wave] = campaign.waves;
+  assert.ok(wave);
+  const waves = [{ ...wave, counts: { ...wave.counts, succeeded: 2 } }];
+  const started = (filledCount: number) =>
+    stepCampaign({ ...campaign, state: "aborted", waves }, policy, { kind: "rollbackStarted", filledCount }, NOW)
+      .campaign.rollback;
+  assert.deepEqual([started(1), started(2)], ["due", "started"]);
+});
+
 test("an apply window that closes holds whoever may apply and has not begun to, until the next one", async () => {
   const policy = policyOf({ windows: { apply: [{ cron: "0 12 * * *", for: "1h" }] } });
   const store = new MemoryCampaignStore();

@@ -29,8 +29,8 @@ export type CampaignInput =
   | { readonly kind: "moved"; readonly moves: readonly TargetMove[] }
   /** A rollback gets so many devices more. */
   | { readonly kind: "filled"; readonly count: number }
-  /** The prepared rollback was filled and started. */
-  | { readonly kind: "rollbackStarted" }
+  /** The prepared rollback was filled with at least so many devices, and started. */
+  | { readonly kind: "rollbackStarted"; readonly filledCount: number }
   | { readonly kind: "wake" };
 
 export type { CampaignOutput } from "./campaign-draft.ts";
@@ -66,7 +66,9 @@ export function stepCampaign(
       draft.fill(input.count);
       break;
     case "rollbackStarted":
-      draft.campaign = { ...draft.campaign, rollback: "started" };
+      // Who was updated meanwhile may not be in it yet.
+      if (countsOf(draft.campaign).succeeded <= input.filledCount)
+        draft.campaign = { ...draft.campaign, rollback: "started" };
       break;
     case "wake":
       break;

@@ -1,7 +1,7 @@
 /** The campaign engine: the rules, applied in the store's transactions. Knows no clock, no socket and no SQL. */
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
-import type { Campaign } from "./campaign.ts";
+import { type Campaign, countsOf } from "./campaign.ts";
 import { NO_HISTORY } from "./device.ts";
 import { exclusionOf } from "./exclusion.ts";
 import type { UpdateNews } from "./follow-update.ts";
@@ -139,19 +139,29 @@ export class CampaignEngine {
       await work(turn);
       return turn.save();
     });
-    return campaign.rollback === "due" ? this.#rollBack(campaignId, utcMs) : campaign;
+    return campaign.rollback === "due" ? this.#rollBack(campaign, utcMs) : campaign;
   }
 
-  /** A server that dies in here leaves the campaign with its rollback due, and the next sweep does it again. */
-  async #rollBack(campaignId: string, utcMs: number): Promise<Campaign> {
-    const rollback = await this.#store.fillRollback(campaignId, utcMs);
+  /**
+   * A server that dies in here leaves the campaign with its rollback due, and the next sweep does it again. Two that are in here at once
+   * come to the same.
+   */
+  async #rollBack(due: Campaign, utcMs: number): Promise<Campaign> {
+    const turnTo = (id: string, work: (turn: Turn) => Promise<void>) =>
+      this.#store.transact(id, async (transaction) => {
+        const turn = new Turn(transaction, { offsetAt: this.#offsetAt, batchSize: this.#batchSize, utcMs });
+        await work(turn);
+        return turn.save();
+      });
+    const rollback = await this.#store.fillRollback(due.id, utcMs);
     if (rollback?.state === "ready")
-      await this.command(rollback.id, { command: "start", by: `campaign ${campaignId}` }, utcMs);
-    return this.#store.transact(campaignId, async (transaction) => {
-      const turn = new Turn(transaction, { offsetAt: this.#offsetAt, batchSize: this.#batchSize, utcMs });
-      turn.step({ kind: "rollbackStarted" });
-      return turn.save();
-    });
+      await turnTo(rollback.id, async (turn) => {
+        if (turn.campaign.state !== "ready") return;
+        turn.step({ kind: "command", command: "start", by: `campaign ${due.id}` });
+        await turn.advance();
+      });
+    const filledCount = countsOf(due).succeeded;
+    return await turnTo(due.id, async (turn) => turn.step({ kind: "rollbackStarted", filledCount }));
   }
 }
 

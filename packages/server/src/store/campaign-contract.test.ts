@@ -336,6 +336,32 @@ for (const [name, open] of [
       await tell(id, "stop");
     });
 
+    test("two servers that start a rollback at once come to the same, and nobody is told that it failed", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      await report(id, "d1", "succeeded");
+      const overtaken: CampaignStore = Object.create(store, {
+        transact: { value: store.transact.bind(store) },
+        fillRollback: {
+          value: async (of: string, utcMs: number) => {
+            const filled = await store.fillRollback(of, utcMs);
+            await store.transact(filled?.id ?? "", async () => {});
+            await engine.command(filled?.id ?? "", { command: "start", by: "the other server" }, utcMs);
+            return filled;
+          },
+        },
+      });
+      const slow = new CampaignEngine(overtaken, offsetAt);
+      const answer = await slow.command(id, { command: "rollback", by: "ann" }, NOW_MS);
+      assert.deepEqual([answer.state, answer.rollback], ["aborted", "started"]);
+      const back = (await store.fillRollback(id, NOW_MS)) as Campaign;
+      assert.deepEqual([back.state, back.waves[0]?.counts.total], ["running", 1]);
+      await tell(back.id, "stop");
+      await report(back.id, "d1", "cancelled");
+      for (const endpoint of ["d2", "d3"]) await report(id, endpoint, "cancelled");
+    });
+
     test("a device that finishes installing after the rollback has ended is rolled back as well", async () => {
       const id = await create();
       await tell(id, "submit");

@@ -1,5 +1,5 @@
 /** What one server at a time does for campaigns: a turn that is due, an order that waits. A dead server's lease runs out. */
-import { type Kysely, type Selectable, sql } from "kysely";
+import { type Kysely, type RawBuilder, type Selectable, sql } from "kysely";
 import type { LeasedOrder } from "../campaign/store-ports.ts";
 import { storableJson, storableText } from "./database.ts";
 import type { CampaignTargetTable, Tables } from "./tables.ts";
@@ -34,11 +34,21 @@ export class CampaignLeases {
 
   /** As `CampaignStore.takeOrders`; what is for a device at another server that lives is left to that one. */
   async takeOrders(limit: number): Promise<readonly LeasedOrder[]> {
+    // Whoever is to stop, or to wait, is few and hears it first; what else waits while its campaign is paused is not looked at.
+    const restraints = await this.#take(sql`t.waiting_order ->> 'kind' in ('cancel', 'hold')`, limit);
+    const others = await this.#take(
+      sql`t.waiting_order ->> 'kind' in ('begin', 'apply') and c.state = 'running' and t.wave = any(c.open_waves)`,
+      limit - restraints.length,
+    );
+    return [...restraints, ...others];
+  }
+
+  async #take(which: RawBuilder<unknown>, limit: number): Promise<readonly LeasedOrder[]> {
+    if (limit === 0) return [];
     const { rows } = await sql<Selectable<CampaignTargetTable>>`
       with due as (
-        select t.campaign_id, t.endpoint from campaign_targets t join campaigns c on c.id = t.campaign_id
-        where t.waiting_order is not null and (t.order_until is null or t.order_until < now())
-          and (t.waiting_order ->> 'kind' in ('cancel', 'hold') or (c.state = 'running' and t.wave = any(c.open_waves)))
+        select t.campaign_id, t.endpoint from campaigns c join campaign_targets t on t.campaign_id = c.id
+        where t.waiting_order is not null and (t.order_until is null or t.order_until < now()) and ${which}
           and not exists (
             select from devices join nodes on nodes.id = devices.node_id and nodes.lease_until > now()
             where devices.endpoint = t.endpoint and devices.node_id <> ${this.#nodeId})

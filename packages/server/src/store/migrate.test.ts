@@ -28,7 +28,33 @@ const SAMPLES: Readonly<Record<number, string>> = {
     insert into updates (id, endpoint, image_id, by, apply, state, sentence, campaign_id, attempt,
         acknowledged_bytes, finished_at)
       select 'u' || n + 1, 'old-2', '0123456789abcdef', 'auto', false, 'failed', 'failed', 'c1', n, 35 * n, now()
-      from generate_series(1, 2) n;`,
+      from generate_series(1, 2) n;
+    insert into campaigns (id, name, state, spec, policy, value) values ('c2', 'spring', 'running', '{}', '{}',
+      '{"id": "c2", "forgiven": {"succeeded": 2, "silent": 9, "failed": {"noFlash": 4}}, "waves": [
+        {"state": "passed", "counts": {"succeeded": 3, "silent": 1, "failed": {"noFlash": 1}},
+          "forgiven": {"succeeded": 3, "silent": 2, "failed": {"noFlash": 2}}},
+        {"state": "running", "counts": {"succeeded": 1, "silent": 0, "failed": {"noFlash": 1}},
+          "forgiven": {"succeeded": 0, "silent": 0, "failed": {"noFlash": -1, "updateFailed": 3}}}]}');`,
+};
+
+/** No more than is counted, and no less than nothing. */
+const HEALED = {
+  id: "c2",
+  forgiven: { succeeded: 2, silent: 1, failed: { noFlash: 2 } },
+  waves: [
+    {
+      state: "passed",
+      counts: { succeeded: 3, silent: 1, failed: { noFlash: 1 } },
+      forgiven: { succeeded: 3, silent: 1, failed: { noFlash: 1 } },
+      deliveredBytes: 0,
+    },
+    {
+      state: "running",
+      counts: { succeeded: 1, silent: 0, failed: { noFlash: 1 } },
+      forgiven: { succeeded: 0, silent: 0, failed: { noFlash: 0, updateFailed: 0 } },
+      deliveredBytes: 0,
+    },
+  ],
 };
 
 let scratch: ScratchDatabase;
@@ -73,6 +99,11 @@ describe("migrations", () => {
       assert.equal(await migrate(old.tables), 0);
       assert.deepEqual(await columnsOf(old), await columnsOf(fresh));
       if (version === 0) return;
+      const campaigns = await old.tables.selectFrom("campaigns").select("value").where("id", "=", "c2").execute();
+      assert.deepEqual(
+        campaigns.map(({ value }) => value),
+        version < 17 ? [] : [HEALED],
+      );
       const devices = new PostgresDeviceStore(old.tables, "node");
       assert.equal((await devices.loadRegistrations()).length, 3);
       const journal = new Journal(old.tables);
@@ -82,7 +113,11 @@ describe("migrations", () => {
       await updates.transition("u1", { state: "cancelled", sentence: "cancelled" });
       assert.equal((await old.tables.selectFrom("events").selectAll().execute()).length, 2);
       if (version < 17) return;
-      const { value } = await old.tables.selectFrom("campaigns").select("value").executeTakeFirstOrThrow();
+      const { value } = await old.tables
+        .selectFrom("campaigns")
+        .select("value")
+        .where("id", "=", "c1")
+        .executeTakeFirstOrThrow();
       assert.deepEqual(
         value.waves.map(({ state, deliveredBytes }) => [state, deliveredBytes]),
         [
