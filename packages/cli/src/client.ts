@@ -1,6 +1,6 @@
 /** The API as functions. Answers are checked against the schemas that the server answers by. */
 import { randomUUID } from "node:crypto";
-import { type Answered, type Asked, type Route, requestOf } from "@airlift/protocol/api/routes";
+import { type Answered, type Asked, type Route, requestOf } from "@airlift/protocol/api/route";
 import {
   AddedImage,
   Device,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Campaign } from "@airlift/protocol/api/campaign";
-import { type Answered, type Asked, ROUTES, type Route, requestOf } from "@airlift/protocol/api/routes";
+import { type Answered, type Asked, type Route, requestOf } from "@airlift/protocol/api/route";
+import { ROUTES } from "@airlift/protocol/api/routes";
 import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { openScratchStores, type ScratchStores } from "../store/scratch-stores.ts";

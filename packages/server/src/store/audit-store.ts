@@ -8,7 +8,8 @@ import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import { storableText } from "./database.ts";
 import type { Page, PageRequest } from "./ports.ts";
-import type { AuditTable, Tables } from "./tables.ts";
+import type { AuditTable } from "./record-tables.ts";
+import type { Tables } from "./tables.ts";
 
 /** One change that was asked for, and how it was answered. */
 export interface AuditEntry {

@@ -2,10 +2,11 @@
 import type { CertificateAuthority } from "@airlift/protocol/api/credentials";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, type Selectable, sql } from "kysely";
+import type { CertificateAuthorityTable } from "./access-tables.ts";
 import { readAuthority } from "./credential-material.ts";
 import type { Journal } from "./journal.ts";
 import { ShortCache } from "./short-cache.ts";
-import type { CertificateAuthorityTable, Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 
 /** Every certificate handshake looks at all of them. */
 const MOST_AUTHORITIES = 100;

@@ -6,9 +6,10 @@ import { newCampaign } from "../campaign/campaign.ts";
 import { encodePolicy } from "./campaign-policy.ts";
 import { type CampaignOrder, insertRollback } from "./campaign-rows.ts";
 import { joinTargets, snapshotText } from "./campaign-snapshot.ts";
+import type { CampaignTable } from "./campaign-tables.ts";
 import { storableJson, storableText } from "./database.ts";
 import { insertEvents } from "./journal.ts";
-import type { CampaignTable, Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 
 /** What a campaign was when somebody looked at it: changes with everything that is kept of it. */
 export function revisionOf({ spec, value }: Pick<Selectable<CampaignTable>, "spec" | "value">): string {

@@ -1,8 +1,9 @@
 /** What one server at a time does for campaigns: a turn that is due, an order that waits. A dead server's lease runs out. */
 import { type Kysely, type RawBuilder, type Selectable, sql } from "kysely";
 import type { LeasedOrder } from "../campaign/store-ports.ts";
+import type { CampaignTargetTable } from "./campaign-tables.ts";
 import { storableJson, storableText } from "./database.ts";
-import type { CampaignTargetTable, Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 import { toTarget } from "./target-rows.ts";
 
 /** A campaign that a server took stays its own for so long, unless the turn ends before. */

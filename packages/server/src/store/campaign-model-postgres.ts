@@ -9,7 +9,8 @@ import type { CampaignStore } from "../campaign/store-ports.ts";
 import type { Target } from "../campaign/target.ts";
 import type { ModelStore } from "./campaign-model-store.ts";
 import { insertCampaign } from "./campaign-rows.ts";
-import type { CampaignTable, CampaignTargetTable, Tables } from "./tables.ts";
+import type { CampaignTable, CampaignTargetTable } from "./campaign-tables.ts";
+import type { Tables } from "./tables.ts";
 import { toTarget, writeTargets } from "./target-rows.ts";
 
 /** The rules go by the policy alone. */

@@ -7,10 +7,11 @@ import type { CampaignPolicy } from "../campaign/policy.ts";
 import type { Target } from "../campaign/target.ts";
 import { revisionOf } from "./campaign-drafts.ts";
 import { decodePolicy } from "./campaign-policy.ts";
+import type { CampaignTable } from "./campaign-tables.ts";
 import { decodeCursor, decodeNumberCursor, toPage } from "./cursor.ts";
 import { storableText } from "./database.ts";
 import type { Page, PageRequest } from "./ports.ts";
-import type { CampaignTable, Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 import { toTarget } from "./target-rows.ts";
 
 /** A campaign as it is kept. */

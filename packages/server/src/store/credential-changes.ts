@@ -4,11 +4,12 @@ import type { CredentialKind } from "@airlift/protocol/api/credentials";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ProvenIdentity } from "../fleet/credentials.ts";
+import type { DeviceCredentialTable } from "./access-tables.ts";
 import type { CredentialMaterial } from "./credential-material.ts";
 import type { Written } from "./journal.ts";
 import type { MasterKeys, Sealed } from "./master-keys.ts";
 import type { NewEvent } from "./ports.ts";
-import type { DeviceCredentialTable, Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 
 export type CredentialRow = Selectable<DeviceCredentialTable>;
 

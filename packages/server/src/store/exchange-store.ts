@@ -3,7 +3,8 @@ import type { Exchange } from "@airlift/protocol/api/schemas";
 import { type Kysely, type Selectable, sql } from "kysely";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { isRowFault, storableJson, storableText } from "./database.ts";
-import type { ExchangeTable, Tables } from "./tables.ts";
+import type { ExchangeTable } from "./record-tables.ts";
+import type { Tables } from "./tables.ts";
 
 /** Exchanges kept of each attempt: the last ones. */
 export const EXCHANGES_OF_ATTEMPT = 200;

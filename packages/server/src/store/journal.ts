@@ -10,7 +10,8 @@ import { type Kysely, type Selectable, sql } from "kysely";
 import { isLockConflict, storableJson, storableText } from "./database.ts";
 import { EVENT_CHANNEL } from "./event-follower.ts";
 import type { NewEvent } from "./ports.ts";
-import type { EventTable, Tables } from "./tables.ts";
+import type { EventTable } from "./record-tables.ts";
+import type { Tables } from "./tables.ts";
 
 /** What a change did: what its caller gets, and the events that tell of it. */
 export interface Written<Result> {

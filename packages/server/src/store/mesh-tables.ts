@@ -8,10 +8,8 @@ import type {
 } from "@airlift/protocol/api/gateway";
 import type { ColumnType, Generated } from "kysely";
 import type { PackedRelease } from "../mesh/packed-release.ts";
+import type { Instant, Json, MaybeInstant } from "./columns.ts";
 
-type Instant = ColumnType<Date, Date | string | undefined, Date | string>;
-type MaybeInstant = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
-type Json<Value> = ColumnType<Value, string | undefined, string>;
 type MaybeJson<Value> = ColumnType<Value | null, string | null | undefined, string | null>;
 
 /** Keys of devices, groups and releases, each sealed for its place. */

@@ -3,8 +3,9 @@ import { isFinalUpdateState } from "@airlift/protocol/update/device-update";
 import { type Kysely, type RawBuilder, type Selectable, sql } from "kysely";
 import type { Candidate, Rival } from "../campaign/device.ts";
 import { placeOf, type Target } from "../campaign/target.ts";
+import type { CampaignTargetTable } from "./campaign-tables.ts";
 import { storableJson, storableText } from "./database.ts";
-import type { CampaignTargetTable, DeviceTable, Tables } from "./tables.ts";
+import type { DeviceTable, Tables } from "./tables.ts";
 
 type TargetRow = Selectable<CampaignTargetTable>;
 

@@ -4,12 +4,13 @@ import { type CreatedToken, NewToken, type Role, type Token } from "@airlift/pro
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { PersonId } from "../campaign/person.ts";
+import type { ApiTokenTable } from "./access-tables.ts";
 import type { OpenedSession, TokenHolder, TokenStore } from "./credential-ports.ts";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import type { Journal } from "./journal.ts";
 import type { NewEvent, Page, PageRequest } from "./ports.ts";
 import { ShortCache } from "./short-cache.ts";
-import type { ApiTokenTable, Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 import { UseTimes } from "./use-times.ts";
 
 /** What every token looks like; anything else is refused without a look into the database. */

@@ -14,7 +14,8 @@ import { decodeNumberCursor, toPage } from "./cursor.ts";
 import { storableText } from "./database.ts";
 import type { MasterKeys } from "./master-keys.ts";
 import type { Page, PageRequest } from "./ports.ts";
-import type { Tables, WebhookDeliveryTable, WebhookTable } from "./tables.ts";
+import type { WebhookDeliveryTable, WebhookTable } from "./record-tables.ts";
+import type { Tables } from "./tables.ts";
 
 /** Each event is looked at once for every webhook. */
 export const MOST_WEBHOOKS = 100;
