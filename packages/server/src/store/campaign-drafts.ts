@@ -8,7 +8,7 @@ import { type CampaignOrder, insertRollback } from "./campaign-rows.ts";
 import { joinTargets, snapshotText } from "./campaign-snapshot.ts";
 import type { CampaignTable } from "./campaign-tables.ts";
 import { storableJson, storableText } from "./database.ts";
-import { insertEvents } from "./journal.ts";
+import { insertEvents } from "./event-rows.ts";
 import type { Tables } from "./tables.ts";
 
 /** What a campaign was when somebody looked at it: changes with everything that is kept of it. */

@@ -5,7 +5,7 @@ import { stepCampaign } from "../campaign/campaign-step.ts";
 import { decodePolicy } from "./campaign-policy.ts";
 import { hashedOrderKey } from "./campaign-snapshot.ts";
 import { CampaignTurn } from "./campaign-turn.ts";
-import { insertEvents } from "./journal.ts";
+import { insertEvents } from "./event-rows.ts";
 import type { Tables } from "./tables.ts";
 
 /**

@@ -17,7 +17,8 @@ import { type CampaignOrder, insertCampaign, insertRollback, newCampaignId } fro
 import { joinTargets, snapshotText } from "./campaign-snapshot.ts";
 import { CampaignTurn } from "./campaign-turn.ts";
 import { storableText } from "./database.ts";
-import { insertEvents, type Journal } from "./journal.ts";
+import { insertEvents } from "./event-rows.ts";
+import type { Journal } from "./journal.ts";
 import { campaignDevices, outsideDevices, type PlannedTarget, queriedDevices } from "./planned-devices.ts";
 import type { Tables } from "./tables.ts";
 

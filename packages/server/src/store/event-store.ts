@@ -3,7 +3,8 @@ import type { Event } from "@airlift/protocol/api/schemas";
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { decodeNumberCursor, toPage } from "./cursor.ts";
 import { storableText } from "./database.ts";
-import { type Journal, toEvent } from "./journal.ts";
+import { toEvent } from "./event-rows.ts";
+import type { Journal } from "./journal.ts";
 import type { EventFilter, EventStore, NewEvent, Page, PageRequest } from "./ports.ts";
 import type { Tables } from "./tables.ts";
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { sql } from "kysely";
 import { type Database, openDatabase } from "./database.ts";
-import { EVENT_LOCK, Journal } from "./journal.ts";
+import { EVENT_LOCK } from "./event-rows.ts";
+import { Journal } from "./journal.ts";
 import { migrate } from "./migrate.ts";
 import { type ScratchDatabase, startScratchDatabase } from "./scratch-database.ts";
 

@@ -4,7 +4,7 @@
  */
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { type Kysely, sql } from "kysely";
-import { insertEvents, toEvent } from "./journal.ts";
+import { insertEvents, toEvent } from "./event-rows.ts";
 import type { MasterKeys } from "./master-keys.ts";
 import type { Tables } from "./tables.ts";
 import { webhookPlace } from "./webhook-store.ts";
