@@ -8,11 +8,10 @@ import type { Join } from "@airlift/protocol/zmesh/command";
 import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
 import { NO_FSEQ, openFreshCommand } from "@airlift/protocol/zmesh/command-gate";
 import { isReleaseIv, manifestIv } from "@airlift/protocol/zmesh/content-cipher";
-import { type ExpectedContent, expectedContentOf } from "@airlift/protocol/zmesh/content-proof";
 import { ForeignFrames, type HeardCounts } from "@airlift/protocol/zmesh/foreign-frames";
 import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
 import { AT_ONCE } from "@airlift/protocol/zmesh/instant";
-import { LARGEST_MANIFEST_BYTES, type Manifest, verifyManifest } from "@airlift/protocol/zmesh/manifest";
+import { LARGEST_MANIFEST_BYTES } from "@airlift/protocol/zmesh/manifest";
 import { Receiver } from "@airlift/protocol/zmesh/receiver";
 import type {
   ReceiverInput,
@@ -24,21 +23,19 @@ import { Refusals } from "@airlift/protocol/zmesh/refusals";
 import type { AirtimeLimit } from "@airlift/protocol/zmesh/regions";
 import type { Schedule } from "@airlift/protocol/zmesh/schedule";
 import { Attempts, assertSchedule, DEFAULT_DRIFT_PPM } from "@airlift/protocol/zmesh/schedule-rules";
-import { assertTarget, type TargetDevice } from "@airlift/protocol/zmesh/target";
-import { imageCrypto } from "@airlift/runtime/crypto";
+import type { TargetDevice } from "@airlift/protocol/zmesh/target";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { BootReport } from "../node/slot-boot.ts";
 import type { Slots } from "../node/slots.ts";
 import { FileFlash } from "./file-flash.ts";
 import { rememberingKeystreams } from "./keystreams.ts";
-import { MeshMemoryFile, type StoredManifest } from "./mesh-memory.ts";
+import { MeshManifests } from "./mesh-manifests.ts";
+import { MeshMemoryFile } from "./mesh-memory.ts";
 import { type MeshRadio, MeshVoice } from "./mesh-radio.ts";
 
 /** The largest image taken: 4 MiB. Memory of this size is used, as it is touched. */
 export const DEFAULT_MAX_MESH_IMAGE_BYTES = 4 * 1024 * 1024;
 const LEAST_SCRATCH_BYTES = 128 * 1024;
-/** Manifests that are remembered. */
-const MAX_MANIFESTS = 8;
 /** Octets that go to the slots at a time. */
 const PIECE_BYTES = 65_536;
 
@@ -85,12 +82,12 @@ export class MeshDevice {
   readonly #options: MeshDeviceOptions;
   readonly #memory: MeshMemoryFile;
   readonly #attempts: Attempts;
+  readonly #manifests: MeshManifests;
   readonly #voice: MeshVoice;
   readonly #flashes: Readonly<Record<Part, { readonly slot: FileFlash; readonly scratch: FileFlash }>>;
   readonly #receivers: Readonly<Record<Part, Receiver>>;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
-  #known: { readonly schedule: Schedule; readonly expected: ExpectedContent | undefined } | undefined;
 
   /** Opens its files; it listens from `start` on. The errors are those of node:fs. */
   constructor(options: MeshDeviceOptions) {
@@ -100,6 +97,13 @@ export class MeshDevice {
     this.#memory = new MeshMemoryFile(join(folder, "mesh.json"));
     const { attempts, image, manifest } = this.#memory.memory;
     this.#attempts = new Attempts(zmeshCrypto, attempts);
+    const { target, trust } = options;
+    this.#manifests = new MeshManifests({
+      memory: this.#memory,
+      trust,
+      refusals: this.refusals,
+      target: () => ({ ...target, version: this.#version(), securityCounter: this.#memory.memory.securityCounter }),
+    });
     const { radio, channel, networkKey, limit, random = Math.random, ttl = 0, rateBps, newsSpreadMs } = options;
     this.#voice = new MeshVoice({
       radio,
@@ -128,7 +132,7 @@ export class MeshDevice {
           slotFlash: this.#flashes.image.slot,
           scratchFlash: this.#flashes.image.scratch,
           allowsUnsigned: options.trust === "allow-unsigned",
-          expectedContent: () => this.#expected(),
+          expectedContent: () => this.#manifests.expected(),
         },
         image,
         nowMs,
@@ -202,25 +206,9 @@ export class MeshDevice {
       const { schedule } = this.#memory.memory[part];
       if (!schedule || !equalBytes(schedule.name, name)) continue;
       // Before there is a manifest nothing of the image can be judged: it is as if it had been lost, and repaired later.
-      if (part === "image" && this.#lacksManifest) return;
+      if (part === "image" && this.#manifests.isLacking) return;
       this.#feed(part, { kind: "content", seq: fseq, payload });
     }
-  }
-
-  get #lacksManifest(): boolean {
-    const { schedule } = this.#memory.memory.image;
-    return (
-      this.#options.trust !== "allow-unsigned" &&
-      schedule !== undefined &&
-      !this.#manifestOf(schedule) &&
-      !this.#isRefused(schedule)
-    );
-  }
-
-  /** Its manifest came, and is not to be believed: the image is refused with its first message, not waited for. */
-  #isRefused({ key, iv }: Schedule): boolean {
-    const { refused } = this.#memory.memory;
-    return refused !== undefined && equalBytes(refused.key, key) && equalBytes(refused.iv, iv);
   }
 
   #obey(frame: Frame): void {
@@ -247,7 +235,7 @@ export class MeshDevice {
       if (command.kind === "cancel") this.#feed(part, command);
       else if (command.kind === "poll") {
         // Of an image that it cannot judge yet it can take nothing: an answer would only have the whole of it sent again.
-        if (part === "manifest" || !this.#lacksManifest) this.#feed(part, command);
+        if (part === "manifest" || !this.#manifests.isLacking) this.#feed(part, command);
       } else if (command.kind === "apply") this.#feed(part, { kind: "apply", name: command.apply.name });
     }
   }
@@ -281,7 +269,7 @@ export class MeshDevice {
     const isPlainAllowed = this.#options.trust === "allow-unsigned";
     assertSchedule(schedule, { clock, attempts: this.#attempts, isPlainAllowed });
     this.#attempts.begin(schedule);
-    const isAgain = this.#isRefused({
+    const isAgain = this.#manifests.isRefused({
       ...schedule,
       iv: isReleaseIv(schedule.iv) ? schedule.iv : manifestIv(schedule.iv),
     });
@@ -361,54 +349,14 @@ export class MeshDevice {
 
   #takeManifest(): void {
     const { schedule, profile } = this.#memory.memory.manifest;
-    const { trust, target } = this.#options;
     // The core is done with it either way; not within its own step.
     queueMicrotask(() => this.#feed("manifest", { kind: "installed", outcome: "confirmed" }));
-    if (!schedule || !profile || trust === "allow-unsigned") return;
+    if (!schedule || !profile) return;
     const bytes = new Uint8Array(profile.lengthBytes);
     this.#flashes.manifest.slot.read(0, bytes);
-    const manifest = this.refusals.guard(() => {
-      const verified = verifyManifest(bytes, { keys: trust, crypto: imageCrypto });
-      const { securityCounter } = this.#memory.memory;
-      assertTarget(verified, { ...target, version: this.#version(), securityCounter });
-      return verified;
-    });
-    if (manifest) {
-      const stored = { key: schedule.key, iv: manifestIv(schedule.iv), bytes };
-      const { manifests } = this.#memory.memory;
-      this.#memory.change({ manifests: [...manifests, stored].slice(-MAX_MANIFESTS) });
-    } else {
-      this.#attempts.fail(schedule);
-      this.#memory.change({
-        attempts: this.#attempts.entries,
-        refused: { key: schedule.key, iv: manifestIv(schedule.iv) },
-      });
-    }
-  }
-
-  /** The verified manifest that came with the same key and the other IV. */
-  #manifestOf({ key, iv }: Schedule): StoredManifest | undefined {
-    return this.#memory.memory.manifests.find((one) => equalBytes(one.key, key) && equalBytes(one.iv, iv));
-  }
-
-  #verifiedManifest(): Manifest | undefined {
-    const { schedule } = this.#memory.memory.image;
-    const { trust } = this.#options;
-    const stored = schedule && this.#manifestOf(schedule);
-    return stored && trust !== "allow-unsigned"
-      ? verifyManifest(stored.bytes, { keys: trust, crypto: imageCrypto })
-      : undefined;
-  }
-
-  /** Asked for at every message: a signature is checked once for each schedule. */
-  #expected(): ExpectedContent | undefined {
-    const { schedule } = this.#memory.memory.image;
-    if (schedule === undefined) return undefined;
-    if (this.#known?.schedule !== schedule || this.#known.expected === undefined) {
-      const manifest = this.#verifiedManifest();
-      this.#known = { schedule, expected: manifest && expectedContentOf(manifest) };
-    }
-    return this.#known.expected;
+    if (this.#manifests.take(schedule, bytes)) return;
+    this.#attempts.fail(schedule);
+    this.#memory.change({ attempts: this.#attempts.entries });
   }
 
   async #install(): Promise<void> {
@@ -442,9 +390,9 @@ export class MeshDevice {
   }
 
   #confirmed(): void {
-    const securityCounter = this.#verifiedManifest()?.securityCounter ?? 0;
+    const securityCounter = this.#manifests.current()?.securityCounter ?? 0;
     if (securityCounter > this.#memory.memory.securityCounter) this.#memory.change({ securityCounter });
-    const byManifest = this.#verifiedManifest()?.version;
+    const byManifest = this.#manifests.current()?.version;
     if (byManifest !== undefined)
       this.#memory.change({ named: { bySlots: this.#options.slots.version(), byManifest } });
     this.#feed("image", { kind: "installed", outcome: "confirmed" });

@@ -10,11 +10,9 @@ import {
   type GatewayState,
 } from "@airlift/protocol/api/gateway";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
-import { AirliftError, PeerError, UsageError } from "@airlift/protocol/lib/errors";
-import { ForeignFrames } from "@airlift/protocol/zmesh/foreign-frames";
-import { decodeFrame, type Frame } from "@airlift/protocol/zmesh/frame";
+import { AirliftError, type UsageError } from "@airlift/protocol/lib/errors";
+import type { Frame } from "@airlift/protocol/zmesh/frame";
 import { decodeInterest } from "@airlift/protocol/zmesh/interest";
-import { Refusals } from "@airlift/protocol/zmesh/refusals";
 import type { SubBand } from "@airlift/protocol/zmesh/regions";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { Logger } from "pino";
@@ -22,15 +20,18 @@ import type { RadioLink } from "../links/radio-link.ts";
 import { Air } from "./air.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { readJson, replaceFile } from "./durable-file.ts";
+import { Ears } from "./ears.ts";
 import { type FileLock, lockFile } from "./file-lock.ts";
 import { LedgerFile } from "./ledger-file.ts";
 import { LinkWatch } from "./link-watch.ts";
+import { OrderFeed } from "./order-feed.ts";
 import { DEFAULT_MAX_WAITING, type NewReport, Outbox } from "./outbox.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Reporter } from "./reporter.ts";
 import { ServerClient } from "./server-client.ts";
+import { refusalOf } from "./server-refusal.ts";
 import { SessionDesk } from "./session-desk.ts";
-import { monotonicMs, WallClock } from "./wall-clock.ts";
+import { WallClock } from "./wall-clock.ts";
 
 export interface GatewayOptions {
   readonly id: string;
@@ -58,9 +59,6 @@ interface Stored {
   readonly turn?: AirCycle | undefined;
 }
 
-/** In the field: a feed that broke is back in a second, a server that is down is asked twice a minute. */
-const FEED_RETRY = { firstMs: 500, longestMs: 30_000 } as const;
-
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #lock: FileLock;
@@ -71,11 +69,9 @@ export class Gateway {
   readonly #queue: CommandQueue;
   readonly #sessions: SessionDesk;
   readonly #reporter: Reporter;
-  readonly #refusals = new Refusals();
-  readonly #refusedCounts = new Map<RadioLink, number>();
-  readonly #foreign = new Map<RadioLink, ForeignFrames>();
+  readonly #ears: Ears;
   readonly #recent = new RecentFrames();
-  readonly #stop = new AbortController();
+  readonly #feed: OrderFeed;
   readonly #runId = toHex(zmeshCrypto.randomBytes(8));
   readonly #startedAtMs: number;
   /** Events that the server has not opened yet: number and device. */
@@ -96,6 +92,13 @@ export class Gateway {
     this.#options = options;
     const { dataDir, links, networkKey, band, log } = options;
     this.#watch = new LinkWatch(links, log);
+    this.#ears = new Ears({
+      links,
+      networkKey,
+      log,
+      heard: (frame) => this.#hear(frame),
+      foreign: () => this.#reporter.nudge(),
+    });
     mkdirSync(join(dataDir, "sessions"), { recursive: true });
     try {
       this.#lock = lockFile(join(dataDir, "gateway.lock"));
@@ -123,6 +126,12 @@ export class Gateway {
       url: options.serverUrl,
       gatewayId: options.id,
       ...(options.token !== undefined && { token: options.token }),
+    });
+    this.#feed = new OrderFeed({
+      server: this.#server,
+      log,
+      lastOrder: () => this.#stored.lastOrder,
+      take: (order) => this.#take(order),
     });
     const air = new Air({ links, networkKey, crypto: zmeshCrypto });
     this.#queue = new CommandQueue({
@@ -159,16 +168,16 @@ export class Gateway {
 
   /** Takes up what was under way, and the server's orders. */
   async start(): Promise<void> {
-    for (const link of this.#options.links) link.listen((bytes) => this.#hear(link, bytes));
+    this.#ears.start();
     this.#watch.start();
     await this.#sessions.resume();
     this.#reporter.start();
-    void this.#followOrders();
+    this.#feed.start();
   }
 
   /** Silent when it settles; what was under way goes on with the next start. */
   async close(): Promise<void> {
-    this.#stop.abort();
+    this.#feed.close();
     this.#watch.close();
     this.#sessions.close();
     this.#queue.close();
@@ -182,7 +191,7 @@ export class Gateway {
 
   /** What is true now. */
   state(): GatewayState {
-    const { links, version } = this.#options;
+    const { version } = this.#options;
     return {
       version,
       runId: this.#runId,
@@ -190,21 +199,7 @@ export class Gateway {
       utcMs: this.#clock.utcMs(),
       isClockTrusted: this.#clock.isTrusted,
       lastOrder: this.#stored.lastOrder,
-      links: links.map((link) => {
-        const { isUp, sentCount, heardCount, healedCount, lostCount } = link.counts;
-        const foreign = this.#foreignOf(link);
-        return {
-          link: link.uri,
-          isUp,
-          sentCount,
-          heardCount,
-          healedCount,
-          refusedCount: this.#refusedCounts.get(link) ?? 0,
-          foreignCount: foreign.foreignCount,
-          isMostlyForeign: foreign.isMost,
-          ...(lostCount !== undefined && { lostCount }),
-        };
-      }),
+      links: this.#ears.states(),
       ledgers: [this.#ledger.state(this.#options.band.name)],
       sessions: this.#sessions.progress(),
       waitingCount: this.#outbox.waitingCount,
@@ -216,37 +211,9 @@ export class Gateway {
 
   // What is heard
 
-  #hear(link: RadioLink, bytes: Uint8Array): void {
-    const { networkKey } = this.#options;
-    let refusal: string | undefined;
-    const frame = this.#refusals.guard(
-      () => decodeFrame(bytes, { networkKey, crypto: zmeshCrypto }),
-      (code) => {
-        refusal = code;
-      },
-    );
-    this.#watchKey(link, refusal);
-    if (!frame) this.#refusedCounts.set(link, (this.#refusedCounts.get(link) ?? 0) + 1);
-    else if (frame.kind === "event") this.#hearEvent(frame);
+  #hear(frame: Frame): void {
+    if (frame.kind === "event") this.#hearEvent(frame);
     else if (frame.kind === "interest") this.#hearInterest(frame);
-  }
-
-  #foreignOf(link: RadioLink): ForeignFrames {
-    const foreign = this.#foreign.get(link) ?? new ForeignFrames();
-    this.#foreign.set(link, foreign);
-    return foreign;
-  }
-
-  /** A wrong network key is silence: nobody opens what the other says. */
-  #watchKey(link: RadioLink, refusal: string | undefined): void {
-    const foreign = this.#foreignOf(link);
-    if (!foreign.hear(refusal, monotonicMs())) return;
-    const { heardCount, foreignCount } = foreign;
-    this.#options.log.warn(
-      { link: link.uri, heardCount, foreignCount },
-      "hears frames that it cannot open: another network is near, or the network key is wrong here or there",
-    );
-    this.#reporter.nudge();
   }
 
   #hearEvent(frame: Frame): void {
@@ -274,7 +241,7 @@ export class Gateway {
   }
 
   #hearInterest(frame: Frame): void {
-    const seqs = this.#refusals.guard(() => decodeInterest(frame));
+    const seqs = this.#ears.refusals.guard(() => decodeInterest(frame));
     if (seqs) this.#sessions.interest(frame, seqs);
   }
 
@@ -326,24 +293,6 @@ export class Gateway {
     this.#isServerLost = true;
   }
 
-  async #followOrders(): Promise<void> {
-    let pauseMs: number = FEED_RETRY.firstMs;
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        await this.#server.followOrders(this.#stored.lastOrder, signal, async (order) => {
-          pauseMs = FEED_RETRY.firstMs;
-          await this.#take(order);
-        });
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#options.log.debug({ reason: String(error) }, "the feed of orders broke off");
-      }
-      await pause(pauseMs, signal);
-      pauseMs = Math.min(FEED_RETRY.longestMs, 2 * pauseMs);
-    }
-  }
-
   async #take({ number, order }: GatewayOrder): Promise<void> {
     if (number <= this.#stored.lastOrder) return;
     let [code, detail]: [string | null, string | null] = [null, null];
@@ -372,18 +321,6 @@ export class Gateway {
   }
 }
 
-/** What an operator has to mend when the server does not want this gateway; undefined when it is something else. */
-function refusalOf(error: unknown, { id, serverUrl }: GatewayOptions): UsageError | undefined {
-  if (!(error instanceof PeerError) || error.code !== "SERVER_REFUSED") return undefined;
-  const reasons: Readonly<Record<number, string>> = {
-    401: `${serverUrl} does not take the token: give the one that "airlift gateway add ${id}" printed, as --token or AIRLIFT_TOKEN`,
-    403: `${serverUrl} has no rights for ${id} with this token: each gateway has its own, which "airlift gateway add ${id}" prints`,
-    404: `${serverUrl} knows no gateway ${id}: "airlift gateway add ${id} --cell CELL" makes it known`,
-  };
-  const reason = reasons[Number(error.facts["status"])];
-  return reason === undefined ? undefined : new UsageError("GATEWAY_REFUSED", reason, { id });
-}
-
 function storedOf(value: unknown): Stored {
   const { lastOrder, lastUtcMs, turn } = (typeof value === "object" && value !== null ? value : {}) as Record<
     string,
@@ -394,18 +331,6 @@ function storedOf(value: unknown): Stored {
     ...(typeof lastUtcMs === "number" && { lastUtcMs }),
     turn: AirCycle.safeParse(turn).data,
   };
-}
-
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, delayMs);
-    signal.addEventListener("abort", done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }
 
 /** The key that all members of a network share, from 32 hex digits. */
