@@ -161,6 +161,20 @@ test("a timeline is as long as was asked for, and what comes on top is bounded, 
   assert.deepEqual([lineCount(), askedCount], [400, 1]);
 });
 
+test("a line of a device in a campaign is put on top of both timelines", (t) => {
+  const { client, tell } = openPage(t);
+  const keys = [
+    ["events", "pump", {}],
+    ["campaignEvents", "c1", {}],
+  ];
+  for (const key of keys) client.setQueryData(key, { pages: [{ items: [], next: null }], pageParams: [undefined] });
+  tell(anEvent({ id: 9, kind: "update.transition", endpoint: "pump", campaignId: "c1" }));
+  tell(anEvent({ id: 10, kind: "update.transition", endpoint: "pump", campaignId: "c2" }));
+  const idsOf = (key: readonly unknown[]) =>
+    client.getQueryData<InfiniteData<Page<Event>>>(key)?.pages.flatMap(({ items }) => items.map(({ id }) => id));
+  assert.deepEqual(keys.map(idsOf), [[10, 9], [9]]);
+});
+
 test("a line that comes while its timeline is on the way is not lost: the timeline is asked for again", async (t) => {
   const page = openPage(t);
   const key = ["events", "pump", {}];

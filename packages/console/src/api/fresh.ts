@@ -13,8 +13,7 @@ export function keepFresh(client: QueryClient, feed: LiveFeed): () => void {
   const onEvent = (event: Event) => {
     if (event.kind === "update.progress") return showProgress(client, event);
     if (event.kind === "device.value") return showValues(client, event);
-    const overtaken = showLine(client, event);
-    for (const key of [...touchedBy(event), ...(overtaken ? [overtaken] : [])]) refresher.add(key);
+    for (const key of [...showLine(client, event), ...touchedBy(event)]) refresher.add(key);
   };
   // What happened while the line was down was not told: all is asked again. A line that ends may be a session's end.
   const onLine = () => {

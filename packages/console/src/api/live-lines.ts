@@ -20,14 +20,21 @@ export function showProgress(client: QueryClient, { updateId, facts }: Event): v
 }
 
 /**
- * A line is put on top of its device's timeline, if that was opened.
+ * A line is put on top of its device's timeline and of its campaign's, where those were opened.
  *
- * @returns The timeline's key when it has to be asked for anew: it has grown too long, or an answer is on its way that may
+ * @returns The keys of those that have to be asked for anew: they have grown too long, or an answer is on its way that may
  *   not have this line.
  */
-export function showLine(client: QueryClient, event: Event): readonly unknown[] | undefined {
-  if (event.endpoint === null) return undefined;
-  const queryKey = ["events", event.endpoint];
+export function showLine(client: QueryClient, event: Event): readonly (readonly unknown[])[] {
+  const { endpoint, campaignId } = event;
+  const timelines: (readonly unknown[])[] = [];
+  if (endpoint !== null) timelines.push(["events", endpoint]);
+  if (campaignId !== null) timelines.push(["campaignEvents", campaignId]);
+  return timelines.filter((queryKey) => showOn(client, queryKey, event));
+}
+
+/** Whether the timeline has to be asked for anew. */
+function showOn(client: QueryClient, queryKey: readonly unknown[], event: Event): boolean {
   let count = 0;
   client.setQueriesData<InfiniteData<Page<Event>>>({ queryKey }, (data) => {
     const [first, ...others] = data?.pages ?? [];
@@ -36,7 +43,7 @@ export function showLine(client: QueryClient, event: Event): readonly unknown[] 
     count = items.length;
     return { ...data, pages: [{ ...first, items }, ...others] };
   });
-  return count > MOST_LINES || client.isFetching({ queryKey }) > 0 ? queryKey : undefined;
+  return count > MOST_LINES || client.isFetching({ queryKey }) > 0;
 }
 
 /** What a device told takes the place of what it told before. */

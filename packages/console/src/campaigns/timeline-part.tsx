@@ -1,21 +1,24 @@
 /** What happened in a campaign, newest first. Lines are put on top as they come; those that are here are not asked for again. */
 import type { Event } from "@airlift/protocol/api/schemas";
 import { Button, Group, Skeleton, Stack, Text, Timeline } from "@mantine/core";
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect } from "react";
-import { type Lines, withLine, withoutEchoes } from "../api/lines.ts";
-import { liveFeed } from "../api/live-feed.ts";
 import { Clipped } from "../parts/clipped.tsx";
 import { Ago, clockTime } from "../parts/instants.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
+import { toldOnce } from "../parts/told-once.ts";
 import { campaignEventsQuery } from "./queries.ts";
 
 export function TimelinePart({ campaignId }: { readonly campaignId: string }) {
-  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useTimeline(campaignId);
+  const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery({
+    ...campaignEventsQuery(campaignId),
+    // What came while nobody looked was not put on top.
+    gcTime: 0,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   if (error && !data) return <Failure error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height={200} />;
-  const events = withoutEchoes(data.pages.flatMap(({ items }) => items));
+  const events = toldOnce(data.pages.flatMap(({ items }) => items));
   if (events.length === 0) return <Empty title="Nothing has happened yet" />;
   return (
     <Stack>
@@ -55,20 +58,3 @@ const Line = ({ event: { endpoint, sentence, at } }: { readonly event: Event }) 
     </Text>
   </>
 );
-
-function useTimeline(campaignId: string) {
-  const client = useQueryClient();
-  useEffect(
-    () =>
-      liveFeed.onEvent((event) => {
-        if (event.campaignId !== campaignId) return;
-        client.setQueryData<Lines>(
-          campaignEventsQuery(campaignId).queryKey,
-          (lines) => lines && withLine(lines, event),
-        );
-      }),
-    [client, campaignId],
-  );
-  // What came while nobody looked was not put on top.
-  return useInfiniteQuery({ ...campaignEventsQuery(campaignId), gcTime: 0, staleTime: Number.POSITIVE_INFINITY });
-}
