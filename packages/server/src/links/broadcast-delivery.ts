@@ -72,7 +72,6 @@ export class BroadcastDelivery {
     const { stores, releases, log, utcMs = Date.now, mostGatherMs, gatherMs = 1_000 } = options;
     const { leadMs = DEFAULT_LEAD_MS, spanMs = DEFAULT_SPAN_MS, quietMs = DEFAULT_QUIET_MS } = options;
     this.#gatherMs = gatherMs;
-    this.#bands = new GatewayBands(stores, log);
     const rooms = new AirtimeRooms(stores, utcMs);
     this.planner = new BroadcastPlanner({ stores, releases, rooms, utcMs, leadMs, spanMs, mostGatherMs });
     this.#stragglers = new BroadcastStragglers({ stores, utcMs, quietMs });
