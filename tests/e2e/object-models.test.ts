@@ -31,6 +31,7 @@ test("serve --models: names, types, units and ranges of an operator's object", {
     dataDir: join(folder, "data"),
     coapPort: 0,
     coapTcpPort: "off",
+    coapsTcpPort: "off",
     httpPort: 0,
     noAuth: true,
     hosts: ["127.0.0.1"],
