@@ -100,6 +100,21 @@ test("of many pages of campaigns only the one that something happened to is aske
   await page.close();
 });
 
+test("who comes back to the list is shown what happened while they were on a page of one campaign", async () => {
+  await create({ name: "To be sent in" });
+  const page = await stage.view("/campaigns");
+  const list = page.getByRole("link", { name: "Campaigns", exact: true });
+  await page.getByRole("link", { name: "To be sent in" }).click();
+  await page.getByRole("button", { name: "Submit" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Submit" }).click();
+  await page.getByText("ready", { exact: true }).waitFor();
+  await list.click();
+  await page.getByRole("link", { name: "To be sent in" }).waitFor();
+  const card = page.locator(".mantine-Paper-root").filter({ hasText: "To be sent in" });
+  await card.getByText("ready", { exact: true }).waitFor();
+  await page.close();
+});
+
 test("a plan in the wizard is worked out once, whatever other campaigns do meanwhile", async () => {
   const other = await create({ name: "Another" });
   const [page, board] = [await stage.view("/campaigns/new"), await stage.view("/campaigns")];

@@ -256,6 +256,23 @@ test("when the server is gone the page says since when, and is right again when 
   stage.complaints.length = 0;
 });
 
+test("a page that is opened for the first time while the server is gone comes when it is back", async () => {
+  const page = await stage.view("/devices");
+  await page.getByRole("status").getByText("live").waitFor();
+  await stage.killServer();
+  await page.getByText(/no connection since/).waitFor();
+  await page.getByRole("link", { name: "Webhooks" }).click();
+  await page.getByRole("heading", { name: "The page is on its way" }).waitFor();
+  await page.getByText(/no connection since/).waitFor();
+  assert.deepEqual(await barriers(page), []);
+  await stage.startServer();
+  await page.getByText("the pager").waitFor();
+  await page.getByRole("status").getByText("live", { exact: true }).waitFor();
+  await page.close();
+  // What the browser says of the refused connections is what was wanted.
+  stage.complaints.length = 0;
+});
+
 test("no page has thrown, logged an error, or run into the policy", () => {
   assert.deepEqual(stage.complaints, []);
 });

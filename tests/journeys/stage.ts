@@ -161,7 +161,8 @@ export class Stage {
     mkdirSync(SCREENSHOTS, { recursive: true });
     // Whatever stands in for what is on its way.
     while ((await page.locator(".mantine-Skeleton-root").count()) > 0) await page.waitForTimeout(100);
-    await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+    // Whatever moves is shown where it comes to rest.
+    await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), animations: "disabled" });
   }
 
   async close(): Promise<void> {

@@ -81,7 +81,8 @@ test("an event has exactly that asked again which it changes", async (t) => {
   const keys = {
     mine: ["campaigns", "one", "c1"],
     theirs: ["campaigns", "one", "c2"],
-    dryRun: ["campaigns", "dry-run", {}],
+    list: ["campaignList", {}],
+    dryRun: ["dryRun", {}],
     updates: ["updates", "list", {}],
     sessions: ["mesh", "sessions", {}],
     groups: ["mesh", "groups"],

@@ -23,6 +23,9 @@ export function soon(act: () => void): Soon {
     ask: () => {
       timer ??= setTimeout(run, Math.max(GATHER_MS, lastMs + PAUSE_MS - performance.now()));
     },
-    stop: () => clearTimeout(timer),
+    stop: () => {
+      clearTimeout(timer);
+      timer = undefined;
+    },
   };
 }

@@ -1,7 +1,8 @@
 /** Which page is at which address. Each is fetched when it is first opened. */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { NotFound, PageFailure } from "../parts/notices.tsx";
+import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { NotFound, PageFailure, PageOnItsWay } from "../parts/notices.tsx";
 import { guarded } from "./guarded.tsx";
+import { fetchedPage } from "./page-code.ts";
 import { Shell } from "./shell.tsx";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: PageFailure });
@@ -15,7 +16,7 @@ const overview = createRoute({
   path: "/",
   component: guarded(
     "/",
-    lazyRouteComponent(() => import("../overview/overview-page.tsx"), "OverviewPage"),
+    fetchedPage(() => import("../overview/overview-page.tsx"), "OverviewPage"),
   ),
 });
 
@@ -35,7 +36,7 @@ const devices = createRoute({
   },
   component: guarded(
     "/devices",
-    lazyRouteComponent(() => import("../devices/devices-page.tsx"), "DevicesPage"),
+    fetchedPage(() => import("../devices/devices-page.tsx"), "DevicesPage"),
   ),
 });
 
@@ -52,7 +53,7 @@ const device = createRoute({
   },
   component: guarded(
     "/devices/$endpoint",
-    lazyRouteComponent(() => import("../devices/device-page.tsx"), "DevicePage"),
+    fetchedPage(() => import("../devices/device-page.tsx"), "DevicePage"),
   ),
 });
 const images = createRoute({
@@ -60,7 +61,7 @@ const images = createRoute({
   path: "/images",
   component: guarded(
     "/images",
-    lazyRouteComponent(() => import("../images/images-page.tsx"), "ImagesPage"),
+    fetchedPage(() => import("../images/images-page.tsx"), "ImagesPage"),
   ),
 });
 const image = createRoute({
@@ -68,7 +69,7 @@ const image = createRoute({
   path: "/images/$id",
   component: guarded(
     "/images/$id",
-    lazyRouteComponent(() => import("../images/image-page.tsx"), "ImagePage"),
+    fetchedPage(() => import("../images/image-page.tsx"), "ImagePage"),
   ),
 });
 const campaigns = createRoute({
@@ -76,7 +77,7 @@ const campaigns = createRoute({
   path: "/campaigns",
   component: guarded(
     "/campaigns",
-    lazyRouteComponent(() => import("../campaigns/campaigns-page.tsx"), "CampaignsPage"),
+    fetchedPage(() => import("../campaigns/campaigns-page.tsx"), "CampaignsPage"),
   ),
 });
 const newCampaign = createRoute({
@@ -84,7 +85,7 @@ const newCampaign = createRoute({
   path: "/campaigns/new",
   component: guarded(
     "/campaigns/new",
-    lazyRouteComponent(() => import("../campaigns/new-campaign-page.tsx"), "NewCampaignPage"),
+    fetchedPage(() => import("../campaigns/new-campaign-page.tsx"), "NewCampaignPage"),
   ),
 });
 
@@ -101,7 +102,7 @@ const campaign = createRoute({
   },
   component: guarded(
     "/campaigns/$id",
-    lazyRouteComponent(() => import("../campaigns/campaign-page.tsx"), "CampaignPage"),
+    fetchedPage(() => import("../campaigns/campaign-page.tsx"), "CampaignPage"),
   ),
 });
 const editCampaign = createRoute({
@@ -109,7 +110,7 @@ const editCampaign = createRoute({
   path: "/campaigns/$id/edit",
   component: guarded(
     "/campaigns/$id/edit",
-    lazyRouteComponent(() => import("../campaigns/edit-campaign-page.tsx"), "EditCampaignPage"),
+    fetchedPage(() => import("../campaigns/edit-campaign-page.tsx"), "EditCampaignPage"),
   ),
 });
 const mesh = createRoute({
@@ -117,7 +118,7 @@ const mesh = createRoute({
   path: "/mesh",
   component: guarded(
     "/mesh",
-    lazyRouteComponent(() => import("../mesh/mesh-page.tsx"), "MeshPage"),
+    fetchedPage(() => import("../mesh/mesh-page.tsx"), "MeshPage"),
   ),
 });
 const tokens = createRoute({
@@ -125,7 +126,7 @@ const tokens = createRoute({
   path: "/tokens",
   component: guarded(
     "/tokens",
-    lazyRouteComponent(() => import("../tokens/tokens-page.tsx"), "TokensPage"),
+    fetchedPage(() => import("../tokens/tokens-page.tsx"), "TokensPage"),
   ),
 });
 const audit = createRoute({
@@ -133,7 +134,7 @@ const audit = createRoute({
   path: "/audit",
   component: guarded(
     "/audit",
-    lazyRouteComponent(() => import("../audit/audit-page.tsx"), "AuditPage"),
+    fetchedPage(() => import("../audit/audit-page.tsx"), "AuditPage"),
   ),
 });
 const webhooks = createRoute({
@@ -141,7 +142,7 @@ const webhooks = createRoute({
   path: "/webhooks",
   component: guarded(
     "/webhooks",
-    lazyRouteComponent(() => import("../webhooks/webhooks-page.tsx"), "WebhooksPage"),
+    fetchedPage(() => import("../webhooks/webhooks-page.tsx"), "WebhooksPage"),
   ),
 });
 const settings = createRoute({
@@ -149,7 +150,7 @@ const settings = createRoute({
   path: "/settings",
   component: guarded(
     "/settings",
-    lazyRouteComponent(() => import("../settings/settings-page.tsx"), "SettingsPage"),
+    fetchedPage(() => import("../settings/settings-page.tsx"), "SettingsPage"),
   ),
 });
 
@@ -172,6 +173,9 @@ export const router = createRouter({
   ]),
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
+  defaultPendingComponent: PageOnItsWay,
+  // A page that fails leaves the way to the others.
+  defaultErrorComponent: PageFailure,
   // Another record is another page: nothing that was written or opened for the one is shown with the other.
   defaultRemountDeps: ({ params }) => params,
 });

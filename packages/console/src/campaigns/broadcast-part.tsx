@@ -4,7 +4,7 @@ import { Paper, Stack, Text, Title } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { ApiError, ask } from "../api/request.ts";
 import { DeficitHistogram } from "../mesh/deficits.tsx";
-import { spanText } from "../parts/amounts.ts";
+import { bandText, spanText } from "../parts/amounts.ts";
 
 /** null = the campaign has no broadcast, or the server no mesh. */
 const broadcastQuery = (campaignId: string) =>
@@ -37,7 +37,7 @@ export function BroadcastPart({ campaignId }: { readonly campaignId: string }) {
           {data.budgets.map(({ gatewayId, band, leftMs, budgetMs }) => (
             <li key={`${gatewayId} ${band}`}>
               <span className="anywhere">
-                {gatewayId}, {band} MHz
+                {gatewayId}, {bandText(band)}
               </span>
               <meter min={0} max={budgetMs} value={leftMs} aria-label={`airtime left at ${gatewayId}`} />
               <span>{spanText(leftMs / 1000)} left</span>

@@ -30,6 +30,8 @@ export function useCampaignList(isEnabled = true) {
     return () => {
       stopEvents();
       refresh.stop();
+      // From here on nobody keeps it in step: whoever looks next asks again.
+      void client.invalidateQueries({ queryKey: campaignsQuery().queryKey, refetchType: "none" });
     };
   }, [client]);
   return useInfiniteQuery({ ...campaignsQuery(), enabled: isEnabled });

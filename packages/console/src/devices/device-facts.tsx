@@ -23,7 +23,11 @@ export function DeviceFacts({ device }: { readonly device: Device }) {
     ...optional("Signal", signal, "dBm"),
     ...optional("Battery", battery, "%"),
     ...optional("Cell", cell),
-    ...optional("Failed since the last success", device.failureCount || null, "times"),
+    ...optional(
+      "Failed since the last success",
+      device.failureCount || null,
+      device.failureCount === 1 ? "time" : "times",
+    ),
     ...optional("Server", node),
     ["Objects", <Clipped key="objects" text={device.objects.join(" ")} length={200} />],
   ];

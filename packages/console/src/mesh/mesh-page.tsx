@@ -6,6 +6,7 @@ import { queryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query"
 import { Link } from "@tanstack/react-router";
 import { listOf } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
+import { bandText } from "../parts/amounts.ts";
 import { Ago } from "../parts/instants.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { Scrolls } from "../parts/scrolls.tsx";
@@ -84,8 +85,8 @@ function GatewayPart({ gateway }: { readonly gateway: Gateway }) {
           </Badge>
         </Group>
         <Text size="sm" c="dimmed">
-          {cells.length === 1 ? "cell" : "cells"} {cells.join(", ")} · {band} MHz, {(rateBps / 1000).toLocaleString()}{" "}
-          kbit/s · {orderCount} order{orderCount === 1 ? "" : "s"} open ·{" "}
+          {cells.length === 1 ? "cell" : "cells"} {cells.join(", ")} · {bandText(band)},{" "}
+          {(rateBps / 1000).toLocaleString()} kbit/s · {orderCount} order{orderCount === 1 ? "" : "s"} open ·{" "}
           {seenAt === null ? "never heard" : <Ago at={seenAt} />}
         </Text>
         {state !== null &&

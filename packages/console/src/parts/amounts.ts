@@ -1,4 +1,4 @@
-/** Sizes and spans of time in words. */
+/** Sizes, spans of time and sub-bands in words. */
 
 const UNITS = ["KiB", "MiB", "GiB", "TiB"] as const;
 
@@ -17,3 +17,6 @@ export function spanText(seconds: number): string {
   if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400)} days`;
 }
+
+/** "868.0-868.6 MHz"; of a link that is no radio its name, "wired". */
+export const bandText = (band: string): string => (/^\d/.test(band) ? `${band} MHz` : band);

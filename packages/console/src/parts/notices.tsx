@@ -45,6 +45,8 @@ export const PageFailure = ({ error, reset }: ErrorComponentProps) => (
   <Failure error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
 );
 
+export const PageOnItsWay = () => <Empty title="The page is on its way" />;
+
 export const NotFound = () => (
   <Empty title="Nothing is here">
     <Link to="/">To the overview</Link>

@@ -1,5 +1,5 @@
 /** How often an address has shown a token that is not good, and how long it has to wait now. Bounded, without a clock. */
-import { isIPv6 } from "node:net";
+import { hostOf } from "../fleet/host.ts";
 
 export interface FailedAttemptsOptions {
   /** Failures without a wait: a mistyped token, a job with an old one. Default 10. */
@@ -58,20 +58,4 @@ export class FailedAttempts {
     const [oldest] = this.#failing.keys();
     this.#failing.delete(oldest as string);
   }
-}
-
-/** Whoever has an IPv6 address has 2^64 of them: the network counts. */
-function hostOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  const [head = "", tail] = (address.split("%")[0] ?? "").split("::");
-  const groups = head === "" ? [] : head.split(":");
-  const rest = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - rest.length);
-  const all = [...groups, ...Array.from({ length: zeros }, () => "0"), ...rest];
-  return `${all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":")}::/64`;
 }

@@ -90,6 +90,11 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     return this.#byEndpoint.get(endpoint);
   }
 
+  /** Of everybody who is here; may be gone through while they come and go. */
+  all(): IterableIterator<Registration> {
+    return this.#byEndpoint.values();
+  }
+
   /**
    * The registration that this sender speaks for: that of its proven name, or, when it proved nothing, the one that it
    * made or renewed last.

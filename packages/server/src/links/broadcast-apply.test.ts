@@ -181,6 +181,30 @@ test("a quiet device of a paused campaign is asked where it stands, and not told
   assert.ok(device.schedules.length > before);
 });
 
+test("a pause that comes while a quiet device is looked at keeps it from being told once more", async (t) => {
+  const { world, campaignId } = await stage.begun(1, { quietMs: 0 });
+  const [device] = world.devices as [ExampleMeshDevice];
+  await world.tell(world.gateway.event(device.say("verified")));
+  await world.turn();
+  await world.orders();
+  assert.ok(device.appliedName !== undefined);
+  device.appliedName = undefined;
+  const { reserveDevices } = stage.stores.mesh.devices;
+  const pause = () => world.engine.command(campaignId, { command: "pause", by: "ann" }, Date.now());
+  const reserved = t.mock.method(
+    stage.stores.mesh.devices,
+    "reserveDevices",
+    async function (this: typeof stage.stores.mesh.devices, ...asked: Parameters<typeof reserveDevices>) {
+      if (reserved.mock.callCount() === 0) await pause();
+      return await reserveDevices.apply(this, asked);
+    },
+  );
+  await world.broadcast.sweep();
+  assert.ok(reserved.mock.callCount() > 0);
+  await world.orders();
+  assert.equal(device.appliedName, undefined);
+});
+
 test("a device that is left holding the image of a stopped campaign is cancelled", async () => {
   const { world, campaignId } = await held(1, 1);
   await world.turn();

@@ -1,5 +1,6 @@
 /** Questions to single devices: to those that are quiet, until they count as silent, and to those that said they lack packets. */
 import type { Gateway } from "@airlift/protocol/api/mesh";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import { ASK_FSEQS, askDevice, DEVICE_REPEATS, SCHEDULE_BYTES } from "../mesh/session-order.ts";
@@ -27,6 +28,14 @@ const ASKS_AT_ONCE = 200;
 /** How long a question may wait for the air: the next one comes sooner than that is of use. */
 const ASK_PATIENCE_MS = 5 * 60_000;
 
+/** What is said to devices, and of them. */
+interface Asked {
+  readonly orders: readonly NewOrder[];
+  readonly changes: readonly MeshChange[];
+  /** Words to install that were given before. */
+  readonly again: readonly { readonly order: NewOrder; readonly updateId: string }[];
+}
+
 export class BroadcastAsks {
   readonly #options: AskOptions;
 
@@ -39,27 +48,43 @@ export class BroadcastAsks {
     const { stores, quietMs } = this.#options;
     const { mesh } = stores;
     const reports: MeshReport[] = [];
-    if (lacking.length > 0)
-      reports.push(...(await mesh.sessions.record(await this.#asks(lacking.slice(0, ASKS_AT_ONCE)))));
+    if (lacking.length > 0) reports.push(...(await this.#record(await this.#asks(lacking.slice(0, ASKS_AT_ONCE)))));
     const quiet = await mesh.quietUpdates(quietMs, ASKS_AT_ONCE);
     if (quiet.length === 0) return reports;
     const sentence = `silent: nothing was heard of the device after it was asked ${MOST_ASKS} times`;
     const gone = quiet
       .filter(({ askCount }) => askCount >= MOST_ASKS)
       .map(({ updateId }) => ({ updateId, state: "silent" as const, failure: null, sentence }));
-    const { orders, changes } = await this.#asks(quiet.filter(({ askCount }) => askCount < MOST_ASKS));
-    reports.push(...(await mesh.sessions.record({ orders, changes: [...gone, ...changes] })));
+    const asked = await this.#asks(quiet.filter(({ askCount }) => askCount < MOST_ASKS));
+    reports.push(...(await this.#record({ ...asked, changes: [...gone, ...asked.changes] })));
     return reports;
   }
 
+  async #record({ orders, changes, again }: Asked): Promise<readonly MeshReport[]> {
+    const reports = await this.#options.stores.mesh.sessions.record({ orders, changes });
+    await Promise.all(again.map((word) => this.#tellAgain(word)));
+    return reports;
+  }
+
+  /** Each by itself: of one whose campaign has come to hold it since, nothing is said, and the next look asks where it stands. */
+  async #tellAgain({ order, updateId }: Asked["again"][number]): Promise<void> {
+    try {
+      await this.#options.stores.mesh.sessions.record({ orders: [order], installing: [updateId] });
+    } catch (error) {
+      if (error instanceof UsageError && error.code === "CAMPAIGN_PERMIT") return;
+      throw error;
+    }
+  }
+
   /** Each is asked by a gateway that reaches it and has room for it; where there is none, that is why it stands where it stands. */
-  async #asks(updates: readonly MeshUpdate[]): Promise<{ orders: NewOrder[]; changes: MeshChange[] }> {
+  async #asks(updates: readonly MeshUpdate[]): Promise<Asked> {
     const { stores, rooms, apply, utcMs } = this.#options;
     const gateways = await stores.mesh.gateways.list();
     const hours = new ApplyHours(stores, utcMs());
     const leftMs = new Map<Gateway, number>();
     const orders: NewOrder[] = [];
     const changes: MeshChange[] = [];
+    const again: { order: NewOrder; updateId: string }[] = [];
     for (const update of updates) {
       const gateway = gatewayFor(gateways, update);
       const neededMs = gateway === undefined ? 0 : costMs(gateway);
@@ -74,9 +99,10 @@ export class BroadcastAsks {
       // One that was told to install may not have heard it.
       const isToldAgain = update.state === "applying" && update.mayApply && "untilMs" in opening;
       const order = isToldAgain ? await apply.orderFor(gateway, [update], opening.untilMs) : undefined;
-      orders.push(...(order === undefined ? await this.#ask(gateway, update) : [order]));
+      if (order === undefined) orders.push(...(await this.#ask(gateway, update)));
+      else again.push({ order, updateId: update.updateId });
     }
-    return { orders, changes };
+    return { orders, changes, again };
   }
 
   async #ask(gateway: Gateway, update: MeshUpdate): Promise<NewOrder[]> {

@@ -193,6 +193,21 @@ test("an update that is told to wait between the decision to ask the device and 
   assert.equal(world.done.at(-1), "u-pump waitingToApply");
 });
 
+test("a package that was installed when its update was told to wait is activated", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  world.readReport = async () => {
+    const needsActivation = !world.done.includes("execute");
+    const firmware = { ...IDLE.firmware, result: 1, needsActivation } as DeviceReport["firmware"];
+    return { ...IDLE, firmware, version: "1.1.0" };
+  };
+  const update = { ...updateOf("pump", "pull"), state: "applying" as const, apply: false, finishedAt: null };
+  const told = { ...newSnapshot(false), state: "applying" as const, transferStarted: true, executeCount: 1 };
+  await world.engine.restore([{ update, snapshot: told }]);
+  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+  assert.deepEqual(world.done.slice(-2), ["execute", "u-pump succeeded"]);
+});
+
 test("an update whose campaign permits nothing any more is left as it is on record, and whoever commanded is told", async (t) => {
   const world = new World();
   t.after(() => world.engine.close());

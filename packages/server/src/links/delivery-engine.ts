@@ -373,7 +373,7 @@ export class DeliveryEngine {
     } else if (running.isOnRecord && !this.#closing.signal.aborted) {
       if (!(this.#options.holdsLease?.() ?? true)) this.#letGoOwn(order.updateId);
       // Between the decision to ask and the asking, the update may have been told to wait.
-      else if (output.kind === "execute" && this.#core.snapshotOf(order.updateId)?.apply === false)
+      else if (isFirstAsking(output) && this.#core.snapshotOf(order.updateId)?.apply === false)
         this.#feed(order.updateId, { kind: "executeAnswered", outcome: "noAnswer" });
       else running.errands.run(output);
     }
@@ -406,3 +406,6 @@ export class DeliveryEngine {
     this.#options.log.error({ err: error, updateId: id }, "an update's step failed");
   }
 }
+
+/** What is installed may be activated: that is the rest of what the device was asked for. */
+const isFirstAsking = (output: DriverOutput): boolean => output.kind === "execute" && output.step === "install";

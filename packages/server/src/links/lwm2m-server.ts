@@ -182,6 +182,8 @@ export class Lwm2mServer {
       log,
       onRegistrations: (kept) =>
         this.#takeUp(kept.filter(({ endpoint }) => this.registrationOf(endpoint) === undefined)),
+      registrations: () => this.#registry.all(),
+      registrationOf,
       isArriving: (endpoint) => this.#record.isArriving(endpoint),
       onLeft: (endpoint) => {
         this.#driven.feed({ kind: "leave", endpoint });

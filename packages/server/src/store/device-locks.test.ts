@@ -54,6 +54,7 @@ const DRIVING: Readonly<Record<string, Writer>> = {
   "updates that are tried again": async ({ updates }, asked) => each(asked, ({ id }) => updates.reopen(id)),
   "new updates": ({ updates }, asked) =>
     each(asked, ({ endpoint }) => updates.create({ endpoint, imageId, by: "auto", apply: true })),
+  "words to install": ({ mesh }, asked) => each(asked, ({ id }) => mesh.permit(id)),
   progress: async ({ updates }, asked) => {
     for (const { id } of asked) updates.queueProgress(id, 50);
     await updates.flush();

@@ -1,5 +1,6 @@
 /** The devices: how each is registered and what it last said of itself. Written in batches, read at once. */
 import { type Kysely, type Selectable, sql } from "kysely";
+import type { Registration } from "../fleet/registration.ts";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { isRowFault, storableText } from "./database.ts";
@@ -67,6 +68,21 @@ export class PostgresDeviceStore implements DeviceStore {
       update devices set node_id = ${this.#nodeId} from mine where devices.endpoint = mine.endpoint
       returning devices.*`.execute(this.#tables);
     return rows.map(toRegistration);
+  }
+
+  async leftAmong(registrations: readonly Registration[]): Promise<string[]> {
+    if (registrations.length === 0) return [];
+    const { rows } = await sql<{ endpoint: string }>`
+      select ours.endpoint from unnest(
+        ${registrations.map(({ endpoint }) => endpoint)}::text[], ${registrations.map(({ endpoint }) => storableText(endpoint))}::text[],
+        ${registrations.map(({ lastSeenAtMs }) => new Date(lastSeenAtMs).toISOString())}::timestamptz[]
+      ) as ours(endpoint, name, seen_at)
+      join devices on devices.endpoint = ours.name
+      join nodes on nodes.id = devices.node_id and nodes.lease_until > now()
+      where devices.node_id <> ${this.#nodeId} and devices.presence = 'registered' and devices.last_seen_at > ours.seen_at`.execute(
+      this.#tables,
+    );
+    return rows.map(({ endpoint }) => endpoint);
   }
 
   queueSave(registrations: readonly KeptRegistration[]): boolean {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { sql } from "kysely";
 import { type Database, openDatabase } from "./database.ts";
 import { EVENT_LOCK } from "./event-rows.ts";
@@ -110,6 +111,30 @@ test("while another server is between its event and its commit, no event gets a 
   });
   await writing.written;
   assert.equal(isWritten, true);
+});
+
+test("what another server did while it cannot be read is told later, before what was done here since", async () => {
+  let isAway = false;
+  const tables = new Proxy(database.tables, {
+    get: (target, name) => {
+      if (isAway && name === "selectFrom") throw new EnvironmentError("DATABASE_AWAY", "no connection in time");
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const [here, there] = [new Journal(tables), new Journal(database.tables)];
+  await here.start();
+  const heard: string[] = [];
+  here.subscribe(({ sentence }) => heard.push(sentence));
+  const remark = (journal: Journal, sentence: string) =>
+    journal.write(async () => ({ result: undefined, events: [{ kind: "update.note" as const, sentence }] }));
+  await remark(there, "theirs");
+  isAway = true;
+  await remark(here, "ours");
+  assert.deepEqual(heard, []);
+  isAway = false;
+  await here.catchUp();
+  assert.deepEqual(heard, ["theirs", "ours"]);
 });
 
 test("a statement that takes too long failed for now, not for ever", async () => {

@@ -134,9 +134,7 @@ export class Journal {
    */
   catchUp(): Promise<void> {
     this.#isNews = true;
-    this.#reading ??= this.#readNews().finally(() => {
-      this.#reading = undefined;
-    });
+    this.#reading ??= this.#readNews();
     return this.#reading;
   }
 
@@ -182,13 +180,13 @@ export class Journal {
     }
   }
 
-  /** Other servers' events before ours are told first. */
+  /** Other servers' events before ours are told first; as long as they cannot be read, ours wait with them. */
   async #tellOwn({ idBefore, done }: BatchOutcome): Promise<void> {
     const events = done.flatMap((one) => one.events);
     if (events.length === 0) return;
     this.#toldId ??= idBefore;
     if (idBefore > this.#toldId && this.#listeners.size > 0) await this.catchUp();
-    this.#publish(events);
+    if (idBefore <= this.#toldId || this.#listeners.size === 0) this.#publish(events);
   }
 
   async #readNews(): Promise<void> {
@@ -199,6 +197,9 @@ export class Journal {
       }
     } catch {
       // The database is away, or was closed; the next call, or the next event, reads on from the same place.
+    } finally {
+      // At once: who calls from here on is not given a reading that has ended.
+      this.#reading = undefined;
     }
   }
 

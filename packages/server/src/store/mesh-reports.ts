@@ -11,7 +11,7 @@ import { storableText } from "./database.ts";
 import type { Journal } from "./journal.ts";
 import { devicePlace, type MeshSecrets } from "./mesh-secrets.ts";
 import { endSession, noteProgress } from "./mesh-sessions.ts";
-import { unsaidChanges } from "./mesh-unsaid.ts";
+import { unsaidChanges, unsaidWords } from "./mesh-unsaid.ts";
 import { changeMeshUpdates, type MeshChange, type MeshReport, readMeshUpdates } from "./mesh-updates.ts";
 import type { NewEvent } from "./ports.ts";
 import type { Tables } from "./tables.ts";
@@ -43,12 +43,14 @@ interface Opened {
 }
 
 export class MeshReports {
+  readonly #tables: Kysely<Tables>;
   readonly #journal: Journal;
   readonly #secrets: MeshSecrets;
   #takenCount = 0;
   #refusedCount = 0;
 
-  constructor(journal: Journal, secrets: MeshSecrets) {
+  constructor(tables: Kysely<Tables>, journal: Journal, secrets: MeshSecrets) {
+    this.#tables = tables;
     this.#journal = journal;
     this.#secrets = secrets;
   }
@@ -60,18 +62,19 @@ export class MeshReports {
 
   /** @throws {UsageError} UNKNOWN_GATEWAY (404) */
   async take(gatewayId: string, { reports }: ReportBatch): Promise<TakenBatch> {
-    const meshNames = namesOf(reports);
+    const speaking = namesOf(reports);
+    const words = await unsaidWords(this.#tables, gatewayId, reports);
     const { result } = await this.#journal.write(
       async (transaction) => {
         const { last_report: lastNumber } = await lockGateway(transaction, gatewayId);
         const fresh = reports.filter(({ number }) => number > lastNumber);
-        const speakers = await this.#speakers(transaction, meshNames);
+        const speakers = await this.#speakers(transaction, speaking);
         const said = await this.#openAll(transaction, { reports, speakers, lastNumber });
         const own = await takeOwnReports(transaction, gatewayId, fresh);
         await saveSpeakers(transaction, gatewayId, [...speakers.values()]);
         const told = await changesOf(transaction, said.opened);
         // What a device says of itself goes before what its gateway has not said to it.
-        const unsaid = (await unsaidChanges(transaction, gatewayId, fresh)).filter(
+        const unsaid = (await unsaidChanges(transaction, { gatewayId, reports: fresh, words })).filter(
           ({ updateId }) => !told.some((one) => one.updateId === updateId),
         );
         const changed = await changeMeshUpdates(transaction, [...told, ...unsaid]);
@@ -89,7 +92,7 @@ export class MeshReports {
         };
         return { result: { ...result, takenCount: said.takenCount }, events: [...own.events, ...changed.events] };
       },
-      { gatewayIds: [gatewayId], meshNames },
+      { gatewayIds: [gatewayId], meshNames: [...speaking, ...words.map(({ meshName }) => meshName)] },
     );
     const { takenCount, ...taken } = result;
     this.#takenCount += takenCount;

@@ -39,7 +39,7 @@ export class MeshStore {
     this.devices = new MeshDevices(tables, journal, this.secrets);
     this.gateways = new GatewayStore(tables, journal, this.secrets);
     this.sessions = new MeshSessions(tables, journal, this.gateways);
-    this.reports = new MeshReports(journal, this.secrets);
+    this.reports = new MeshReports(tables, journal, this.secrets);
   }
 
   /** Updates of mesh devices in these states. */
@@ -116,7 +116,7 @@ export class MeshStore {
         await transaction.updateTable("updates").set({ apply: true }).where("id", "=", updateId).execute();
         return { result: true, events: [] };
       },
-      { steeredIds: [updateId] },
+      { updateIds: [updateId], steeredIds: [updateId] },
     );
     return result;
   }
@@ -130,7 +130,7 @@ export class MeshStore {
         await transaction.updateTable("updates").set({ apply: false }).where("id", "=", updateId).execute();
         return await sayHeld(transaction, update);
       },
-      { steeredIds: [updateId] },
+      { updateIds: [updateId], steeredIds: [updateId] },
     );
     return result;
   }

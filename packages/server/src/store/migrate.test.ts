@@ -129,6 +129,15 @@ describe("migrations", () => {
       assert.equal(target.delivered_bytes, 70);
     });
 
+  test("a migration takes as long as it needs, and no statement after it does", async (t) => {
+    await (await createDatabase("slow")).close();
+    const url = scratch.url.replace("/postgres?", "/slow?");
+    const database = openDatabase(url, { statementTimeoutMs: 200, connectionCount: 1 });
+    t.after(() => database.close());
+    assert.equal(await migrate(database.tables, [{ name: "slow", sql: "select pg_sleep(0.5)" }]), 1);
+    await assert.rejects(sql`select pg_sleep(0.5)`.execute(database.tables), { code: "DATABASE_AWAY" });
+  });
+
   test("a database of a newer program is refused", async (t) => {
     const database = await createDatabase("newer");
     t.after(() => database.close());

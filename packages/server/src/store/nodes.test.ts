@@ -117,6 +117,20 @@ describe("two servers on one database", () => {
     assert.equal((await a.devices.get("late"))?.presence, "registered");
   });
 
+  test("a device that another server has heard since is known to have left, also when its event was lost", async () => {
+    const [old, stays] = [exampleRegistration("gone"), exampleRegistration("stays")];
+    a.devices.queueSave([old, stays]);
+    await a.devices.flush();
+    assert.deepEqual(await a.devices.leftAmong([old, stays]), []);
+    const newer = { ...old, id: "r-newer", lastSeenAtMs: old.lastSeenAtMs + 1 };
+    b.devices.queueSave([newer]);
+    await b.devices.flush();
+    assert.deepEqual(await a.devices.leftAmong([old, stays]), ["gone"]);
+    assert.deepEqual(await b.devices.leftAmong([newer]), []);
+    // It has come back, which is not on record yet.
+    assert.deepEqual(await a.devices.leftAmong([{ ...old, lastSeenAtMs: newer.lastSeenAtMs + 1 }]), []);
+  });
+
   test("what a dead server drove is taken over by exactly one, once its lease has run out", async (t) => {
     const c = await openSecondStores(scratch, { node: { name: "c" } });
     t.after(() => c.close());

@@ -167,6 +167,8 @@ export interface DeviceStore {
   loadRegistrations(): Promise<KeptRegistration[]>;
   /** Takes over up to `limit` registrations of servers that are gone, so that they expire when nothing is heard. */
   claimFree(limit: number): Promise<KeptRegistration[]>;
+  /** Endpoints of those of these registrations of ours that another server, which lives, has on record as heard there later. */
+  leftAmong(registrations: readonly Registration[]): Promise<string[]>;
   /**
    * Saves soon, in a batch; only the newest of one endpoint is written. Never blocks, never throws.
    *

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { pino } from "pino";
+import type { Registration } from "../fleet/registration.ts";
+import { exampleRegistration } from "../store/scratch-stores.ts";
+import { Takeover, type TakeoverOptions } from "./takeover.ts";
+
+/** A server that has these devices. `leftAmong` says which of those it is asked about are elsewhere. */
+function server(own: readonly Registration[], leftAmong: (asked: readonly Registration[]) => string[]) {
+  const here = new Map(own.map((registration) => [registration.endpoint, registration]));
+  const asked: string[][] = [];
+  const left: string[] = [];
+  const stores = {
+    nodes: { id: "here", holdsLease: true },
+    devices: {
+      claimFree: async () => [],
+      leftAmong: async (registrations: readonly Registration[]) => {
+        asked.push(registrations.map(({ endpoint }) => endpoint));
+        return leftAmong(registrations);
+      },
+    },
+    updates: { claimFree: async () => [], claimStray: async () => [] },
+  };
+  const takeover = new Takeover({
+    stores: stores as unknown as TakeoverOptions["stores"],
+    delivery: { restore: async () => {} },
+    onRegistrations: () => {},
+    registrations: () => here.values(),
+    registrationOf: (endpoint) => here.get(endpoint),
+    isArriving: () => false,
+    onLeft: (endpoint) => {
+      left.push(endpoint);
+      here.delete(endpoint);
+    },
+    log: pino({ level: "silent" }),
+  });
+  return { takeover, here, asked, left };
+}
+
+test("a device that is on record elsewhere is left to that server, though no event told of it", async () => {
+  const { takeover, left, asked } = server([exampleRegistration("a"), exampleRegistration("b")], () => ["a"]);
+  await takeover.look();
+  await takeover.look();
+  assert.deepEqual([left[0], asked], ["a", [["a", "b"], ["b"]]]);
+});
+
+test("one that came back while the record was read stays", async () => {
+  const { takeover, here, left } = server([exampleRegistration("a")], () => {
+    here.set("a", exampleRegistration("a", { id: "newer" }));
+    return ["a"];
+  });
+  await takeover.look();
+  assert.deepEqual(left, []);
+});
+
+test("a large fleet is gone through bit by bit, and then anew", async () => {
+  const own = Array.from({ length: 7_000 }, (_, n) => exampleRegistration(`device-${n}`));
+  const { takeover, asked } = server(own, () => []);
+  for (let n = 0; n < 3; n += 1) await takeover.look();
+  assert.deepEqual(
+    asked.map(({ length }) => length),
+    [5_000, 2_000, 5_000],
+  );
+});
