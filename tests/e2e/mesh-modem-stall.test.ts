@@ -175,3 +175,47 @@ test("a modem that takes nothing is hung up on, and what waited for it is forgot
     await link.close();
   }
 });
+
+test(
+  "a confirmation that is lost silences nobody for good; who confirms nothing is given ever less",
+  NEVER_SLOW,
+  async () => {
+    const written: number[] = [];
+    const opened: Duplex[] = [];
+    const open = async () => {
+      const stream: Duplex = new Duplex({
+        read: () => undefined,
+        write: (bytes: Buffer, _encoding, done) => {
+          written.push(bytes[4] ?? 0);
+          done();
+        },
+      });
+      opened.push(stream);
+      return stream;
+    };
+    const link = await openKissLink({
+      uri: "modem",
+      open,
+      confirms: true,
+      stallMs: 1,
+      retry: { firstMs: 1, longestMs: 1 },
+    });
+    const sendUntil = async (isOver: () => boolean, number: number) => {
+      while (!isOver()) {
+        link.send(new Uint8Array(1_000).fill(number));
+        await new Promise(setImmediate);
+      }
+    };
+    try {
+      await sendUntil(() => written.includes(1), 1);
+      await sendUntil(() => link.counts.healedCount === 4, 2);
+      assert.ok(written.length <= 5, `${written.length} frames went to a modem that confirmed none`);
+      await sendUntil(() => opened.length === 5 && written.length === 5, 3);
+      opened.at(-1)?.push(encodeKiss(new Uint8Array(0), 0));
+      await sendUntil(() => written.length >= 6, 4);
+      assert.equal(written.at(-1), 4);
+    } finally {
+      await link.close();
+    }
+  },
+);

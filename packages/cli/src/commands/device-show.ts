@@ -67,13 +67,15 @@ function lwm2mFacts(device: Device, nowMs: number): Facts {
 /** A mesh device never registers: it is heard by gateways, and speaks when it is asked. */
 function meshFacts(device: MeshDevice, nowMs: number): Facts {
   const { heardAt, gatewayId, groupId, hasGroupKey, receivedCount, deficit, batteryPercent } = device;
-  const packets = receivedCount === null ? "nothing said yet" : `${receivedCount} received, ${deficit ?? 0} missing`;
+  // A device that knows of its broadcast, and has heard none of it, does not know how much there is.
+  const isUnheard = receivedCount === 0 && !deficit;
+  const said = isUnheard ? "none received yet" : `${receivedCount} received, ${deficit ?? 0} missing`;
   return [
     ["heard", heardAt === null ? "never" : `${agoText(heardAt, nowMs)}${gatewayId === null ? "" : ` by ${gatewayId}`}`],
     ["name on air", device.name],
     ["cell", device.cell ?? "not known: every gateway sends to it"],
     ["group", `${groupId}, ${hasGroupKey ? "has its key" : "does not have its key yet"}`],
-    ["packets", packets],
+    ["packets", receivedCount === null ? "nothing said yet" : said],
     ["battery", batteryPercent === null ? "-" : `${batteryPercent} %`],
   ];
 }

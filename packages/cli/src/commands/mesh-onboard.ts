@@ -92,7 +92,7 @@ const lineOf = (one: MeshDevice): string[] => [
   one.hasGroupKey ? "yes" : "no",
   one.cell ?? "-",
   one.gatewayId ?? "-",
-  one.deficit === null ? "-" : `${one.deficit}`,
+  one.deficit === null || (one.deficit === 0 && one.receivedCount === 0) ? "-" : `${one.deficit}`,
   one.heardAt === null ? "never" : agoText(one.heardAt, Date.now()),
 ];
 

@@ -288,6 +288,11 @@ export class Gateway {
       this.#options.onRefused?.(refusal);
       return;
     }
+    if (!(error instanceof AirliftError)) {
+      const { dataDir } = this.#options;
+      this.#options.log.error({ dataDir, reason: String(error) }, "what has to be kept cannot be: is the disk full?");
+      return;
+    }
     if (!this.#isServerLost)
       this.#options.log.warn({ reason: String(error) }, "the server cannot be reached: going on without it");
     this.#isServerLost = true;

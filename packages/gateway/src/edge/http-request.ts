@@ -7,22 +7,29 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal?: AbortSignal;
+  /** Given up when not an octet comes for so long; absent = `DEFAULT_SILENCE_MS`. */
+  readonly silenceMs?: number;
 }
+
+/** In the field: a server that stands still, or a line that broke without a word, is noticed within a minute. */
+export const DEFAULT_SILENCE_MS = 60_000;
 
 /**
  * The answer, once its head is here; its body has to be read or destroyed. Redirections are not followed: the token is for one server.
  *
  * @param url `http:` or `https:`. The errors are those of node:http; `AbortError` when `signal` says so.
  */
-export function requestHttp(url: string, { body, signal, ...rest }: HttpRequest): Promise<IncomingMessage> {
+export function requestHttp(url: string, request: HttpRequest): Promise<IncomingMessage> {
+  const { method = "GET", body, signal, silenceMs = DEFAULT_SILENCE_MS } = request;
   const target = new URL(url);
-  const { request } = target.protocol === "https:" ? builtin("node:https") : builtin("node:http");
+  const client = target.protocol === "https:" ? builtin("node:https") : builtin("node:http");
   const length = body === undefined ? {} : { "content-length": `${Buffer.byteLength(body)}` };
-  const headers = { ...rest.headers, ...length };
+  const headers = { ...request.headers, ...length };
+  const options = { method, headers, timeout: silenceMs, ...(signal && { signal }) };
   return new Promise((resolve, reject) => {
-    request(target, { method: rest.method ?? "GET", headers, ...(signal && { signal }) }, resolve)
-      .on("error", reject)
-      .end(body);
+    const sent = client.request(target, options, resolve).on("error", reject);
+    sent.on("timeout", () => sent.destroy(new Error(`nothing came for ${silenceMs / 1000} s`)));
+    sent.end(body);
   });
 }
 

@@ -1,4 +1,5 @@
 /** Follows the server's orders for as long as the gateway runs: a feed that broke off is taken up again behind the last order taken. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { GatewayOrder } from "@airlift/protocol/api/gateway";
 import type { Logger } from "pino";
 import type { ServerClient } from "./server-client.ts";
@@ -45,20 +46,8 @@ export class OrderFeed {
         if (signal.aborted) return;
         log.debug({ reason: String(error) }, "the feed of orders broke off");
       }
-      await pause(pauseMs, signal);
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
       pauseMs = Math.min(RETRY.longestMs, 2 * pauseMs);
     }
   }
-}
-
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, delayMs);
-    signal.addEventListener("abort", done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

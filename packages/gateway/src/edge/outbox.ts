@@ -201,10 +201,10 @@ interface Aside {
 
 /** A file of another form counts as none: nothing hangs on it. */
 function readAside(path: string): Aside {
-  const found = (readJson(path) ?? {}) as Partial<Aside>;
-  return Array.isArray(found.reports)
-    ? { count: Number(found.count), reports: found.reports }
-    : { count: 0, reports: [] };
+  const { count, reports } = (readJson(path) ?? {}) as Partial<Aside>;
+  const isWhole =
+    Number.isInteger(count) && Array.isArray(reports) && reports.every((one) => typeof one?.reason === "string");
+  return isWhole ? ({ count, reports } as Aside) : { count: 0, reports: [] };
 }
 
 /** Whole lines that are reports; a power cut may have left half a line. */

@@ -14,8 +14,6 @@ export interface ServerOptions {
 
 /** A request that takes longer is given up. */
 const REQUEST_TIMEOUT_MS = 15_000;
-/** A feed on which not even a comment comes for so long is dead. */
-const FEED_SILENCE_MS = 60_000;
 const LARGEST_ORDER_CHARACTERS = 4 * 1024 * 1024;
 /** 500 events that were opened. */
 const LARGEST_ANSWER_CHARACTERS = 1024 * 1024;
@@ -30,34 +28,26 @@ export class ServerClient {
   }
 
   /**
-   * Orders with a number above `after`, until the connection ends.
+   * Orders with a number above `after`, until the connection ends. Where not even a comment comes for a minute, it is dead.
    *
    * @throws {EnvironmentError} `UNREACHABLE` · {PeerError} `SERVER_REFUSED`
    */
   async followOrders(after: number, signal: AbortSignal, take: (order: GatewayOrder) => Promise<void>): Promise<void> {
-    const silence = new AbortController();
-    let timer = setTimeout(() => silence.abort(), FEED_SILENCE_MS);
-    try {
-      const answer = await this.#request("orders", {
-        headers: { accept: "text/event-stream", ...(after > 0 && { "last-event-id": `${after}` }) },
-        signal: AbortSignal.any([signal, silence.signal]),
-      });
-      const orders: GatewayOrder[] = [];
-      const parser = createParser({
-        maxBufferSize: LARGEST_ORDER_CHARACTERS,
-        onEvent: ({ data }) => {
-          const parsed = GatewayOrder.safeParse(parseJson(data));
-          if (parsed.success) orders.push(parsed.data);
-        },
-      });
-      for await (const text of answer.setEncoding("utf8")) {
-        clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(), FEED_SILENCE_MS);
-        parser.feed(text);
-        for (const order of orders.splice(0)) await take(order);
-      }
-    } finally {
-      clearTimeout(timer);
+    const answer = await this.#request("orders", {
+      headers: { accept: "text/event-stream", ...(after > 0 && { "last-event-id": `${after}` }) },
+      signal,
+    });
+    const orders: GatewayOrder[] = [];
+    const parser = createParser({
+      maxBufferSize: LARGEST_ORDER_CHARACTERS,
+      onEvent: ({ data }) => {
+        const parsed = GatewayOrder.safeParse(parseJson(data));
+        if (parsed.success) orders.push(parsed.data);
+      },
+    });
+    for await (const text of answer.setEncoding("utf8")) {
+      parser.feed(text);
+      for (const order of orders.splice(0)) await take(order);
     }
   }
 

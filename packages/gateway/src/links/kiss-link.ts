@@ -9,8 +9,12 @@ import { type DueFrame, PacedWriter } from "./paced-writer.ts";
 import type { LinkCounts, RadioLink } from "./radio-link.ts";
 import { openSerialPort } from "./serial-port.ts";
 
-/** A modem that takes nothing for so long is hung up on: what it has not taken by then must not go on air any more. */
+/**
+ * A modem that takes nothing for so long is hung up on: what it has not taken by then must not go on air any more. One that should
+ * confirm has twice as long each time, until it confirms again: what it holds of ten hang-ups in an hour is below the law's reserve.
+ */
 export const DEFAULT_STALL_MS = 5_000;
+const MOST_DOUBLINGS = 10;
 /** A TCP connection that does not come about in so long is given up. */
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 10_000;
@@ -31,7 +35,7 @@ export interface KissLinkOptions {
 interface Way extends OpenedWay {
   readonly stream: Duplex;
   readonly writer: PacedWriter;
-  /** Runs while something is on its way to a modem that confirms nothing. */
+  /** Runs while something is on its way. */
   stall?: NodeJS.Timeout | undefined;
 }
 
@@ -69,6 +73,8 @@ class KissLink implements RadioLink {
   #sentCount = 0;
   #heardCount = 0;
   #lostCount = 0;
+  /** Times that it was hung up on since it confirmed something. */
+  #unconfirmedCount = 0;
   /** Why it was hung up on the last time. */
   #stalled: string | undefined;
 
@@ -129,7 +135,10 @@ class KissLink implements RadioLink {
         this.#heardCount += 1;
         this.#listener?.(frame);
       }
-      for (const id of decoder.acks.splice(0)) if (this.#confirms) this.#taken(way, id);
+      for (const id of decoder.acks.splice(0)) {
+        this.#unconfirmedCount = 0;
+        if (this.#confirms) this.#taken(way, id);
+      }
     });
     return way;
   }
@@ -141,7 +150,8 @@ class KissLink implements RadioLink {
   }
 
   #hangUp({ stream }: Way): void {
-    this.#stalled = "the modem takes nothing any more: it was hung up on";
+    this.#stalled = `the modem ${this.#confirms ? "confirms (ack=1)" : "takes"} nothing any more: it was hung up on`;
+    if (this.#confirms) this.#unconfirmedCount = Math.min(MOST_DOUBLINGS, this.#unconfirmedCount + 1);
     // At once: what the system holds for it is not to be delivered.
     if (stream instanceof Socket) stream.resetAndDestroy();
     else stream.destroy();
@@ -153,8 +163,8 @@ class KissLink implements RadioLink {
       if (this.#confirms) way.stream.write(encodeKiss(frame, id));
       else way.stream.write(encodeKiss(frame), () => this.#taken(way, id));
     }
-    if (this.#confirms || !way.writer.isWaiting) return;
-    way.stall ??= setTimeout(() => this.#hangUp(way), this.#stallMs);
+    if (way.writer.isWaiting)
+      way.stall ??= setTimeout(() => this.#hangUp(way), this.#stallMs * 2 ** this.#unconfirmedCount);
   }
 
   #taken(way: Way, id: number): void {

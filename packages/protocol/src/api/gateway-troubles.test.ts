@@ -34,13 +34,14 @@ test("a gateway that is well, and one of an earlier version, have no troubles", 
   assert.deepEqual(sentencesOf({ heardCount: 1_000, foreignCount: 20, isMostlyForeign: false, lostCount: 0 }), []);
 });
 
-test("frames that cannot be opened, reports that were refused, a modem that does not keep up: each in a sentence", () => {
+test("a link that is not there, frames that cannot be opened, reports that were refused, a modem that does not keep up: each in a sentence", () => {
   assert.deepEqual(
     sentencesOf(
-      { heardCount: 9, foreignCount: 9, isMostlyForeign: true, lostCount: 3 },
+      { isUp: false, heardCount: 9, foreignCount: 9, isMostlyForeign: true, lostCount: 3 },
       { setAside: { count: 2, reason: "of its name" } },
     ),
     [
+      "finds its link not there: kiss:/dev/ttyUSB0",
       "hears frames it cannot open (wrong network key?): 9 of 9 at kiss:/dev/ttyUSB0",
       "set aside 2 reports that the server refused, the latest because of its name",
       "dropped 3 frames that the modem did not take in time: kiss:/dev/ttyUSB0",

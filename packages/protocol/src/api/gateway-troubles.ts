@@ -2,13 +2,16 @@
 import type { GatewayState } from "./gateway.ts";
 
 export interface GatewayTrouble {
-  readonly code: "FOREIGN_FRAMES" | "REPORTS_REFUSED" | "FRAMES_LOST";
+  readonly code: "LINK_DOWN" | "FOREIGN_FRAMES" | "REPORTS_REFUSED" | "FRAMES_LOST";
   /** Of what the gateway does or suffers: "hears frames …". */
   readonly sentence: string;
 }
 
 /** The worst first; none when all is well. */
 export function gatewayTroubles({ links, setAside }: GatewayState): GatewayTrouble[] {
+  const down = links
+    .filter(({ isUp }) => !isUp)
+    .map(({ link }): GatewayTrouble => ({ code: "LINK_DOWN", sentence: `finds its link not there: ${link}` }));
   const foreign = links.flatMap(({ link, heardCount, foreignCount, isMostlyForeign }): GatewayTrouble[] => {
     if (isMostlyForeign !== true) return [];
     const counts = `${foreignCount} of ${heardCount} at ${link}`;
@@ -29,5 +32,5 @@ export function gatewayTroubles({ links, setAside }: GatewayState): GatewayTroub
             sentence: `set aside ${setAside.count} reports that the server refused, the latest because ${setAside.reason}`,
           },
         ];
-  return [...foreign, ...refused, ...lost];
+  return [...down, ...foreign, ...refused, ...lost];
 }

@@ -53,6 +53,12 @@ for (const [what, update, device, sentence] of [
     "waiting 5 min: the device is busy and answered 5.03 since 14:35 UTC; asking again",
   ],
   [
+    "a reason that says when it ends",
+    { sentence: "waiting: broadcast 1f by north-1 begins at 14:45:00 UTC" },
+    undefined,
+    "waiting 5 min: broadcast 1f by north-1 begins at 14:45:00 UTC",
+  ],
+  [
     "a transfer",
     { state: "transferring", sentence: "pushing 1000 bytes to the device", acknowledgedBytes: 256 },
     {},

@@ -28,7 +28,9 @@ export function explain(update: ExplainedUpdate, device: ExplainedDevice | undef
   if (state === "transferring") return `${sentence} (${progressText(update)}, for ${lasted})`;
   if (!sentence.startsWith(WAITING)) return `${sentence} (for ${lasted})`;
   const [why = "", ...next] = sentence.slice(WAITING.length).split("; ");
-  return [`waiting ${lasted}: ${why} since ${clockText(sinceMs, nowMs)}`, ...next].join("; ");
+  // A reason that says when it ends is not told since when it holds as well: that is in how long.
+  const since = why.includes(" UTC") ? "" : ` since ${clockText(sinceMs, nowMs)}`;
+  return [`waiting ${lasted}: ${why}${since}`, ...next].join("; ");
 }
 
 const WAITING = "waiting: ";

@@ -36,7 +36,7 @@ export class BroadcastNews {
       const hasBegun = text.endsWith(ON_AIR);
       if (hasBegun && state === "transferring" && !this.#said.has(sessionId ?? "")) return [];
       const isQuiet = hasBegun && state === "waiting";
-      const sentence = `${state}: ${text}${isQuiet ? ", and the device speaks when it is asked" : ""}`;
+      const sentence = `${state}: ${text}${isQuiet ? "; the device speaks when it is asked" : ""}`;
       return [{ updateId, state, failure: null, sentence }];
     });
     const reports = await mesh.sessions.record({ changes });

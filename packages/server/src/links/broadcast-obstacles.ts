@@ -122,6 +122,7 @@ const sharesCell = (one: Gateway, other: Gateway): boolean => one.cells.some((ce
 export function absenceOf({ isOnline, state, band }: Gateway): string | undefined {
   if (!isOnline || state === null) return "is not heard";
   if (!state.isClockTrusted) return "does not know the time";
+  if (state.links.length > 0 && state.links.every(({ isUp }) => !isUp)) return "has no link to its radio";
   const own = state.ledgers.map((ledger) => ledger.band);
   return own.includes(band) ? undefined : `sends in ${own.join(", ")}, and is planned for ${band}`;
 }

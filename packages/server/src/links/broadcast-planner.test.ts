@@ -76,6 +76,24 @@ test("a gateway that does not know the time is not trusted with one; when it doe
   assert.ok(transmitIn(await world.orders()));
 });
 
+test("no broadcast is planned for a gateway all of whose links are down, and none is spent on it", async () => {
+  const world = await stage.world(1).open();
+  const counts = { sentCount: 0, heardCount: 0, refusedCount: 0, healedCount: 0 };
+  world.gateway.links = [{ link: "kiss:/dev/ttyUSB0", isUp: false, ...counts }];
+  await world.tell();
+  await world.campaign();
+  await world.turn();
+  assert.deepEqual(await world.orders(), []);
+  assert.equal(
+    await world.sentenceOf(0),
+    `waiting: no gateway reaches cell of ${world.model}: ${world.gateway.id} has no link to its radio`,
+  );
+  world.gateway.links = [...world.gateway.links, { link: "kiss:/dev/ttyUSB1", isUp: true, ...counts }];
+  await world.tell();
+  await world.turn();
+  assert.ok(transmitIn(await world.orders()));
+});
+
 test("a broadcast has the campaign's download windows, and none of it is outside of them", async () => {
   const world = await stage.world(1, { spanMs: 3 * 3_600_000 }).open();
   await world.campaign({ windows: { download: [{ cron: "*/10 * * * *", for: "5m" }] } });

@@ -26,11 +26,15 @@ export class GatewayWatch {
     if (planned === undefined) return;
     const troubles = [...misplaced(state, planned), ...gatewayTroubles(state).map((one) => ({ ...one, facts: {} }))];
     const told = this.#told.get(gatewayId);
+    const fresh = troubles.filter(({ code }) => told?.has(code) !== true);
+    if (fresh.length > 0) await this.#tell(gatewayId, fresh);
+    // What could not be put on record is told with the next batch.
     if (troubles.length === 0) this.#told.delete(gatewayId);
     else this.#told.set(gatewayId, new Set(troubles.map(({ code }) => code)));
-    const fresh = troubles.filter(({ code }) => told?.has(code) !== true);
-    if (fresh.length === 0) return;
-    const events = fresh.map(({ code, sentence: what, facts }) => {
+  }
+
+  async #tell(gatewayId: string, troubles: readonly Trouble[]): Promise<void> {
+    const events = troubles.map(({ code, sentence: what, facts }) => {
       const sentence = `the gateway ${gatewayId} ${what}`;
       this.#log.warn({ gatewayId, code, ...facts }, sentence);
       return { kind: "gateway.warning" as const, sentence, facts: { gatewayId, code, ...facts } };

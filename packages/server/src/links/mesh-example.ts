@@ -122,6 +122,7 @@ export class ExampleGateway {
   usedMs = 0;
   sessions: GatewayState["sessions"] = [];
   isClockTrusted = true;
+  links: GatewayState["links"] = [];
   #number = 0;
 
   constructor(id: string) {
@@ -136,7 +137,7 @@ export class ExampleGateway {
       utcMs: Date.now(),
       isClockTrusted: this.isClockTrusted,
       lastOrder: this.lastOrder,
-      links: [],
+      links: this.links,
       ledgers: [{ band: "868.0-868.6", windowMs: 3_600_000, budgetMs: 32_400, usedMs: this.usedMs, doubtMs: 0 }],
       sessions: this.sessions,
       waitingCount: 0,
