@@ -115,6 +115,11 @@ test("by keyboard alone: skip to the page, go by letters, walk the rows, open on
   assert.deepEqual(await barriers(page), []);
   await page.keyboard.press("Escape");
   await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Update …" }).press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  assert.equal(await page.evaluate("document.activeElement?.textContent"), "Update …", "where one was before");
   await page.close();
 });
 

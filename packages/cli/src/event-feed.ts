@@ -4,6 +4,7 @@ import { Event, LIVE_KINDS } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { createParser } from "eventsource-parser";
 import type { Client } from "./client.ts";
+import { isAway, RefusedError } from "./failure.ts";
 
 export interface FeedOptions {
   /** Only events of this update, of this device, or of this campaign. */
@@ -47,8 +48,8 @@ export async function* followEvents(client: Client, options: FeedOptions): Async
       }
     } catch (error) {
       if (signal.aborted) return;
-      // A refusal stays one; only a server that is not there may come back.
-      if (error instanceof Error && "problem" in error) throw error;
+      // A refusal stays one; only a server or a database that is not there may come back.
+      if (error instanceof RefusedError && !isAway(error)) throw error;
       if (failures >= attemptCount) throw error;
     }
     failures += 1;

@@ -1,7 +1,7 @@
 /** How a command ends: 0 done, 1 failed, 2 wrong usage; a failure is one clear line on stderr. */
 import { mistakesIn, mistakeText } from "@airlift/protocol/api/mistakes";
 import type { Problem } from "@airlift/protocol/api/schemas";
-import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
+import { AirliftError, EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
 import { CommanderError } from "commander";
 import { printable } from "./text.ts";
 
@@ -14,6 +14,12 @@ export class RefusedError extends AirliftError {
     this.problem = problem;
   }
 }
+
+/** Whether the same may be asked again soon: the server is not there, or what it needs is not (503, as without its database). */
+export const isAway = (error: unknown): boolean =>
+  error instanceof RefusedError
+    ? error.problem.status === 503
+    : error instanceof EnvironmentError && error.code === "UNREACHABLE";
 
 /** What to print and with which code to exit; nothing is printed for what has been said already. */
 export interface Ending {

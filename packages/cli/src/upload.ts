@@ -1,9 +1,9 @@
 /** Brings an image to the server in pieces, over as many connections as it takes. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AddedImage } from "@airlift/protocol/api/schemas";
-import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Client, UploadName } from "./client.ts";
-import { RefusedError } from "./failure.ts";
+import { isAway, RefusedError } from "./failure.ts";
 
 export interface UploadOptions {
   readonly name: UploadName;
@@ -60,6 +60,5 @@ async function patiently<Result>(
 
 /** A refusal stays one, but for a server that says it is busy, or that a piece of ours is still being written. */
 function mayPass(error: unknown): boolean {
-  if (error instanceof RefusedError) return error.problem.status === 503 || error.problem.code === "UPLOAD_BUSY";
-  return error instanceof EnvironmentError && error.code === "UNREACHABLE";
+  return isAway(error) || (error instanceof RefusedError && error.code === "UPLOAD_BUSY");
 }

@@ -2,12 +2,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Campaign } from "@airlift/protocol/api/campaign";
 import { ROUTES } from "@airlift/protocol/api/routes";
-import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
 import { createCampaignProgress } from "../campaign-progress.ts";
 import { countsText } from "../campaign-text.ts";
 import type { Client } from "../client.ts";
 import { followEvents } from "../event-feed.ts";
+import { isAway } from "../failure.ts";
 import { clientOf, type GlobalOptions, say } from "../terminal.ts";
 import { printable } from "../text.ts";
 
@@ -63,9 +63,9 @@ async function watch(client: Client, id: string, { show, note, signal }: Watchin
     while (!isFinal(campaign) && !signal.aborted) {
       await news.wait();
       await delay(LOOK_EVERY_MS);
-      // A server that is away is given up by the feed, which has more patience.
+      // A server that is away is given up by the feed, which has more patience; one without its database comes back.
       campaign = await look().catch((error: unknown) => {
-        if (error instanceof EnvironmentError) return campaign;
+        if (isAway(error)) return campaign;
         throw error;
       });
       show(campaign);

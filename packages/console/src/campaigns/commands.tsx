@@ -7,6 +7,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import type { Tagged } from "../api/request.ts";
 import { useMay } from "../api/session.ts";
 import { ActionButton } from "../parts/action-button.tsx";
+import { failedCount } from "./outcome-bar.tsx";
 import { PlanWarnings } from "./plan-view.tsx";
 import { campaignQuery, campaignsQuery, deleteDraft, planQuery, retryDevices, tellCampaign } from "./queries.ts";
 
@@ -124,8 +125,7 @@ export function CampaignCommands({ seen }: { readonly seen: Tagged<Campaign> }) 
       may[least] && states.includes(campaign.state) && (command !== "rollback" || campaign.rollbackId !== null),
   );
   const { id, name, state, counts } = campaign;
-  const badCount =
-    counts.silent + counts.fellBack + counts.cancelled + Object.values(counts.failed).reduce((a, b) => a + b, 0);
+  const badCount = counts.silent + counts.fellBack + counts.cancelled + failedCount(counts);
   return (
     <Group gap="xs" className="no-print">
       {offers.map(({ command, label, color, consequence }) => (

@@ -40,7 +40,7 @@ const keyOf = ({ name, size, lastModified }: File): string => `upload.${name}.${
 export const rememberedUpload = (file: File): RememberedUpload | undefined =>
   readStored<RememberedUpload | undefined>(keyOf(file), undefined);
 
-export const forgetUpload = (file: File): void => writeStored(keyOf(file), undefined);
+const forgetUpload = (file: File): void => writeStored(keyOf(file), undefined);
 
 /**
  * The image as the server keeps it; goes on where an earlier try with this file and these names ended.

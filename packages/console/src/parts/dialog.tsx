@@ -1,6 +1,6 @@
 /** The browser's own dialog: it keeps the focus, ends with Escape, and needs no style of its own making. */
 import { CloseButton, Group, Stack, Title } from "@mantine/core";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { useCovered } from "./covered.ts";
 
 export interface DialogProps {
@@ -14,7 +14,8 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   const isCovered = useCovered();
-  useEffect(() => {
+  // A dialog gives the focus back to where it was as long as it is in the page: later there is nobody who would.
+  useLayoutEffect(() => {
     const dialog = element.current;
     if (dialog?.open === false && !isCovered) dialog.showModal();
     return () => dialog?.close();

@@ -51,6 +51,18 @@ test("what can be read is read, and what cannot is named", () => {
   assert.deepEqual([spec.timeZone, spec.windows.download], ["Mars/Olympus", []]);
 });
 
+test("a member that there is not hides none of its neighbours", () => {
+  const targets = { query: "model=Pump", contiuous: true };
+  const windows = { aply: [], apply: [{ cron: "0 26 * * *", for: "2h" }] };
+  const { spec, mistakes, unread } = readCampaign({ ...LEAST, targets, windows });
+  assert.deepEqual(
+    mistakes.map(({ path }) => path),
+    ["targets.contiuous", "windows.aply"],
+  );
+  assert.deepEqual(unread, []);
+  assert.deepEqual([spec.targets.query, spec.windows.apply[0]?.cron], ["model=Pump", "0 26 * * *"]);
+});
+
 test("whatever was written, there is a spec or a mistake", () => {
   fc.assert(
     fc.property(

@@ -1,6 +1,6 @@
 /** A campaign as it was written in a file or a request, read as far as it can be. */
 import { z } from "zod";
-import { CampaignSpec, Criterion, SteppingStone, WaveSpec } from "./campaign.ts";
+import { CampaignSpec, Criterion, SteppingStone, WaveSpec, WindowsSpec } from "./campaign.ts";
 import { type Mistake, mistakesOf } from "./mistakes.ts";
 import { plainWords } from "./plain-words.ts";
 
@@ -24,6 +24,12 @@ const LISTS: Readonly<Record<string, Members>> = {
     standIn: { outcomes: ["failed"], threshold: { count: 1 }, minimumExecuted: 0, do: "abort" },
   },
   steppingStones: { schema: SteppingStone, standIn: { image: STAND_IN.image, from: [] } },
+};
+
+/** Groups of which one member may be wrong and the others right. */
+const GROUPS: Readonly<Record<string, Members>> = {
+  targets: { schema: CampaignSpec.shape.targets, standIn: STAND_IN.targets },
+  windows: { schema: WindowsSpec, standIn: STAND_IN.windows },
 };
 
 interface Members {
@@ -55,9 +61,12 @@ function readMembers(value: unknown, { schema, standIn }: Members, { path, unrea
     const own = written.success ? written.data[name] : undefined;
     const parsed = z.safeParse(member, own);
     const list = LISTS[name];
+    const group = GROUPS[name];
     if (parsed.success) read[name] = parsed.data;
     else if (list !== undefined && Array.isArray(own))
       read[name] = own.map((one, i) => readMembers(one, list, { path: `${path}${name}.${i}.`, unread }));
+    else if (group !== undefined && typeof own === "object" && own !== null && !Array.isArray(own))
+      read[name] = readMembers(own, group, { path: `${path}${name}.`, unread });
     else {
       unread.push(`${path}${name}`);
       read[name] = standIn[name];

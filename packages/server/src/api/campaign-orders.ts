@@ -54,7 +54,7 @@ export async function planOf(
   kept?: PlannedCampaign,
 ): Promise<CampaignPlan> {
   const utcMs = Date.now();
-  const planner = new CampaignPlanner({ spec, policy, offsetAt, utcMs });
+  const planner = new CampaignPlanner({ spec, policy, offsetAt, utcMs, isApproved: kept?.isApproved ?? false });
   const { query } = policy;
   const onAir: string[] = [];
   for await (const { wave, isMesh, ...planned } of campaigns.planned(kept ?? { query }, utcMs))
@@ -72,6 +72,7 @@ export async function planOf(
 export interface PlannedCampaign {
   readonly campaignId: string;
   readonly rollbackOf: string | null;
+  readonly isApproved: boolean;
 }
 
 /** What a plan is made from. */

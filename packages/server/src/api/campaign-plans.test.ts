@@ -53,6 +53,19 @@ describe("plans", () => {
     await stage.stop(id);
   });
 
+  test("what somebody else has approved needs no approval any more, also when it is about to start", async () => {
+    const { id } = await stage.create({ rollback: { image: stage.images["1.0.0"] ?? "" } });
+    const isWarned = async () => {
+      const { warnings } = (await stage.get(`/${id}/plan`)).body as { warnings: readonly string[] };
+      return warnings.some((warning) => warning.startsWith("needs approval"));
+    };
+    await stage.post(`/${id}/submit`);
+    assert.equal(await isWarned(), true);
+    await stage.post(`/${id}/approve`);
+    assert.equal(await isWarned(), false);
+    await stage.stop(id);
+  });
+
   test("a query that finds nothing, and one that finds everything, is said out loud", async () => {
     assert.deepEqual((await plan({ targets: { query: "model==Nothing" } })).warnings, ["the query matches no device"]);
     const all = "the query matches every device that there is, all 20 of them";

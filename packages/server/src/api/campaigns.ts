@@ -244,7 +244,8 @@ function planRoutes(app: Api, parts: ApiParts): void {
     },
     async (request) => {
       const kept = await requireCampaign(parts, request.params.id);
-      return await planOf(parts, kept, { campaignId: kept.campaign.id, rollbackOf: kept.rollbackOf });
+      const { id: campaignId, approvedBy } = kept.campaign;
+      return await planOf(parts, kept, { campaignId, rollbackOf: kept.rollbackOf, isApproved: approvedBy !== null });
     },
   );
 }

@@ -20,6 +20,8 @@ export interface PlanContext {
   readonly policy: CampaignPolicy;
   readonly offsetAt: OffsetAt;
   readonly utcMs: number;
+  /** Somebody has approved it as it is: it needs no more. */
+  readonly isApproved?: boolean;
   /** How long one device's update takes, apart from waiting. */
   readonly updateMs?: number;
 }
@@ -158,7 +160,7 @@ export class CampaignPlanner {
 
   #generalWarnings(isWholeFleet: boolean): string[] {
     const { policy } = this.#context;
-    const approval = approvalOf(policy);
+    const approval = this.#context.isApproved === true ? null : approvalOf(policy);
     const warnings = [...(approval === null ? [] : [`needs approval: ${approval}`]), ...stoneProblems(policy)];
     if (this.#matchedCount === 0) warnings.push("the query matches no device");
     else if (this.#targetCount === 0) warnings.push("every device that matches is left out");
