@@ -29,7 +29,7 @@ export function Board({ campaign }: { readonly campaign: Campaign }) {
         {campaign.waves.map((wave, index) => (
           // Waves never change their places.
           // biome-ignore lint/suspicious/noArrayIndexKey: the place is the identity
-          <WaveLane key={index} wave={wave} number={index + 1} isRunning={campaign.state === "running"} />
+          <WaveLane key={index} wave={wave} number={index + 1} campaignState={campaign.state} />
         ))}
       </div>
     </Stack>

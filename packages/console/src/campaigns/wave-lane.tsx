@@ -1,5 +1,5 @@
 /** One wave on the board: its outcomes, its criteria against their limits, its clock. */
-import type { CriterionStanding, Wave } from "@airlift/protocol/api/campaign";
+import type { Campaign, CriterionStanding, Wave } from "@airlift/protocol/api/campaign";
 import { Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { useNow } from "../parts/now.ts";
 import { CampaignState } from "./campaign-state.tsx";
@@ -12,11 +12,10 @@ const OPEN: readonly Wave["state"][] = ["running", "soaking", "passed"];
 export interface WaveLaneProps {
   readonly wave: Wave;
   readonly number: number;
-  /** Whether the campaign is. */
-  readonly isRunning: boolean;
+  readonly campaignState: Campaign["state"];
 }
 
-export function WaveLane({ wave, number, isRunning }: WaveLaneProps) {
+export function WaveLane({ wave, number, campaignState }: WaveLaneProps) {
   const { name, state, sentence, counts, criteria, soakUntil, startedAt, deliveredBytes } = wave;
   return (
     <Paper withBorder p="md" component="section" aria-label={`Wave ${number}: ${name}`}>
@@ -25,7 +24,8 @@ export function WaveLane({ wave, number, isRunning }: WaveLaneProps) {
           <Title order={4} size="h5" className="anywhere">
             {number}. {name}
           </Title>
-          <CampaignState state={state} />
+          {/* A paused campaign holds its waves where they are. */}
+          <CampaignState state={campaignState === "paused" && state === "running" ? "paused" : state} />
         </Group>
         <Text size="sm">{sentence}</Text>
         {state === "soaking" && soakUntil !== null && <SoakClock until={soakUntil} />}
@@ -35,7 +35,7 @@ export function WaveLane({ wave, number, isRunning }: WaveLaneProps) {
             counts={counts}
             deliveredBytes={deliveredBytes}
             startedAt={startedAt}
-            isRunning={isRunning && OPEN.includes(state)}
+            isRunning={campaignState === "running" && OPEN.includes(state)}
           />
         )}
         <Criteria criteria={criteria} />
