@@ -65,14 +65,16 @@ test("the page is closed in the middle; the same file, chosen again, goes on whe
   const held = new Promise<void>((resolve) => {
     hold = resolve;
   });
+  let isClosed = false;
   await page.route("**/api/v1/uploads/*", async (route) => {
-    if (route.request().method() !== "PATCH" || ++pieceCount <= 6) return await route.continue();
+    if (isClosed || route.request().method() !== "PATCH" || ++pieceCount <= 6) return await route.continue();
     hold?.();
   });
   await page.getByRole("button", { name: "Upload", exact: true }).click();
   await held;
-  await page.unrouteAll({ behavior: "ignoreErrors" });
+  // Whoever takes the route away before lets the page go on with what was held.
   await page.reload();
+  isClosed = true;
   const offsets = piecesOf(page);
   await page.getByRole("button", { name: "Add an image …" }).click();
   await page.locator('input[type="file"]').setInputFiles(file);
