@@ -7,7 +7,7 @@ import { parseMcubootVersion } from "@airlift/protocol/image/version";
 import { generateSigningKey, imageCrypto, loadSigningKey } from "@airlift/runtime/crypto";
 
 /** Octets of the payload: what a connected microcontroller with a network stack has. */
-export const FIRMWARE_BYTES = 1_200_000;
+export const FIRMWARE_BYTES = 1_050_000;
 
 /** Small, since ten devices only take it to refuse it. */
 const FORGED_BYTES = 60_000;
