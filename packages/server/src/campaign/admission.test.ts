@@ -5,6 +5,7 @@ import { type Admission, admit, admitApply } from "./admission.ts";
 import { newCampaign } from "./campaign.ts";
 import { stepCampaign } from "./campaign-step.ts";
 import { type Candidate, NO_HISTORY } from "./device.ts";
+import { exampleDevice } from "./device-example.ts";
 import { backoffMs, followUpdate } from "./follow-update.ts";
 import { OpeningHours } from "./opening-hours.ts";
 import { compilePolicy } from "./policy.ts";
@@ -35,22 +36,14 @@ const HOLDING: Target = {
 function candidate(device: Partial<Candidate["device"]> = {}, more: Partial<Candidate> = {}): Candidate {
   return {
     target: TARGET,
-    device: {
-      endpoint: "p",
+    device: exampleDevice("p", {
       manufacturer: "Acme",
       model: "pump",
-      version: "1.0.0",
       hardware: "A",
-      tags: [],
-      presence: "registered",
       lastSeenAtMs: NOW,
-      signalDbm: null,
-      cell: null,
-      resources: {},
       timeZone: "Europe/Oslo",
-      utcOffset: null,
       ...device,
-    },
+    }),
     history: NO_HISTORY,
     rival: null,
     ...more,

@@ -7,6 +7,7 @@ import { FINAL_UPDATE_STATES, UPDATE_STATES } from "@airlift/protocol/update/dev
 import { type Campaign, countsOf, newCampaign, newRollback } from "./campaign.ts";
 import { stepCampaign } from "./campaign-step.ts";
 import { CAMPAIGN, FINAL_CAMPAIGN_STATES, WAVE } from "./campaign-table.ts";
+import { exampleDevice } from "./device-example.ts";
 import { CampaignEngine } from "./engine.ts";
 import { MemoryCampaignStore } from "./memory-store.ts";
 import { allowance, NEW_PACE, type Pace, ratePerMinute, rebase, spend } from "./pace.ts";
@@ -37,21 +38,7 @@ const policyOf = (more: Partial<NewCampaign> = {}): CampaignPolicy =>
     () => 0,
   );
 
-const deviceOf = (endpoint: string) => ({
-  endpoint,
-  manufacturer: null,
-  model: null,
-  version: "1.0.0",
-  hardware: null,
-  tags: [],
-  presence: "registered" as const,
-  lastSeenAtMs: NOW,
-  signalDbm: null,
-  cell: null,
-  resources: {},
-  timeZone: null,
-  utcOffset: null,
-});
+const deviceOf = (endpoint: string) => exampleDevice(endpoint, { lastSeenAtMs: NOW });
 
 test("tables: every state is reached, and an end from every state", () => {
   assert.deepEqual([...reachable(CAMPAIGN, "draft")].sort(), [...CAMPAIGN_STATES].sort());
@@ -292,21 +279,7 @@ test("plan: counts, bytes, an end, and who is left out and why", () => {
     criteria: [{ outcomes: ["silent"], threshold: { count: 500 }, do: "abort" }],
   });
   const planner = new CampaignPlanner({ spec, policy: policyOf(spec), offsetAt: () => 0, utcMs: NOW });
-  const device = {
-    endpoint: "p",
-    manufacturer: "Acme",
-    model: "pump",
-    version: "1.0.0",
-    hardware: null,
-    tags: [],
-    presence: "registered" as const,
-    lastSeenAtMs: NOW,
-    signalDbm: null,
-    cell: null,
-    resources: {},
-    timeZone: null,
-    utcOffset: null,
-  };
+  const device = exampleDevice("p", { manufacturer: "Acme", model: "pump", lastSeenAtMs: NOW });
   const history = { failuresInRow: 0, lastFailureAtMs: null, leftVersions: [] };
   for (let i = 0; i < 200; i += 1) planner.add({ device: { ...device, endpoint: `p${i}` }, history });
   planner.add({ device: { ...device, version: "2.0.0" }, history });

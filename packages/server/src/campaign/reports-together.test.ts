@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { CampaignSpec } from "@airlift/protocol/api/campaign";
 import type { UpdateState } from "@airlift/protocol/update/device-update";
 import { newCampaign } from "./campaign.ts";
+import { exampleDevice } from "./device-example.ts";
 import { CampaignEngine } from "./engine.ts";
 import { MemoryCampaignStore } from "./memory-store.ts";
 import { compilePolicy } from "./policy.ts";
@@ -16,20 +17,6 @@ const IMAGE = {
   version: "2.0.0",
   hardware: [],
   sizeBytes: 1000,
-};
-const DEVICE = {
-  manufacturer: null,
-  model: null,
-  version: "1.0.0",
-  hardware: null,
-  tags: [],
-  presence: "registered" as const,
-  lastSeenAtMs: NOW,
-  signalDbm: null,
-  cell: null,
-  resources: {},
-  timeZone: null,
-  utcOffset: null,
 };
 const ENDPOINTS = ["opens", "before", "broken", "after", "quiet"];
 
@@ -50,7 +37,7 @@ async function running() {
   const store = new MemoryCampaignStore();
   const targets = ENDPOINTS.map((endpoint, i) => newTarget({ campaignId: "c", endpoint, wave: 0, orderKey: i }));
   store.add(newCampaign({ id: "c", createdBy: "x" }, policy, [targets.length]), policy, targets);
-  for (const endpoint of ENDPOINTS) store.setDevice({ ...DEVICE, endpoint });
+  for (const endpoint of ENDPOINTS) store.setDevice(exampleDevice(endpoint, { lastSeenAtMs: NOW }));
   const engine = new CampaignEngine(store, () => 0);
   for (const command of ["submit", "start"] as const) await engine.command("c", { command, by: "x" }, NOW);
   const tell = (endpoint: string, state: UpdateState) => {
