@@ -4,10 +4,9 @@ import { Button, Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/cor
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { imageQuery, previewQuery, updatesQuery } from "../api/queries.ts";
-import { Ago } from "../parts/instants.tsx";
 import { Empty, Failure, isMissing } from "../parts/notices.tsx";
-import { UpdateState } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
+import { UpdateLine } from "../parts/update-line.tsx";
 import { DeltaTable } from "./delta-table.tsx";
 import { ImageFacts } from "./image-facts.tsx";
 
@@ -75,17 +74,7 @@ function Sent({ image: { id, deltas } }: { readonly image: Image }) {
     <>
       <ul className="lines">
         {updates.map((update) => (
-          <li key={update.id}>
-            <Link
-              to="/devices/$endpoint"
-              params={{ endpoint: update.endpoint }}
-              search={{ part: "updates" }}
-              className="anywhere"
-            >
-              {update.endpoint}
-            </Link>{" "}
-            <UpdateState state={update.state} />
-            <Text size="sm">{update.sentence}</Text>
+          <UpdateLine key={update.id} update={update}>
             {update.deltaId !== null && (
               <Text size="sm">
                 Sent as the delta from{" "}
@@ -93,10 +82,7 @@ function Sent({ image: { id, deltas } }: { readonly image: Image }) {
                 {update.totalBytes.toLocaleString()} B
               </Text>
             )}
-            <Text size="xs" c="dimmed">
-              <Ago at={update.updatedAt} />
-            </Text>
-          </li>
+          </UpdateLine>
         ))}
       </ul>
       {hasNextPage && (

@@ -5,9 +5,8 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useId } from "react";
 import { updatesQuery, versionsQuery } from "../api/queries.ts";
-import { Ago } from "../parts/instants.tsx";
-import { UpdateState } from "../parts/states.tsx";
 import { useTitle } from "../parts/title.ts";
+import { UpdateLine } from "../parts/update-line.tsx";
 import { CampaignLines, useCampaigns, useWaitingCampaigns } from "./campaign-lines.tsx";
 import { PanelBody, type Told } from "./told.tsx";
 import { Versions } from "./versions.tsx";
@@ -144,21 +143,3 @@ function UpdateLines({ updates: { items = [], hasMore } }: { readonly updates: T
     </>
   );
 }
-
-const UpdateLine = ({ update }: { readonly update: Update }) => (
-  <li>
-    <Link
-      to="/devices/$endpoint"
-      params={{ endpoint: update.endpoint }}
-      search={{ part: "updates" }}
-      className="anywhere"
-    >
-      {update.endpoint}
-    </Link>{" "}
-    <UpdateState state={update.state} />
-    <Text size="sm">{update.sentence}</Text>
-    <Text size="xs" c="dimmed">
-      <Ago at={update.updatedAt} />
-    </Text>
-  </li>
-);
