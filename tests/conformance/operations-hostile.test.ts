@@ -19,7 +19,7 @@ const BURST = 40;
 let bench: OperationBench;
 const sockets: CoapUdp[] = [];
 before(async () => {
-  bench = await OperationBench.open({ perSecond: 0.001, burst: BURST, toleranceMs: 300 });
+  bench = await OperationBench.open({ perSecond: 0.001, burst: BURST, toleranceMs: 20 });
 });
 after(async () => {
   for (const socket of sockets) await socket.close();
@@ -193,6 +193,8 @@ test("1,000 notifications a second: few are taken, the observation is ended, and
   const { table } = bench.operations.observations;
   const before = table.notificationCount;
   const ended = bench.event(({ kind, endpoint }) => kind === "device.flood" && endpoint === "flood");
+  // Far more than a machine of any speed sends while the flood is tolerated.
+  const mostSent = 60_000;
   let isOver = false;
   void ended.then(() => {
     isOver = true;
@@ -200,7 +202,7 @@ test("1,000 notifications a second: few are taken, the observation is ended, and
   const [observation] = flooding.observations;
   let sent = 0;
   let served = 0;
-  while (!isOver && sent < 20_000) {
+  while (!isOver && sent < mostSent) {
     for (let at = 0; at < 50; at += 1, sent += 1)
       observation?.notify(content(F.text, `${sent % 100}`), { confirmable: false });
     // A good device's answer is the clock here: it comes between two bursts of the bad one.
