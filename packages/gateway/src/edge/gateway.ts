@@ -91,7 +91,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { dataDir, links, networkKey, band, log } = options;
-    this.#watch = new LinkWatch(links, log);
+    this.#watch = new LinkWatch({ links, log, changed: () => this.#reporter.nudge() });
     this.#ears = new Ears({
       links,
       networkKey,
