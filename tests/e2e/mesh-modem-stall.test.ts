@@ -76,6 +76,12 @@ async function playTwoHours({ transmitter, link, stall, resume }: Modem): Promis
   assert.equal(countViolations(transmitter.sent, limit), 0);
 }
 
+/** The number and the octets of a frame that is to be confirmed. */
+function ackedDataOf(bytes: Buffer): Buffer {
+  const text = bytes.toString("latin1").replaceAll("\xc0", "");
+  return Buffer.from(text.replaceAll("\xdb\xdc", "\xc0").replaceAll("\xdb\xdd", "\xdb").slice(1), "latin1");
+}
+
 test("a modem at TCP that confirms what it sends never has more than it may send late", NEVER_SLOW, async () => {
   const transmitter = new Transmitter();
   let modem: Socket | undefined;
@@ -87,9 +93,9 @@ test("a modem at TCP that confirms what it sends never has more than it may send
       rest = frames.pop() ?? "";
       for (const frame of frames) {
         if (frame === "") continue;
-        const number = frame.replaceAll("\xdb\xdc", "\xc0").replaceAll("\xdb\xdd", "\xdb").slice(1, 3);
+        const [high = 0, low = 0] = ackedDataOf(Buffer.from(frame, "latin1"));
         transmitter.play();
-        socket.write(encodeKiss(new Uint8Array(0), Buffer.from(number, "latin1").readUInt16BE()));
+        socket.write(encodeKiss(new Uint8Array(0), (high << 8) | low));
       }
     });
   }).listen(0, "127.0.0.1");
@@ -182,11 +188,14 @@ test(
   async () => {
     const written: number[] = [];
     const opened: Duplex[] = [];
+    let lastId = 0;
     const open = async () => {
       const stream: Duplex = new Duplex({
         read: () => undefined,
         write: (bytes: Buffer, _encoding, done) => {
-          written.push(bytes[4] ?? 0);
+          const [high = 0, low = 0, number = 0] = ackedDataOf(bytes);
+          lastId = (high << 8) | low;
+          written.push(number);
           done();
         },
       });
@@ -211,7 +220,7 @@ test(
       await sendUntil(() => link.counts.healedCount === 4, 2);
       assert.ok(written.length <= 5, `${written.length} frames went to a modem that confirmed none`);
       await sendUntil(() => opened.length === 5 && written.length === 5, 3);
-      opened.at(-1)?.push(encodeKiss(new Uint8Array(0), 0));
+      opened.at(-1)?.push(encodeKiss(new Uint8Array(0), lastId));
       await sendUntil(() => written.length >= 6, 4);
       assert.equal(written.at(-1), 4);
     } finally {

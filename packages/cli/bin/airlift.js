@@ -13,6 +13,9 @@ import { setFlagsFromString } from "node:v8";
 /** As in `engines`. */
 const OLDEST = [24, 7];
 const PASSED_ON = ["SIGTERM", "SIGHUP", "SIGUSR2"];
+/** How a program that has filled the compile cache asks to be started again, from there: as src/fresh-start.ts has it. */
+const FRESH_START_VARIABLE = "AIRLIFT_FRESH_START";
+const FRESH_START_CODE = 75;
 /** A terminal sends these to all of its programs by itself. */
 const FROM_THE_KEYBOARD = ["SIGINT", "SIGQUIT"];
 
@@ -75,17 +78,26 @@ function refuse() {
   process.exit(1);
 }
 
-function handOver(node) {
+function handOver(node, freshStart = `${FRESH_START_CODE}`) {
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: { ...process.env, [FRESH_START_VARIABLE]: freshStart },
   });
   const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
-  for (const signal of PASSED_ON) process.on(signal, () => child.kill(signal));
-  for (const signal of FROM_THE_KEYBOARD) process.on(signal, () => hasTerminal || child.kill(signal));
+  let told = null;
+  const tell = (signal) => {
+    told = signal;
+    if (!hasTerminal || PASSED_ON.includes(signal)) child.kill(signal);
+  };
+  for (const signal of [...PASSED_ON, ...FROM_THE_KEYBOARD]) process.on(signal, tell);
   child.once("error", refuse);
   child.once("exit", (code, signal) => {
-    if (signal === null) process.exit(code);
     for (const one of [...PASSED_ON, ...FROM_THE_KEYBOARD]) process.removeAllListeners(one);
-    process.kill(process.pid, signal);
+    const isFreshStart = code === FRESH_START_CODE && freshStart !== "done";
+    // One that was told to end while it was ending does not begin again.
+    const last = signal ?? (isFreshStart ? told : null);
+    if (last !== null) process.kill(process.pid, last);
+    else if (isFreshStart) handOver(node, "done");
+    else process.exit(code);
   });
 }

@@ -1,9 +1,9 @@
 /** `airlift`: the command line. Each command is a file in commands/ that registers itself, named in the command table. */
 import { readFileSync } from "node:fs";
-import { flushCompileCache } from "node:module";
 import { Command } from "commander";
 import { addChosenCommands } from "./command-table.ts";
 import { fail } from "./failure.ts";
+import { keepCompiled } from "./fresh-start.ts";
 import { addGlobalOptions } from "./terminal.ts";
 
 /** Commander stops at the first option that is missing; who runs a command wants to hear of all of them. */
@@ -55,8 +55,7 @@ try {
   const words = isVersionAsked ? ["-V", ...rest] : process.argv.slice(2);
   const program = createProgram();
   await addChosenCommands(program, program.parseOptions(words).operands);
-  // By itself it is kept at the end, which a program that loses its power does not have.
-  flushCompileCache();
+  keepCompiled();
   await program.parseAsync(words, { from: "user" });
 } catch (error) {
   fail(error);

@@ -10,6 +10,7 @@ import { decodeRegion } from "@airlift/protocol/zmesh/region-file";
 import { DEFAULT_SUB_BAND, SUB_BANDS, type SubBand } from "@airlift/protocol/zmesh/regions";
 import { type Command, Option } from "commander";
 import { pino } from "pino";
+import { beginAgainIfCompiled } from "../fresh-start.ts";
 import { printResult } from "../terminal.ts";
 
 interface GatewayFlags {
@@ -51,6 +52,7 @@ export function registerGateway(program: Command): void {
 
 async function run(flags: GatewayFlags, command: Command): Promise<void> {
   const options = readOptions(flags);
+  beginAgainIfCompiled();
   const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
   const stopped = untilStopped();
   const opened = await Promise.all(options.plans.map((plan) => plan.open()));

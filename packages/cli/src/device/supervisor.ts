@@ -1,5 +1,6 @@
 /** The part of a device that survives a restart: starts the program again whenever it says so. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { beginAgainIfCompiled } from "../fresh-start.ts";
 
 /** The program ends with this code to be started anew. */
 export const REBOOT_EXIT_CODE = 85;
@@ -13,6 +14,7 @@ export function isWorker(): boolean {
 
 /** Runs this very command as a worker, again after each restart; its exit code in the end. */
 export async function supervise(): Promise<number> {
+  beginAgainIfCompiled();
   let worker: ChildProcess | undefined;
   // Ctrl-C reaches the whole group, so the worker has it already; a plain kill does not.
   const onInterrupt = (): void => undefined;

@@ -1,5 +1,5 @@
 /** Files that are replaced as a whole and at once, for callers who must not go on before it is done. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Durable when it returns; on an error the old file stays. The errors are those of node:fs. */
@@ -7,7 +7,8 @@ export function replaceFile(path: string, content: string): void {
   const draft = `${path}.new`;
   const file = openSync(draft, "w", 0o600);
   try {
-    writeSync(file, content);
+    // Other than writeSync, it is not content with a part: a disk that is getting full takes one without a word.
+    writeFileSync(file, content);
     fsyncSync(file);
   } catch (error) {
     closeSync(file);

@@ -78,6 +78,7 @@ export class Gateway {
   readonly #unopened = new Map<number, string>();
   #stored: Stored;
   #isServerLost = false;
+  #isDiskLost = false;
   /** The server has answered in this run. */
   #wasAnswered = false;
   #isBandTold = false;
@@ -91,7 +92,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { dataDir, links, networkKey, band, log } = options;
-    this.#watch = new LinkWatch(links, log);
+    this.#watch = new LinkWatch({ links, log, changed: () => this.#reporter.nudge() });
     this.#ears = new Ears({
       links,
       networkKey,
@@ -249,6 +250,7 @@ export class Gateway {
 
   #report(report: NewReport): number {
     const number = this.#outbox.add(report);
+    this.#checkDisk();
     this.#options.onReport?.(report);
     this.#reporter.nudge();
     return number;
@@ -289,13 +291,24 @@ export class Gateway {
       return;
     }
     if (!(error instanceof AirliftError)) {
-      const { dataDir } = this.#options;
-      this.#options.log.error({ dataDir, reason: String(error) }, "what has to be kept cannot be: is the disk full?");
+      this.#tellDisk(String(error));
       return;
     }
     if (!this.#isServerLost)
       this.#options.log.warn({ reason: String(error) }, "the server cannot be reached: going on without it");
     this.#isServerLost = true;
+  }
+
+  /** What devices say goes on to the server without a disk. */
+  #checkDisk(): void {
+    const { problem } = this.#outbox;
+    if (problem !== undefined && !this.#isDiskLost) this.#tellDisk(problem);
+    this.#isDiskLost = problem !== undefined;
+  }
+
+  #tellDisk(reason: string): void {
+    const { dataDir, log } = this.#options;
+    log.error({ dataDir, reason }, "what has to be kept cannot be: is the disk full?");
   }
 
   async #take({ number, order }: GatewayOrder): Promise<void> {

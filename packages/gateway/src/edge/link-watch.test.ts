@@ -4,7 +4,7 @@ import { pino } from "pino";
 import type { RadioLink } from "../links/radio-link.ts";
 import { LinkWatch } from "./link-watch.ts";
 
-test("a link that is not there is told once with the reason, and once when it is back", () => {
+test("a link that is not there is told once with the reason, and once when it is back; each time whoever asked for it is", () => {
   const lines: { level: number; link?: string; reason?: string }[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   let counts: RadioLink["counts"] = {
@@ -20,7 +20,8 @@ test("a link that is not there is told once with the reason, and once when it is
       return counts;
     },
   } as unknown as RadioLink;
-  const watch = new LinkWatch([link], log);
+  const changes: boolean[] = [];
+  const watch = new LinkWatch({ links: [link], log, changed: ({ counts: { isUp } }) => void changes.push(isUp) });
   watch.look();
   watch.look();
   assert.deepEqual(
@@ -34,4 +35,5 @@ test("a link that is not there is told once with the reason, and once when it is
     lines.slice(1).map(({ level }) => level),
     [30],
   );
+  assert.deepEqual(changes, [false, true]);
 });

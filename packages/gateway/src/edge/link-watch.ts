@@ -6,17 +6,22 @@ const LOOK_EVERY_MS = 1_000;
 /** Looks at which nothing was lost, before a loss is told again: a minute of them. */
 const QUIET_LOOKS = 60;
 
+export interface LinkWatchOptions {
+  readonly links: readonly RadioLink[];
+  readonly log: Logger;
+  /** A link is gone, or there again. */
+  changed(link: RadioLink): void;
+}
+
 export class LinkWatch {
-  readonly #links: readonly RadioLink[];
-  readonly #log: Logger;
+  readonly #options: LinkWatchOptions;
   readonly #down = new Set<RadioLink>();
   /** Of links that lost frames: how many there were, and at how many looks there were no more. */
   readonly #losses = new Map<RadioLink, { readonly lostCount: number; readonly quietLooks: number }>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(links: readonly RadioLink[], log: Logger) {
-    this.#links = links;
-    this.#log = log;
+  constructor(options: LinkWatchOptions) {
+    this.#options = options;
   }
 
   start(): void {
@@ -25,20 +30,27 @@ export class LinkWatch {
   }
 
   look(): void {
-    for (const link of this.#links) {
+    for (const link of this.#options.links) {
       this.#lookForLoss(link);
-      const { isUp, problem } = link.counts;
-      const wasDown = this.#down.has(link);
-      if (isUp && wasDown) {
-        this.#down.delete(link);
-        this.#log.info({ link: link.uri }, "the link is there again");
-      } else if (!isUp && !wasDown) {
-        this.#down.add(link);
-        this.#log.warn(
-          { link: link.uri, reason: problem ?? "it is gone" },
-          "the link is not there: looking for it again and again",
-        );
-      }
+      const wasUp = !this.#down.has(link);
+      if (link.counts.isUp === wasUp) continue;
+      this.#tell(link);
+      this.#options.changed(link);
+    }
+  }
+
+  #tell(link: RadioLink): void {
+    const { log } = this.#options;
+    const { isUp, problem } = link.counts;
+    if (isUp) {
+      this.#down.delete(link);
+      log.info({ link: link.uri }, "the link is there again");
+    } else {
+      this.#down.add(link);
+      log.warn(
+        { link: link.uri, reason: problem ?? "it is gone" },
+        "the link is not there: looking for it again and again",
+      );
     }
   }
 
@@ -47,7 +59,7 @@ export class LinkWatch {
     const { lostCount: before, quietLooks } = this.#losses.get(link) ?? { lostCount: 0, quietLooks: QUIET_LOOKS };
     const isMore = lostCount > before;
     if (isMore && quietLooks >= QUIET_LOOKS)
-      this.#log.warn(
+      this.#options.log.warn(
         { link: link.uri, lostCount },
         "the modem does not take frames in time: they are dropped, and their airtime counts all the same",
       );

@@ -3,7 +3,7 @@ import fs, { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { MOST_SET_ASIDE, type NewReport, Outbox, type WaitingReport } from "./outbox.ts";
 
 const event = (fseq: number): NewReport => ({ kind: "event", atMs: 1, name: "fe0102030405", fseq, payload: "00" });
@@ -68,6 +68,18 @@ test("no number is ever given twice, even when the end of the file was lost", ()
   });
 });
 
+test("a number that could not be put on disk is given to nobody", (context) => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder);
+    const makeRoom = fillDisk(context);
+    assert.throws(() => outbox.add(event(1)), { code: "ENOSPC" });
+    makeRoom();
+    const number = outbox.add(event(2));
+    rmSync(join(folder, "outbox.jsonl"));
+    assert.ok(new Outbox(folder).add(event(3)) > number);
+  });
+});
+
 test("what no later report repeats is on the disk when it is kept; the many events are not waited for one by one", (context) => {
   withFolder((folder) => {
     const outbox = new Outbox(folder);
@@ -99,11 +111,14 @@ test("what no later report repeats is on the disk when it is kept; the many even
   });
 });
 
-test("half a line is passed over", () => {
+test("half a line that a power cut left is passed over, and costs no report that comes after it", () => {
   withFolder((folder) => {
     new Outbox(folder).add(event(1));
     appendFileSync(join(folder, "outbox.jsonl"), '{"number":2,"kind":"ev');
-    assert.equal(new Outbox(folder).waitingCount, 1);
+    const next = new Outbox(folder);
+    assert.equal(next.waitingCount, 1);
+    next.add(event(3));
+    assert.deepEqual(fseqsOf(new Outbox(folder)), [1, 3]);
   });
 });
 
@@ -133,5 +148,67 @@ test("what the server refuses is set aside with the reason, before and after a r
     for (let i = 0; i < MOST_SET_ASIDE; i += 1) next.setAside(next.add(event(i)), `${i}`);
     const { reports } = JSON.parse(fs.readFileSync(join(folder, "outbox-refused.json"), "utf8"));
     assert.deepEqual([reports.length, next.aside?.count], [MOST_SET_ASIDE, MOST_SET_ASIDE + 1]);
+  });
+});
+
+/** The disk takes half of what is written from here on, and says that it is full. @returns Makes room again. */
+function fillDisk({ mock }: TestContext): () => void {
+  const write = fs.writeSync;
+  const half = mock.method(fs, "writeFileSync", (file: number, text: string) => {
+    write(file, text.slice(0, text.length / 2));
+    throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  });
+  syncBuiltinESMExports();
+  return () => {
+    half.mock.restore();
+    syncBuiltinESMExports();
+  };
+}
+
+const fseqsOf = (outbox: Outbox): number[] => outbox.oldest(100).map(({ json }) => JSON.parse(json).fseq);
+
+test("half a line that a full disk took costs no report that comes after it", (context) => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder);
+    outbox.add(event(1));
+    const makeRoom = fillDisk(context);
+    outbox.add(event(2));
+    makeRoom();
+    assert.match(outbox.problem ?? "", /ENOSPC/);
+    outbox.add(event(3));
+    outbox.add(event(4));
+    assert.deepEqual(fseqsOf(outbox), [1, 2, 3, 4], "the server gets them all");
+    assert.deepEqual(fseqsOf(new Outbox(folder)), [1, 3, 4], "what the disk did not take a power cut takes");
+  });
+});
+
+test("what no later report repeats is durable or refused; with the first that is, all before it are", (context) => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder);
+    outbox.add(event(1));
+    const makeRoom = fillDisk(context);
+    assert.throws(() => outbox.add(order(2)), { code: "ENOSPC" });
+    outbox.add(event(3));
+    assert.throws(() => outbox.add(order(4)), { code: "ENOSPC" });
+    makeRoom();
+    outbox.add(event(5));
+    outbox.add(order(6));
+    assert.equal(outbox.problem, undefined);
+    const kinds = ["event", "order", "event", "order", "event", "order"];
+    assert.deepEqual(kindsOf(outbox.oldest(10)), kinds);
+    assert.deepEqual(kindsOf(new Outbox(folder).oldest(10)), kinds);
+  });
+});
+
+test("a disk that has no room for the file anew keeps the one that is there", (context) => {
+  withFolder((folder) => {
+    const outbox = new Outbox(folder);
+    outbox.add(event(1));
+    const makeRoom = fillDisk(context);
+    assert.throws(() => outbox.compact(), { code: "ENOSPC" });
+    makeRoom();
+    outbox.add(event(2));
+    assert.deepEqual(fseqsOf(new Outbox(folder)), [1, 2]);
+    assert.deepEqual(fs.readdirSync(folder).sort(), ["outbox.json", "outbox.jsonl"]);
   });
 });

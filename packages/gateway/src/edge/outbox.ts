@@ -2,7 +2,7 @@
  * Reports that wait for the server, in a file that only grows until all of it was taken: each goes up at least once, under a number
  * that no other report ever has.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayReport } from "@airlift/protocol/api/gateway";
 import { readJson, replaceFile } from "./durable-file.ts";
@@ -53,6 +53,7 @@ export class Outbox {
   #lastNumber: number;
   #reservedNumber: number;
   #lineCount = 0;
+  #problem: string | undefined;
 
   /** @param folder Where its files are. */
   constructor(folder: string, maxWaiting: number = DEFAULT_MAX_WAITING) {
@@ -86,15 +87,23 @@ export class Outbox {
     return this.#aside;
   }
 
-  /** Keeps a report; what no later one repeats is durable when this returns. @returns Its number. */
+  /** Why some of what waits is not in the file; undefined = all of it is. It goes to the server all the same, unless the power is cut before. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /**
+   * Keeps a report; what no later one repeats is durable when this returns.
+   *
+   * @returns Its number. The errors are those of node:fs; a report that got a number waits for the server all the same.
+   */
   add(report: NewReport): number {
     const number = this.#nextNumber();
     if (this.#waiting.size >= this.#maxWaiting) this.#makeRoom();
     const line = this.#keep(number, { number, ...report } as GatewayReport);
-    this.#file ??= openSync(this.#path, "a", 0o600);
-    writeSync(this.#file, `${line}\n`);
-    if (!isFollowed(report)) fsyncSync(this.#file);
-    this.#lineCount += 1;
+    // What could not be written before has to be on disk with it.
+    if (!isFollowed(report) && this.#problem !== undefined) this.#rewrite();
+    else this.#append(line, isFollowed(report));
     this.#tidy();
     return number;
   }
@@ -145,12 +154,14 @@ export class Outbox {
   }
 
   #nextNumber(): number {
-    this.#lastNumber += 1;
-    if (this.#lastNumber > this.#reservedNumber) {
-      this.#reservedNumber = this.#lastNumber + NUMBERS_PER_SAVE;
-      replaceFile(this.#numbersPath, JSON.stringify({ reserved: this.#reservedNumber }));
+    const number = this.#lastNumber + 1;
+    if (number > this.#reservedNumber) {
+      const reserved = number + NUMBERS_PER_SAVE;
+      replaceFile(this.#numbersPath, JSON.stringify({ reserved }));
+      this.#reservedNumber = reserved;
     }
-    return this.#lastNumber;
+    this.#lastNumber = number;
+    return number;
   }
 
   #keep(number: number, report: GatewayReport): string {
@@ -177,6 +188,20 @@ export class Outbox {
     this.droppedCount += 1;
   }
 
+  #append(line: string, mayBeLost: boolean): void {
+    // The last line may be half a one.
+    const freshLine = this.#problem === undefined ? "" : "\n";
+    try {
+      this.#file ??= openSync(this.#path, "a", 0o600);
+      writeFileSync(this.#file, `${freshLine}${line}\n`);
+      if (!mayBeLost) fsyncSync(this.#file);
+    } catch (error) {
+      this.#problem = String(error);
+      if (!mayBeLost) throw error;
+    }
+    this.#lineCount += 1;
+  }
+
   /** While the server is away the file grows by what was dropped. */
   #tidy(): void {
     if (this.#lineCount - this.#waiting.size >= STALE_LINES) this.#rewrite();
@@ -187,6 +212,7 @@ export class Outbox {
     const lines = [...this.#waiting.values()].map((line) => `${line}\n`);
     replaceFile(this.#path, lines.join(""));
     this.#lineCount = lines.length;
+    this.#problem = undefined;
   }
 }
 

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { BatchAnswer, GatewayState } from "@airlift/protocol/api/gateway";
 import { PeerError } from "@airlift/protocol/lib/errors";
 import { Outbox } from "./outbox.ts";
-import { Reporter } from "./reporter.ts";
+import { GATHER_MS, Reporter } from "./reporter.ts";
 
 interface Refused {
   readonly fseq: number;
@@ -102,5 +102,46 @@ test("a token that is not taken says nothing about a report", async () => {
       (_, batchCount) => batchCount >= 1,
     );
     assert.deepEqual([refused.length, waitingCount], [0, 1], `${status}`);
+  }
+});
+
+test("news that come while a batch is on its way are told behind it, and not with the next heartbeat", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const folder = mkdtempSync(join(tmpdir(), "airlift-reporter-"));
+  const outbox = new Outbox(folder);
+  const told: string[] = [];
+  const answers: ((answer: BatchAnswer) => void)[] = [];
+  let version = "link up";
+  const reporter = new Reporter({
+    outbox,
+    server: {
+      report: (batch) => {
+        told.push(JSON.parse(batch).state.version);
+        return new Promise((resolve) => answers.push(resolve));
+      },
+    },
+    state: () => ({ version }) as GatewayState,
+    answered: () => undefined,
+    failed: () => assert.fail(),
+    setAside: () => assert.fail(),
+  });
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  try {
+    reporter.start();
+    context.mock.timers.tick(0);
+    version = "link down";
+    reporter.nudge();
+    answers.shift()?.({ takenNumber: 0, utcMs: 0, events: [] });
+    await settled();
+    context.mock.timers.tick(GATHER_MS);
+    assert.deepEqual(told, ["link up", "link down"]);
+    answers.shift()?.({ takenNumber: 0, utcMs: 0, events: [] });
+    await settled();
+    context.mock.timers.tick(GATHER_MS);
+    assert.equal(told.length, 2, "what was told is no news");
+  } finally {
+    reporter.close();
+    outbox.close();
+    rmSync(folder, { recursive: true });
   }
 });

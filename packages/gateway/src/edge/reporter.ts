@@ -9,7 +9,7 @@ import { monotonicMs } from "./wall-clock.ts";
 /** In the field: a server that sees nothing for a minute may take the gateway for lost. */
 export const HEARTBEAT_MS = 15_000;
 /** Reports that come together go together. */
-const GATHER_MS = 30;
+export const GATHER_MS = 30;
 const RETRY = { firstMs: 500, longestMs: 30_000 } as const;
 
 export interface ReporterOptions {
@@ -27,6 +27,8 @@ export class Reporter {
   readonly #timer = new EdgeTimer(() => void this.#run());
   #isBusy = false;
   #isClosed = false;
+  /** There was news after the batch that is on its way was made. */
+  #hasNews = false;
   #pauseMs = 0;
   /** Reports that the next batch may have: fewer while one is looked for that the server refuses. */
   #mostReports = MAX_BATCH_REPORTS;
@@ -41,8 +43,9 @@ export class Reporter {
     this.#timer.arm(0);
   }
 
-  /** Something waits. */
+  /** Something waits, or the state has changed in a way that somebody waits for. */
   nudge(): void {
+    this.#hasNews = true;
     if (!this.#isBusy && this.#pauseMs === 0) this.#timer.arm(GATHER_MS);
   }
 
@@ -54,6 +57,7 @@ export class Reporter {
   async #run(): Promise<void> {
     if (this.#isBusy || this.#isClosed) return;
     this.#isBusy = true;
+    this.#hasNews = false;
     const reports = this.#suspect === undefined ? this.#options.outbox.oldest(this.#mostReports) : [];
     try {
       await this.#send(reports);
@@ -73,7 +77,7 @@ export class Reporter {
   /** How long others may still come: a batch that is full waits for nobody. */
   get #gatherMs(): number {
     const { waitingCount } = this.#options.outbox;
-    if (waitingCount === 0) return HEARTBEAT_MS;
+    if (waitingCount === 0) return this.#hasNews ? GATHER_MS : HEARTBEAT_MS;
     return waitingCount >= this.#mostReports ? 0 : GATHER_MS;
   }
 

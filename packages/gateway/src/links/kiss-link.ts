@@ -1,11 +1,12 @@
 /** Frames over a stream of octets in KISS framing: a modem at a serial port, or one that is reached over TCP. */
+import { randomInt } from "node:crypto";
 import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { airtimeMs as airtimeOf } from "@airlift/protocol/zmesh/airtime";
 import { FRAME_OVERHEAD_BYTES } from "@airlift/protocol/zmesh/frame";
 import { encodeKiss, KissDecoder } from "./kiss.ts";
 import { KeptOpen, type OpenedWay, type RetryOptions } from "./link-retry.ts";
-import { type DueFrame, PacedWriter } from "./paced-writer.ts";
+import { type DueFrame, ID_COUNT, PacedWriter } from "./paced-writer.ts";
 import type { LinkCounts, RadioLink } from "./radio-link.ts";
 import { openSerialPort } from "./serial-port.ts";
 
@@ -73,6 +74,8 @@ class KissLink implements RadioLink {
   #sentCount = 0;
   #heardCount = 0;
   #lostCount = 0;
+  /** Goes on through all connections, and begins anywhere: what a modem says of a frame long ago is said of none of now. */
+  #nextId = randomInt(ID_COUNT);
   /** Times that it was hung up on since it confirmed something. */
   #unconfirmedCount = 0;
   /** Why it was hung up on the last time. */
@@ -122,7 +125,7 @@ class KissLink implements RadioLink {
   #attach(stream: Duplex): Way {
     // Each connection begins a stream of its own: half a frame of the last one is not continued.
     const decoder = new KissDecoder();
-    const writer = new PacedWriter();
+    const writer = new PacedWriter(this.#nextId);
     const ended = new Promise((resolve) => {
       stream.on("error", resolve);
       stream.once("end", resolve);
@@ -135,10 +138,7 @@ class KissLink implements RadioLink {
         this.#heardCount += 1;
         this.#listener?.(frame);
       }
-      for (const id of decoder.acks.splice(0)) {
-        this.#unconfirmedCount = 0;
-        if (this.#confirms) this.#taken(way, id);
-      }
+      for (const id of decoder.acks.splice(0)) if (this.#confirms) this.#taken(way, id);
     });
     return way;
   }
@@ -146,6 +146,7 @@ class KissLink implements RadioLink {
   #detach({ stream, writer, stall }: Way): void {
     clearTimeout(stall);
     this.#lostCount += writer.lostCount;
+    this.#nextId = writer.nextId;
     stream.destroy();
   }
 
@@ -168,8 +169,11 @@ class KissLink implements RadioLink {
   }
 
   #taken(way: Way, id: number): void {
+    const due = way.writer.taken(id, this.#nowMs());
+    if (due === undefined) return;
+    this.#unconfirmedCount = 0;
     clearTimeout(way.stall);
     way.stall = undefined;
-    this.#write(way, way.writer.taken(id, this.#nowMs()));
+    this.#write(way, due);
   }
 }

@@ -20,11 +20,12 @@ interface WaitingFrame {
 /** A frame that is to be handed over now. */
 export interface DueFrame {
   readonly frame: Uint8Array;
-  /** To be told when it is taken: rises by 1, from 0 to 65 535 and again. */
+  /** To be told when it is taken: rises by 1, up to 65 535 and again from 0. */
   readonly id: number;
 }
 
-const ID_COUNT = 65_536;
+/** Numbers that frames have: two octets. */
+export const ID_COUNT = 65_536;
 
 export class PacedWriter {
   /** Frames that were never handed over. */
@@ -34,8 +35,18 @@ export class PacedWriter {
   /** Handed over, in that order. */
   #ahead: { readonly id: number; readonly airtimeMs: number }[] = [];
   #aheadMs = 0;
-  #nextId = 0;
+  #nextId: number;
   #slotEndMs = Number.NEGATIVE_INFINITY;
+
+  /** @param firstId Of the first frame: a number that nobody speaks of any more. */
+  constructor(firstId = 0) {
+    this.#nextId = firstId;
+  }
+
+  /** Of the next frame that is handed over. */
+  get nextId(): number {
+    return this.#nextId;
+  }
 
   /** Whether something was handed over that is not taken yet. */
   get isWaiting(): boolean {
@@ -60,10 +71,10 @@ export class PacedWriter {
     return [...due, ...this.#flush(nowMs)];
   }
 
-  /** A frame and those before it were taken; of another number than is on its way, nothing. @returns What is to be written now. */
-  taken(id: number, nowMs: number): DueFrame[] {
+  /** A frame and those before it were taken. @returns What is to be written now; undefined = no frame of this number is on its way. */
+  taken(id: number, nowMs: number): DueFrame[] | undefined {
     const place = this.#ahead.findIndex((one) => one.id === id);
-    if (place < 0) return [];
+    if (place < 0) return undefined;
     for (const { airtimeMs } of this.#ahead.splice(0, place + 1)) this.#aheadMs -= airtimeMs;
     if (this.#ahead.length === 0) this.#aheadMs = 0;
     return this.#flush(nowMs);
