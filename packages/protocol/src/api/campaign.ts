@@ -253,8 +253,9 @@ export const CampaignSummary = z.object({
   state: z.enum(CAMPAIGN_STATES),
   sentence: z.string(),
   counts: WaveCounts,
-  /** Who created it, or changed it last as a draft: somebody else has to approve it. */
   createdBy: z.string(),
+  /** Everybody who has changed it as a draft, who did so last at the end. Neither they nor who created it may approve it. */
+  changedBy: z.array(z.string()),
   approvedBy: z.string().nullable(),
   /** Whether somebody has to approve it before it can start. */
   needsApproval: z.boolean(),

@@ -18,7 +18,7 @@ import type { Api, CampaignParts } from "./routes.ts";
 
 const SUMMARIES: { readonly [C in CampaignCommand]: string } = {
   submit: "Submit a draft: it is ready to start, or waits for approval",
-  approve: "Approve it: somebody else than who created it, or changed it last",
+  approve: "Approve it: somebody who has neither created nor changed it",
   reject: "Send it back to be a draft",
   start: "Start its first wave",
   pause: "Pause it: nothing new starts, and no device is told to apply",

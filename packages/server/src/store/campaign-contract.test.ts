@@ -82,7 +82,7 @@ async function postgresBench(): Promise<Bench> {
   await devices.flush();
   const create = async () => {
     const rollback = { spec: specOf(OLD), policy: policyOf(OLD) };
-    const order = { spec: specOf(NEW), policy: policyOf(NEW), createdBy: "ann", rollback };
+    const order = { spec: specOf(NEW), policy: policyOf(NEW), author: { name: "ann" }, rollback };
     return (await campaigns.create(order, NOW_MS)).campaign.id;
   };
   return { store: campaigns, create, close: () => scratch.close() };
