@@ -171,7 +171,7 @@ async function createCampaign({ stores }: ScratchStores, more: Partial<NewCampai
     () => image,
     () => undefined,
   );
-  const { campaign } = await stores.campaigns.create({ spec, policy, createdBy: "bench" }, Date.now());
+  const { campaign } = await stores.campaigns.create({ spec, policy, author: { name: "bench" } }, Date.now());
   const engine = new CampaignEngine(stores.campaigns, () => undefined);
   await engine.command(campaign.id, { command: "submit", by: "bench" }, Date.now());
   return campaign.id;

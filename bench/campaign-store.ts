@@ -106,7 +106,7 @@ async function measureCampaign({ stores: { campaigns }, database }: ScratchStore
     () => undefined,
   );
   const startMs = performance.now();
-  const { campaign } = await campaigns.create({ spec, policy, createdBy: "bench" }, UTC_MS);
+  const { campaign } = await campaigns.create({ spec, policy, author: { name: "bench" } }, UTC_MS);
   const createMs = performance.now() - startMs;
   const turns = 200;
   const size = Math.min(100, Math.floor(deviceCount / 10 / turns));

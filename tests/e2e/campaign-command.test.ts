@@ -21,6 +21,8 @@ const folder = mkdtempSync(join(tmpdir(), "campaign-"));
 let scratch: ScratchStores;
 let api: FastifyInstance;
 let engine: CampaignEngine;
+/** Called when devices were put back for another try. */
+let afterRetry = async (): Promise<unknown> => undefined;
 let url: string;
 let imageId: string;
 
@@ -28,12 +30,18 @@ before(async () => {
   scratch = await openScratchStores();
   const { stores } = scratch;
   engine = new CampaignEngine(stores.campaigns, offsetAt);
+  const oneByOne = new CampaignEngine(stores.campaigns, offsetAt, { batchSize: 1 });
+  const retry: CampaignEngine["retry"] = async (...which) => {
+    const retried = await oneByOne.retry(...which);
+    await afterRetry();
+    return retried;
+  };
   api = await createApi({
     config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20, noAuth: true },
     stores,
     commands: {} as ApiParts["commands"],
     fleet: {} as ApiParts["fleet"],
-    campaigns: engine,
+    campaigns: { command: (...said) => engine.command(...said), retry },
     log: pino({ level: "silent" }),
   });
   url = await listen(api, "127.0.0.1", 0);
@@ -174,4 +182,34 @@ test("watching ends with 1 when it was stopped; a draft that needs approval does
   assert.equal(code, 1, err);
   assert.match((await campaign("resume", id)).err, /cannot be told to resume \(CAMPAIGN_STATE\)/);
   assert.match((await campaign("retry", id, "pump-1")).err, /\(CAMPAIGN_STATE\)/);
+});
+
+test("trying all devices again ends, each of them tried once, however soon they fail again", async () => {
+  const endpoints = Array.from({ length: 12 }, (_, i) => `hopeless-${i}`);
+  const { devices, campaigns } = scratch.stores;
+  devices.queueSave(endpoints.map((endpoint) => exampleRegistration(endpoint)));
+  for (const endpoint of endpoints)
+    devices.queueReport({ endpoint, manufacturer: "Acme", model: "pump", version: "1.0.0" });
+  await devices.flush();
+  const lines = ["name: hopeless", `image: ${imageId}`, 'targets: { query: "endpoint==hopeless-*", continuous: true }'];
+  // A continuous campaign goes on when all of its devices have ended.
+  const id = await created(fileOf("hopeless.yaml", lines));
+  const failBegun = async () => {
+    await engine.sweep(Date.now());
+    for (const { endpoint, attempt, isUnderWay } of (await campaigns.targets(id, {}, { limit: 100 })).items) {
+      const news = { attempt, state: "failed", failure: "integrityFailed", sentence: "broken" } as const;
+      if (isUnderWay) await engine.report({ campaignId: id, endpoint }, news, Date.now());
+    }
+  };
+  await campaign("start", id);
+  await failBegun();
+  afterRetry = failBegun;
+  const retried = await campaign("retry", id, "--json");
+  assert.deepEqual([retried.code, JSON.parse(retried.out)], [0, { count: 12 }], retried.err);
+  assert.match(retried.err, /^10 devices so far$/m);
+  const { items } = await campaigns.targets(id, {}, { limit: 100 });
+  assert.deepEqual(
+    items.map(({ attempt, state }) => `${state} ${attempt}`),
+    endpoints.map(() => "failed 2"),
+  );
 });

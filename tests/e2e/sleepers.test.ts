@@ -196,7 +196,7 @@ test("a sleeper that its campaign let apply hears nothing of it when the campaig
   const spec = CampaignSpec.parse({ name: "spring", image: image.id, targets: { query: "endpoint==snoozer" } });
   const policy = compilePolicy(spec, () => image, offsetAt);
   await stores.devices.flush();
-  const { id } = (await stores.campaigns.create({ spec, policy, createdBy: "ann" }, Date.now())).campaign;
+  const { id } = (await stores.campaigns.create({ spec, policy, author: { name: "ann" } }, Date.now())).campaign;
   /** What follows from it is on the update's timeline while the device sleeps. */
   const tell = async (command: CampaignCommand, follows?: RegExp): Promise<void> => {
     await becomes("snoozer", "asleep");

@@ -78,6 +78,7 @@ export function campaignText(campaign: Campaign): string {
       ["devices", `${counts.total}: ${countsText(counts)}`],
       ["broadcast", broadcastLines(campaign).join("; ") || "none"],
       ["created", `${clockText(campaign.createdAt, Date.now())} by ${campaign.createdBy}`],
+      ...(campaign.changedBy.length === 0 ? [] : [["changed", `by ${campaign.changedBy.join(", ")}`] as const]),
       ["approved", approvalText(campaign)],
       ["revision", campaign.revision],
       ["rollback", campaign.rollbackId ?? (campaign.rollbackOf === null ? "none" : `undoes ${campaign.rollbackOf}`)],

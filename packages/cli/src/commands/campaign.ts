@@ -1,6 +1,11 @@
 /** `airlift campaign`: an image brought to many devices, wave by wave. */
 
-import { CampaignSummary, type NewCampaign } from "@airlift/protocol/api/campaign";
+import {
+  type CampaignRetry,
+  CampaignSummary,
+  type NewCampaign,
+  type RetriedCount,
+} from "@airlift/protocol/api/campaign";
 import { ROUTES } from "@airlift/protocol/api/routes";
 import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
@@ -105,13 +110,13 @@ function registerRetry(campaign: Command): void {
     .command("retry <id> [endpoint]")
     .description("try devices again that failed, fell silent, fell back or were cancelled: one, or all of them")
     .action(async (id: string, endpoint: string | undefined, _: unknown, command: Command) => {
-      const body = endpoint === undefined ? {} : { endpoint };
+      const client = clientOf(command);
       let count = 0;
-      for (let isMore = true; isMore; ) {
-        const retried = await clientOf(command).ask(ROUTES.retryCampaign, { params: { id }, body });
-        ({ isMore } = retried);
+      for (let body: CampaignRetry | null = { ...(endpoint !== undefined && { endpoint }) }; body !== null; ) {
+        const retried: RetriedCount = await client.ask(ROUTES.retryCampaign, { params: { id }, body });
         count += retried.count;
-        if (isMore) say(`${countText(count, "device")} so far`);
+        body = retried.next === null ? null : { cursor: retried.next };
+        if (body !== null) say(`${countText(count, "device")} so far`);
       }
       printResult(command, { count }, () => `${countText(count, "device is", "devices are")} tried again\n`);
     });

@@ -83,7 +83,13 @@ function Edit({ seen, isDeleted }: EditProps) {
   return (
     <>
       {isClosed && <DraftClosed campaign={seen.answer} isDeleted={isDeleted} versions={versions} />}
-      {isContested && <DraftConflict versions={versions} by={seen.answer.createdBy} onSettle={settle} />}
+      {isContested && (
+        <DraftConflict
+          versions={versions}
+          by={seen.answer.changedBy.at(-1) ?? seen.answer.createdBy}
+          onSettle={settle}
+        />
+      )}
       <Wizard
         title={`Edit ${base.answer.spec.name}`}
         draft={draft}

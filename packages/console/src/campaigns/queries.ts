@@ -2,6 +2,7 @@
 import type {
   Campaign,
   CampaignPlan,
+  CampaignRetry,
   CampaignSummary,
   CampaignTarget,
   NewCampaign,
@@ -85,9 +86,10 @@ export const deleteDraft = (id: string) => ask<undefined>(pathOf(id), { method: 
 export const tellCampaign = (id: string, command: CampaignCommand, etag: string | null) =>
   ask<Campaign>(pathOf(id, `/${command}`), { method: "POST", ...ifMatch(etag) });
 
-/** One device, or all of them, some thousands with each question. */
+/** One device, or all of them, some thousands with each question and each of them once. */
 export async function retryDevices(id: string, endpoint?: string): Promise<void> {
-  const body = { ...(endpoint !== undefined && { endpoint }) };
-  for (let isMore = true; isMore; )
-    ({ isMore } = await ask<RetriedCount>(pathOf(id, "/retry"), { method: "POST", body }));
+  for (let body: CampaignRetry | null = { ...(endpoint !== undefined && { endpoint }) }; body !== null; ) {
+    const { next }: RetriedCount = await ask<RetriedCount>(pathOf(id, "/retry"), { method: "POST", body });
+    body = next === null ? null : { cursor: next };
+  }
 }

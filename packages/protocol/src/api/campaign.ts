@@ -253,8 +253,9 @@ export const CampaignSummary = z.object({
   state: z.enum(CAMPAIGN_STATES),
   sentence: z.string(),
   counts: WaveCounts,
-  /** Who created it, or changed it last as a draft: somebody else has to approve it. */
   createdBy: z.string(),
+  /** Everybody who has changed it as a draft, who did so last at the end. Neither they nor who created it may approve it. */
+  changedBy: z.array(z.string()),
   approvedBy: z.string().nullable(),
   /** Whether somebody has to approve it before it can start. */
   needsApproval: z.boolean(),
@@ -296,12 +297,18 @@ export const TargetPreview = DevicePreview.extend({
 });
 export type TargetPreview = z.infer<typeof TargetPreview>;
 
-/** The body of `POST /api/v1/campaigns/{id}/retry`; without an endpoint it is every device that ended badly. */
-export const CampaignRetry = z.strictObject({ endpoint: z.string().min(1).max(255).optional() });
+/**
+ * The body of `POST /api/v1/campaigns/{id}/retry`; without an endpoint it is every device that ended badly, from `cursor` on. Who walks to
+ * the end by `next` tries each device once, also one that fails again meanwhile.
+ */
+export const CampaignRetry = z.strictObject({
+  endpoint: z.string().min(1).max(255).optional(),
+  cursor: z.string().max(1024).optional(),
+});
 export type CampaignRetry = z.infer<typeof CampaignRetry>;
 
-/** How many devices are tried again; `isMore`: ask once more for the others. */
-export const RetriedCount = z.object({ count, isMore: z.boolean() });
+/** How many devices are tried again; `next`: the cursor to ask with for the others, null = that was all. */
+export const RetriedCount = z.object({ count, next: z.string().nullable() });
 export type RetriedCount = z.infer<typeof RetriedCount>;
 
 /** One device in a campaign. */

@@ -9,7 +9,7 @@ before(async () => {
 after(() => stage.close());
 
 describe("approval", () => {
-  test("somebody else than who created or last changed it must approve, and only an approver", async () => {
+  test("only an approver who has neither created nor changed it may approve it, whoever changed it last", async () => {
     const { id } = await stage.create({ approval: "required" }, "anna");
     const submitted = await stage.post(`/${id}/submit`, undefined, "otto");
     assert.equal(submitted.body.state, "awaitingApproval");
@@ -21,11 +21,14 @@ describe("approval", () => {
     // Who edits it stands for it: an approver cannot slip something in and approve it.
     await stage.post(`/${id}/reject`, undefined, "otto");
     const edit = { method: "PATCH", url: `/api/v1/campaigns/${id}`, payload: { priority: 7 } } as const;
-    assert.equal((await stage.ask(edit, "ben")).body.createdBy, "ben");
-    await stage.post(`/${id}/submit`, undefined, "otto");
-    assert.equal(codeOf(await stage.post(`/${id}/approve`, undefined, "ben")), "403 SAME_PERSON");
-    const approved = await stage.post(`/${id}/approve`, undefined, "anna");
-    assert.deepEqual([approved.body.state, approved.body.approvedBy], ["ready", "anna"]);
+    const edited = await stage.ask(edit, "ben");
+    assert.deepEqual([edited.body.createdBy, edited.body.changedBy], ["anna", ["ben"]]);
+    const again = await stage.post(`/${id}/submit`, undefined, "otto");
+    assert.equal(again.body.sentence, sentence.replace("anna", "anna and ben"));
+    for (const author of ["anna", "ben"] as const)
+      assert.equal(codeOf(await stage.post(`/${id}/approve`, undefined, author)), "403 SAME_PERSON", author);
+    const approved = await stage.post(`/${id}/approve`, undefined, "cleo");
+    assert.deepEqual([approved.body.state, approved.body.approvedBy], ["ready", "cleo"]);
   });
 
   test("what was looked at is what is approved: If-Match refuses a campaign that was changed in between", async () => {

@@ -3,6 +3,7 @@ import { Campaign, CampaignRetry, RetriedCount } from "@airlift/protocol/api/cam
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import type { FastifyRequest } from "fastify";
 import type { Speaker } from "../campaign/person.ts";
+import { decodeCursor, encodeCursor } from "../store/cursor.ts";
 import { showCampaign } from "./campaign-view.ts";
 import {
   etagOf,
@@ -17,7 +18,7 @@ import type { Api, CampaignParts } from "./routes.ts";
 
 const SUMMARIES: { readonly [C in CampaignCommand]: string } = {
   submit: "Submit a draft: it is ready to start, or waits for approval",
-  approve: "Approve it: somebody else than who created it, or changed it last",
+  approve: "Approve it: somebody who has neither created nor changed it",
   reject: "Send it back to be a draft",
   start: "Start its first wave",
   pause: "Pause it: nothing new starts, and no device is told to apply",
@@ -41,7 +42,7 @@ export function campaignCommandRoutes(app: Api, parts: CampaignParts): void {
       schema: {
         tags,
         summary:
-          "Try devices again that failed, fell silent, fell back or were cancelled: one, or some thousands of all; to be asked again while there are more",
+          "Try devices again that failed, fell silent, fell back or were cancelled: one, or some thousands of all; to be asked again with the cursor `next` while there is one",
         params: OneCampaign,
         body: CampaignRetry.nullish(),
         response: { 200: RetriedCount },
@@ -49,16 +50,20 @@ export function campaignCommandRoutes(app: Api, parts: CampaignParts): void {
     },
     async (request) => {
       const { campaign } = await requireCampaign(parts, request.params.id);
-      const endpoint = request.body?.endpoint;
-      if (endpoint !== undefined)
-        return { count: await parts.campaigns.retry(campaign.id, endpoint, Date.now()), isMore: false };
-      let count = 0;
-      let batch = 1;
-      for (let i = 0; batch > 0 && i < MOST_BATCHES; i += 1) {
-        batch = await parts.campaigns.retry(campaign.id, undefined, Date.now());
-        count += batch;
+      const { endpoint, cursor } = request.body ?? {};
+      if (endpoint !== undefined) {
+        const { count } = await parts.campaigns.retry(campaign.id, { endpoint }, Date.now());
+        return { count, next: null };
       }
-      return { count, isMore: batch > 0 };
+      let count = 0;
+      let after = cursor === undefined ? null : decodeCursor(cursor);
+      for (let i = 0; i < MOST_BATCHES; i += 1) {
+        const batch = await parts.campaigns.retry(campaign.id, { after }, Date.now());
+        count += batch.count;
+        after = batch.last;
+        if (after === null) return { count, next: null };
+      }
+      return { count, next: after === null ? null : encodeCursor(after) };
     },
   );
 }

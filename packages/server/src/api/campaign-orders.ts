@@ -6,6 +6,7 @@ import type { Image } from "@airlift/protocol/api/schemas";
 import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { offsetAt } from "@airlift/runtime/zone-offset";
+import type { Person } from "../campaign/person.ts";
 import { CampaignPlanner, type PlannedAirtime, WHOLE_FLEET_COUNT } from "../campaign/plan.ts";
 import { compilePolicy, policyMistakes, rollbackSpec, specRefused } from "../campaign/policy.ts";
 import type { CampaignOrder } from "../store/campaign-rows.ts";
@@ -20,7 +21,7 @@ import type { MeshCommands } from "./ports.ts";
 export async function readOrder(
   stores: Pick<Stores, "images">,
   written: unknown,
-  author: Pick<CampaignOrder, "createdBy" | "creatorId">,
+  author: Person,
 ): Promise<CampaignOrder> {
   const { spec, mistakes, unread } = readCampaign(written);
   const images = await findImages(stores, spec);
@@ -29,8 +30,8 @@ export async function readOrder(
   if (all.length > 0) throw specRefused(all);
   const policy = compilePolicy(spec, findImage, offsetAt);
   const undoing = rollbackSpec(spec);
-  if (undoing === undefined) return { spec, policy, ...author };
-  return { spec, policy, ...author, rollback: { spec: undoing, policy: compilePolicy(undoing, findImage, offsetAt) } };
+  if (undoing === undefined) return { spec, policy, author };
+  return { spec, policy, author, rollback: { spec: undoing, policy: compilePolicy(undoing, findImage, offsetAt) } };
 }
 
 /** A spec with members replaced, as it was written; null takes one away. */

@@ -16,6 +16,7 @@ const PEOPLE = [
   ["otto", "operator"],
   ["anna", "approver"],
   ["ben", "approver"],
+  ["cleo", "approver"],
 ] as const;
 /** Who asks; nobody = without sign-in. */
 export type Asker = (typeof PEOPLE)[number][0];

@@ -25,6 +25,7 @@ export function summarize({ campaign, policy, spec, ...kept }: KeptCampaign): Ca
     sentence: campaign.sentence,
     counts: countsOf(campaign),
     createdBy: campaign.createdBy,
+    changedBy: (campaign.editors ?? []).map(({ name }) => name),
     approvedBy: campaign.approvedBy,
     needsApproval: approvalOf(policy) !== null,
     approvalReason: approvalOf(policy),

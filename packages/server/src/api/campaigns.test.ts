@@ -143,13 +143,11 @@ describe("a campaign's life", () => {
       },
       Date.now(),
     );
-    assert.deepEqual((await stage.post(`/${id}/retry`, { endpoint: target.endpoint })).body, {
-      count: 1,
-      isMore: false,
-    });
+    assert.deepEqual((await stage.post(`/${id}/retry`, { endpoint: target.endpoint })).body, { count: 1, next: null });
     assert.equal(codeOf(await stage.post(`/${id}/retry`, { endpoint: target.endpoint })), "409 TARGET_STATE");
     assert.equal(codeOf(await stage.post(`/${id}/retry`, { endpoint: "nobody" })), "404 UNKNOWN_TARGET");
-    assert.deepEqual((await stage.post(`/${id}/retry`)).body, { count: 0, isMore: false });
+    assert.deepEqual((await stage.post(`/${id}/retry`)).body, { count: 0, next: null });
+    assert.equal(codeOf(await stage.post(`/${id}/retry`, { cursor: "!" })), "400 CURSOR");
     await stage.stop(id);
   });
 });

@@ -15,6 +15,7 @@ import { CAMPAIGN_STATES } from "@airlift/protocol/update/campaign";
 import { UPDATE_STATES } from "@airlift/protocol/update/device-update";
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
+import type { Person } from "../campaign/person.ts";
 import { WHOLE_FLEET_COUNT } from "../campaign/plan.ts";
 import { parseQuery } from "../campaign/query/parse-query.ts";
 import type { KeptCampaign } from "../store/campaign-reading.ts";
@@ -42,10 +43,7 @@ const tags = ["campaigns"];
 /** Who a campaign counts as made or approved by. */
 export const personOf = ({ principal }: FastifyRequest): string => principal?.name ?? "local";
 
-const authorOf = (request: FastifyRequest) => ({
-  createdBy: personOf(request),
-  creatorId: request.principal?.personId,
-});
+const authorOf = (request: FastifyRequest): Person => ({ name: personOf(request), id: request.principal?.personId });
 
 export const etagOf = ({ revision }: KeptCampaign): string => `"${revision}"`;
 

@@ -2,11 +2,11 @@
 import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
-import { approvalOf } from "./approval.ts";
+import { approvalOf, authorsOf, requireApprover } from "./approval.ts";
 import { type Campaign, countsOf } from "./campaign.ts";
 import { CampaignDraft, type CampaignOutput } from "./campaign-draft.ts";
 import { CAMPAIGN } from "./campaign-table.ts";
-import { isSamePerson, type Speaker } from "./person.ts";
+import { peopleText, type Speaker } from "./person.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import type { Place } from "./wave-counts.ts";
 
@@ -45,7 +45,7 @@ export interface CampaignStep {
  * of it is to be saved in the same transaction.
  *
  * @param utcMs Wall time. May go backwards: nothing is given twice.
- * @throws {UsageError} `CAMPAIGN_STATE` (409) when the state does not allow a command; `NO_ROLLBACK` (409); `SAME_PERSON` (403) when who created a campaign approves it.
+ * @throws {UsageError} `CAMPAIGN_STATE` (409) when the state does not allow a command; `NO_ROLLBACK` (409); `SAME_PERSON` (403) when who has written something of a campaign approves it.
  */
 export function stepCampaign(
   campaign: Campaign,
@@ -89,8 +89,7 @@ function obey(draft: CampaignDraft, { command, by, personId }: { readonly comman
   if (command === "rollback" && !policy.hasRollback)
     throw new UsageError("NO_ROLLBACK", "the campaign was created without a rollback", { campaignId: campaign.id });
   if (command === "approve") {
-    if (isSamePerson({ name: by, id: personId }, { name: campaign.createdBy, id: campaign.creatorId }))
-      throw new UsageError("SAME_PERSON", "somebody else than who created the campaign must approve it", { by });
+    requireApprover(campaign, { name: by, id: personId });
     draft.campaign = { ...campaign, approvedBy: by, approverId: personId };
   }
   if (command === "reject") draft.campaign = { ...campaign, approvedBy: null, approverId: undefined };
@@ -103,7 +102,7 @@ function commandSentence(command: CampaignCommand, { campaign, policy }: Campaig
     case "submit":
       return approval === null
         ? "ready to start"
-        : `waits for somebody else than ${campaign.createdBy} to approve it: ${approval}`;
+        : `waits for somebody else than ${peopleText(authorsOf(campaign))} to approve it: ${approval}`;
     case "approve":
       return `approved by ${by}, ready to start`;
     case "reject":

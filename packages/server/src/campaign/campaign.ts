@@ -3,7 +3,7 @@ import type { CampaignState, WaveState } from "@airlift/protocol/update/campaign
 import { FINAL_CAMPAIGN_STATES } from "./campaign-table.ts";
 import { type CriteriaMemory, newMemory } from "./criteria.ts";
 import { NEW_PACE, type Pace, type Progress } from "./pace.ts";
-import type { PersonId } from "./person.ts";
+import type { Person, PersonId } from "./person.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import { NO_COUNTS, openCount, sumCounts, type WaveCounts } from "./wave-counts.ts";
 
@@ -26,6 +26,8 @@ export interface Campaign {
   readonly createdBy: string;
   /** Who that is, whatever they are called (`PersonId`); absent = nobody was asked. */
   readonly creatorId?: PersonId | undefined;
+  /** Everybody who has changed it, each once, who did so last at the end; absent = nobody. At most `MOST_EDITORS`. */
+  readonly editors?: readonly Person[] | undefined;
   readonly approvedBy: string | null;
   readonly approverId?: PersonId | undefined;
   /** `due`: the prepared rollback is to be filled with the devices that were updated, and started; `started`: it was. */
@@ -44,9 +46,12 @@ export interface Campaign {
   readonly wakeAtMs: number | null;
 }
 
+/** Which campaign it is, and who stands for what is written in it. */
+export type Authorship = Pick<Campaign, "id" | "createdBy" | "creatorId" | "editors">;
+
 /** A draft with its devices counted into waves. */
 export function newCampaign(
-  { id, createdBy, creatorId }: Pick<Campaign, "id" | "createdBy" | "creatorId">,
+  { id, createdBy, creatorId, editors }: Authorship,
   policy: CampaignPolicy,
   deviceCounts: readonly number[],
 ): Campaign {
@@ -68,6 +73,7 @@ export function newCampaign(
     state: "draft",
     createdBy,
     ...(creatorId !== undefined && { creatorId }),
+    ...(editors !== undefined && { editors }),
     approvedBy: null,
     rollback: "none",
     waves,
@@ -82,7 +88,7 @@ export function newCampaign(
 }
 
 /** The rollback as it is prepared with its campaign: approved along with it, without devices until it is needed. */
-export function newRollback(of: Pick<Campaign, "id" | "createdBy" | "creatorId">, policy: CampaignPolicy): Campaign {
+export function newRollback(of: Authorship, policy: CampaignPolicy): Campaign {
   return { ...newCampaign(of, policy, []), state: "ready", sentence: "prepared; started by a criterion or by hand" };
 }
 

@@ -12,7 +12,7 @@ import { matches } from "./query/match.ts";
 import { type Report, ReportQueue, type ReportQueueOptions } from "./report-queue.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
 import type { CampaignStore } from "./store-ports.ts";
-import { Turn } from "./turn.ts";
+import { type Retried, type RetryQuery, Turn } from "./turn.ts";
 
 export interface CampaignEngineOptions {
   /** Targets that one transaction looks at. More = fewer commits, longer locks. */
@@ -109,13 +109,12 @@ export class CampaignEngine {
   }
 
   /**
-   * Tries devices again that ended badly, by hand; how many.
+   * Tries devices again that ended badly, by hand: one, or up to a batch of them.
    *
-   * @param endpoint One device; absent = up to a batch of them, to be called until it returns 0.
    * @throws {UsageError} `CAMPAIGN_STATE` when the campaign has ended or not begun, `UNKNOWN_TARGET` (404), `TARGET_STATE` (409).
    */
-  async retry(campaignId: string, endpoint: string | undefined, utcMs: number): Promise<number> {
-    let count = 0;
+  async retry(campaignId: string, which: RetryQuery, utcMs: number): Promise<Retried> {
+    let retried: Retried = { count: 0, last: null };
     await this.#turn(campaignId, utcMs, async (turn) => {
       const { campaign } = turn;
       if (campaign.state !== "running" && campaign.state !== "paused")
@@ -123,9 +122,9 @@ export class CampaignEngine {
           campaignId,
           state: campaign.state,
         });
-      count = await turn.retry(endpoint);
+      retried = await turn.retry(which);
     });
-    return count;
+    return retried;
   }
 
   #follow(campaignId: string, reports: readonly Report[]): Promise<Campaign> {

@@ -74,7 +74,7 @@ export class MemoryCampaignStore implements CampaignStore {
       overpermitted: async (query) => kept.shelf.overpermitted(query).map((target) => this.#candidate(target)),
       nextDueAtMs: async (waves, utcMs) => kept.shelf.nextDueAtMs(waves, utcMs),
       stoppable: async (limit) => kept.shelf.stoppable(limit),
-      retryable: async (limit) => kept.shelf.retryable(limit),
+      retryable: async (behind, limit) => kept.shelf.retryable(behind, limit),
       candidate: async (endpoint) => {
         const target = kept.shelf.get(endpoint);
         return target && this.#candidate(target);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isSamePerson, type PersonId } from "./person.ts";
+import { isSamePerson, type PersonId, peopleText } from "./person.ts";
 
 const account = (sub: string): PersonId => `account https://login.example ${sub}`;
 
@@ -19,4 +19,11 @@ test("tokens of one name are one person's, and so is an account of that name", (
 test("where nobody was asked who they are the names decide", () => {
   assert.ok(isSamePerson({ name: "kim" }, { name: "kim", id: account("1") }));
   assert.ok(!isSamePerson({ name: "kim" }, { name: "lee" }));
+});
+
+test("a sentence names people, and counts them when there are many", () => {
+  const named = (...names: string[]) => peopleText(names.map((name) => ({ name })));
+  assert.deepEqual([named("ann"), named("ann", "ann"), named("ann", "ben")], ["ann", "ann", "ann and ben"]);
+  assert.equal(named("ann", "ben", "cleo", "dan", "eve"), "ann, ben, cleo, dan and 1 other");
+  assert.equal(named("ann", "ben", "cleo", "dan", "eve", "fay"), "ann, ben, cleo, dan and 2 others");
 });

@@ -49,8 +49,8 @@ export interface CampaignTransaction {
   nextDueAtMs(waves: readonly number[], utcMs: number): Promise<number | null>;
   /** Targets that have not ended and can still be stopped, those under way first: not `applying`, not `confirming`, no `cancel` ordered. */
   stoppable(limit: number): Promise<readonly Target[]>;
-  /** Targets that ended as failed, silent, fellBack or cancelled, by endpoint; for a new try by hand. */
-  retryable(limit: number): Promise<readonly Target[]>;
+  /** Targets that ended as failed, silent, fellBack or cancelled, by endpoint, beginning behind `after` (null = with the first); for a new try by hand. */
+  retryable(after: string | null, limit: number): Promise<readonly Target[]>;
   /** One target; undefined when the device is not in the campaign. */
   candidate(endpoint: string): Promise<Candidate | undefined>;
   /** Those of these devices that are in the campaign, in any order; at most 1000 of them. */

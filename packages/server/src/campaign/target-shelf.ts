@@ -88,9 +88,10 @@ export class TargetShelf {
     return open.sort((a, b) => Number(b.isUnderWay) - Number(a.isUnderWay)).slice(0, limit);
   }
 
-  retryable(limit: number): Target[] {
+  retryable(after: string | null, limit: number): Target[] {
     return [...this.#targets.values()]
-      .filter((one) => one.state !== "skipped" && canMove(one, "againByHand"))
+      .filter((one) => one.state !== "skipped" && canMove(one, "againByHand") && one.endpoint > (after ?? ""))
+      .sort((a, b) => (a.endpoint < b.endpoint ? -1 : 1))
       .slice(0, limit);
   }
 

@@ -21,6 +21,15 @@ interface TurnContext {
   readonly utcMs: number;
 }
 
+/** Which devices are tried again: one, or those that come after an endpoint (null = from the first on), a batch of them. */
+export type RetryQuery = { readonly endpoint: string } | { readonly after: string | null };
+
+/** How many devices were put back; `last`: the last of them, after which there may be more; null = that was all. */
+export interface Retried {
+  readonly count: number;
+  readonly last: string | null;
+}
+
 export class Turn {
   campaign: Campaign;
   readonly #transaction: CampaignTransaction;
@@ -93,32 +102,26 @@ export class Turn {
     await this.#reviewPermits();
   }
 
-  /** Puts devices that ended badly back; how many. */
-  async retry(endpoint: string | undefined): Promise<number> {
+  /** Puts devices that ended badly back. */
+  async retry(which: RetryQuery): Promise<Retried> {
     const { utcMs, batchSize } = this.#context;
-    let targets = endpoint === undefined ? await this.#transaction.retryable(batchSize) : [];
-    if (endpoint !== undefined) {
-      const candidate = await this.#transaction.candidate(endpoint);
-      if (!candidate) throw new UsageError("UNKNOWN_TARGET", `${endpoint} is not in the campaign`, { endpoint });
-      if (!canMove(candidate.target, "againByHand"))
-        throw new UsageError(
-          "TARGET_STATE",
-          `${endpoint} is ${candidate.target.state}: there is nothing to try again`,
-          { endpoint, state: candidate.target.state },
-        );
-      targets = [candidate.target];
-    }
-    for (const target of targets)
-      this.#move(
-        target,
-        moveTarget(target, "againByHand", {
-          sentence: "waiting: tried again by hand",
-          notBeforeMs: utcMs,
-          failures: {},
-          failure: null,
-        }),
-      );
-    return targets.length;
+    const isOne = "endpoint" in which;
+    const targets = isOne
+      ? [await this.#requireRetryable(which.endpoint)]
+      : await this.#transaction.retryable(which.after, batchSize);
+    const change = { sentence: "waiting: tried again by hand", notBeforeMs: utcMs, failures: {}, failure: null };
+    for (const target of targets) this.#move(target, moveTarget(target, "againByHand", change));
+    const isMore = !isOne && targets.length === batchSize;
+    return { count: targets.length, last: isMore ? (targets.at(-1)?.endpoint ?? null) : null };
+  }
+
+  async #requireRetryable(endpoint: string): Promise<Target> {
+    const candidate = await this.#transaction.candidate(endpoint);
+    if (!candidate) throw new UsageError("UNKNOWN_TARGET", `${endpoint} is not in the campaign`, { endpoint });
+    const { target } = candidate;
+    if (canMove(target, "againByHand")) return target;
+    const sentence = `${endpoint} is ${target.state}: there is nothing to try again`;
+    throw new UsageError("TARGET_STATE", sentence, { endpoint, state: target.state });
   }
 
   /** Takes devices in that came to match; those that are there already stay as they are. */

@@ -169,7 +169,7 @@ export class MeshWorld {
       () => image,
       () => 0,
     );
-    const { campaign } = await this.#stores.campaigns.create({ spec, policy, createdBy: "ann" }, Date.now());
+    const { campaign } = await this.#stores.campaigns.create({ spec, policy, author: { name: "ann" } }, Date.now());
     for (const command of ["submit", "start"] as const)
       await this.engine
         .command(campaign.id, { command, by: "ann" }, Date.now())

@@ -37,7 +37,7 @@ async function createCampaign(more: Partial<NewCampaign> = {}): Promise<string> 
   const image = await scratch.stores.images.get(imageId);
   const spec = CampaignSpec.parse({ name: "spring", image: imageId, targets: { query: "endpoint==*" }, ...more });
   const policy = compilePolicy(spec, () => image, offsetAt);
-  const { campaign } = await scratch.stores.campaigns.create({ spec, policy, createdBy: "ann" }, Date.now());
+  const { campaign } = await scratch.stores.campaigns.create({ spec, policy, author: { name: "ann" } }, Date.now());
   return campaign.id;
 }
 

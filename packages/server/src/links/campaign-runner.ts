@@ -8,6 +8,7 @@ import { offsetAt } from "@airlift/runtime/zone-offset";
 import type { Logger } from "pino";
 import type { Campaign } from "../campaign/campaign.ts";
 import { CampaignEngine, type SpokenCommand } from "../campaign/engine.ts";
+import type { Retried, RetryQuery } from "../campaign/turn.ts";
 import type { UnheardNews } from "../store/campaign-news.ts";
 import type { Stores } from "../store/ports.ts";
 import type { BroadcastDelivery } from "./broadcast-delivery.ts";
@@ -92,10 +93,10 @@ export class CampaignRunner {
   }
 
   /** As the engine's. */
-  async retry(campaignId: string, endpoint?: string, utcMs = this.#utcMs()): Promise<number> {
-    const count = await this.#engine.retry(campaignId, endpoint, utcMs);
+  async retry(campaignId: string, which: RetryQuery, utcMs = this.#utcMs()): Promise<Retried> {
+    const retried = await this.#engine.retry(campaignId, which, utcMs);
     this.wake();
-    return count;
+    return retried;
   }
 
   /** Something may be due: looks at once, and once more if it is looking already. */

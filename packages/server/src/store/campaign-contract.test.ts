@@ -82,7 +82,7 @@ async function postgresBench(): Promise<Bench> {
   await devices.flush();
   const create = async () => {
     const rollback = { spec: specOf(OLD), policy: policyOf(OLD) };
-    const order = { spec: specOf(NEW), policy: policyOf(NEW), createdBy: "ann", rollback };
+    const order = { spec: specOf(NEW), policy: policyOf(NEW), author: { name: "ann" }, rollback };
     return (await campaigns.create(order, NOW_MS)).campaign.id;
   };
   return { store: campaigns, create, close: () => scratch.close() };
@@ -304,6 +304,25 @@ for (const [name, open] of [
       const seen = await store.transact(id, (transaction) => transaction.candidate("d3"));
       assert.equal(seen?.target.notBeforeMs, null);
       await tell(id, "stop");
+    });
+
+    test("those that ended badly are walked through by endpoint, a batch at a time, whatever becomes of them meanwhile", async () => {
+      const id = await create();
+      await tell(id, "submit");
+      await tell(id, "start");
+      const small = new CampaignEngine(store, offsetAt, { batchSize: 2 });
+      const pass = async (attempt: number, endpoints: readonly string[]) => {
+        await engine.sweep(NOW_MS);
+        const news = { attempt, state: "fellBack", failure: null, sentence: "it fell back" } as const;
+        for (const endpoint of endpoints) await engine.report({ campaignId: id, endpoint }, news, NOW_MS);
+      };
+      await pass(1, ["d3", "d1"]);
+      assert.deepEqual(await small.retry(id, { after: null }, NOW_MS), { count: 2, last: "d3" });
+      await pass(2, ["d1", "d3"]);
+      assert.deepEqual(await small.retry(id, { after: "d3" }, NOW_MS), { count: 0, last: null });
+      assert.deepEqual(await small.retry(id, { after: "d1" }, NOW_MS), { count: 1, last: null });
+      await tell(id, "stop");
+      await report(id, "d2", "cancelled");
     });
 
     test("only strangers join a campaign", async () => {

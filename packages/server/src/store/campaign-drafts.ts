@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Kysely, type Selectable, sql } from "kysely";
+import { changedBy } from "../campaign/approval.ts";
 import { newCampaign } from "../campaign/campaign.ts";
 import { encodePolicy } from "./campaign-policy.ts";
 import { type CampaignOrder, insertRollback } from "./campaign-rows.ts";
@@ -29,19 +30,19 @@ export interface DraftKey {
 /**
  * Puts another spec in a draft's place, with the devices that its query finds now.
  *
- * @throws {UsageError} UNKNOWN_CAMPAIGN, CAMPAIGN_STATE, ETAG_MISMATCH, QUERY_TOO_BROAD
+ * @throws {UsageError} UNKNOWN_CAMPAIGN, CAMPAIGN_STATE, ETAG_MISMATCH, DRAFT_EDITORS, QUERY_TOO_BROAD
  */
 export async function reviseDraft(
   transaction: Kysely<Tables>,
   { order, ...key }: DraftKey & { readonly order: CampaignOrder },
   utcMs: number,
 ): Promise<void> {
-  await lockDraft(transaction, key, "changed");
+  const { value: draft } = await lockDraft(transaction, key, "changed");
   await forget(transaction, key.campaignId);
-  const { spec, policy, createdBy, creatorId } = order;
+  const { spec, policy, author } = order;
   const id = key.campaignId;
   const snapshot = await joinTargets(transaction, { campaignId: id, policy, utcMs });
-  const campaign = newCampaign({ id, createdBy, creatorId }, policy, snapshot.sizes);
+  const campaign = newCampaign(changedBy(draft, author), policy, snapshot.sizes);
   await transaction
     .updateTable("campaigns")
     .set({
@@ -54,8 +55,8 @@ export async function reviseDraft(
     })
     .where("id", "=", id)
     .execute();
-  await insertRollback(transaction, id, order);
-  const sentence = `the draft was changed by ${createdBy}, and is for ${snapshotText(snapshot)}`;
+  await insertRollback(transaction, campaign, order);
+  const sentence = `the draft was changed by ${author.name}, and is for ${snapshotText(snapshot)}`;
   await insertEvents(transaction, [{ kind: "campaign.transition", campaignId: id, sentence }]);
 }
 

@@ -151,7 +151,7 @@ class World {
       await this.try(() =>
         this.engine.retry(
           id,
-          this.random() < 0.5 ? undefined : `pump-${Math.floor(this.random() * DEVICE_COUNT)}`,
+          this.random() < 0.5 ? { after: null } : { endpoint: `pump-${Math.floor(this.random() * DEVICE_COUNT)}` },
           this.utcMs,
         ),
       );

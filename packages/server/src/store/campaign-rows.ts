@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import type { CampaignSpec } from "@airlift/protocol/api/campaign";
 import type { Kysely } from "kysely";
-import { type Campaign, newRollback } from "../campaign/campaign.ts";
-import type { PersonId } from "../campaign/person.ts";
+import { type Authorship, type Campaign, newRollback } from "../campaign/campaign.ts";
+import type { Person } from "../campaign/person.ts";
 import type { CampaignPolicy } from "../campaign/policy.ts";
 import { encodePolicy } from "./campaign-policy.ts";
 import { storableJson, storableText } from "./database.ts";
@@ -13,8 +13,8 @@ import type { Tables } from "./tables.ts";
 export interface CampaignOrder {
   readonly spec: CampaignSpec;
   readonly policy: CampaignPolicy;
-  readonly createdBy: string;
-  readonly creatorId?: PersonId | undefined;
+  /** Who creates the campaign with it, or changes a draft to it. */
+  readonly author: Person;
   /** What undoes it, prepared along with it. */
   readonly rollback?: { readonly spec: CampaignSpec; readonly policy: CampaignPolicy } | undefined;
 }
@@ -29,12 +29,12 @@ interface NewRow extends Pick<CampaignOrder, "spec" | "policy"> {
 /** Keeps what undoes a campaign, if that is wanted. */
 export async function insertRollback(
   transaction: Kysely<Tables>,
-  campaignId: string,
-  { createdBy, creatorId, rollback }: Pick<CampaignOrder, "createdBy" | "creatorId" | "rollback">,
+  of: Authorship,
+  { rollback }: Pick<CampaignOrder, "rollback">,
 ): Promise<void> {
   if (rollback === undefined) return;
-  const campaign = newRollback({ id: newCampaignId(), createdBy, creatorId }, rollback.policy);
-  await insertCampaign(transaction, { ...rollback, campaign, rollbackOf: campaignId });
+  const campaign = newRollback({ ...of, id: newCampaignId() }, rollback.policy);
+  await insertCampaign(transaction, { ...rollback, campaign, rollbackOf: of.id });
 }
 
 export async function insertCampaign(

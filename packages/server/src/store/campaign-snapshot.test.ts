@@ -90,7 +90,7 @@ for (const [name, changes] of CASES)
     const before = new CampaignPlanner({ spec, policy, offsetAt, utcMs: NOW_MS });
     await devicesOf(campaigns.planned({ query: policy.query }, NOW_MS), (device) => before.add(device));
     const plan = before.finish();
-    const { campaign } = await campaigns.create({ spec, policy, createdBy: "ann" }, NOW_MS);
+    const { campaign } = await campaigns.create({ spec, policy, author: { name: "ann" } }, NOW_MS);
     assert.deepEqual(
       campaign.waves.map(({ counts }) => counts.total),
       plan.waves.map(({ count }) => count),

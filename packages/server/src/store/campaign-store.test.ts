@@ -101,7 +101,7 @@ async function create(spec: Partial<NewCampaign> = {}): Promise<KeptCampaign> {
     sizeBytes: 1000,
   };
   const policy = compilePolicy(whole, () => image as never, offsetAt);
-  return await campaigns.create({ spec: whole, policy, createdBy: "ann" }, NOW_MS);
+  return await campaigns.create({ spec: whole, policy, author: { name: "ann" } }, NOW_MS);
 }
 
 const command = (id: string, word: "submit" | "start" | "pause" | "stop") =>

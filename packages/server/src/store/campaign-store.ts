@@ -52,16 +52,17 @@ export class PostgresCampaignStore extends CampaignReading implements CampaignSt
    * @param utcMs The moment that "-24h" counts from.
    * @throws {UsageError} QUERY_TOO_BROAD
    */
-  async create({ spec, policy, createdBy, creatorId, rollback }: CampaignOrder, utcMs: number): Promise<KeptCampaign> {
+  async create({ spec, policy, author, rollback }: CampaignOrder, utcMs: number): Promise<KeptCampaign> {
+    const createdBy = author.name;
     const id = newCampaignId();
     await this.#tables
       .transaction()
       .setIsolationLevel("repeatable read")
       .execute(async (transaction) => {
         const snapshot = await joinTargets(transaction, { campaignId: id, policy, utcMs });
-        const campaign = newCampaign({ id, createdBy, creatorId }, policy, snapshot.sizes);
+        const campaign = newCampaign({ id, createdBy, creatorId: author.id }, policy, snapshot.sizes);
         await insertCampaign(transaction, { campaign, spec, policy, rollbackOf: null });
-        await insertRollback(transaction, id, { createdBy, creatorId, rollback });
+        await insertRollback(transaction, campaign, { rollback });
         const sentence = `campaign ${policy.name} was created for ${snapshotText(snapshot)}`;
         await insertEvents(transaction, [
           { kind: "campaign.transition", campaignId: id, sentence, facts: { createdBy } },
@@ -75,7 +76,7 @@ export class PostgresCampaignStore extends CampaignReading implements CampaignSt
    * Puts another spec in a draft's place, with the devices that its query finds now; all or nothing.
    *
    * @param revision `KeptCampaign.revision` as it was seen; undefined = whatever it is.
-   * @throws {UsageError} UNKNOWN_CAMPAIGN (404), CAMPAIGN_STATE (409), ETAG_MISMATCH (412), QUERY_TOO_BROAD
+   * @throws {UsageError} UNKNOWN_CAMPAIGN (404), CAMPAIGN_STATE (409), ETAG_MISMATCH (412), DRAFT_EDITORS (409), QUERY_TOO_BROAD
    */
   async revise(draft: DraftKey & { readonly order: CampaignOrder }, utcMs: number): Promise<KeptCampaign> {
     await this.#tables

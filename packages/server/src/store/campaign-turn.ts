@@ -82,10 +82,11 @@ export class CampaignTurn implements CampaignTransaction {
     return targets;
   }
 
-  retryable(limit: number): Promise<Target[]> {
+  retryable(after: string | null, limit: number): Promise<Target[]> {
     return readTargets(
       this.#transaction,
       sql`where t.campaign_id = ${this.campaign.id} and t.state in ('failed', 'silent', 'fellBack', 'cancelled')
+        and t.endpoint > ${storableText(after ?? "")}
         order by t.endpoint limit ${limit}`,
     );
   }
