@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
 import { barriers } from "./barriers.ts";
-import { Stage } from "./stage.ts";
+import { Stage, until } from "./stage.ts";
 
 const GOOD = 8;
 const BAD = 2;
@@ -81,6 +81,7 @@ test("the wizard, by keyboard alone, ends in the plan and in a draft that has ev
 test("its maker submits it and may not approve it; who may is shown it, and does", async () => {
   await say(operator, "Submit");
   await operator.getByText("awaiting approval", { exact: true }).waitFor();
+  await untilFocused(operator, "Pump 2.0.0, all of them");
   assert.equal(await operator.getByRole("button", { name: /^Approve/ }).count(), 0);
   const waits = approver.getByRole("region", { name: "Waits for you" });
   await waits.getByText("awaiting approval").waitFor();
@@ -90,6 +91,7 @@ test("its maker submits it and may not approve it; who may is shown it, and does
   await approver.getByRole("link", { name: "Plan", exact: true }).click();
   await approver.getByText(`${ALL} would be updated`).waitFor();
   await say(approver, "Approve");
+  await untilFocused(approver, "Start");
   await operator.getByText("ready", { exact: true }).waitFor();
 });
 
@@ -100,6 +102,7 @@ test("started, it pauses by its criterion, and says by which", async () => {
     .getByRole("status")
     .getByText(/^paused by itself: 2 of \d devices that ended/)
     .waitFor();
+  await untilFocused(operator, "Resume");
   await stage.picture(operator, "campaign-paused");
   assert.deepEqual(await barriers(operator), []);
 });
@@ -167,21 +170,31 @@ test("rolled back, all that it has updated run again what they ran", async () =>
   assert.deepEqual(versions, Array(ALL).fill("1.0.0"));
 });
 
-test("on a phone the board needs no scrolling sideways", async () => {
+test("on a phone neither the board nor why a device stands where it stands needs scrolling sideways", async () => {
   await operator.setViewportSize({ width: 390, height: 800 });
   const [content, width] = (await operator.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as number[];
   assert.ok((content ?? 0) <= (width ?? 0), `${content} px wide on a screen of ${width} px`);
   await stage.picture(operator, "campaign-phone");
+  await operator.getByRole("navigation", { name: "Parts of the campaign" }).getByText("Devices").click();
+  const why = operator.getByRole("gridcell", { name: /^succeeded: / }).first();
+  await why.waitFor();
+  const box = await why.boundingBox();
+  assert.ok(box !== null && box.x >= 0 && box.x + box.width <= 390);
+  assert.deepEqual(await barriers(operator), []);
 });
 
 test("no page has thrown, logged an error, or run into the policy", () => {
   assert.deepEqual(stage.complaints, []);
 });
 
-/** Gives a command and confirms it in its dialog. */
+/** Gives a command by keyboard and confirms it in its dialog. */
 async function say(page: Page, command: string): Promise<void> {
-  await page.getByRole("button", { name: new RegExp(`^${command} `) }).click();
+  await page.getByRole("button", { name: new RegExp(`^${command} `) }).press("Enter");
   const dialog = page.getByRole("dialog");
-  await dialog.getByRole("button", { name: new RegExp(`^${command} `) }).click();
+  await dialog.getByRole("button", { name: new RegExp(`^${command} `) }).press("Enter");
   await dialog.waitFor({ state: "detached" });
 }
+
+/** The command that was given is not offered any more: whoever gave it by keyboard is at what follows. */
+const untilFocused = (page: Page, text: string): Promise<void> =>
+  until(`the focus is on ${text}`, async () => (await page.evaluate("document.activeElement.textContent")) === text);

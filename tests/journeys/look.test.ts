@@ -86,7 +86,7 @@ test("a phone shows an opened object within the page, and where one is among the
 
 test("a phone tells each change of the audit log in words, with who, what and when", async () => {
   const page = await stage.view("/audit", { width: 390, height: 800 });
-  const line = page.getByRole("list", { name: "Changes" }).getByRole("listitem").filter({ hasText: "POST webhooks" });
+  const line = page.getByRole("grid", { name: "Changes" }).getByRole("row").filter({ hasText: "POST webhooks" });
   await line.getByText("201 done").waitFor();
   const box = await line.boundingBox();
   assert.ok(box !== null && box.x + box.width <= 390);

@@ -1,7 +1,7 @@
 /** Follows the server's live events, over as many connections as it takes. */
 import { setTimeout as delay } from "node:timers/promises";
+import { reconnectPauseMs } from "@airlift/protocol/api/event-stream";
 import { Event, LIVE_KINDS } from "@airlift/protocol/api/schemas";
-import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { createParser } from "eventsource-parser";
 import type { Client } from "./client.ts";
 import { isAway, RefusedError } from "./failure.ts";
@@ -13,50 +13,52 @@ export interface FeedOptions {
   readonly afterId?: number;
   /** Ends it. */
   readonly signal: AbortSignal;
-  /** A pause before the next connection, until the server names one. Default 2 s. */
-  readonly retryMs?: number;
-  /** Connections that fail one after the other before it gives up. Default 15: half a minute. */
-  readonly attemptCount?: number;
   /** Told of a lost connection, once until it is there again. */
   readonly onLost?: () => void;
+  /** Told when a lost connection is there again. */
+  readonly onBack?: () => void;
+  /** Waits so long, or until `signal` comes. Default: by the clock. */
+  readonly pause?: (pauseMs: number, signal: AbortSignal) => Promise<void>;
 }
+
+const pauseByClock = (pauseMs: number, signal: AbortSignal): Promise<void> =>
+  delay(pauseMs, undefined, { signal }).catch(() => {});
 
 /** An event is at most a sentence and some facts. */
 const LARGEST_EVENT_CHARACTERS = 2 ** 20;
 
 /**
- * Events in order, each once, until `signal` ends it. Lost connections are resumed where they broke.
+ * Events in order, each once, until `signal` ends it. Lost connections are resumed where they broke, however long the server
+ * is away.
  *
- * @throws {EnvironmentError} UNREACHABLE when the server stays away.
+ * @throws {RefusedError} when the server understood and said no.
  */
 export async function* followEvents(client: Client, options: FeedOptions): AsyncGenerator<Event> {
-  const { signal, attemptCount = 15 } = options;
+  const { signal, pause = pauseByClock } = options;
   let afterId = options.afterId;
-  let retryMs = options.retryMs ?? 2000;
-  for (let failures = 0; !signal.aborted; ) {
+  let firstPauseMs: number | undefined;
+  for (let failureCount = 0; ; ) {
     try {
       const body = await client.openFeed({ ...options.of }, afterId, signal);
       const reader = createReader((pauseMs) => {
-        retryMs = pauseMs;
+        firstPauseMs = pauseMs;
       });
       for await (const bytes of body) {
-        failures = 0;
+        if (failureCount > 0) options.onBack?.();
+        failureCount = 0;
         for (const event of reader.feed(bytes)) {
           if (!LIVE_KINDS.has(event.kind)) afterId = event.id;
           yield event;
         }
       }
     } catch (error) {
-      if (signal.aborted) return;
-      // A refusal stays one; only a server or a database that is not there may come back.
-      if (error instanceof RefusedError && !isAway(error)) throw error;
-      if (failures >= attemptCount) throw error;
+      // A refusal stays one; a server or a database that is not there may come back.
+      if (!signal.aborted && error instanceof RefusedError && !isAway(error)) throw error;
     }
-    failures += 1;
-    if (failures > attemptCount)
-      throw new EnvironmentError("UNREACHABLE", "the server's event feed keeps breaking off");
-    if (failures === 1) options.onLost?.();
-    await delay(retryMs, undefined, { signal }).catch(() => {});
+    if (signal.aborted) return;
+    failureCount += 1;
+    if (failureCount === 1) options.onLost?.();
+    await pause(reconnectPauseMs(failureCount, Math.random(), firstPauseMs), signal);
   }
 }
 

@@ -54,7 +54,9 @@ async function watch(client: Client, id: string, { show, note, signal }: Watchin
   const news = new News();
   const stop = new AbortController();
   const onLost = () => note("lost the connection to the server, trying again; the campaign goes on");
-  const feed = followEvents(client, { of: { campaignId: id }, signal: AbortSignal.any([signal, stop.signal]), onLost });
+  const onBack = () => note("the server is there again");
+  const both = AbortSignal.any([signal, stop.signal]);
+  const feed = followEvents(client, { of: { campaignId: id }, signal: both, onLost, onBack });
   const onAbort = () => news.tell();
   signal.addEventListener("abort", onAbort);
   const clock = setInterval(() => news.tell(), LOOK_AT_LEAST_EVERY_MS);
@@ -63,7 +65,7 @@ async function watch(client: Client, id: string, { show, note, signal }: Watchin
     while (!isFinal(campaign) && !signal.aborted) {
       await news.wait();
       await delay(LOOK_EVERY_MS);
-      // A server that is away is given up by the feed, which has more patience; one without its database comes back.
+      // A server or a database that is away may come back; until then the feed says that it is not there.
       campaign = await look().catch((error: unknown) => {
         if (isAway(error)) return campaign;
         throw error;

@@ -23,13 +23,18 @@ export function registerDeviceObserve(program: Command): void {
     const stop = (): void => interrupt.abort();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
     const onLost = () => say("lost the connection to the server, trying again");
-    const feed = followEvents(client, { of: { endpoint }, signal: interrupt.signal, onLost });
+    const onBack = () => say("the server is there again");
+    const feed = followEvents(client, { of: { endpoint }, signal: interrupt.signal, onLost, onBack });
     // Listens before it asks, so that what the device tells first is heard.
     const earliest = feed.next();
-    const { observation, answer } = await operations.observe(paths);
-    const print = (at: string, values: readonly DeviceValue[]) => printValues(at, values, options.json === true);
-    print(new Date().toISOString(), answer.values);
+    // What ends the feed is told by who reads it, and nobody does when the asking fails.
+    earliest.catch(() => {});
+    let observationId: string | undefined;
     try {
+      const { observation, answer } = await operations.observe(paths);
+      observationId = observation.id;
+      const print = (at: string, values: readonly DeviceValue[]) => printValues(at, values, options.json === true);
+      print(new Date().toISOString(), answer.values);
       for (let next = await earliest; next.done !== true; next = await feed.next()) {
         const event = next.value;
         if (event.facts["observationId"] !== observation.id) continue;
@@ -39,7 +44,7 @@ export function registerDeviceObserve(program: Command): void {
       }
     } finally {
       interrupt.abort();
-      await operations.cancel(observation.id).catch(() => {});
+      if (observationId !== undefined) await operations.cancel(observationId).catch(() => {});
     }
   });
 }

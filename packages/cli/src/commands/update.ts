@@ -59,7 +59,9 @@ async function waitFor(client: Client, started: Update, { progress, signal }: Wa
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const onLost = () => progress.note("lost the connection to the server, trying again; the update goes on");
-  for await (const event of followEvents(client, { of: { updateId: started.id }, afterId: 0, signal: both, onLost })) {
+  const onBack = () => progress.note("the server is there again");
+  const feed = { of: { updateId: started.id }, afterId: 0, signal: both, onLost, onBack };
+  for await (const event of followEvents(client, feed)) {
     progress.show(event);
     if (!isEnd(event, started.apply)) continue;
     const ended = await client.update(started.id);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { HEARTBEAT_EVENT } from "@airlift/protocol/api/event-stream";
+import { HEARTBEAT_EVENT, LONGEST_RECONNECT_MS, RECONNECT_MS } from "@airlift/protocol/api/event-stream";
 import { type EventLine, LiveFeed } from "./live-feed.ts";
 
 const SILENCE_MS = 45_000;
@@ -53,6 +53,7 @@ function openFeed(t: TestContext) {
   const lines: string[] = [];
   const feed = new LiveFeed({
     silenceMs: SILENCE_MS,
+    chance: () => 0,
     connect: (path) => {
       const connection = new Connection(path);
       connections.push(connection);
@@ -92,6 +93,7 @@ test("a line on which not even a heartbeat comes is lost, and made again from wh
   newest().tell(41);
   t.mock.timers.tick(SILENCE_MS);
   assert.deepEqual(feed.line, { kind: "lost", sinceMs: SILENCE_MS });
+  t.mock.timers.tick(RECONNECT_MS);
   assert.deepEqual(
     connections.map(({ path, readyState }) => [path, readyState]),
     [
@@ -107,22 +109,70 @@ test("a connection that opens and never says anything is lost, and so is one tha
   const { feed, connections, newest } = openFeed(t);
   t.mock.timers.tick(SILENCE_MS);
   assert.equal(feed.line.kind, "lost");
+  t.mock.timers.tick(RECONNECT_MS);
   newest().open();
   assert.equal(feed.line.kind, "live");
   t.mock.timers.tick(SILENCE_MS);
   assert.equal(feed.line.kind, "lost");
-  t.mock.timers.tick(SILENCE_MS);
-  assert.equal(connections.length, 4);
+  t.mock.timers.tick(2 * RECONNECT_MS);
+  assert.equal(connections.length, 3);
 });
 
-test("a refused connection is tried again after a pause, and not once the feed was stopped", (t) => {
+test("a server that is away for a day is asked all the time, with pauses to a bound, and found when it is back", (t) => {
   const { feed, connections, newest } = openFeed(t);
+  newest().open();
+  newest().tell(41);
+  const pausesMs: number[] = [];
+  for (let awayMs = 0; awayMs < 86_400_000; awayMs += pausesMs.at(-1) ?? 0) {
+    newest().fail();
+    const count = connections.length;
+    let pauseMs = 0;
+    while (connections.length === count) {
+      pauseMs += 1000;
+      t.mock.timers.tick(1000);
+    }
+    pausesMs.push(pauseMs);
+  }
+  assert.deepEqual(pausesMs.slice(0, 6), [2000, 4000, 8000, 16_000, 30_000, 30_000]);
+  assert.equal(Math.max(...pausesMs), LONGEST_RECONNECT_MS);
+  assert.deepEqual(feed.line, { kind: "lost", sinceMs: 0 });
+  newest().open();
+  assert.equal(feed.line.kind, "live");
+  assert.equal(newest().path, "/api/v1/events?after=41");
+});
+
+test("a server that opens a line and breaks it off without a word is asked ever less often, till it says one", (t) => {
+  const { connections, newest } = openFeed(t);
+  for (const pauseMs of [2000, 4000, 8000]) {
+    newest().open();
+    newest().fail();
+    const count = connections.length;
+    t.mock.timers.tick(pauseMs - 1);
+    assert.equal(connections.length, count);
+    t.mock.timers.tick(1);
+    assert.equal(connections.length, count + 1);
+  }
+  newest().open();
+  newest().beat();
   newest().fail();
-  t.mock.timers.tick(2000);
-  assert.equal(connections.length, 2);
+  t.mock.timers.tick(RECONNECT_MS);
+  assert.equal(connections.length, 5);
+});
+
+test("a feed that was stopped connects no more, also when it was about to", (t) => {
+  const { feed, connections, newest } = openFeed(t);
   newest().fail();
   feed.stop();
   t.mock.timers.tick(10 * SILENCE_MS);
-  assert.equal(connections.length, 2);
+  assert.equal(connections.length, 1);
   assert.equal(feed.line.kind, "connecting");
+});
+
+test("each connection that fails is told: any of them may be for a session that has ended", (t) => {
+  const { lines, newest } = openFeed(t);
+  newest().open();
+  newest().fail();
+  t.mock.timers.tick(RECONNECT_MS);
+  newest().fail();
+  assert.deepEqual(lines, ["live", "lost", "lost"]);
 });

@@ -10,6 +10,7 @@ import { ask } from "../api/request.ts";
 import { ownerOf, personOf, sessionQuery, signedOut, useMay } from "../api/session.ts";
 import { Covered, useCovered } from "../parts/covered.ts";
 import { useCurrentLinkInSight } from "../parts/current-link.ts";
+import { useKeptFocus } from "../parts/kept-focus.ts";
 import { mayLeave } from "../parts/leave-guard.ts";
 import { LineState } from "../parts/line-state.tsx";
 import { Failure } from "../parts/notices.tsx";
@@ -50,8 +51,10 @@ function Page({ session }: { readonly session: Session }) {
   useWayBack();
   const [isHelping, setHelping] = useState(false);
   useShortcuts(useCallback(() => setHelping(true), []));
+  const element = useRef<HTMLDivElement>(null);
+  useKeptFocus(element);
   return (
-    <div className="shell" inert={isCovered}>
+    <div ref={element} className="shell" inert={isCovered}>
       <a className="skip" href="#main">
         Skip to the page
       </a>

@@ -1,11 +1,10 @@
 /** Who asked for which change, and whether the log itself is whole. */
 import type { AuditLine, AuditVerification } from "@airlift/protocol/api/audit";
-import { Alert, Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { Alert, Button, Group, Skeleton, Stack, Title } from "@mantine/core";
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { auditQuery } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
 import { Moment } from "../parts/instants.tsx";
-import { useNarrow } from "../parts/narrow.ts";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
 import { type Column, VirtualRows } from "../parts/virtual-rows.tsx";
@@ -25,19 +24,19 @@ const COLUMNS: readonly Column<AuditLine>[] = [
   {
     name: "What",
     width: "minmax(22rem, 3fr)",
+    onCard: "title",
     cell: (line) => (
       <span className="mono" title={line.action}>
         {actionText(line)}
       </span>
     ),
   },
-  { name: "Answer", width: "8rem", cell: answerText },
+  { name: "Answer", width: "8rem", onCard: "mark", cell: answerText },
 ];
 
 export function AuditPage() {
   useTitle("Audit");
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery({ ...auditQuery(), staleTime: 0 });
-  const isNarrow = useNarrow();
   const lines = data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <Stack gap="sm">
@@ -51,47 +50,18 @@ export function AuditPage() {
       {error && <Failure error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeleton height={300} />}
       {data && lines.length === 0 && <Empty title="Nobody has changed anything yet" />}
-      {lines.length > 0 &&
-        (isNarrow ? (
-          <>
-            <NarrowLines lines={lines} />
-            {hasNextPage && (
-              <Button variant="default" onClick={() => void fetchNextPage()}>
-                Earlier
-              </Button>
-            )}
-          </>
-        ) : (
-          <VirtualRows
-            label="Changes"
-            columns={COLUMNS}
-            rows={lines}
-            keyOf={({ id }) => `${id}`}
-            onEnd={() => hasNextPage && void fetchNextPage()}
-          />
-        ))}
+      {lines.length > 0 && (
+        <VirtualRows
+          label="Changes"
+          columns={COLUMNS}
+          rows={lines}
+          keyOf={({ id }) => `${id}`}
+          onEnd={() => hasNextPage && void fetchNextPage()}
+        />
+      )}
     </Stack>
   );
 }
-
-/** A phone has no room for the columns: each line is told in words. */
-const NarrowLines = ({ lines }: { readonly lines: readonly AuditLine[] }) => (
-  <ul className="lines" aria-label="Changes">
-    {lines.map((line) => (
-      <li key={line.id}>
-        <Text size="sm" className="mono anywhere">
-          {actionText(line)}
-        </Text>
-        <Text size="sm">
-          {answerText(line)} · {whoText(line)}
-        </Text>
-        <Text size="xs" c="dimmed">
-          No. {line.id} · <Moment at={line.at} /> · from {line.peer}
-        </Text>
-      </li>
-    ))}
-  </ul>
-);
 
 /** Every line carries the hash of the one before it; the server follows the chain when it is asked to. */
 function Verification() {

@@ -129,29 +129,36 @@ function useColumns(campaign: Campaign, onRetry: (endpoint: string) => void): re
       {
         name: "Device",
         width: "minmax(12rem, 1fr)",
+        onCard: "title",
         cell: ({ endpoint }) => <RowLink path={`/devices/${encodeURIComponent(endpoint)}`} text={endpoint} />,
       },
-      { name: "Wave", width: "8rem", cell: ({ wave }) => waves[wave]?.name ?? wave + 1 },
-      { name: "State", width: "9rem", cell: ({ state }) => <UpdateState state={state} /> },
+      { name: "Wave", width: "7rem", cell: ({ wave }) => waves[wave]?.name ?? wave + 1 },
+      { name: "State", width: "9rem", onCard: "mark", cell: ({ state }) => <UpdateState state={state} /> },
       { name: "Attempt", width: "5.5rem", cell: ({ attempt }) => attempt },
-      { name: "Why", width: "minmax(24rem, 3fr)", cell: ({ sentence }) => <span title={sentence}>{sentence}</span> },
       {
-        name: "",
-        width: "6rem",
-        cell: ({ endpoint, state }) =>
-          mayRetry &&
-          MAY_BE_RETRIED.includes(state) && (
-            <Button
-              size="compact-sm"
-              variant="default"
-              aria-label={`Retry ${endpoint.slice(0, 40)}`}
-              onClick={() => onRetry(endpoint)}
-            >
-              Retry
-            </Button>
-          ),
+        name: "Why",
+        width: "minmax(24rem, 3fr)",
+        onCard: "text",
+        cell: ({ sentence }) => <span title={sentence}>{sentence}</span>,
       },
+      ...(mayRetry ? [retryColumn(onRetry)] : []),
     ],
     [waves, mayRetry, onRetry],
   );
 }
+
+const retryColumn = (onRetry: (endpoint: string) => void): Column<CampaignTarget> => ({
+  name: "",
+  width: "6rem",
+  cell: ({ endpoint, state }) =>
+    MAY_BE_RETRIED.includes(state) && (
+      <Button
+        size="compact-sm"
+        variant="default"
+        aria-label={`Retry ${endpoint.slice(0, 40)}`}
+        onClick={() => onRetry(endpoint)}
+      >
+        Retry
+      </Button>
+    ),
+});

@@ -1,11 +1,11 @@
 /** What the table of devices can show, and what it says in a file. */
 import type { Device } from "@airlift/protocol/api/schemas";
 import { Ago } from "../parts/instants.tsx";
-import type { FittingColumn } from "../parts/narrow.ts";
 import { RowLink } from "../parts/row-link.tsx";
 import { Presence } from "../parts/states.tsx";
+import type { Column } from "../parts/virtual-rows.tsx";
 
-export interface DeviceColumn extends FittingColumn<Device> {
+export interface DeviceColumn extends Column<Device> {
   /** As the API calls it: in a file, and among the columns that a viewer chose. */
   readonly key: string;
   /** As a file has it. */
@@ -42,7 +42,7 @@ export const DEVICE_COLUMNS: readonly DeviceColumn[] = [
     key: "endpoint",
     name: "Endpoint",
     width: "minmax(14rem, 2fr)",
-    narrowWidth: "minmax(9rem, 1fr)",
+    onCard: "title",
     text: ({ endpoint }) => endpoint,
     cell: ({ endpoint }) => <RowLink path={`/devices/${encodeURIComponent(endpoint)}`} text={endpoint} />,
   },
@@ -50,11 +50,11 @@ export const DEVICE_COLUMNS: readonly DeviceColumn[] = [
     key: "presence",
     name: "Presence",
     width: "9rem",
-    narrowWidth: "7.5rem",
+    onCard: "mark",
     text: ({ presence }) => presence,
     cell: (device) => <Presence device={device} />,
   },
-  { ...plain("version", "Version", "8rem", ({ version }) => version), narrowWidth: "5.75rem" },
+  plain("version", "Version", "8rem", ({ version }) => version),
   plain("manufacturer", "Manufacturer", "minmax(9rem, 1fr)", ({ manufacturer }) => manufacturer),
   plain("model", "Model", "minmax(9rem, 1fr)", ({ model }) => model),
   plain("hardware", "Hardware", "8rem", ({ hardware }) => hardware),

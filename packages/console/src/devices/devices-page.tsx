@@ -8,7 +8,6 @@ import { useLiveWindow } from "../api/live-window.ts";
 import { type Page, pathOf, previewQuery } from "../api/queries.ts";
 import { ask } from "../api/request.ts";
 import type { DevicesSearch } from "../app/router.tsx";
-import { fitting, useNarrow } from "../parts/narrow.ts";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { useStored } from "../parts/stored.ts";
 import { useTitle } from "../parts/title.ts";
@@ -69,7 +68,6 @@ function DeviceTable({ search, keys }: DeviceTableProps) {
   const list = useLiveWindow({ fetchPage, isTouchedBy: changesDevices });
   const { data: preview } = useQuery(previewQuery(query));
   const navigate = useNavigate();
-  const isNarrow = useNarrow();
   const columns = useMemo(() => {
     const onSort = () =>
       void navigate({
@@ -78,10 +76,8 @@ function DeviceTable({ search, keys }: DeviceTableProps) {
       });
     const sorted = sort === undefined ? ("ascending" as const) : ("descending" as const);
     const chosen = DEVICE_COLUMNS.filter(({ key }) => keys.includes(key));
-    return fitting(chosen, isNarrow).map((column) =>
-      column.key === "endpoint" ? { ...column, onSort, sorted } : column,
-    );
-  }, [isNarrow, keys, navigate, query, sort]);
+    return chosen.map((column) => (column.key === "endpoint" ? { ...column, onSort, sorted } : column));
+  }, [keys, navigate, query, sort]);
   const failure = list.error && <Failure error={list.error} retry={() => list.retry()} />;
   if (failure && list.knownCount === 0) return failure;
   if (list.isComplete && list.knownCount === 0) return <NoDevices isFiltered={query !== undefined} />;

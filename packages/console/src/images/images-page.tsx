@@ -3,21 +3,20 @@ import type { Image } from "@airlift/protocol/api/schemas";
 import { Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import { imagesQuery } from "../api/queries.ts";
 import { useMay } from "../api/session.ts";
 import { Ago } from "../parts/instants.tsx";
-import { type FittingColumn, fitting, useNarrow } from "../parts/narrow.ts";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
-import { VirtualRows } from "../parts/virtual-rows.tsx";
+import { type Column, VirtualRows } from "../parts/virtual-rows.tsx";
 import { UploadDialog } from "./upload-form.tsx";
 
-const COLUMNS: readonly FittingColumn<Image>[] = [
+const COLUMNS: readonly Column<Image>[] = [
   {
     name: "Model",
     width: "minmax(14rem, 2fr)",
-    narrowWidth: "minmax(8rem, 1fr)",
+    onCard: "title",
     cell: ({ id, manufacturer, model }) => (
       <Link to="/images/$id" params={{ id }} title={`${manufacturer} ${model}`}>
         {manufacturer} {model}
@@ -27,7 +26,7 @@ const COLUMNS: readonly FittingColumn<Image>[] = [
   {
     name: "Version",
     width: "9rem",
-    narrowWidth: "5.75rem",
+    onCard: "mark",
     cell: ({ version }) => <span title={version}>{version}</span>,
   },
   { name: "Size", width: "9rem", cell: ({ sizeBytes }) => `${sizeBytes.toLocaleString()} B` },
@@ -35,7 +34,6 @@ const COLUMNS: readonly FittingColumn<Image>[] = [
   {
     name: "Signature",
     width: "minmax(14rem, 1fr)",
-    narrowWidth: "8rem",
     cell: ({ signature }) => <span title={signatureText(signature)}>{signatureText(signature)}</span>,
   },
   { name: "Counter", width: "6rem", cell: ({ securityCounter }) => securityCounter ?? "–" },
@@ -54,8 +52,6 @@ export function ImagesPage() {
   const mayAdd = useMay("operator");
   const navigate = useNavigate();
   const [isAdding, setAdding] = useState(false);
-  const isNarrow = useNarrow();
-  const columns = useMemo(() => fitting(COLUMNS, isNarrow), [isNarrow]);
   const { data, error, isPending, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(imagesQuery());
   const images = data?.pages.flatMap(({ items }) => items) ?? [];
   return (
@@ -75,7 +71,7 @@ export function ImagesPage() {
       {images.length > 0 && (
         <VirtualRows
           label="Images"
-          columns={columns}
+          columns={COLUMNS}
           rows={images}
           keyOf={({ id }) => id}
           onOpen={({ id }) => void navigate({ to: "/images/$id", params: { id } })}

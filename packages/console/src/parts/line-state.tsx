@@ -9,7 +9,8 @@ export function LineState() {
     <span className="line" data-line={line.kind} role="status">
       {line.kind === "live" && "live"}
       {line.kind === "connecting" && "connecting …"}
-      {line.kind === "lost" && `no connection since ${clockTime(line.sinceMs)}: what you see may be out of date`}
+      {line.kind === "lost" &&
+        `no connection since ${clockTime(line.sinceMs)}, trying again: what you see may be out of date`}
     </span>
   );
 }

@@ -1,4 +1,4 @@
-/** A table of any length of which only the rows in sight exist. */
+/** A table of any length of which only the rows in sight exist. On a phone each row is a card: nothing is beside the screen. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import {
   type KeyboardEvent,
@@ -11,12 +11,18 @@ import {
   useRef,
   useState,
 } from "react";
+import { useNarrow } from "./narrow.ts";
+
+/** The parts of a card, from its top: what it is about, how that stands, what there is to say of it, and the rest by name. */
+const CARD_PARTS = ["title", "mark", "text", "fact"] as const;
 
 export interface Column<Row> {
   readonly name: string;
   /** As in CSS, the least of it in rem: "12rem", "minmax(10rem, 1fr)". */
   readonly width: string;
   readonly cell: (row: Row) => ReactNode;
+  /** Where a card has it. Default: "fact". */
+  readonly onCard?: (typeof CARD_PARTS)[number];
   /** Present: the head is a button that changes the order. */
   readonly onSort?: () => void;
   readonly sorted?: "ascending" | "descending";
@@ -38,6 +44,8 @@ export interface VirtualTableProps<Row> {
 }
 
 const ROW_PX = 36;
+/** Until a card was seen; then it is as high as it is. */
+const CARD_PX = 84;
 
 /** Steps of the keys that move from row to row. */
 const STEPS: Readonly<Record<string, number>> = {
@@ -50,13 +58,28 @@ const STEPS: Readonly<Record<string, number>> = {
 };
 
 export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
+  const isNarrow = useNarrow();
+  const { columns } = props;
+  const cards = useMemo(() => cardOrder(columns), [columns]);
+  return isNarrow ? <Rows key="cards" {...props} columns={cards} isCards /> : <Rows key="table" {...props} />;
+}
+
+/** As they stand on a card, so that they are read aloud. */
+const cardOrder = <Row,>(columns: readonly Column<Row>[]): readonly Column<Row>[] =>
+  CARD_PARTS.flatMap((part) => columns.filter(({ onCard = "fact" }) => onCard === part));
+
+interface RowsProps<Row> extends VirtualTableProps<Row> {
+  readonly isCards?: boolean;
+}
+
+function Rows<Row>({ isCards = false, ...props }: RowsProps<Row>) {
   const { label, columns, count, rowAt, keyOf, onSight } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const id = useId();
   const virtualizer = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX,
+    estimateSize: () => (isCards ? CARD_PX : ROW_PX),
     overscan: 6,
     // What is drawn later than the scrolling is better than what blocks it.
     useFlushSync: false,
@@ -65,17 +88,20 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
   const [first, last] = [visible[0]?.index ?? 0, visible.at(-1)?.index ?? 0];
   useEffect(() => onSight?.(first, last), [first, last, onSight]);
   const { active, onKeyDown } = useRowKeys(props, (index) => virtualizer.scrollToIndex(index));
-  const layout = useMemo(() => layoutOf(columns), [columns]);
+  // Over cards only what changes their order is seen of it.
+  const headPx = isCards && columns.every(({ onSort }) => onSort === undefined) ? 0 : ROW_PX;
+  const layout = useMemo(() => (isCards ? {} : layoutOf(columns)), [columns, isCards]);
   return (
     <div
       ref={scroller}
       className="rows"
+      data-cards={isCards || undefined}
       role="grid"
       aria-label={label}
       // Rows that do not exist cannot be counted by a screen reader: it is told.
       aria-rowcount={count + 1}
       // A short table ends with its last row.
-      style={{ maxHeight: (count + 1) * ROW_PX + 3 }}
+      style={{ maxHeight: virtualizer.getTotalSize() + headPx + 3 }}
       aria-activedescendant={active === undefined ? undefined : `${id}-${active}`}
       tabIndex={0}
       onKeyDown={onKeyDown}
@@ -99,6 +125,7 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
               columns={columns}
               layout={layout}
               row={row}
+              measure={isCards ? virtualizer.measureElement : undefined}
             />
           );
         })}
@@ -107,9 +134,10 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
   );
 }
 
+/** Nothing of it on cards: those are as wide as the page. */
 interface Layout {
-  readonly gridTemplateColumns: string;
-  readonly minWidth: string;
+  readonly gridTemplateColumns?: string;
+  readonly minWidth?: string;
 }
 
 /** Every row is as wide as all its columns at least, whatever is in it: so they stand below each other. */
@@ -144,20 +172,31 @@ interface LineProps<Row> {
   readonly columns: readonly Column<Row>[];
   readonly layout: Layout;
   readonly row: Row | undefined;
+  /** Present: the line is as high as what is in it, and is measured. */
+  readonly measure: ((line: HTMLElement | null) => void) | undefined;
 }
 
-function PlainLine<Row>({ id, index, startPx, isActive, columns, layout, row }: LineProps<Row>) {
+function PlainLine<Row>({ id, index, startPx, isActive, columns, layout, row, measure }: LineProps<Row>) {
+  const isCard = measure !== undefined;
   return (
     <div
+      ref={measure}
+      data-index={index}
       id={id}
       className="row"
       role="row"
       aria-rowindex={index + 2}
       data-active={isActive || undefined}
-      style={{ ...layout, transform: `translateY(${startPx}px)`, height: ROW_PX }}
+      style={{ ...layout, transform: `translateY(${startPx}px)`, height: isCard ? undefined : ROW_PX }}
     >
-      {columns.map(({ name, cell }, at) => (
-        <div key={name} className="cell" role="gridcell">
+      {columns.map(({ name, cell, onCard = "fact" }, at) => (
+        <div key={name} className="cell" data-part={isCard ? onCard : undefined} role="gridcell">
+          {isCard && onCard === "fact" && row !== undefined && (
+            // Who hears the table is told it as the column's head.
+            <span className="cell-name" aria-hidden>
+              {name}
+            </span>
+          )}
           {row === undefined ? at === 0 && <span className="coming">…</span> : cell(row)}
         </div>
       ))}

@@ -1,6 +1,6 @@
 /** /api/v1/events: what happens, as it happens (server-sent events), resumable by Last-Event-ID. */
 import type { ServerResponse } from "node:http";
-import { HEARTBEAT_EVENT, HEARTBEAT_MS } from "@airlift/protocol/api/event-stream";
+import { HEARTBEAT_EVENT, HEARTBEAT_MS, RECONNECT_MS } from "@airlift/protocol/api/event-stream";
 import { type Event, LIVE_KINDS } from "@airlift/protocol/api/schemas";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
@@ -124,7 +124,7 @@ class Feed {
     const { events, options } = this.#parts;
     this.#sentId = afterId;
     // The id alone is no event, but it is what the client resumes from.
-    this.#client.write(`retry: 2000\nid: ${afterId}\n\n`);
+    this.#client.write(`retry: ${RECONNECT_MS}\nid: ${afterId}\n\n`);
     const live: Event[] = [];
     const unsubscribe = events.subscribe((event) => this.#onLive(event, live));
     const heartbeat = setInterval(() => this.send(HEARTBEAT), options.heartbeatMs ?? HEARTBEAT_MS);
