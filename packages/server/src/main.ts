@@ -158,6 +158,9 @@ const TROUBLES = {
   databaseTakenOver:
     "the embedded database was still running: the last server ended without stopping it. It is taken over, nothing is lost",
   listenerFailed: "a part of the server could not take in an event",
+  eventRefused: "the database refuses an event: its line is missing on the timeline",
+  eventsLost:
+    "events are lost, their lines are missing on timelines: more wait for the database than are kept, or the server ends",
   lockConflict: "two transactions waited for each other: one of them is tried again",
 } as const;
 

@@ -4,7 +4,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Stores } from "../store/ports.ts";
 
 export interface MetricSources {
-  readonly stores: Pick<Stores, "events" | "audit" | "webhooks">;
+  readonly stores: Pick<Stores, "events" | "remarks" | "audit" | "webhooks">;
   /** Clients that listen to events now. */
   listenerCount(): number;
 }
@@ -46,6 +46,15 @@ export function serveMetrics(app: FastifyInstance, registry: Registry, sources: 
     collect() {
       this.reset();
       this.inc(sources.stores.events.listenerFailureCount);
+    },
+  });
+  new Counter({
+    name: "airlift_events_lost_total",
+    help: "Events that were never stored, since the start: too many waited while the database was away, or it refused them",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(sources.stores.remarks.lostCount);
     },
   });
   describeRecords(registers, sources.stores);

@@ -12,7 +12,7 @@ import type { Stores } from "../store/ports.ts";
 export type Transition = Extract<DriverOutput, { kind: "transition" }>;
 
 export interface DeliveryRecordOptions {
-  readonly stores: Pick<Stores, "devices" | "updates" | "events">;
+  readonly stores: Pick<Stores, "devices" | "updates" | "remarks">;
   readonly log: Logger;
   /** Nothing is tried again once this is aborted. */
   readonly closing: AbortSignal;
@@ -87,9 +87,6 @@ export class DeliveryRecord {
   noteSmallerBlocks({ updateId, endpoint }: UpdateOrder, blockBytes: number): void {
     this.#smallerBlocksCount += 1;
     const sentence = `the device refused a block as too large (4.13): the push starts over in blocks of ${blockBytes} octets`;
-    const { stores, log } = this.#options;
-    stores.events
-      .append({ kind: "update.note", endpoint, updateId, sentence, facts: { blockBytes } })
-      .catch((error) => log.warn({ err: error, updateId }, "an event could not be stored"));
+    this.#options.stores.remarks.put({ kind: "update.note", endpoint, updateId, sentence, facts: { blockBytes } });
   }
 }

@@ -14,7 +14,7 @@ import { PresentRequests } from "./present-requests.ts";
 import { RequestDrain } from "./request-drain.ts";
 
 export interface DeviceAccessOptions {
-  readonly stores: Pick<Stores, "devices" | "events" | "nodes" | "observations" | "requests">;
+  readonly stores: Pick<Stores, "devices" | "events" | "nodes" | "observations" | "remarks" | "requests">;
   readonly models: Models;
   readonly log: Logger;
   readonly presence: PresenceOptions | undefined;
@@ -39,8 +39,9 @@ export class DeviceAccess {
     this.presence = new PresenceWatch({ ...presence, isConnected: (device) => find(device) !== undefined });
     this.requests = new PresentRequests(new DoorRequests({ find }), this.presence);
     const { requests } = this;
-    const { events, observations: store, devices } = stores;
-    this.operations = new DeviceOperations({ requests, models, events, store, devices, log, flood, registrationOf });
+    const { events, remarks, observations: store, devices } = stores;
+    const kept = { events, remarks, store, devices };
+    this.operations = new DeviceOperations({ ...kept, requests, models, log, flood, registrationOf });
     this.queue = new RequestDrain({
       store: stores.requests,
       requests,

@@ -1,5 +1,4 @@
 /** What becomes of devices, as it is kept: their registrations, their reports and the remarks on their timelines. */
-import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
 import type { Registration } from "../fleet/registration.ts";
 import type { KeptRegistration, NewEvent, Stores } from "../store/ports.ts";
@@ -7,19 +6,14 @@ import type { KnownOfDevice } from "./errands.ts";
 
 export type RegistrationEnd = "deregistered" | "withdrawn" | "barred" | "expired";
 
-/** Events of one statement. */
-const EVENTS_AT_ONCE = 1_000;
-
-/** Nothing here waits: the store takes what it is given when it can, and says in the log when it could not. */
+/** Nothing here waits: the store takes what it is given when it can. */
 export class FleetRecord {
-  readonly #stores: Pick<Stores, "devices" | "events" | "nodes">;
+  readonly #stores: Pick<Stores, "devices" | "remarks" | "nodes">;
   readonly #log: Logger;
-  /** What happened in this turn and is not stored yet. */
-  readonly #events: NewEvent[] = [];
-  /** By endpoint, how many of its registrations are not stored yet. */
+  /** By endpoint, how many of its registrations are neither stored nor lost. */
   readonly #arriving = new Map<string, number>();
 
-  constructor(stores: Pick<Stores, "devices" | "events" | "nodes">, log: Logger) {
+  constructor(stores: Pick<Stores, "devices" | "remarks" | "nodes">, log: Logger) {
     this.#stores = stores;
     this.#log = log;
   }
@@ -31,8 +25,11 @@ export class FleetRecord {
 
   remark(kind: "device.registered" | "device.deregistered" | "device.expired", device: Registration, sentence: string) {
     const { endpoint, address, transport } = device;
-    if (kind === "device.registered") this.#arriving.set(endpoint, (this.#arriving.get(endpoint) ?? 0) + 1);
-    this.append({ kind, endpoint, sentence, facts: { address, transport, node: this.#stores.nodes.id } });
+    const { nodes, remarks } = this.#stores;
+    const event = { kind, endpoint, sentence, facts: { address, transport, node: nodes.id } };
+    if (kind !== "device.registered") return remarks.put(event);
+    this.#arriving.set(endpoint, (this.#arriving.get(endpoint) ?? 0) + 1);
+    remarks.put(event, () => this.#arrived(endpoint));
   }
 
   /**
@@ -43,25 +40,8 @@ export class FleetRecord {
     return this.#arriving.has(endpoint);
   }
 
-  /** Soon, in one statement with whatever else happens in this turn: a fleet that expires at once is no flood. */
   append(event: NewEvent): void {
-    this.#events.push(event);
-    if (this.#events.length === 1) setImmediate(() => this.#storeEvents());
-  }
-
-  #storeEvents(): void {
-    while (this.#events.length > 0) {
-      const events = this.#events.splice(0, EVENTS_AT_ONCE);
-      const count = events.length;
-      const stored = this.#stores.events.appendAll(events).catch((error) => {
-        if (error instanceof AirliftError) this.#log.warn({ code: error.code, count }, "events could not be stored");
-        else this.#log.error({ err: error, count }, "storing events failed");
-      });
-      void stored.then(() => {
-        for (const { kind, endpoint } of events)
-          if (kind === "device.registered" && typeof endpoint === "string") this.#arrived(endpoint);
-      });
-    }
+    this.#stores.remarks.put(event);
   }
 
   #arrived(endpoint: string): void {

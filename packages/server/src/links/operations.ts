@@ -30,6 +30,7 @@ import { pathsOf, type QueuedRequest, type RequestContent } from "../fleet/queue
 import type { Registration } from "../fleet/registration.ts";
 import type { ObservationStore } from "../store/observation-store.ts";
 import type { DeviceStore, EventStore } from "../store/ports.ts";
+import type { Remarks } from "../store/remarks.ts";
 import { DeviceObservations } from "./device-observations.ts";
 import type { DeviceRequests } from "./device-requests.ts";
 import { discoveredIn, OperationExchange } from "./operation-exchange.ts";
@@ -40,7 +41,8 @@ import { ToldValues } from "./told-values.ts";
 export interface DeviceOperationsOptions {
   readonly requests: DeviceRequests;
   readonly models: Models;
-  readonly events: EventStore;
+  readonly events: Pick<EventStore, "publish">;
+  readonly remarks: Pick<Remarks, "put">;
   readonly store: ObservationStore;
   readonly devices: Pick<DeviceStore, "registrationOf">;
   readonly log: Logger;

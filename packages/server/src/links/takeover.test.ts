@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Event } from "@airlift/protocol/api/schemas";
 import { pino } from "pino";
 import type { Registration } from "../fleet/registration.ts";
 import { exampleRegistration } from "../store/scratch-stores.ts";
@@ -9,7 +10,14 @@ import { Takeover, type TakeoverOptions } from "./takeover.ts";
 function server(own: readonly Registration[], leftAmong: (asked: readonly Registration[]) => string[]) {
   const here = new Map(own.map((registration) => [registration.endpoint, registration]));
   const asked: string[][] = [];
+  const listeners: ((event: Event) => void)[] = [];
   const left: string[] = [];
+  const arriving = new Set<string>();
+  /** What the server `node` says about a device that came to it at `atMs`. */
+  const hear = (endpoint: string, node: string, atMs: number): void => {
+    const event = { kind: "device.registered", endpoint, at: new Date(atMs).toISOString(), facts: { node } } as unknown;
+    for (const listener of listeners) listener(event as Event);
+  };
   const stores = {
     nodes: { id: "here", holdsLease: true },
     devices: {
@@ -19,6 +27,7 @@ function server(own: readonly Registration[], leftAmong: (asked: readonly Regist
         return leftAmong(registrations);
       },
     },
+    events: { subscribe: (listener: (event: Event) => void) => void listeners.push(listener) },
     updates: { claimFree: async () => [], claimStray: async () => [] },
   };
   const takeover = new Takeover({
@@ -27,14 +36,14 @@ function server(own: readonly Registration[], leftAmong: (asked: readonly Regist
     onRegistrations: () => {},
     registrations: () => here.values(),
     registrationOf: (endpoint) => here.get(endpoint),
-    isArriving: () => false,
+    isArriving: (endpoint) => arriving.has(endpoint),
     onLeft: (endpoint) => {
       left.push(endpoint);
       here.delete(endpoint);
     },
     log: pino({ level: "silent" }),
   });
-  return { takeover, here, asked, left };
+  return { takeover, here, asked, left, arriving, hear };
 }
 
 test("a device that is on record elsewhere is left to that server, though no event told of it", async () => {
@@ -61,4 +70,19 @@ test("a large fleet is gone through bit by bit, and then anew", async () => {
     asked.map(({ length }) => length),
     [5_000, 2_000, 5_000],
   );
+});
+
+test("a device has left when another server says so, but not by what that server saw before it came here", async (t) => {
+  const device = exampleRegistration("a");
+  const { takeover, left, arriving, hear } = server([device], () => []);
+  takeover.start();
+  t.after(() => takeover.close());
+  hear("a", "here", device.registeredAtMs + 1);
+  hear("a", "there", device.registeredAtMs - 1);
+  arriving.add("a");
+  hear("a", "there", device.registeredAtMs + 1);
+  assert.deepEqual(left, []);
+  arriving.clear();
+  hear("a", "there", device.registeredAtMs + 1);
+  assert.deepEqual(left, ["a"]);
 });

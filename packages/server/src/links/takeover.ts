@@ -1,4 +1,5 @@
 /** What changes hands between servers on one database: what a dead one had, and devices that come and go. */
+import type { Event } from "@airlift/protocol/api/schemas";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
 import type { Registration } from "../fleet/registration.ts";
@@ -39,11 +40,7 @@ export class Takeover {
   }
 
   start(): void {
-    const { stores, isArriving, onLeft } = this.#options;
-    this.#stopListening = stores.events.subscribe(({ kind, endpoint, facts: { node } }) => {
-      if (kind !== "device.registered" || endpoint === null || typeof node !== "string") return;
-      if (node !== stores.nodes.id && !isArriving(endpoint)) onLeft(endpoint);
-    });
+    this.#stopListening = this.#options.stores.events.subscribe((event) => this.#onEvent(event));
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
     void this.look();
   }
@@ -65,6 +62,14 @@ export class Takeover {
     clearInterval(this.#timer);
     this.#stopListening?.();
     await this.#looking;
+  }
+
+  #onEvent({ kind, endpoint, at, facts: { node } }: Event): void {
+    const { stores, registrationOf, isArriving, onLeft } = this.#options;
+    if (kind !== "device.registered" || endpoint === null || typeof node !== "string") return;
+    if (node === stores.nodes.id || isArriving(endpoint)) return;
+    // A server that was without the database tells late what it has seen before the device came here.
+    if (Date.parse(at) >= (registrationOf(endpoint)?.registeredAtMs ?? 0)) onLeft(endpoint);
   }
 
   async #look(): Promise<void> {

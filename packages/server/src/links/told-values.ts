@@ -10,13 +10,15 @@ import { formatPath, type Path, ROOT } from "@airlift/protocol/lwm2m/path";
 import type { Logger } from "pino";
 import { LastValues } from "../fleet/last-values.ts";
 import type { EventStore } from "../store/ports.ts";
+import type { Remarks } from "../store/remarks.ts";
 import type { KeptObservation } from "./observation-table.ts";
 import { entriesOfAnswer, formatOfAnswer } from "./operation-exchange.ts";
 import { toDeviceValue, toLastValues } from "./value-report.ts";
 
 export interface ToldValuesOptions {
   readonly models: Models;
-  readonly events: EventStore;
+  readonly events: Pick<EventStore, "publish">;
+  readonly remarks: Pick<Remarks, "put">;
   readonly log: Logger;
 }
 
@@ -59,15 +61,11 @@ export class ToldValues {
 
   /** An observation was ended because the device notified too much for too long. */
   flooded({ endpoint, id, paths }: KeptObservation, droppedCount: number): void {
-    const { events, log } = this.#options;
+    const { remarks, log } = this.#options;
     const where = paths.map(formatPath).join(", ");
     const sentence = `the observation of ${where} was ended: ${countText(droppedCount, "notification")} came too fast`;
     log.warn({ endpoint, paths: where, droppedCount }, "a device floods; its observation was ended");
-    events
-      .append({ kind: "device.flood", endpoint, sentence, facts: { observationId: id, paths: where, droppedCount } })
-      .catch((error) => {
-        log.warn({ endpoint, err: error }, "an event could not be stored");
-      });
+    remarks.put({ kind: "device.flood", endpoint, sentence, facts: { observationId: id, paths: where, droppedCount } });
   }
 
   /** Values that came unasked: kept, and told to those who listen. */

@@ -21,18 +21,22 @@ export async function insertEvents(
   const endpoints = events.map((event) => (event.endpoint == null ? null : storableText(event.endpoint)));
   const sentences = events.map((event) => storableText(event.sentence));
   const facts = events.map((event) => storableJson(event.facts ?? {}));
+  // Told as an age: all instants are by one clock, the database's, whichever server wrote them.
+  const nowMs = performance.now();
+  const agesMs = events.map(({ happenedAtMs = nowMs }) => Math.max(0, nowMs - happenedAtMs));
   // Only what the database adds comes back: a fleet's events need not be read twice.
   const { rows } = await sql<Pick<Selectable<EventTable>, "id" | "at">>`
-    insert into events (kind, endpoint, update_id, campaign_id, sentence, facts)
-    select kind, endpoint, update_id, campaign_id, sentence, facts::jsonb
+    insert into events (at, kind, endpoint, update_id, campaign_id, sentence, facts)
+    select clock_timestamp() - age_ms * interval '1 ms', kind, endpoint, update_id, campaign_id, sentence, facts::jsonb
     from unnest(
       ${events.map((event) => event.kind)}::text[],
       ${endpoints}::text[],
       ${events.map((event) => event.updateId ?? null)}::text[],
       ${events.map((event) => event.campaignId ?? null)}::text[],
       ${sentences}::text[],
-      ${facts}::text[]
-    ) with ordinality as new(kind, endpoint, update_id, campaign_id, sentence, facts, place)
+      ${facts}::text[],
+      ${agesMs}::float8[]
+    ) with ordinality as new(kind, endpoint, update_id, campaign_id, sentence, facts, age_ms, place)
     order by place
     returning id, at`.execute(transaction);
   await sql`select pg_notify(${EVENT_CHANNEL}, ${`${rows.at(-1)?.id}`})`.execute(transaction);

@@ -13,6 +13,7 @@ import type { FleetStatistics } from "./fleet-statistics.ts";
 import type { MeshStore } from "./mesh-store.ts";
 import type { NodeStore } from "./node-store.ts";
 import type { ObservationStore } from "./observation-store.ts";
+import type { Remarks } from "./remarks.ts";
 import type { RequestQueueStore } from "./request-queue-store.ts";
 import type { Retention } from "./retention.ts";
 import type { WebhookOutbox } from "./webhook-outbox.ts";
@@ -309,6 +310,8 @@ export type NewEvent = Pick<Event, "kind" | "sentence"> & {
   readonly updateId?: string | null;
   readonly campaignId?: string | null;
   readonly facts?: Readonly<Record<string, unknown>>;
+  /** When it happened, in milliseconds of `performance.now()`; default: when it is stored. */
+  readonly happenedAtMs?: number;
 };
 
 export interface EventFilter {
@@ -324,7 +327,7 @@ export interface EventFilter {
 export interface EventStore {
   /** How often one of those who listen has thrown since the start. */
   readonly listenerFailureCount: number;
-  /** Appends one event; many at once share one statement. Resolves when it is in the database. */
+  /** Appends one event; many at once share one statement. Resolves when it is in the database; who need not know that uses `Remarks`. */
   append(event: NewEvent): Promise<Event>;
   /** Appends all of these or none. */
   appendAll(events: readonly NewEvent[]): Promise<Event[]>;
@@ -372,6 +375,7 @@ export interface Stores {
   readonly devices: DeviceStore;
   readonly updates: UpdateStore;
   readonly events: EventStore;
+  readonly remarks: Remarks;
   readonly exchanges: ExchangeStore;
   readonly idempotency: IdempotencyStore;
   readonly credentials: CredentialStore;

@@ -27,6 +27,7 @@ import { type NodeOptions, NodeStore } from "./node-store.ts";
 import { ObservationStore } from "./observation-store.ts";
 import type { OutageListener } from "./outage.ts";
 import type { InspectImage, Stores } from "./ports.ts";
+import { Remarks } from "./remarks.ts";
 import { PostgresRequestQueueStore, REQUEST_CHANNEL } from "./request-queue-store.ts";
 import { Retention, type RetentionLimits } from "./retention.ts";
 import { PostgresTokenStore } from "./token-store.ts";
@@ -57,10 +58,18 @@ export interface StoreOptions {
   readonly onOutage?: OutageListener | undefined;
   /**
    * Called when a batch could not be written (it is tried again), when the embedded database ended by itself or had been left
-   * running, when one of those who listen to events threw, and when a transaction is tried again whose locks another one had.
+   * running, when one of those who listen to events threw, when an event can never be stored or some were lost, and when a transaction
+   * is tried again whose locks another one had.
    */
   readonly onTrouble?: (
-    what: "batchFailed" | "databaseCrashed" | "databaseTakenOver" | "listenerFailed" | "lockConflict",
+    what:
+      | "batchFailed"
+      | "databaseCrashed"
+      | "databaseTakenOver"
+      | "eventRefused"
+      | "eventsLost"
+      | "listenerFailed"
+      | "lockConflict",
     facts: Readonly<Record<string, unknown>>,
   ) => void;
 }
@@ -126,15 +135,19 @@ async function assemble(
   options: StoreOptions,
   { database: { tables, close }, url, embedded }: Opened,
 ): Promise<Stores> {
-  const batches: BatchWriterOptions = {
-    ...options.batches,
-    onFailure: (error, waitingRows) => options.onTrouble?.("batchFailed", { error, waitingRows }),
-  };
+  const onFailure = (error: unknown, waitingRows: number) => options.onTrouble?.("batchFailed", { error, waitingRows });
+  const batches: BatchWriterOptions = { ...options.batches, onFailure };
   const journal = new Journal(tables, {
     onListenerFailed: (error, { id, kind }) => options.onTrouble?.("listenerFailed", { err: error, eventId: id, kind }),
     onLockConflict: (error) => options.onTrouble?.("lockConflict", { error }),
   });
   await journal.start();
+  const events = new PostgresEventStore(tables, journal);
+  const remarks = new Remarks(events, {
+    onFailure,
+    onRefused: (error, { kind, endpoint }) => options.onTrouble?.("eventRefused", { err: error, kind, endpoint }),
+    onLost: (lostCount) => options.onTrouble?.("eventsLost", { lostCount }),
+  });
   const nodes = new NodeStore(tables, options.node);
   const requests = new PostgresRequestQueueStore({ tables, journal, nodeId: nodes.id });
   const follower = new EventFollower({
@@ -170,7 +183,8 @@ async function assemble(
     uploads,
     devices,
     updates,
-    events: new PostgresEventStore(tables, journal),
+    events,
+    remarks,
     exchanges,
     nodes,
     audit,
@@ -192,6 +206,7 @@ async function assemble(
       await stopCounting();
       // What cannot be written now has been reported by `onTrouble`; the rest is let go all the same.
       await Promise.allSettled([
+        remarks.close(),
         devices.close(),
         updates.close(),
         audit.close(),
