@@ -95,6 +95,31 @@ test("commands wait for the gateway's turn among its neighbours, whatever the la
   );
 });
 
+test("a command that would not end in the gateway's turn waits for the next one", async () => {
+  const clock = new WallClock(NOW_MS, NOW_MS);
+  const beganMs = clock.utcMs() - HOUR_MS / 2;
+  let turn: AirCycle | undefined = { periodMs: beganMs, fromMs: 0, lengthMs: HOUR_MS };
+  await withQueue(
+    clock,
+    async (queue, said) => {
+      // A quarter of an hour on air ends in it, three quarters do not: of these a half is reckoned with.
+      const octetsMs = 8_000 * (6 + 15 + 1);
+      const long = queue.send({ ...batch(1), rateBps: octetsMs / (HOUR_MS * 0.75) });
+      await withQueue(
+        clock,
+        async (other) => void (await other.send({ ...batch(1), rateBps: octetsMs / (HOUR_MS * 0.25) })),
+        () => turn,
+      );
+      assert.deepEqual(said, []);
+      turn = undefined;
+      void queue.send(batch(2));
+      await long;
+      assert.deepEqual(said, [1]);
+    },
+    () => turn,
+  );
+});
+
 test("a batch whose time is over is dropped and told, and what is behind it in its channel goes on", async () => {
   const clock = new WallClock(NOW_MS, NOW_MS);
   await withQueue(clock, async (queue, said) => {

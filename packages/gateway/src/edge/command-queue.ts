@@ -140,7 +140,7 @@ export class CommandQueue {
     const lawfulMs = this.#ledger.earliestMs(airtime, fromMs);
     if (turn === undefined || !Number.isFinite(lawfulMs)) return lawfulMs;
     const utcMs = this.#clock.utcMs(lawfulMs);
-    const waitMs = cycleAtMs(turn, utcMs) - utcMs;
+    const waitMs = cycleAtMs(turn, utcMs, airtime) - utcMs;
     // What the law says of that moment is looked at when it has come.
     return lawfulMs + waitMs;
   }

@@ -20,18 +20,29 @@ test("a packet may begin in a window, which its end is no part of; after the las
   assert.equal(turnAtMs([], 0), Number.POSITIVE_INFINITY);
 });
 
-test("§7: a turn in a cycle is found at once while it lasts, else with its next beginning", () => {
+test("§7: a turn in a cycle is found at once while a frame ends in it, else with its next beginning", () => {
   const cycles = fc
     .record({ lengthMs: fc.integer({ min: 1, max: 50 }), fromMs: fc.nat(50), restMs: fc.nat(50) })
     .map(({ lengthMs, fromMs, restMs }) => ({ periodMs: fromMs + lengthMs + restMs, fromMs, lengthMs }));
   fc.assert(
-    fc.property(cycles, fc.nat(10_000), (cycle, atMs) => {
+    fc.property(cycles, fc.nat(10_000), fc.nat(25), (cycle, atMs, airtimeMs) => {
       const { periodMs, fromMs, lengthMs } = cycle;
-      const isTurn = (ms: number) => ms % periodMs >= fromMs && ms % periodMs < fromMs + lengthMs;
+      fc.pre(2 * airtimeMs <= lengthMs);
+      const isTurn = (ms: number) => ms % periodMs >= fromMs && ms % periodMs < fromMs + lengthMs - airtimeMs;
       let expected = atMs;
       while (!isTurn(expected)) expected += 1;
-      assert.equal(cycleAtMs(cycle, atMs), expected);
+      assert.equal(cycleAtMs(cycle, atMs, airtimeMs), expected);
     }),
   );
-  assert.equal(cycleAtMs(undefined, 7), 7);
+  assert.equal(cycleAtMs(undefined, 7, 1), 7);
+});
+
+test("§7: a frame that no turn is long enough for begins in the first half of one", () => {
+  const cycle = { periodMs: 100, fromMs: 10, lengthMs: 20 };
+  for (const [atMs, turnMs] of [
+    [0, 10],
+    [19, 19],
+    [20, 110],
+  ] as const)
+    assert.equal(cycleAtMs(cycle, atMs, 1_000), turnMs, `at ${atMs}`);
 });

@@ -11,16 +11,18 @@ export interface AirCycle {
   readonly periodMs: number;
   /** When it begins in each period: 0 … below `periodMs`. */
   readonly fromMs: number;
-  /** How long a frame may begin. */
+  /** How long it is: a frame that begins in it ends in it, unless it takes more than half of it. */
   readonly lengthMs: number;
 }
 
-/** The earliest time from `atMs` on at which it is this one's turn; `atMs` itself without a cycle. @param atMs UTC. */
-export function cycleAtMs(cycle: AirCycle | undefined, atMs: number): number {
+/** The earliest time from `atMs` on at which a frame may begin; `atMs` itself without a cycle. @param atMs UTC. @param airtimeMs Of the frame. */
+export function cycleAtMs(cycle: AirCycle | undefined, atMs: number, airtimeMs: number): number {
   if (cycle === undefined) return atMs;
   const { periodMs, fromMs, lengthMs } = cycle;
   const intoMs = (((atMs - fromMs) % periodMs) + periodMs) % periodMs;
-  return intoMs < lengthMs ? atMs : atMs + periodMs - intoMs;
+  // However long a frame is, some time is left to begin it in.
+  const lastMs = lengthMs - Math.min(airtimeMs, lengthMs / 2);
+  return intoMs < lastMs ? atMs : atMs + periodMs - intoMs;
 }
 
 /** The earliest time from `atMs` on that lies in a window; infinity when the last one is over. @param windows In order, apart. */

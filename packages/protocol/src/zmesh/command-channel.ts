@@ -14,6 +14,9 @@ import { decodeStatus, encodeStatus, STATUS_BYTES, type StatusEvent } from "./st
 /** Octets by which a command or an event grows. */
 export const COMMAND_TAG_BYTES = 6;
 
+/** Payload octets of the longest command's frame. */
+export const LONGEST_COMMAND_BYTES = Math.max(...Object.values(COMMAND_BYTES)) + COMMAND_TAG_BYTES;
+
 /** The one octet of the nonce that lets both ways share a key. */
 export const DIRECTION = { toDevice: 0, fromDevice: 1 } as const;
 
