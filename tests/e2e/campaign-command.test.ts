@@ -107,6 +107,16 @@ test("mistakes in the file are told by file, line and place, whoever finds them;
     assert.equal(refused.code, 2, word);
     assert.match(refused.err, /^airlift: .*unknown\.yaml: line 6: windows\.apply\.0\.cron: /);
   }
+  const beside = specFile("beside.yaml", [
+    "rollback:",
+    "  inFlight: none",
+    `  image: ${imageId}`,
+    "caps: { inFlight: 0 }",
+  ]);
+  const { err } = await campaign("plan", beside);
+  assert.match(err, /beside\.yaml: line 5: rollback\.inFlight: "none" is not a number/);
+  assert.match(err, /beside\.yaml: line 6: rollback\.image: the rollback has the campaign's own image/);
+  assert.match(err, /beside\.yaml: line 7: caps\.inFlight: 0 has to be at least 1/);
   assert.match((await campaign("create", join(folder, "none.yaml"))).err, /none\.yaml: there is no such file/);
 });
 

@@ -63,6 +63,51 @@ test("a member that there is not hides none of its neighbours", () => {
   assert.deepEqual([spec.targets.query, spec.windows.apply[0]?.cron], ["model=Pump", "0 26 * * *"]);
 });
 
+test("a wrong member of a group or of an entry in a list is the only one that is not read", () => {
+  const { spec, unread } = readCampaign({
+    ...LEAST,
+    rollback: { image: "fedcba9876543210", inFlight: -1 },
+    caps: { inFlight: "all", startsPerMinute: 5 },
+    penaltyBox: { failures: 0, for: "2d" },
+    retry: { connectionLost: { attempts: 0, backoff: "2h" }, timedOut: { attempts: 2 }, colour: {} },
+    windows: {
+      apply: [{ cron: "61 * * * *", for: "soon" }],
+      blackout: [{ from: [], to: "2026-01-02" }, { from: "2026-02-31" }],
+    },
+    from: [{ atLeast: 1, below: "2.0.0" }],
+    steppingStones: [{ image: 7, from: [{ below: "1.0.0" }, { below: 3 }] }],
+  });
+  assert.deepEqual(unread, [
+    "caps.inFlight",
+    "windows.apply.0.for",
+    "windows.blackout.0.from",
+    "windows.blackout.1.to",
+    "retry.connectionLost.attempts",
+    "penaltyBox.failures",
+    "from.0.atLeast",
+    "steppingStones.0.image",
+    "steppingStones.0.from.1.below",
+    "rollback.inFlight",
+  ]);
+  assert.deepEqual(
+    [spec.rollback?.image, spec.caps.startsPerMinute, spec.penaltyBox.for, spec.retry.connectionLost?.backoff],
+    ["fedcba9876543210", 5, "2d", "2h"],
+  );
+  assert.deepEqual(
+    [spec.windows.apply[0]?.cron, spec.from[0]?.below, spec.steppingStones[0]?.from[0]?.below],
+    ["61 * * * *", "2.0.0", "1.0.0"],
+  );
+});
+
+test("the shares of the waves are looked at also when a wave has a member of the wrong type", () => {
+  const waves = [{ name: "a", devices: { percent: 20 }, soak: 3 }];
+  assert.deepEqual(told({ ...LEAST, waves }), [
+    "waves.0.soak: 3 is not a text",
+    "waves: some devices are in no wave: let the last one have the remaining devices",
+  ]);
+  assert.deepEqual(told({ ...LEAST, waves: [{ name: "a", devices: { percent: "20" }, soak: 3 }] }).length, 2);
+});
+
 test("whatever was written, there is a spec or a mistake", () => {
   fc.assert(
     fc.property(

@@ -109,15 +109,14 @@ export const CapsSpec = z.strictObject({
 /** Opens at each time of `cron` (minute hour day-of-month month day-of-week) and stays open for so long. */
 export const WindowSpec = z.strictObject({ cron: z.string().min(9).max(200), for: Duration });
 
+/** Days on which nothing is begun, both included. */
+export const BlackoutSpec = z.strictObject({ from: day, to: day });
+
 /** In the device's own time zone (/3/0/15, else /3/0/14), else in the campaign's. An empty list is always open. */
 export const WindowsSpec = z.strictObject({
   download: z.array(WindowSpec).max(20).default([]),
   apply: z.array(WindowSpec).max(20).default([]),
-  /** Days on which nothing is begun, both included. */
-  blackout: z
-    .array(z.strictObject({ from: day, to: day }))
-    .max(100)
-    .default([]),
+  blackout: z.array(BlackoutSpec).max(100).default([]),
 });
 
 /** Attempts in all, the first included, and the pause before the second, which doubles up to `longest`. */
@@ -133,13 +132,17 @@ export const VersionRange = z.strictObject({ atLeast: name.optional(), below: na
 /** An image on the way to the campaign's, for devices that cannot take that one directly. */
 export const SteppingStone = z.strictObject({ image: imageId, from: z.array(VersionRange).max(20).default([]) });
 
-const rollback = z.strictObject({
+export const PenaltySpec = z.strictObject({ failures: z.int().min(1), for: Duration });
+
+/** The campaign that undoes another one. */
+export const RollbackSpec = z.strictObject({
   image: imageId,
   inFlight: z.int().min(1).max(100_000).default(1000),
   startsPerMinute: StartRate.optional(),
 });
 
-const shares = (waves: readonly { readonly devices: WaveShare }[]): string | undefined => {
+/** What keeps the waves from having every device, and each one once; undefined = nothing. */
+export const sharesProblem = (waves: readonly { readonly devices: WaveShare }[]): string | undefined => {
   const rest = waves.findIndex(({ devices }) => devices === "remaining");
   if (rest >= 0) return rest === waves.length - 1 ? undefined : "only the last wave can have the remaining devices";
   const percent = waves.reduce(
@@ -165,7 +168,7 @@ export const CampaignSpec = z.strictObject({
     .min(1)
     .max(100)
     .superRefine((waves, context) => {
-      const problem = shares(waves);
+      const problem = sharesProblem(waves);
       if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
     })
     .default(() => [{ name: "all", devices: "remaining" as const, soak: "0s", criteria: [] }]),
@@ -187,7 +190,7 @@ export const CampaignSpec = z.strictObject({
   /** A device that is not heard for so long after its wave started is given up as silent. */
   silentAfter: Duration.default("7d"),
   /** A device that failed so often in a row, in any campaign, is left alone for so long after the last time. */
-  penaltyBox: z.strictObject({ failures: z.int().min(1), for: Duration }).prefault({ failures: 3, for: "7d" }),
+  penaltyBox: PenaltySpec.prefault({ failures: 3, for: "7d" }),
   /** Versions from which the campaign's image can be installed; empty = any. */
   from: z.array(VersionRange).max(20).default([]),
   steppingStones: z.array(SteppingStone).max(20).default([]),
@@ -198,7 +201,7 @@ export const CampaignSpec = z.strictObject({
   /** `required`: somebody else than the creator must approve. */
   approval: z.enum(["required", "none"]).default("none"),
   /** Prepared with the campaign; started by a criterion or by hand, for the devices that the campaign has updated. */
-  rollback: rollback.optional(),
+  rollback: RollbackSpec.optional(),
 });
 export type CampaignSpec = z.infer<typeof CampaignSpec>;
 export type NewCampaign = z.input<typeof CampaignSpec>;

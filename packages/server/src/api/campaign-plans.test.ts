@@ -192,6 +192,59 @@ describe("what is refused", () => {
     assert.equal(codeOf(await stage.post("", [])), "422 CAMPAIGN_SPEC");
   });
 
+  test("a wrong member hides no mistake of meaning beside it", async () => {
+    const wrong = {
+      ...stage.specOf(),
+      rollback: {
+        image: stage.images["2.0.0"],
+        inFlight: -1,
+        startsPerMinute: { base: 9, factor: 2, max: 5, per: { started: 5 } },
+      },
+      caps: { inFlight: 0, startsPerMinute: { base: 9, factor: 2, max: 5, per: { started: 5 } } },
+      retry: {
+        connectionLost: { attempts: 0, backoff: "2h", longest: "1h" },
+        noMemory: { attempts: 2, backoff: "soon", longest: "1s" },
+      },
+      penaltyBox: { failures: 0, for: "7d" },
+      windows: {
+        apply: [{ cron: "61 * * * *", for: "soon" }],
+        blackout: [
+          { from: "2026-02-31", to: "2026-03-05" },
+          { from: "2026-02-01", to: "soon" },
+        ],
+      },
+      from: [{ atLeast: "1.10.0", below: "1.9.0" }, { atLeast: 2 }],
+      criteria: [{ outcomes: ["failed"], threshold: { percent: 0 }, do: "startRollback", minimumExecuted: -1 }],
+      waves: [{ name: "a", devices: { percent: 50 }, soak: 3 }],
+    };
+    const answer = await stage.post("", wrong);
+    assert.deepEqual(
+      answer.body.facts.problems.map(({ path, code }: Mistake) => `${path} ${code}`).toSorted(),
+      [
+        "caps.inFlight MEMBER",
+        "caps.startsPerMinute START_RATE",
+        "criteria.0.minimumExecuted MEMBER",
+        "criteria.0.threshold THRESHOLD",
+        "from.0 VERSION_RANGE",
+        "from.1.atLeast MEMBER",
+        "penaltyBox.failures MEMBER",
+        "retry.connectionLost.attempts MEMBER",
+        "retry.connectionLost.backoff RETRY_PAUSE",
+        "retry.noMemory.backoff MEMBER",
+        "rollback.image ROLLBACK_IMAGE",
+        "rollback.inFlight MEMBER",
+        "rollback.startsPerMinute START_RATE",
+        "waves MEMBER",
+        "waves.0.soak MEMBER",
+        "windows.apply.0.cron CRON_SYNTAX",
+        "windows.apply.0.for MEMBER",
+        "windows.blackout.0 BLACKOUT",
+        "windows.blackout.1.to MEMBER",
+      ],
+      JSON.stringify(answer.body),
+    );
+  });
+
   test("an unknown campaign is 404 everywhere", async () => {
     for (const path of ["/nobody", "/nobody/plan", "/nobody/targets", "/nobody/events"])
       assert.equal(codeOf(await stage.get(path)), "404 UNKNOWN_CAMPAIGN", path);

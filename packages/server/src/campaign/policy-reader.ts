@@ -4,6 +4,7 @@ import type { Mistake } from "@airlift/protocol/api/mistakes";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { FailureKind } from "@airlift/protocol/update/device-update";
 import { approvalReason } from "./approval.ts";
+import { contradictionsOf } from "./contradictions.ts";
 import type {
   BasisPoints,
   CampaignPolicy,
@@ -51,7 +52,7 @@ export class PolicyReader {
     });
     if (namedZone(spec.timeZone, this.#sources.offsetAt) === undefined)
       this.#note("timeZone", "UNKNOWN_ZONE", `there is no time zone ${spec.timeZone}`);
-    this.#checkNames(spec.waves);
+    this.mistakes.push(...contradictionsOf(spec));
     return {
       name: spec.name,
       image: { ...image, from: spec.from },
@@ -116,14 +117,6 @@ export class PolicyReader {
     return this.#at(path, () => parseQuery(text)) ?? EVERY_DEVICE;
   }
 
-  /** A sentence names its wave. */
-  #checkNames(waves: readonly WaveSpec[]): void {
-    waves.forEach(({ name }, i) => {
-      const first = waves.findIndex((wave) => wave.name === name);
-      if (first < i) this.#note(`waves.${i}.name`, "WAVE_NAME", `wave ${first + 1} is called "${name}" already`);
-    });
-  }
-
   #wave(wave: WaveSpec, path: string): WavePolicy {
     return {
       name: wave.name,
@@ -161,11 +154,6 @@ export class PolicyReader {
   }
 
   #schedules(): Pick<CampaignPolicy, "download" | "apply"> {
-    const { windows } = this.#spec;
-    windows.blackout.forEach(({ from, to }, i) => {
-      if (Number.isNaN(Date.parse(from)) || Number.isNaN(Date.parse(to)) || from > to)
-        this.#note(`windows.blackout.${i}`, "BLACKOUT", "a blackout's days are real ones, the first before the last");
-    });
     return { download: this.#schedule("download"), apply: this.#schedule("apply") };
   }
 

@@ -101,7 +101,9 @@ export function policyMistakes(
 ): Mistake[] {
   const reader = new PolicyReader(spec, { findImage, offsetAt });
   reader.read();
-  const isUnread = (path: string) => unread.some((place) => path === place || path.startsWith(`${place}.`));
+  // What is said of a group is said of its members.
+  const isUnread = (path: string) =>
+    unread.some((place) => `${path}.`.startsWith(`${place}.`) || place.startsWith(`${path}.`));
   return reader.mistakes.filter(
     ({ path, code }) => !isUnread(path) && (code !== "NO_ROLLBACK" || !isUnread("rollback")),
   );
