@@ -145,6 +145,7 @@ test("its report names who went without and why, and is light on paper though th
   for (const name of ["worn-1", "worn-2"])
     await without.getByRole("row", { name: new RegExp(`^${name} canaries failed 1 failed: `) }).waitFor();
   await operator.emulateMedia({ colorScheme: "dark" });
+  await operator.locator('html[data-mantine-color-scheme="dark"]').waitFor();
   const schemes = (await operator.evaluate(`
     const scheme = () => document.documentElement.dataset["mantineColorScheme"];
     globalThis.schemes = [scheme()];
