@@ -8,7 +8,10 @@ import type { Tables } from "./tables.ts";
 export interface DatabaseOptions {
   /** Statements that run at once; the others wait. Default 10. */
   readonly connectionCount?: number;
-  /** How long a statement may wait for a connection before the database counts as away. Default 2 s. */
+  /**
+   * How long opening a connection may take, and how long a statement may wait for a free one. Default 5 s: a server whose machine stood
+   * still for some seconds, or is slow to let it in, has lost nothing; a database that refuses is away at once.
+   */
   readonly connectTimeoutMs?: number;
   /** How long one statement may run. Default 30 s. */
   readonly statementTimeoutMs?: number;
@@ -23,13 +26,14 @@ export interface Database {
 
 /**
  * Conditions of SQLSTATE that say "not now" rather than "never": classes 08, 40 (a deadlock), 53, 57P and 58, a lock that
- * cannot be had and a statement that took too long.
+ * cannot be had, a statement that took too long, and a database that takes no writes because another one is to take over from it.
  */
-const AWAY = /^(08|40|53|55P03|57014|57P|58)/;
+const AWAY = /^(08|25006|40|53|55P03|57014|57P|58)/;
 
 /**
  * @param url A connection URL; `postgresql:///name?host=/folder&user=name` for a Unix socket.
- * Every statement throws {EnvironmentError} DATABASE_AWAY when the database cannot be reached.
+ * Every statement throws {EnvironmentError} DATABASE_AWAY when the database cannot be reached, and STORE_BUSY when it answers others all
+ * the time that no connection is free.
  */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Database {
   const types = new pg.TypeOverrides();
@@ -38,7 +42,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   const pool = new pg.Pool({
     connectionString: url,
     max: options.connectionCount ?? 10,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? 2000,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 5000,
     statement_timeout: options.statementTimeoutMs ?? 30_000,
     application_name: "airlift",
     types,
@@ -53,6 +57,9 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   return { tables, close: () => tables.destroy() };
 }
 
+/** What pg says when none became free in time; of one that cannot be opened in time it says another thing. */
+const NO_FREE_CONNECTION = "timeout exceeded when trying to connect";
+
 /** The failure in the house's words: DATABASE_AWAY, or what it was. */
 export function asStoreError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
@@ -61,9 +68,8 @@ export function asStoreError(error: unknown): unknown {
     AWAY.test(code) ||
     /^E[A-Z]+$/.test(code) ||
     // pg has no codes for these.
-    /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool)/.test(
-      error.message,
-    );
+    /^(Connection terminated|Client has encountered a connection error|Cannot use a pool)/.test(error.message) ||
+    error.message === NO_FREE_CONNECTION;
   if (!isAway) return error;
   return new EnvironmentError(
     "DATABASE_AWAY",
@@ -106,7 +112,16 @@ function withOurErrors(pool: pg.Pool, outage: Outage): PostgresPool {
     outage.failed(known);
     return known;
   };
+  /** Whoever waits for a connection cannot tell whether the others wait for the database: it is there if it answers one of them. */
+  const waitFailure = (error: unknown, answeredBefore: number): unknown => {
+    const isBusy =
+      error instanceof Error && error.message === NO_FREE_CONNECTION && outage.answerCount > answeredBefore;
+    if (!isBusy) return failure(error);
+    const facts = { connectionCount: pool.totalCount };
+    return new EnvironmentError("STORE_BUSY", "the database has more to do than it can now", facts, { cause: error });
+  };
   const connect = async () => {
+    const { answerCount } = outage;
     try {
       const client = await pool.connect();
       const query = async (statement: string, parameters: readonly unknown[]) => {
@@ -120,7 +135,7 @@ function withOurErrors(pool: pg.Pool, outage: Outage): PostgresPool {
       };
       return { query, release: (discard?: boolean) => client.release(discard) };
     } catch (error) {
-      throw failure(error);
+      throw waitFailure(error, answerCount);
     }
   };
   return { connect, end: () => pool.end(), options: pool.options } as unknown as PostgresPool;

@@ -8,12 +8,14 @@ export interface OutageListener {
   onBack(awayMs: number): void;
 }
 
-/** Conditions of a single statement: the database is there, and did not do this one (SQLSTATE 40, 55P03, 57014). */
-const OF_ONE_STATEMENT = /^(40...|55P03|57014)$/;
+/** Conditions of a single statement: the database is there, and did not do this one (SQLSTATE 25006, 40, 55P03, 57014). */
+const OF_ONE_STATEMENT = /^(25006|40...|55P03|57014)$/;
 
 export class Outage {
   readonly #listener: OutageListener | undefined;
   #sinceMs: number | undefined;
+  /** Statements that were carried out, since the start. */
+  answerCount = 0;
 
   constructor(listener: OutageListener | undefined) {
     this.#listener = listener;
@@ -32,6 +34,7 @@ export class Outage {
 
   /** A statement was carried out. */
   answered(): void {
+    this.answerCount += 1;
     if (this.#sinceMs === undefined) return;
     const awayMs = performance.now() - this.#sinceMs;
     this.#sinceMs = undefined;
