@@ -80,8 +80,7 @@ export class DeviceObservations {
 
   /** @throws {UsageError} UNKNOWN_OBSERVATION. @throws {EnvironmentError} DATABASE_AWAY: it is kept. */
   async cancel(endpoint: string, id: string): Promise<void> {
-    const wasOnRecord = await this.#withdraw(endpoint, id);
-    if (!this.table.remove(endpoint, id) && !wasOnRecord)
+    if (!(await this.#withdraw(endpoint, id)))
       throw new UsageError("UNKNOWN_OBSERVATION", `there is no observation ${id} of this device`, { id });
   }
 
@@ -195,11 +194,11 @@ export class DeviceObservations {
     void withdrawn.then(() => told.flooded(kept, droppedCount));
   }
 
-  /** From the record; whether it was there. */
+  /** From the record and from the table; whether it was there. Until it is off the record, an arrival of the device takes it up again. */
   async #withdraw(endpoint: string, id: string): Promise<boolean> {
     const wasOnRecord = await this.#parts.store.remove(endpoint, id);
     this.#recordVersion += 1;
-    return wasOnRecord;
+    return this.table.remove(endpoint, id) || wasOnRecord;
   }
 
   /** As it is now: nothing was added or withdrawn here while it was read. */
