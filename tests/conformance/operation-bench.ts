@@ -10,9 +10,9 @@ import { SCHEMES } from "@airlift/server/links/door";
 import { Lwm2mServer } from "@airlift/server/links/lwm2m-server";
 import { loadServerIdentity } from "@airlift/server/links/server-identity";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
-import { pino } from "pino";
 import { MemoryCredentials } from "../e2e/memory-credentials.ts";
 import { createMemoryDevice } from "../e2e/memory-handlers.ts";
+import { EventWatch } from "../event-watch.ts";
 
 export const IDENTITY = { manufacturer: "Example", model: "M1", serialNumber: "7", firmwareVersion: "1.0.0" };
 
@@ -21,8 +21,7 @@ export class OperationBench {
   readonly stores: ScratchStores["stores"];
   readonly #scratch: ScratchStores;
   readonly #agents: UpdateAgent[] = [];
-  readonly events: Event[] = [];
-  readonly #waiting = new Set<() => void>();
+  readonly #watch: EventWatch;
   readonly #restarted = new Set<string>();
 
   readonly #transport: Transport;
@@ -31,17 +30,15 @@ export class OperationBench {
   private constructor(
     scratch: ScratchStores,
     server: Lwm2mServer,
-    { transport, credentials }: { transport: Transport; credentials: MemoryCredentials },
+    parts: { transport: Transport; credentials: MemoryCredentials; watch: EventWatch },
   ) {
     this.#scratch = scratch;
     this.stores = scratch.stores;
     this.server = server;
-    this.#transport = transport;
-    this.#credentials = credentials;
-    scratch.stores.events.subscribe((event) => {
-      this.events.push(event);
-      for (const look of this.#waiting) look();
-    });
+    this.#transport = parts.transport;
+    this.#credentials = parts.credentials;
+    this.#watch = parts.watch;
+    this.#watch.listen(scratch.stores.events);
   }
 
   static async open(
@@ -51,9 +48,10 @@ export class OperationBench {
   ): Promise<OperationBench> {
     const scratch = await openScratchStores();
     const credentials = new MemoryCredentials();
+    const watch = new EventWatch();
     const server = await Lwm2mServer.open({
       stores: scratch.stores,
-      log: pino({ level: "silent" }),
+      log: watch.log,
       [transport]: { host: "127.0.0.1", port: 0 },
       credentials,
       identity: await loadServerIdentity({ dataDir: scratch.folder, certificateFile: null, keyFile: null }),
@@ -62,7 +60,12 @@ export class OperationBench {
       flood,
       peerGate,
     });
-    return new OperationBench(scratch, server, { transport, credentials });
+    return new OperationBench(scratch, server, { transport, credentials, watch });
+  }
+
+  /** All that were heard, oldest first. */
+  get events(): readonly Event[] {
+    return this.#watch.events;
   }
 
   get operations() {
@@ -90,7 +93,7 @@ export class OperationBench {
       upgradeDelayMs: 5,
       reboot: () => {
         this.#restarted.add(endpoint);
-        for (const look of this.#waiting) look();
+        this.#watch.look();
       },
     });
     this.#agents.push(agent);
@@ -101,30 +104,13 @@ export class OperationBench {
   }
 
   /** Resolves when the device has been told to restart, now or before. */
-  restarted(endpoint: string): Promise<void> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (!this.#restarted.has(endpoint)) return;
-        this.#waiting.delete(look);
-        resolve();
-      };
-      this.#waiting.add(look);
-      look();
-    });
+  async restarted(endpoint: string): Promise<void> {
+    await this.#watch.until(`the restart of ${endpoint}`, () => this.#restarted.has(endpoint) || undefined);
   }
 
   /** Resolves with the first event, of those heard or to come, that `isIt`. */
   event(isIt: (event: Event) => boolean): Promise<Event> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        const found = this.events.find(isIt);
-        if (found === undefined) return;
-        this.#waiting.delete(look);
-        resolve(found);
-      };
-      this.#waiting.add(look);
-      look();
-    });
+    return this.#watch.until(`an event with ${isIt}`, () => this.events.find(isIt));
   }
 
   /** The next event of a value that `by` brought, from now on. */

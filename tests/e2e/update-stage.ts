@@ -7,7 +7,7 @@ import { DEFAULT_UPDATE_POLICY } from "@airlift/server/delivery/policy";
 import { Lwm2mServer, type Lwm2mServerOptions } from "@airlift/server/links/lwm2m-server";
 import type { UpdateOrder } from "@airlift/server/store/ports";
 import { openScratchStores, type ScratchStores } from "@airlift/server/store/scratch-stores";
-import { pino } from "pino";
+import { EventWatch } from "../event-watch.ts";
 
 export interface UpdateStage extends ScratchStores {
   readonly server: Lwm2mServer;
@@ -28,9 +28,11 @@ export async function openUpdateStage(
 ): Promise<UpdateStage> {
   const scratch = await openScratchStores();
   const { stores } = scratch;
+  const watch = new EventWatch();
+  watch.listen(stores.events);
   const server = await Lwm2mServer.open({
     stores,
-    log: pino({ level: "silent" }),
+    log: watch.log,
     udp: { host: "127.0.0.1", port: 0 },
     publicHost: null,
     httpPort: () => 0,
@@ -51,17 +53,9 @@ export async function openUpdateStage(
       return update;
     },
     reaches: (update, state) =>
-      new Promise((resolve) => {
-        const look = async (): Promise<void> => {
-          const now = await stores.updates.get(update.id);
-          if (now === undefined || !(now.state === state || isFinalUpdateState(now.state))) return;
-          stop();
-          resolve(now);
-        };
-        const stop = stores.events.subscribe((event) => {
-          if (event.updateId === update.id) void look();
-        });
-        void look();
+      watch.until(`${update.endpoint} ${state ?? "at its end"}`, async () => {
+        const now = await stores.updates.get(update.id);
+        return now !== undefined && (now.state === state || isFinalUpdateState(now.state)) ? now : undefined;
       }),
     async close() {
       await server.close();
