@@ -52,6 +52,7 @@ test("whatever a device reports in whatever situation, the table has an arrow fo
             transfersLeft: flag(6),
             installsLeft: flag(6),
             requestsLeft: flag(6),
+            wasAsked: flag(11),
             applyWanted: flag(7),
             mayResume: flag(8),
             staleResult: flag(9) ? result : 0,

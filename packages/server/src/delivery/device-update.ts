@@ -31,6 +31,7 @@ export type DeviceEvent =
   | "occupied"
   | "mustPrepare"
   | "installed"
+  | "installedHeld"
   | "resumable"
   | "formatRefused"
   | "asleep"
@@ -115,6 +116,7 @@ const stays = (state: UpdateState) => ({ hold: to(state) });
 const transferEnds = {
   imageDownloaded: to("downloaded", "execute"),
   imageHeld: to("waitingToApply"),
+  installedHeld: to("waitingToApply"),
   transferLost: to("waiting", "stopTransfer", "scheduleTransfer"),
   deltaRefused: to("waiting", "stopTransfer", "look"),
   attemptsUsedUp: fail("reported", "stopTransfer"),
@@ -159,6 +161,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     occupied: to("waiting", "resetDevice"),
     mustPrepare: to("waiting", "resetDevice"),
     installed: outcomes.installed,
+    installedHeld: transferEnds.installedHeld,
     resetSent: to("waiting", "look"),
     resetUseless: fail("rejected"),
     busyUpdating: to("waiting"),
@@ -207,6 +210,7 @@ export const DEVICE_UPDATE: Table<UpdateState, UpdateEvent, UpdateAction, Update
     ...sleep("waitingToApply"),
     unanswered: to("waitingToApply"),
     ...stays("waitingToApply"),
+    installed: outcomes.installed,
     stillUpdating: outcomes.stillUpdating,
     confirmed: outcomes.confirmed,
     ...transferEnds,

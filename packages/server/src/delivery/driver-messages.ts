@@ -36,6 +36,8 @@ export interface UpdateSnapshot {
   readonly transferStarted: boolean;
   readonly transferCount: number;
   readonly executeCount: number;
+  /** The device said last that it has the package of this update installed, and not activated (object 9). */
+  readonly isInactive: boolean;
   readonly versionBefore: string | null;
   readonly acknowledgedBytes: number;
   /** The most that any transfer of this update came to: who gets further is given all attempts anew. */
@@ -59,6 +61,7 @@ export function newSnapshot(apply: boolean, attempt = 1): UpdateSnapshot {
     transferStarted: false,
     transferCount: 0,
     executeCount: 0,
+    isInactive: false,
     versionBefore: null,
     acknowledgedBytes: 0,
     furthestBytes: 0,

@@ -72,6 +72,8 @@ export interface Situation {
   readonly installsLeft: boolean;
   /** A device that is always busy when it shall install may be asked once more. */
   readonly requestsLeft: boolean;
+  /** It was asked to install, whatever was said since: what it has begun it shall finish. */
+  readonly wasAsked: boolean;
   /** The push broke off without an answer, at an octet from which it may go on. */
   readonly mayResume: boolean;
   /** The Update Result that the device told before the transfer: as long as it is the same, it may be of an older one. */
@@ -125,10 +127,14 @@ export function interpretReport(report: DeviceReport, situation: Situation): Dev
 
 type Firmware = NonNullable<DeviceReport["firmware"]>;
 
+/** The package of this update is installed, and has to be activated still (object 9). */
+export const isInactive = (firmware: Firmware, { isTargetVersion }: Pick<Situation, "isTargetVersion">): boolean =>
+  isTargetVersion && firmware.state === 0 && firmware.needsActivation === true;
+
 function beforeTransfer(firmware: Firmware, situation: Situation): DeviceEvent {
   const { transferStarted } = situation;
-  if (situation.isTargetVersion && firmware.state === 0)
-    return firmware.needsActivation && situation.applyWanted ? "installed" : "alreadyRuns";
+  if (isInactive(firmware, situation)) return situation.applyWanted ? "installed" : "installedHeld";
+  if (situation.isTargetVersion && firmware.state === 0) return "alreadyRuns";
   if (firmware.mustPrepare) return "mustPrepare";
   if (firmware.state === 3) return "busyUpdating";
   if (transferStarted && firmware.state === 2) return situation.applyWanted ? "imageDownloaded" : "imageHeld";
@@ -153,7 +159,9 @@ function whileHeld(firmware: Firmware, situation: Situation): DeviceEvent | unde
   if (firmware.state === 2) return situation.applyWanted ? "imageDownloaded" : undefined;
   // The word to apply had reached it before the word to wait, or somebody on site said so.
   if (firmware.state === 3) return "stillUpdating";
-  if (firmware.result === SUCCESS && situation.isTargetVersion && !firmware.needsActivation) return "confirmed";
+  if (isInactive(firmware, situation))
+    return situation.applyWanted || situation.wasAsked ? "installed" : "installedHeld";
+  if (firmware.result === SUCCESS && situation.isTargetVersion) return "confirmed";
   return afterLoss(firmware, situation);
 }
 
@@ -172,8 +180,7 @@ function afterExecute(firmware: Firmware, situation: Situation): DeviceEvent {
   if (state === 1) return situation.state === "downloaded" ? "transferLost" : "outcomeUnclear";
   if (result === DEFERRED) return "deferred";
   if (result > SUCCESS) return "deviceFailed";
-  if (firmware.needsActivation && situation.isTargetVersion)
-    return situation.installsLeft ? "installed" : "installsUsedUp";
+  if (isInactive(firmware, situation)) return situation.installsLeft ? "installed" : "installsUsedUp";
   if (state === 2) {
     if (situation.state === "downloaded") {
       if (!situation.applyWanted) return "imageHeld";

@@ -84,6 +84,7 @@ const SENTENCES: Readonly<Partial<Record<UpdateEvent, Phrase>>> = {
   alreadyRuns: ({ imageVersion }) => `skipped: the device already runs ${imageVersion}`,
   occupied: (facts) => `the device holds another download (State ${stateOf(facts)}); resetting its update`,
   mustPrepare: (facts) => `making ${versionOf(facts)}, which is installed, ready to be replaced`,
+  installedHeld: ({ imageVersion }) => `${imageVersion} is installed; it is not activated before the command to apply`,
   installed: ({ imageVersion }) => `${imageVersion} is installed; activating it`,
   resetUseless: (facts) =>
     `failed: the device stays in State ${stateOf(facts)} though its update was reset in every way`,

@@ -38,6 +38,7 @@ export function situationOf(report: DeviceReport, facts: SituationFacts): Situat
     transfersLeft: transferCount < policy.transferAttemptCount,
     installsLeft: executeCount < policy.transferAttemptCount,
     requestsLeft: executeCount < EXECUTE_COUNT,
+    wasAsked: executeCount > 0,
     mayResume: pushBroke && canGoOn(snapshot) && snapshot.resumeCount < policy.pushResumeCount,
     staleResult: acknowledgedBytes >= packageOf(order, snapshot).sizeBytes ? null : resultBefore,
     applyWanted: snapshot.apply,

@@ -621,3 +621,60 @@ test("a server that starts again after the word to wait asks for nothing but a l
   again.act({ kind: "start", registered: true });
   assert.deepEqual(again.report(2, 0), ["imageHeld"]);
 });
+
+/** A package of object 9 that is installed; what it replaced is gone. */
+const installed = (isActive: boolean) => ({
+  currentVersion: "1.1.0",
+  mustPrepare: true,
+  needsActivation: !isActive,
+  mayBeInstalling: false,
+});
+
+test("object 9: a package that was installed, as was asked for before the word to wait, is activated", () => {
+  const bench = askedToApply();
+  bench.act({ kind: "executeAnswered", outcome: "noAnswer" });
+  assert.deepEqual(bench.act({ kind: "hold" }), ["hold"]);
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(0, 1, "1.0.0", installed(false)), ["installed", "execute"]);
+  assert.deepEqual(bench.outputs.at(-1), { kind: "execute", step: "activate" });
+  assert.deepEqual(bench.act({ kind: "executeAnswered", outcome: "accepted" }), ["look"]);
+  assert.deepEqual(bench.report(0, 1, "1.0.0", installed(true)), ["confirmed", "endObservation"]);
+});
+
+test("object 9: what somebody else has installed is activated when the word to apply comes, and not installed again", () => {
+  const bench = pulling({}, false);
+  assert.deepEqual(bench.report(2, 0), ["imageHeld"]);
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(0, 1, "1.0.0", installed(false)), ["installedHeld"]);
+  assert.equal(bench.state, "waitingToApply");
+  assert.equal(bench.sentence, "1.1.0 is installed; it is not activated before the command to apply");
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(0, 1, "1.0.0", installed(false)), []);
+  // A server that starts again knows it, too.
+  const again = new Bench({}, JSON.parse(JSON.stringify(bench.driver.snapshot)));
+  again.act({ kind: "start", registered: true });
+  assert.deepEqual(again.act({ kind: "apply" }), ["apply", "execute"]);
+  assert.deepEqual(again.outputs.at(-1), { kind: "execute", step: "activate" });
+  assert.deepEqual(again.act({ kind: "executeAnswered", outcome: "accepted" }), ["executed"]);
+  again.act({ kind: "notified" });
+  assert.deepEqual(again.report(0, 1, "1.0.0", installed(true)), ["confirmed", "endObservation"]);
+  // What is gone again is installed.
+  bench.act({ kind: "notified" });
+  assert.deepEqual(bench.report(2, 0, "1.0.0", { currentVersion: null, mayBeInstalling: true }), []);
+  bench.act({ kind: "apply" });
+  assert.deepEqual(bench.outputs.at(-1), { kind: "execute", step: "install" });
+});
+
+test("object 9: what is installed already and not active is no update that may be skipped", () => {
+  for (const [apply, events] of [
+    [false, ["installedHeld"]],
+    [true, ["installed", "execute"]],
+  ] as const) {
+    const bench = new Bench({}, newSnapshot(apply));
+    bench.act({ kind: "start", registered: true });
+    assert.deepEqual(bench.report(0, 1, "1.0.0", installed(false)), events);
+  }
+  const runs = new Bench({}, newSnapshot(false));
+  runs.act({ kind: "start", registered: true });
+  assert.deepEqual(runs.report(0, 1, "1.0.0", installed(true)), ["alreadyRuns", "endObservation"]);
+});

@@ -16,7 +16,7 @@ import { Looks } from "./looks.ts";
 import { choosePackage, packageOf } from "./package-choice.ts";
 import { Patience } from "./patience.ts";
 import type { UpdatePolicy } from "./policy.ts";
-import { type DeviceReport, FAILURE_OF_RESULT, interpretReport, type Situation } from "./report.ts";
+import { type DeviceReport, FAILURE_OF_RESULT, interpretReport, isInactive, type Situation } from "./report.ts";
 import { sentenceFor } from "./sentences.ts";
 import { situationOf } from "./situation.ts";
 import {
@@ -210,7 +210,12 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
     if (this.#doubted !== undefined) return this.#refused(this.#doubted, nowMs);
     const choice = report.firmware ? chooseDelivery({ by: this.#order.by, schemes }, report.firmware) : undefined;
     if (this.#patience.isWaitingToRetry) return [];
-    const event = interpretReport(report, this.#situation(report, choice !== undefined));
+    const situation = this.#situation(report, choice !== undefined);
+    const event = interpretReport(report, situation);
+    this.#snapshot = {
+      ...this.#snapshot,
+      isInactive: report.firmware !== null && isInactive(report.firmware, situation),
+    };
     if (event === undefined) return [];
     if (event === "ready" && choice !== undefined) {
       const packageChoice = choosePackage(this.#order, this.#snapshot, report);
@@ -397,7 +402,7 @@ export class UpdateDriver implements Core<DriverInput, DriverOutput> {
         this.#snapshot = { ...this.#snapshot, executeCount: this.#snapshot.executeCount + 1 };
         this.#isExecuteOpen = true;
         this.#looks.outdate();
-        return [{ kind: "execute", step: "install" }];
+        return [{ kind: "execute", step: this.#snapshot.isInactive ? "activate" : "install" }];
       case "activate":
         this.#snapshot = { ...this.#snapshot, executeCount: this.#snapshot.executeCount + 1 };
         this.#looks.outdate();
