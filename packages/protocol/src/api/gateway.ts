@@ -29,8 +29,13 @@ const fseq = z
 const id = z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/);
 const durationMs = z.number().min(0);
 
-/** A gateway's name: 1 … 64 of `A-Z a-z 0-9 . _ ~ -`. */
-export const GatewayId = id;
+/** A gateway's name: 1 … 64 of `A-Z a-z 0-9 . _ ~ -`, and none that a URL cannot hold (RFC 3986 §5.2.4). */
+export const GatewayId = z
+  .string()
+  .regex(
+    /^(?!\.\.?$)[A-Za-z0-9._~-]{1,64}$/,
+    "a gateway's name has 1 … 64 letters, digits or . _ ~ -, and is not . or ..",
+  );
 
 /** A command that the server sealed: the gateway puts frame and MAC around it. */
 export const SealedCommand = z.object({
