@@ -15,6 +15,7 @@ import type { MeshChange, MeshReport, MeshUpdate } from "../store/mesh-updates.t
 import type { Stores } from "../store/ports.ts";
 import type { AirtimeRooms } from "./airtime-rooms.ts";
 import { ApplyHours, type ApplyOpening } from "./apply-hours.ts";
+import { troubleOf } from "./broadcast-trouble.ts";
 import { gatewayFor, imageNameOf, wordOrder, wordsToDevices, wordToGroup } from "./broadcast-words.ts";
 
 export interface ApplyOptions {
@@ -76,7 +77,7 @@ export class BroadcastApply {
       const { gateway } = party;
       if (busy.has(gateway.id)) continue;
       const roomMs = leftMs.get(gateway.id) ?? Math.min(this.#options.rooms.freeMs(gateway), PORTION_MS);
-      const { usedMs, reports: own } = await this.#say(party, roomMs, hours);
+      const { usedMs, reports: own } = await this.#sayOrExplain(party, roomMs, hours);
       leftMs.set(gateway.id, roomMs - usedMs);
       said.push(...own);
     }
@@ -141,6 +142,17 @@ export class BroadcastApply {
       }
     }
     return { parties: [...parties.values()], changes };
+  }
+
+  async #sayOrExplain(party: Party, roomMs: number, hours: ApplyHours) {
+    try {
+      return await this.#say(party, roomMs, hours);
+    } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble === undefined) throw error;
+      const changes = party.ready.map(({ update }) => heldChange(update, trouble));
+      return { usedMs: 0, reports: await this.#options.stores.mesh.sessions.record({ changes }) };
+    }
   }
 
   /** As many of them as there is room for. @param roomMs Of air. */

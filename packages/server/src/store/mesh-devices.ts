@@ -137,7 +137,7 @@ export class MeshDevices {
   async reserveGroup(groupId: string, count: number): Promise<ReservedGroup> {
     const row = await this.#tables
       .updateTable("mesh_groups")
-      .set({ next_fseq: sql<number>`next_fseq + ${count}` })
+      .set({ next_fseq: nextFseq(count) })
       .where("id", "=", groupId)
       .returning(["name", "generation", "next_fseq"])
       .executeTakeFirstOrThrow();
@@ -154,7 +154,7 @@ export class MeshDevices {
     const { rows } = await sql<{ endpoint: string; name: string; next_fseq: number }>`
       with locked as (
         select endpoint from mesh_devices where endpoint = any(${endpoints}::text[]) order by endpoint for update)
-      update mesh_devices d set next_fseq = next_fseq + ${count}, asked_at = now(), ask_count = ask_count + 1
+      update mesh_devices d set next_fseq = ${nextFseq(count)}, asked_at = now(), ask_count = ask_count + 1
       from locked where d.endpoint = locked.endpoint returning d.endpoint, name, next_fseq`.execute(this.#tables);
     const keys = await this.#secrets.getMany(rows.map(({ endpoint }) => devicePlace(endpoint)));
     const reserved = new Map<string, ReservedChannel>();
@@ -240,9 +240,14 @@ const slug = (model: string): string =>
     .replace(/[^a-z0-9]+/g, "-")
     .slice(0, 32) || "group";
 
+/** Numbers that do not exist are not given away, however often somebody asks. */
+const nextFseq = (count: number) => sql<number>`least(next_fseq + ${count}, ${LARGEST_FSEQ + 1})`;
+
 function assertLeft(groupId: string, nextFseq: number): void {
   if (nextFseq > LARGEST_FSEQ)
-    throw new EnvironmentError("FSEQ_EXHAUSTED", `the group ${groupId} needs a new key`, { groupId });
+    throw new EnvironmentError("FSEQ_EXHAUSTED", `the group ${groupId} has used up its numbers and needs a new key`, {
+      groupId,
+    });
 }
 
 /** A mesh device never registers: it is one as long as nobody takes it away. */
