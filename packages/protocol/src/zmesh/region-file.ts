@@ -1,6 +1,6 @@
 /** A region file: an operator's own table of sub-bands, where the defaults of `regions` do not fit the place or have aged. */
 import { UsageError } from "../lib/errors.ts";
-import type { SubBand } from "./regions.ts";
+import { LONGEST_WINDOW_MS, type SubBand } from "./regions.ts";
 import { type BandEdges, edgesIn, subBandFault } from "./sub-band-name.ts";
 
 /** More sub-bands than any country has. */
@@ -62,6 +62,7 @@ function toSubBand(given: Record<string, unknown>, { at, source, problems }: Pla
   if (scope !== "transmitter" && scope !== "channel") problems.push(`${at}.scope: "transmitter" or "channel"`);
   const windowMs = number("windowMs", 1);
   const budgetMs = number("budgetMs", 0);
+  if (windowMs > LONGEST_WINDOW_MS) problems.push(`${at}.windowMs: not more than a day`);
   if (budgetMs > windowMs) problems.push(`${at}.budgetMs: not more than the window`);
   const fromKhz = number("fromKhz", 1);
   const toKhz = number("toKhz", 1);

@@ -136,6 +136,19 @@ test("a gateway that could never send, or never be asked for, is refused, with e
     );
 });
 
+test("a gateway's ledger that no law could have is not taken: plans count on it", async () => {
+  const { token } = (
+    await ask({ method: "POST", url: "/api/v1/gateways", payload: { id: "gw-l", cells: ["far"] } })
+  ).json() as { token: string };
+  const { state } = new ExampleGateway("gw-l");
+  for (const change of [{ windowMs: 0 }, { windowMs: 1e308 }, { budgetMs: -1 }, { usedMs: 1e308 }, { doubtMs: null }]) {
+    const ledgers = state.ledgers.map((ledger) => ({ ...ledger, ...change }));
+    const payload = { state: { ...state, ledgers }, reports: [] };
+    const answer = await ask({ method: "POST", url: "/api/v1/gateways/gw-l/reports", payload }, token);
+    assert.equal(answer.json().code, "VALIDATION", JSON.stringify(change));
+  }
+});
+
 test("§9: a mesh device is not taken in with what it could not say of itself", async () => {
   const device = { payload: new ExampleMeshDevice("dev-x", 9).label, manufacturer: "ACME", model: "TX" };
   const wrong: readonly (readonly [change: object, path: string])[] = [

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { SealedCommand } from "@airlift/protocol/api/gateway";
 import type { Gateway } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { leastOf } from "@airlift/protocol/lib/extremes";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { DeviceCommand } from "@airlift/protocol/zmesh/command";
 import { DEVICE_REPEATS, GROUP_REPEATS, MOST_COMMANDS } from "../mesh/session-order.ts";
@@ -70,7 +71,7 @@ export class BroadcastApply {
     if (this.#isPermitNew && performance.now() - this.#permittedAtMs < gatherMs) return reports;
     this.#isPermitNew = false;
     const { parties, changes } = await this.#parties(gateways, hours);
-    const said = [...(changes.length === 0 ? [] : await stores.mesh.sessions.record({ changes }))];
+    const said = [reports, changes.length === 0 ? [] : await stores.mesh.sessions.record({ changes })];
     const busy = new Set(pending.map(({ gatewayId }) => gatewayId));
     const leftMs = new Map<string, number>();
     for (const party of parties) {
@@ -79,9 +80,9 @@ export class BroadcastApply {
       const roomMs = leftMs.get(gateway.id) ?? Math.min(this.#options.rooms.freeMs(gateway), PORTION_MS);
       const { usedMs, reports: own } = await this.#sayOrExplain(party, roomMs, hours);
       leftMs.set(gateway.id, roomMs - usedMs);
-      said.push(...own);
+      said.push(own);
     }
-    return [...reports, ...said];
+    return said.flat();
   }
 
   /** An order to tell these devices, each alone. At most `MOST_COMMANDS`. */
@@ -115,7 +116,7 @@ export class BroadcastApply {
         const may = await Promise.all(waiting.map((update) => hours.mayApply(update)));
         if (may.every(Boolean)) continue;
         withdrawn.push(order);
-        changes.push(...waiting.map((update) => heldChange(update, "the word to install was taken back")));
+        for (const update of waiting) changes.push(heldChange(update, "the word to install was taken back"));
       }
     }
     if (withdrawn.length === 0) return { pending: open, reports: [] };
@@ -168,7 +169,7 @@ export class BroadcastApply {
       const changes = why === undefined ? [] : updates.map((update) => heldChange(update, why));
       return { usedMs: 0, reports: await stores.mesh.sessions.record({ changes }) };
     }
-    const untilMs = Math.min(...told.map((one) => one.untilMs));
+    const untilMs = leastOf(told.map((one) => one.untilMs));
     const order = await (groupId === undefined
       ? this.orderFor(gateway, updatesOf(told), untilMs)
       : this.#groupOrder(gateway, { groupId, updates, untilMs }));

@@ -56,15 +56,15 @@ export class BroadcastPlanner {
       .filter(({ sessionId }) => sessionId === null)
       .concat(again);
     if (waiting.length === 0) return [];
-    const reports: MeshReport[] = [];
+    const reports: (readonly MeshReport[])[] = [];
     const parties = Map.groupBy(waiting, ({ campaignId, imageId, groupId }) => `${campaignId} ${imageId} ${groupId}`);
     const gathering = await this.#gathering(parties);
     for (const [key, updates] of parties) {
       if (gathering.has(key)) continue;
       const [{ imageId, groupId, campaignId }] = updates as [MeshUpdate];
-      reports.push(...(await this.#planOrExplain({ updates, imageId, groupId, campaignId })));
+      reports.push(await this.#planOrExplain({ updates, imageId, groupId, campaignId }));
     }
-    return reports;
+    return reports.flat();
   }
 
   /** Those whose campaign is still letting others begin: one broadcast for all takes the air once. */
@@ -144,14 +144,15 @@ export class BroadcastPlanner {
     const { stores, releases, utcMs, leadMs, spanMs } = this.#options;
     const release = await releases.ensure(party.imageId);
     const obstacles = await BroadcastObstacles.read(stores, utcMs());
-    const reports: MeshReport[] = [];
-    const reached: MeshUpdate[] = [];
+    const reports: (readonly MeshReport[])[] = [];
+    const cells = new Set<string | null>();
     for (const [cell, updates] of Map.groupBy(party.updates, (update) => update.cell)) {
       const why = obstacles.why(cell, party.groupId);
-      if (why === undefined) reached.push(...updates);
-      else reports.push(...(await this.#wait(updates, why)));
+      if (why === undefined) cells.add(cell);
+      else reports.push(await this.#wait(updates, why));
     }
-    if (reached.length === 0) return reports;
+    const reached = party.updates.filter(({ cell }) => cells.has(cell));
+    if (reached.length === 0) return reports.flat();
     const ready = obstacles.gateways.filter((gateway) => obstacles.of(gateway, party.groupId) === undefined);
     const fromMs = utcMs() + leadMs;
     const kept = party.campaignId === null ? undefined : await stores.campaigns.get(party.campaignId);
@@ -161,8 +162,8 @@ export class BroadcastPlanner {
       need,
       ready.flatMap((gateway) => planGateway(gateway) ?? []),
     );
-    const begun = await this.#begin({ ...party, updates: reached }, { plans, need, release, gateways: ready });
-    return [...reports, ...begun];
+    reports.push(await this.#begin({ ...party, updates: reached }, { plans, need, release, gateways: ready }));
+    return reports.flat();
   }
 
   /** Those of the plans whose gateways have room to begin; who is in none of them reads when there will be. */
@@ -192,15 +193,12 @@ export class BroadcastPlanner {
       changes,
     });
     const taken = new Set(changes.map(({ updateId }) => updateId));
-    const waits: MeshReport[] = [];
-    for (const [why, updates] of held)
-      waits.push(
-        ...(await this.#wait(
-          updates.filter(({ updateId }) => !taken.has(updateId)),
-          why,
-        )),
-      );
-    return [...reports, ...waits];
+    const waits: (readonly MeshReport[])[] = [];
+    for (const [why, updates] of held) {
+      const others = updates.filter(({ updateId }) => !taken.has(updateId));
+      waits.push(await this.#wait(others, why));
+    }
+    return [...reports, ...waits.flat()];
   }
 }
 
