@@ -19,6 +19,7 @@ import { writeFileAtomically } from "@airlift/runtime/atomic-file";
 import { generateSigningKey, loadSigningKey } from "@airlift/runtime/crypto";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { PackedRelease, PackedShape } from "../mesh/packed-release.ts";
+import { failWriting } from "../store/image-files.ts";
 import type { Stores } from "../store/ports.ts";
 
 /** A constrained device has no larger slot; and an image is held in memory while it is packed. */
@@ -50,7 +51,7 @@ export class MeshReleases {
    * The image as it is sent; packed when it never was.
    *
    * @throws {UsageError} UNKNOWN_IMAGE (404) · MESH_VERSION: devices cannot tell its version · MESH_IMAGE_SIZE ·
-   *   NAME_COLLISION: another image has its name on air.
+   *   NAME_COLLISION: another image has its name on air. @throws {EnvironmentError} IMAGE_READ, IMAGE_WRITE, DISK_FULL
    */
   async ensure(imageId: string): Promise<PackedRelease> {
     const known = await this.#stores.mesh.releaseOf(imageId);
@@ -156,9 +157,10 @@ export class MeshReleases {
   async #write(content: PackedContent): Promise<PackedShape> {
     const payloads = Array.from({ length: content.dataCount + 2 }, (_, seq) => content.payloadAt(seq));
     const octets = Buffer.concat(payloads);
-    await mkdir(this.#folder, { recursive: true });
     const name = toHex(content.name);
-    await writeFileAtomically(this.#fileOf(name), octets);
+    await mkdir(this.#folder, { recursive: true })
+      .then(() => writeFileAtomically(this.#fileOf(name), octets))
+      .catch(failWriting);
     return {
       content: {
         name,
