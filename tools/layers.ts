@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "fast-xml-parser",
   ],
   "protocol/zmesh": ["protocol/lib", "protocol/machine", "protocol/image", "protocol/update", "cborg"],
-  "protocol/api": ["protocol/lib", "protocol/image", "protocol/update", "zod"],
+  "protocol/api": ["protocol/lib", "protocol/image", "protocol/update", "protocol/zmesh", "zod"],
   runtime: ["protocol/", "node:"],
   "device/ports": ["protocol/"],
   "device/update": ["protocol/", "device/ports"],

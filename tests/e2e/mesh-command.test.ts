@@ -95,3 +95,38 @@ test("gateway: a modem does not send in the sub-band of links that are no radio,
   assert.equal(status, 2);
   assert.match(stderr, /--band wired: for links that are no radio, udp:\/\/ alone; a modem sends in a sub-band/);
 });
+
+test("what no gateway, label, device or plan can have is refused with a line, before anything runs", () => {
+  const label = airlift("label", "dev-1").stdout.trim();
+  writeFileSync(path("twice"), `${label}\n${label}\n`);
+  const radio = ["--link", "udp://239.1.2.3:5700", "--network-key", "4e".repeat(16)];
+  const device = ["device", "--slots", path("slots"), ...radio, "--allow-unsigned"];
+  const own = ["--key", "00".repeat(16), "--iv", "00".repeat(9)];
+  const plan = ["plan", path("image"), "--devices", "10", "--loss", "0.05"];
+  writeFileSync(path("label"), label);
+  const wrong: readonly (readonly [reason: RegExp, ...args: string[]])[] = [
+    [/a device id has 1 … 64/, "label", "a b"],
+    [/a device id has 1 … 64/, "label", "x".repeat(64), "--count", "2"],
+    [/from 1 to 100000/, "label", "x", "--count", "100001"],
+    [/--version 1\.0\.300: .* three numbers/, ...device, "--label", path("label"), "--version", "1.0.300"],
+    [/--model: 1 … 64/, ...device, "--label", path("label"), "--model", ""],
+    [/share from 0 to 0\.99/, ...device, "--label", path("label"), "--loss", ""],
+    [/share from 0 to 0\.99/, ...device, "--label", path("label"), "--loss", "0x0"],
+    [/from 0 to 86400000/, ...device, "--label", path("label"), "--news-spread", "Infinity"],
+    [/networks reserve/, ...device, "--device-id", "00".repeat(6), ...own],
+    [/dev-1 is in it 2 times/, "fleet", "--labels", path("twice"), ...radio, "--allow-unsigned"],
+    [/from 100 to 10000000/, ...plan, "--rate", "1"],
+    [/from 1 to 1000000/, "plan", path("image"), "--devices", "1000001", "--loss", "0"],
+    [/from 0 to 3600000/, ...plan, "--gap", "3600001"],
+    [/not both/, ...plan, "--campaign", "c"],
+  ];
+  for (const [reason, ...args] of wrong) {
+    const { status, stderr } = airlift(...args);
+    assert.equal(status, 2, args.join(" "));
+    assert.match(stderr, reason);
+  }
+  assert.match(
+    airlift("pack", path("image"), ...identity, "--version", "1.0.300").stderr,
+    /no device can say that it runs/,
+  );
+});

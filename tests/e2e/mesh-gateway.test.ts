@@ -336,10 +336,9 @@ test("a gateway that is killed again and again goes on, and no window of the law
     const { server, serverUrl, folder, devices, open } = setting;
     const limit = { windowMs: 4_000, budgetMs: 500, offMs: 0 };
     const regions = join(folder, "regions.json");
-    await writeFile(
-      regions,
-      JSON.stringify({ source: "a test", subBands: [{ name: "test", fromKhz: 1, toKhz: 2, powerMw: 1, ...limit }] }),
-    );
+    const band = "868.0-868.6/test";
+    const subBand = { name: band, fromKhz: 868_000, toKhz: 868_600, powerMw: 1, ...limit };
+    await writeFile(regions, JSON.stringify({ source: "a test", subBands: [subBand] }));
     const witness = await open();
     const onAir: OnAir[] = [];
     let nextKillAt = 150;
@@ -375,14 +374,14 @@ test("a gateway that is killed again and again goes on, and no window of the law
         ];
         child = spawn(
           process.execPath,
-          [cli, ...args, "--band", "test", "--regions", regions, "--log-level", process.env["MESH_LOG"] ?? "warn"],
+          [cli, ...args, "--band", band, "--regions", regions, "--log-level", process.env["MESH_LOG"] ?? "warn"],
           { stdio: ["ignore", "ignore", "inherit"] },
         );
         await once(child, "exit");
       }
     };
     const supervised = supervise();
-    server.transmit("s1", releaseOf("1.1.0", 20_000), { deviceCount: 5, band: "test" });
+    server.transmit("s1", releaseOf("1.1.0", 20_000), { deviceCount: 5, band });
     const end = await server.until(() => endOf(server, "s1"));
     await server.until(
       () =>

@@ -26,6 +26,8 @@ const WIRED_COUNT = 20;
 const RECEIVER_COUNT = 50;
 /** So long that a slow machine, on which a frame is heard late, does not make a window seem fuller than it was. */
 const LIMIT = { windowMs: 30_000, budgetMs: 5_000, offMs: 0 };
+/** A sub-band of its own, by a table of its own. */
+const BAND = "868.0-868.6/test";
 const RATE_BPS = 50_000;
 const AIR = airOf("239.195.8.20");
 /** Kinds of frames that gateways send: contents and commands. */
@@ -110,11 +112,11 @@ function told(): Told[] {
 }
 
 async function startGateway(): Promise<void> {
-  const subBand = { name: "test", fromKhz: 868_000, toKhz: 868_600, powerMw: 25, ...LIMIT };
+  const subBand = { name: BAND, fromKhz: 868_000, toKhz: 868_600, powerMw: 25, ...LIMIT };
   const regions = stage.file("regions.json", Buffer.from(JSON.stringify({ source: "a test", subBands: [subBand] })));
-  const asked = { id: "north-1", cells: ["north"], band: "test", rateBps: RATE_BPS };
+  const asked = { id: "north-1", cells: ["north"], band: BAND, rateBps: RATE_BPS };
   const links = hasPython ? [AIR, `kiss:${portFiles()[0]}`] : [AIR];
-  const edge = await addGateway(stage, asked, { links, args: ["--band", "test", "--regions", regions] });
+  const edge = await addGateway(stage, asked, { links, args: ["--band", BAND, "--regions", regions] });
   let gateway = edge.start();
   cutPower = async () => {
     await stage.programs.cutPower(gateway);

@@ -61,15 +61,29 @@ export function say(line: string): void {
 /** Collects an option that may be given more than once. */
 export const collected = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
 
-/** Reads a whole number of `minimum` or more. */
-export function wholeNumber(minimum: number): (text: string) => number {
+/** Reads a whole number of `minimum` or more, and no more than `maximum` if there is one. */
+export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const range = maximum === Number.MAX_SAFE_INTEGER ? `from ${minimum} on` : `from ${minimum} to ${maximum}`;
   return (text) => {
     const value = Number(text);
-    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < minimum)
-      throw new InvalidArgumentError(`It is a whole number from ${minimum} on.`);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < minimum || value > maximum)
+      throw new InvalidArgumentError(`It is a whole number ${range}.`);
     return value;
   };
 }
+
+/** Reads a share, 0 … `maximum`. */
+export function share(maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || value > maximum)
+      throw new InvalidArgumentError(`It is a share from 0 to ${maximum}, such as 0.05.`);
+    return value;
+  };
+}
+
+/** Of what a link that is tried out may lose. */
+export const LARGEST_TRIED_LOSS = 0.99;
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 

@@ -1,4 +1,5 @@
 /** Text for people at a terminal: tables, sizes, times. */
+import { largestOf } from "@airlift/protocol/lib/extremes";
 
 /** `text` without control characters: what a device calls itself must not steer the terminal. */
 export function printable(text: string): string {
@@ -8,7 +9,7 @@ export function printable(text: string): string {
 /** Columns as wide as their widest cell, two spaces apart, no space at the ends of lines. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map((row) => row.map(printable));
-  const widths = head.map((_, column) => Math.max(...cells.map((row) => widthOf(row[column] ?? ""))));
+  const widths = head.map((_, column) => largestOf(cells.map((row) => widthOf(row[column] ?? ""))));
   const line = (row: readonly string[]) =>
     row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell))).join("  ");
   return cells.map((row) => `${line(row).trimEnd()}\n`).join("");
@@ -16,7 +17,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** Name and value, one pair a line. */
 export function pairs(values: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...values.map(([name]) => name.length));
+  const width = largestOf(values.map(([name]) => name.length));
   return values.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}\n`).join("");
 }
 

@@ -1,10 +1,12 @@
 /** `airlift gateway list`, `add`, `remove`, `airtime`: the gateways that a server knows. */
 
 import { gatewayTroubles } from "@airlift/protocol/api/gateway-troubles";
-import { AirtimeSeries, CreatedGateway, Gateway, NewGateway } from "@airlift/protocol/api/mesh";
-import { type Command, InvalidArgumentError } from "commander";
+import { AirtimeSeries, CreatedGateway, Gateway, type NewGateway } from "@airlift/protocol/api/mesh";
+import { subBandNamed } from "@airlift/protocol/zmesh/regions";
+import { WIRED } from "@airlift/protocol/zmesh/sub-band-name";
+import type { Command } from "commander";
 import { NOTHING, postOf, segment } from "../client.ts";
-import { clientOf, collected, printResult, say, wholeNumber } from "../terminal.ts";
+import { clientOf, collected, printResult, say, share, wholeNumber } from "../terminal.ts";
 import { agoText, pairs, table } from "../text.ts";
 
 interface AddOptions {
@@ -36,16 +38,18 @@ export function registerGatewayAdmin(program: Command): void {
     .requiredOption("--cell <name>", "a cell whose devices hear it; may be given again", collected)
     .option("--sub-band <name>", "where it sends (default: 868.0-868.6)")
     .option("--rate <bps>", "bits a second on air", wholeNumber(1))
-    .option("--loss-share <share>", "share of packets that a device there is taken to lose", share)
+    .option("--loss-share <share>", "share of packets that a device there is taken to lose", share(0.9))
     .action(async (id: string, { cell, subBand: band, rate, lossShare: loss }: AddOptions, command: Command) => {
-      const asked = NewGateway.parse({
+      const asked: NewGateway = {
         id,
-        cells: cell,
+        cells: [...cell],
         ...(band !== undefined && { band }),
         ...(rate !== undefined && { rateBps: rate }),
         ...(loss !== undefined && { loss }),
-      });
+      };
       const created = await clientOf(command).call("gateways", CreatedGateway, postOf(asked));
+      if (created.band !== WIRED && subBandNamed(created.band) === undefined)
+        say(`${created.band} is in no built-in table: the gateway wants one of its own, --regions`);
       say("the token is good for this gateway alone, and is not shown again");
       printResult(command, created, () =>
         pairs([
@@ -105,9 +109,3 @@ const troublesOf = ({ id, state }: Gateway): string =>
     : gatewayTroubles(state)
         .map(({ sentence }) => `${id} ${sentence}\n`)
         .join("");
-
-function share(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0 && value <= 0.9)) throw new InvalidArgumentError("a share is 0 … 0.9");
-  return value;
-}

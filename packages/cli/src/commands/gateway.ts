@@ -11,7 +11,7 @@ import { DEFAULT_SUB_BAND, SUB_BANDS, type SubBand } from "@airlift/protocol/zme
 import { type Command, Option } from "commander";
 import { pino } from "pino";
 import { beginAgainIfCompiled } from "../fresh-start.ts";
-import { printResult } from "../terminal.ts";
+import { LARGEST_TRIED_LOSS, printResult, share } from "../terminal.ts";
 
 interface GatewayFlags {
   readonly server?: string;
@@ -23,7 +23,7 @@ interface GatewayFlags {
   readonly networkKeyFile?: string;
   readonly band?: string;
   readonly regions?: string;
-  readonly loss: string;
+  readonly loss: number;
   readonly logLevel: string;
 }
 
@@ -40,7 +40,7 @@ export function registerGateway(program: Command): void {
     .option("--network-key-file <file>", "file with that key")
     .option("--band <name>", `sub-band it sends in, such as 868.0-868.6; wired for links that are no radio`)
     .option("--regions <file>", "table of sub-bands as JSON, in place of the built-in one")
-    .option("--loss <share>", "lose this share of what is heard, to try a bad link", "0")
+    .option("--loss <share>", "lose this share of what is heard, to try a bad link", share(LARGEST_TRIED_LOSS), 0)
     .addOption(
       new Option("--log-level <level>", "what to log on stderr")
         .choices(["debug", "info", "warn", "error", "silent"])
@@ -95,8 +95,10 @@ function readOptions(flags: GatewayFlags) {
       return undefined;
     }
   };
-  if (!/^https?:\/\//.test(flags.server ?? "")) mistakes.push("--server: https://HOST[:PORT] is missing");
-  if (!GatewayId.safeParse(flags.id).success) mistakes.push("--id: 1 … 64 letters, digits and . _ ~ -");
+  if (!/^https?:\/\//.test(flags.server ?? "") || !URL.canParse(flags.server ?? ""))
+    mistakes.push("--server: https://HOST[:PORT] is missing");
+  if (!GatewayId.safeParse(flags.id).success)
+    mistakes.push("--id: its name at the server is missing, or none that a gateway has there");
   if ((flags.link ?? []).length === 0) mistakes.push("--link is missing");
   const plans = (flags.link ?? []).flatMap((uri) => attempt(() => planLink(uri)) ?? []);
   const keyText = attempt(() =>
@@ -106,14 +108,12 @@ function readOptions(flags: GatewayFlags) {
   if (!networkKey) mistakes.push("--network-key: 32 hex digits");
   const isWired = plans.every((plan) => plan.isWired);
   const band = attempt(() => bandOf(flags, isWired));
-  const loss = Number(flags.loss);
-  if (!(loss >= 0 && loss < 1)) mistakes.push("--loss: 0 … below 1");
   if (mistakes.length > 0 || !band || !networkKey) throw new UsageError("OPTIONS", mistakes.join("\n"), { mistakes });
   return {
     plans,
     band,
     networkKey,
-    loss,
+    loss: flags.loss,
     dataDir: flags.data,
     id: flags.id ?? "",
     serverUrl: flags.server ?? "",

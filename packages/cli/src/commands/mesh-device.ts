@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
 import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
+import { isName, NAME_BYTES } from "@airlift/protocol/zmesh/content-name";
 import { decodeOnboarding } from "@airlift/protocol/zmesh/onboarding";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { Command } from "commander";
@@ -76,12 +77,18 @@ function readOptions(flags: MeshDeviceFlags) {
     if (found?.length !== count) mistakes.add(`--${name}: ${2 * count} hex digits`);
     return found ?? new Uint8Array(count);
   };
+  const nameIn = (option: string, text: string | undefined): Uint8Array => {
+    const name = octets(option, text, NAME_BYTES);
+    if (fromHex(text ?? "")?.length === NAME_BYTES && !isName(name))
+      mistakes.add(`--${option} ${text}: the name has octets that networks reserve`);
+    return name;
+  };
   const own =
     flags.label === undefined
       ? {
           deviceId: flags.deviceId ?? "",
           channel: {
-            name: octets("device-id", flags.deviceId, 6),
+            name: nameIn("device-id", flags.deviceId),
             key: octets("key", flags.key, 16),
             iv: octets("iv", flags.iv, 9),
           },
@@ -89,7 +96,7 @@ function readOptions(flags: MeshDeviceFlags) {
       : mistakes.attempt(() => decodeOnboarding(readFileSync(flags.label ?? "", "utf8"), zmeshCrypto));
   const groups = (flags.group ?? []).map((text): CommandChannel => {
     const [name, key, iv] = text.split(":");
-    return { name: octets("group", name, 6), key: octets("group", key, 16), iv: octets("group", iv, 9) };
+    return { name: nameIn("group", name), key: octets("group", key, 16), iv: octets("group", iv, 9) };
   });
   const options = readMeshOptions(flags, mistakes);
   mistakes.assertNone();

@@ -37,6 +37,8 @@ async function run(flags: MeshFleetFlags): Promise<void> {
   const mistakes = new Mistakes();
   const labels = lines.flatMap((line) => mistakes.attempt(() => decodeOnboarding(line, zmeshCrypto)) ?? []);
   if (lines.length === 0) mistakes.add(`--labels ${flags.labels}: there is no label in it`);
+  for (const [deviceId, same] of Map.groupBy(labels, (label) => label.deviceId))
+    if (same.length > 1) mistakes.add(`--labels ${flags.labels}: ${deviceId} is in it ${same.length} times`);
   const options = readMeshOptions(flags, mistakes);
   mistakes.assertNone();
   const members = labels.map((label) => new Member(label, options, flags));

@@ -1,5 +1,5 @@
 /** `airlift mesh onboard`, `mesh devices`, `mesh keys`: devices behind radio gateways, and the keys of their groups. */
-import { ManifestKey, MeshDevice, MeshGroup, NewMeshDevice } from "@airlift/protocol/api/mesh";
+import { ManifestKey, MeshDevice, MeshGroup, type NewMeshDevice } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { decodeOnboarding } from "@airlift/protocol/zmesh/onboarding";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
@@ -29,19 +29,16 @@ export function registerMeshOnboard(mesh: Command): void {
     .option("--version <version>", "the version that runs now")
     .option("--cell <name>", "the radio cell it is in: gateways of that cell reach it")
     .action(async (label: string, options: Options, command: Command) => {
-      const text = /^zmesh:/i.test(label) ? label : await fileText(label);
+      const isFile = !/^zmesh:/i.test(label);
+      const text = isFile ? await fileText(label) : label;
       const payloads = text.split("\n").filter((line) => line.trim() !== "");
       if (payloads.length === 0) throw new UsageError("FILE", `${label}: there is no label in it`);
-      if (payloads.length > 1) assertLabels(label, text);
+      assertLabels(text, isFile ? label : undefined);
       const devices: MeshDevice[] = [];
-      for (const payload of payloads)
-        devices.push(
-          await clientOf(command).call(
-            "mesh/devices",
-            MeshDevice,
-            postOf(NewMeshDevice.parse({ payload, ...options })),
-          ),
-        );
+      for (const payload of payloads) {
+        const asked: NewMeshDevice = { payload, ...options };
+        devices.push(await clientOf(command).call("mesh/devices", MeshDevice, postOf(asked)));
+      }
       const [device] = devices as [MeshDevice];
       if (devices.length > 1) printResult(command, devices, () => tableOf(devices));
       else
@@ -71,13 +68,13 @@ export function registerMeshOnboard(mesh: Command): void {
   registerKeys(mesh.command("keys").description("the keys that groups of mesh devices share"));
 }
 
-/** All of a file's labels are looked at before the first device is taken in. */
-function assertLabels(file: string, text: string): void {
+/** All labels are looked at before the first device is taken in. @param file Where they are from, unless they were given as they are. */
+function assertLabels(text: string, file: string | undefined): void {
   for (const [i, line] of text.split("\n").entries())
     try {
       if (line.trim() !== "") decodeOnboarding(line, zmeshCrypto);
     } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
+      if (!(error instanceof UsageError) || file === undefined) throw error;
       throw new UsageError(error.code, `${file}, line ${i + 1}: ${error.message}`, {}, { cause: error });
     }
 }

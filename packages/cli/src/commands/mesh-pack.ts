@@ -13,6 +13,7 @@ import { AT_ONCE } from "@airlift/protocol/zmesh/instant";
 import type { PackedContent } from "@airlift/protocol/zmesh/packed-content";
 import { packRelease } from "@airlift/protocol/zmesh/release";
 import { encodeSchedule } from "@airlift/protocol/zmesh/schedule";
+import { NO_TRIAD, triadOf } from "@airlift/protocol/zmesh/version-triad";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import { type Command, Option } from "commander";
 import { formatLine, hexOf, type KeyOptions, keyPairOf, type MessageLine, unreadableFile } from "../mesh-lines.ts";
@@ -46,6 +47,7 @@ export function registerMeshPack(mesh: Command): void {
       for (const line of linesOf(content, options)) process.stdout.write(formatLine(line));
       if (isUnusualMtu(content.mtuBytes))
         say(`an MTU of ${content.mtuBytes} is outside 48 … 104: check what your radios can hold`);
+      if (triadOf(options.version) === undefined) say(`no device can say that it runs ${options.version}: ${NO_TRIAD}`);
       say(options.enc === "none" ? "not encrypted" : "the schedule carries the key: keep it secret");
     });
 }

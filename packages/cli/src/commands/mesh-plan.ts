@@ -2,15 +2,15 @@
 import { readFile, stat } from "node:fs/promises";
 import { MeshPlan } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { DEFAULT_RATE_BPS } from "@airlift/protocol/zmesh/airtime";
+import { DEFAULT_RATE_BPS, LEAST_RATE_BPS, MOST_RATE_BPS } from "@airlift/protocol/zmesh/airtime";
 import { DEFAULT_MTU_BYTES } from "@airlift/protocol/zmesh/chunking";
 import { decodeRegion } from "@airlift/protocol/zmesh/region-file";
 import { DEFAULT_SUB_BAND, SUB_BANDS, type SubBand } from "@airlift/protocol/zmesh/regions";
 import { type BroadcastPlan, planBroadcast } from "@airlift/sim/mesh/broadcast-plan";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { segment } from "../client.ts";
 import { unreadableFile } from "../mesh-lines.ts";
-import { clientOf, durationS, printResult, wholeNumber } from "../terminal.ts";
+import { clientOf, durationS, printResult, share, wholeNumber } from "../terminal.ts";
 import { pairs, sizeText, table } from "../text.ts";
 
 interface Options {
@@ -25,21 +25,27 @@ interface Options {
   readonly region?: string;
 }
 
+/** No broadcast is for more. */
+const MOST_DEVICES = 1_000_000;
+const LONGEST_GAP_MS = 3_600_000;
+
 export function registerMeshPlan(mesh: Command): void {
   mesh
     .command("plan [image]")
     .description("predict airtime, duty, duration and receiver energy of a broadcast")
     .option("--campaign <id>", "of a campaign, by the gateways that the server knows and what they have left")
     .option("--within <duration>", "with --campaign: how long it may take", durationS, 86_400)
-    .option("--devices <count>", "devices that are to receive it", wholeNumber(1))
-    .option("--loss <share>", "share of packets a device loses, such as 0.05", share)
+    .option("--devices <count>", "devices that are to receive it", wholeNumber(1, MOST_DEVICES))
+    .option("--loss <share>", "share of packets a device loses, such as 0.05", share(0.9))
     .option("--band <band>", "sub-band", DEFAULT_SUB_BAND)
     .option("--region <file>", "your own table of sub-bands, as JSON, instead of the European and American defaults")
-    .option("--rate <bps>", "bits a second on air", wholeNumber(1), DEFAULT_RATE_BPS)
+    .option("--rate <bps>", "bits a second on air", wholeNumber(LEAST_RATE_BPS, MOST_RATE_BPS), DEFAULT_RATE_BPS)
     .option("--mtu <bytes>", "payload bytes of a radio packet", wholeNumber(1), DEFAULT_MTU_BYTES)
-    .option("--gap <ms>", "milliseconds between two packets; back to back by default", wholeNumber(0))
+    .option("--gap <ms>", "milliseconds between two packets; back to back by default", wholeNumber(0, LONGEST_GAP_MS))
     .action(async (file: string | undefined, options: Options, command: Command) => {
       const { campaign, within, devices, loss, band, rate, mtu, gap, region } = options;
+      if (campaign !== undefined && file !== undefined)
+        throw new UsageError("OPTIONS", "give an image or --campaign, which has one: not both");
       if (campaign !== undefined) return await printCampaignPlan(campaign, within, command);
       if (file === undefined || devices === undefined || loss === undefined)
         throw new UsageError("OPTIONS", "give an image with --devices and --loss, or --campaign");
@@ -125,11 +131,4 @@ async function sizeOf(file: string): Promise<number> {
   });
   if (!found.isFile()) throw new UsageError("FILE", `${file}: this is not a file`);
   return found.size;
-}
-
-function share(text: string): number {
-  const value = Number(text);
-  if (!/^[\d.]+$/.test(text) || !(value >= 0 && value <= 0.9))
-    throw new InvalidArgumentError("It is a share from 0 to 0.9, such as 0.05.");
-  return value;
 }

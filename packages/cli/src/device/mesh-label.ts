@@ -3,7 +3,7 @@ import { deviceNameOf, encodeOnboarding } from "@airlift/protocol/zmesh/onboardi
 import { drawKeys } from "@airlift/protocol/zmesh/release";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 
-/** Draws the keys. @param deviceId 1 … 64 of `A-Z a-z 0-9 . _ - ~`. */
+/** Draws the keys. @throws {UsageError} `ONBOARDING` for an id that no label has. */
 export function drawLabel(deviceId: string): string {
   const { key, iv } = drawKeys(zmeshCrypto);
   return encodeOnboarding({ deviceId, channel: { name: deviceNameOf(deviceId, zmeshCrypto), key, iv } });

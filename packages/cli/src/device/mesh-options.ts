@@ -2,13 +2,19 @@
 import { readFileSync } from "node:fs";
 import { networkKeyOf } from "@airlift/gateway/edge/gateway";
 import { type LinkPlan, planLink } from "@airlift/gateway/links/open-link";
+import { label } from "@airlift/protocol/api/schemas";
 import type { PublicKey } from "@airlift/protocol/image/crypto-port";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { TargetDevice } from "@airlift/protocol/zmesh/target";
+import { NO_TRIAD, triadOf } from "@airlift/protocol/zmesh/version-triad";
 import { loadPublicKey } from "@airlift/runtime/crypto";
 import { type Command, Option } from "commander";
+import { LARGEST_TRIED_LOSS, share, wholeNumber } from "../terminal.ts";
 
-/** As the command line gives them: texts and flags. */
+/** A day: no device is so long without a word. */
+const LONGEST_SPREAD_MS = 86_400_000;
+
+/** As the command line gives them. */
 export interface RawMeshOptions {
   readonly link?: string;
   readonly networkKey?: string;
@@ -21,8 +27,8 @@ export interface RawMeshOptions {
   readonly model: string;
   readonly hardware: string;
   readonly pull?: boolean;
-  readonly loss: string;
-  readonly newsSpread: string;
+  readonly loss: number;
+  readonly newsSpread: number;
   readonly json?: boolean;
 }
 
@@ -51,8 +57,8 @@ export function addMeshOptions(command: Command): Command {
     .option("--model <name>", "what it is", "virtual")
     .option("--hardware <revision>", "its hardware revision", "1")
     .option("--pull", "ask for packets that are missing, instead of waiting for the broadcast")
-    .option("--loss <share>", "lose this share of what is heard, to try a bad link", "0")
-    .option("--news-spread <ms>", "time over which devices spread their news", "5000");
+    .option("--loss <share>", "lose this share of what is heard, to try a bad link", share(LARGEST_TRIED_LOSS), 0)
+    .option("--news-spread <ms>", "time over which devices spread their news", wholeNumber(0, LONGEST_SPREAD_MS), 5000);
 }
 
 /** Collects what is wrong, so that all of it is told at once. */
@@ -90,9 +96,9 @@ export function readMeshOptions(flags: RawMeshOptions, mistakes: Mistakes): Mesh
   if ((flags.trust ?? []).length > 0 === allowUnsigned)
     mistakes.add("--trust KEY.pub.pem or --allow-unsigned: one of the two");
   const plan = mistakes.attempt(() => planLink(flags.link ?? ""));
-  const [loss, newsSpreadMs] = [Number(flags.loss), Number(flags.newsSpread)];
-  if (!(loss >= 0 && loss < 1)) mistakes.add("--loss: 0 … below 1");
-  if (!(newsSpreadMs >= 0)) mistakes.add("--news-spread: milliseconds");
+  for (const name of ["manufacturer", "model", "hardware"] as const)
+    if (!label.safeParse(flags[name]).success) mistakes.add(`--${name}: 1 … 64 characters`);
+  if (triadOf(flags.version) === undefined) mistakes.add(`--version ${flags.version}: ${NO_TRIAD}`);
   return {
     plan: plan as LinkPlan,
     networkKey: networkKey as Uint8Array,
@@ -100,7 +106,7 @@ export function readMeshOptions(flags: RawMeshOptions, mistakes: Mistakes): Mesh
     trust: allowUnsigned ? "allow-unsigned" : keys,
     version: flags.version,
     pulls: flags.pull === true,
-    loss,
-    newsSpreadMs,
+    loss: flags.loss,
+    newsSpreadMs: flags.newsSpread,
   };
 }

@@ -88,7 +88,8 @@ function answerText({ contentFormat, payload }: NonNullable<QueuedRequest["answe
     : `${octets.length} octets of format ${contentFormat ?? "unknown"}`;
 }
 
-const encodeText = (text: string): string => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+const encodeText = (text: string): string =>
+  btoa(Array.from(new TextEncoder().encode(text), (octet) => String.fromCharCode(octet)).join(""));
 
 const OPERATIONS = ["read", "write", "execute"] as const;
 

@@ -30,6 +30,12 @@ test("what is no link is refused with a reason", () => {
     "kiss:/dev/tty?baud=1",
     "kiss+tcp://modem",
     "kiss+tcp://modem:1?ack=yes",
+    "udp://239.1.2.3:5700?hops=",
+    "udp://239.1.2.3:5700?hops=1e1",
+    "udp://239.1.2.3:5700?hop=1",
+    "udp://239.1.2.3:5700?ack=1",
+    "kiss:/dev/tty?rate=9600",
+    "kiss+tcp://modem:1?interface=lo",
     "udp://",
   ];
   for (const uri of wrong)

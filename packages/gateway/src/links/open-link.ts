@@ -37,15 +37,17 @@ export function planLink(uri: string): LinkPlan {
 function planUdp(uri: string): LinkPlan {
   const { host, port, query } = parts(uri);
   if (isIP(host) === 0 || !isMulticast(host)) throw wrong(uri, "udp:// names a multicast group, such as 239.1.2.3");
+  assertKnown(uri, query, ["interface", "hops"]);
   const interfaceName = query.get("interface") ?? undefined;
-  const hops = Number(query.get("hops") ?? 1);
-  if (!Number.isInteger(hops) || hops < 0 || hops > 255) throw wrong(uri, "hops are 0 … 255");
+  const hops = wholeIn(query.get("hops") ?? "1");
+  if (!(hops >= 0 && hops <= 255)) throw wrong(uri, "hops are 0 … 255");
   const options = { uri, group: host, port, hops, ...(interfaceName !== undefined && { interfaceName }) };
   return { uri, isWired: true, open: (retry) => openUdpLink({ ...options, ...(retry && { retry }) }) };
 }
 
 function planTcp(uri: string): LinkPlan {
   const { host, port, query } = parts(uri);
+  assertKnown(uri, query, ["ack"]);
   const open = () => openTcp(host, port);
   const confirms = isConfirming(uri, query);
   return { uri, isWired: false, open: (retry) => openKissLink({ uri, open, confirms, ...(retry && { retry }) }) };
@@ -55,12 +57,21 @@ function planSerial(uri: string): LinkPlan {
   const [path = "", query] = uri.slice("kiss:".length).split("?", 2);
   if (!/^(\/[^\0]+|COM\d+)$/.test(path)) throw wrong(uri, "kiss: names a serial port, such as kiss:/dev/ttyUSB0");
   const asked = new URLSearchParams(query);
-  const baud = Number(asked.get("baud") ?? DEFAULT_BAUD_RATE);
-  if (!Number.isInteger(baud) || baud < 300 || baud > 12_000_000) throw wrong(uri, "no such baud rate");
+  assertKnown(uri, asked, ["baud", "ack"]);
+  const baud = wholeIn(asked.get("baud") ?? `${DEFAULT_BAUD_RATE}`);
+  if (!(baud >= 300 && baud <= 12_000_000)) throw wrong(uri, "no such baud rate");
   const open = () => openSerial(path, baud);
   const confirms = isConfirming(uri, asked);
   return { uri, isWired: false, open: (retry) => openKissLink({ uri, open, confirms, ...(retry && { retry }) }) };
 }
+
+/** A misspelt setting is none that was asked for. */
+function assertKnown(uri: string, query: URLSearchParams, names: readonly string[]): void {
+  for (const name of query.keys())
+    if (!names.includes(name)) throw wrong(uri, `there is no setting ${name}, only ${names.join(" and ")}`);
+}
+
+const wholeIn = (text: string): number => (/^\d+$/.test(text) ? Number(text) : Number.NaN);
 
 /** Whether the modem is said to confirm what it has sent. */
 function isConfirming(uri: string, query: URLSearchParams): boolean {

@@ -12,6 +12,7 @@
  * say goes up sealed. It has the network key, and the group channel in which it polls.
  */
 import { z } from "zod";
+import { LONGEST_WINDOW_MS } from "../zmesh/regions.ts";
 
 /** So many octets as lower-case hex. */
 const octets = (count: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * count}}$`), `${count} octets as hex`);
@@ -27,10 +28,19 @@ const fseq = z
   .min(0)
   .max(2 ** 24 - 1);
 const id = z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/);
-const durationMs = z.number().min(0);
+/** Milliseconds, also between two of them. */
+const durationMs = z
+  .number()
+  .min(0)
+  .max(2 ** 48 - 1);
 
-/** A gateway's name: 1 … 64 of `A-Z a-z 0-9 . _ ~ -`. */
-export const GatewayId = id;
+/** A gateway's name: 1 … 64 of `A-Z a-z 0-9 . _ ~ -`, and none that a URL cannot hold (RFC 3986 §5.2.4). */
+export const GatewayId = z
+  .string()
+  .regex(
+    /^(?!\.\.?$)[A-Za-z0-9._~-]{1,64}$/,
+    "a gateway's name has 1 … 64 letters, digits or . _ ~ -, and is not . or ..",
+  );
 
 /** A command that the server sealed: the gateway puts frame and MAC around it. */
 export const SealedCommand = z.object({
@@ -227,7 +237,7 @@ export type SessionProgress = z.infer<typeof SessionProgress>;
 /** The sliding window of one sub-band. */
 export const LedgerState = z.object({
   band: z.string(),
-  windowMs: durationMs,
+  windowMs: z.number().min(1).max(LONGEST_WINDOW_MS),
   /** Airtime that is allowed in each window, the reserve taken off. */
   budgetMs: durationMs,
   usedMs: durationMs,

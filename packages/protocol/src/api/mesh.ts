@@ -1,22 +1,26 @@
 /** The REST API's nouns of radio meshes: devices behind gateways, the gateways, and the broadcasts. */
 import { z } from "zod";
+import { DEFAULT_RATE_BPS, LEAST_RATE_BPS, MOST_RATE_BPS } from "../zmesh/airtime.ts";
+import { DEFAULT_SUB_BAND } from "../zmesh/regions.ts";
+import { gatewayBandFault } from "../zmesh/sub-band-name.ts";
+import { NO_TRIAD, triadOf } from "../zmesh/version-triad.ts";
 import { CreatedToken } from "./credentials.ts";
 import { AirWindow, GatewayId, GatewayState, SESSION_OUTCOMES, SessionProgress } from "./gateway.ts";
+import { label } from "./schemas.ts";
 
 const instant = z.iso.datetime({ precision: 3 });
-const label = z.string().min(1).max(64);
 /** A radio cell: whoever sends there is heard by all of its devices. */
 const cell = z.string().regex(/^[^\p{Cc}]{1,64}$/u, "a cell's name has 1 … 64 characters without control characters");
 
 /** The body of `POST /api/v1/mesh/devices`. */
-export const NewMeshDevice = z.object({
+export const NewMeshDevice = z.strictObject({
   /** The text of the device's label: "ZMESH:1:…". It holds the device's key. */
   payload: z.string().max(512),
   manufacturer: label,
   model: label,
   hardware: label.optional(),
-  /** That runs now, if known. */
-  version: label.optional(),
+  /** That runs now, if known: one that mesh devices can tell. */
+  version: label.refine((text) => triadOf(text) !== undefined, NO_TRIAD).optional(),
   cell: cell.optional(),
 });
 export type NewMeshDevice = z.input<typeof NewMeshDevice>;
@@ -55,13 +59,24 @@ export const MeshGroup = z.object({
 export type MeshGroup = z.infer<typeof MeshGroup>;
 
 /** The body of `POST /api/v1/gateways`. */
-export const NewGateway = z.object({
+export const NewGateway = z.strictObject({
   id: GatewayId,
   /** Cells whose devices hear it. Gateways that share a cell never send at the same time. */
-  cells: z.array(cell).min(1).max(64),
-  /** Name of its sub-band, "868.0-868.6". */
-  band: z.string().min(1).max(64).default("868.0-868.6"),
-  rateBps: z.int().min(100).max(10_000_000).default(50_000),
+  cells: z
+    .array(cell)
+    .min(1)
+    .max(64)
+    .refine((names) => new Set(names).size === names.length, "two of one name"),
+  /** Name of its sub-band, "868.0-868.6": of the built-in table, of the gateway's own, or `wired`. */
+  band: z
+    .string()
+    .max(64)
+    .superRefine((name, context) => {
+      const message = gatewayBandFault(name);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    })
+    .default(DEFAULT_SUB_BAND),
+  rateBps: z.int().min(LEAST_RATE_BPS).max(MOST_RATE_BPS).default(DEFAULT_RATE_BPS),
   /** Share of packets that a device there is taken to lose. */
   loss: z.number().min(0).max(0.9).default(0.05),
 });

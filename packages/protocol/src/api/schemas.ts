@@ -11,7 +11,7 @@ export const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: z.array(item), next: z.string().nullable() });
 
 /** A name an operator gives: 1 … 64 characters without control characters. */
-const label = z
+export const label = z
   .string()
   .min(1)
   .max(64)

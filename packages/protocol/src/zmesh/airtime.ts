@@ -6,6 +6,9 @@ export const PHY_OVERHEAD_BYTES = 6;
 
 /** 2-GFSK at 433, 868 and 915 MHz. */
 export const DEFAULT_RATE_BPS = 50_000;
+/** No radio for a mesh is slower or faster. */
+export const LEAST_RATE_BPS = 100;
+export const MOST_RATE_BPS = 10_000_000;
 
 /** Milliseconds on air of a frame with this payload, without a NetID. */
 export function airtimeMs(payloadBytes: number, rateBps: number = DEFAULT_RATE_BPS): number {

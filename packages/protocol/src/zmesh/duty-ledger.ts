@@ -114,8 +114,10 @@ export class DutyLedger {
     });
     const { aheadUs } = record;
     if (aheadUs > 0) entries.push({ startMs: nowMs, endMs: nowMs, airtimeUs: aheadUs });
-    this.#entries.push(...entries);
-    for (const { airtimeUs } of entries) this.#usedUs += airtimeUs;
+    for (const entry of entries) {
+      this.#entries.push(entry);
+      this.#usedUs += entry.airtimeUs;
+    }
     this.#entries.sort((a, b) => a.endMs - b.endMs);
     this.#forget(nowMs);
   }

@@ -13,12 +13,20 @@ test("a label says who the device is and what it shares with the network, and co
   assert.deepEqual(decodeOnboarding(encodeOnboarding(read), zmeshCrypto), read);
 });
 
+test("no label is written that could not be read", () => {
+  const channel = { name: deviceNameOf("a", zmeshCrypto), key: new Uint8Array(16), iv: new Uint8Array(9) };
+  for (const deviceId of ["", ".", "a b", "x".repeat(65)])
+    assert.throws(() => encodeOnboarding({ deviceId, channel }), { code: "ONBOARDING" }, deviceId);
+});
+
 test("a label that is wrong is refused, and the refusal does not repeat the key", () => {
   const wrong = [
     "",
     `WIFI:1:a:${KEY}:${IV}`,
     `ZMESH:2:a:${KEY}:${IV}`,
     `ZMESH:1::${KEY}:${IV}`,
+    `ZMESH:1:..:${KEY}:${IV}`,
+    `ZMESH:1:a b:${KEY}:${IV}`,
     `ZMESH:1:a:${KEY}00:${IV}`,
     `ZMESH:1:a:${KEY}:${IV}0`,
     `ZMESH:1:a:${KEY}:${IV}:FE00FF010203`,

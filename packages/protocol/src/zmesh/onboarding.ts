@@ -14,7 +14,7 @@ import { IV_BYTES } from "./schedule.ts";
 
 /** What a device brings with it. The key is a secret. */
 export interface Onboarding {
-  /** 1 … 64 of `A-Z a-z 0-9 . _ - ~`; also its endpoint's name. */
+  /** 1 … 64 of `A-Z a-z 0-9 . _ - ~`, not `.` or `..`; also its endpoint's name. */
   readonly deviceId: string;
   readonly channel: CommandChannel;
 }
@@ -35,7 +35,7 @@ export function decodeOnboarding(text: string, crypto: ZmeshCrypto): Onboarding 
   const [scheme, version, deviceId = "", keyHex = "", ivHex = "", nameHex, ...rest] = text.trim().split(":");
   if (scheme?.toUpperCase() !== "ZMESH") throw wrong("it does not begin with ZMESH:");
   if (version !== "1" || rest.length > 0) throw wrong("it is not of version 1");
-  if (!/^[A-Za-z0-9._~-]{1,64}$/.test(deviceId)) throw wrong("a device id has 1 … 64 letters, digits or . _ - ~");
+  assertDeviceId(deviceId);
   const key = octets(keyHex, KEY_BYTES, "the key");
   const iv = octets(ivHex, IV_BYTES, "the IV");
   const name = nameHex === undefined ? deviceNameOf(deviceId, crypto) : octets(nameHex, 6, "the name");
@@ -43,10 +43,17 @@ export function decodeOnboarding(text: string, crypto: ZmeshCrypto): Onboarding 
   return { deviceId, channel: { name, key, iv } };
 }
 
-/** The text of a label, in capitals but for the id. */
+/** The text of a label, in capitals but for the id. @throws {UsageError} `ONBOARDING` for an id that no label has. */
 export function encodeOnboarding({ deviceId, channel }: Onboarding): string {
+  assertDeviceId(deviceId);
   const hex = (bytes: Uint8Array) => toHex(bytes).toUpperCase();
   return ["ZMESH", "1", deviceId, hex(channel.key), hex(channel.iv), hex(channel.name)].join(":");
+}
+
+/** `.` and `..` cannot be asked for in a URL (RFC 3986 §5.2.4). */
+function assertDeviceId(id: string): void {
+  if (!/^(?!\.\.?$)[A-Za-z0-9._~-]{1,64}$/.test(id))
+    throw wrong("a device id has 1 … 64 letters, digits or . _ - ~, and is not . or ..");
 }
 
 function octets(hex: string, count: number, what: string): Uint8Array {

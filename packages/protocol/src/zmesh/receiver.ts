@@ -6,6 +6,7 @@ import { equalBytes } from "../lib/bytes.ts";
 import type { Core } from "../lib/core.ts";
 import { BugError, EnvironmentError, PeerError } from "../lib/errors.ts";
 import type { FirmwareResult } from "../update/firmware-update.ts";
+import { AnswerSlot } from "./answer-slot.ts";
 import { tagBytesOf } from "./chunking.ts";
 import type { Poll } from "./command.ts";
 import { ContentCipher } from "./content-cipher.ts";
@@ -43,13 +44,14 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   #reception: Reception | undefined;
   #outputs: ReceiverOutput[] = [];
   readonly #clock: ReceiverClock;
-  #answer: { readonly atMs: number; readonly deficit: number } | undefined;
+  readonly #answer: AnswerSlot;
 
   /** @param record Of an earlier run; then `clock` comes before its deadlines can be met. */
   constructor(options: ReceiverOptions, record: ReceiverRecord = { state: "idle", result: "initial" }, nowMs = 0) {
     this.#options = options;
     this.#timing = { ...DEFAULT_RECEIVER_TIMING, ...options.timing };
     this.#pacer = new RequestPacer(this.#timing, options.random);
+    this.#answer = new AnswerSlot(options.random);
     this.#record = record;
     this.#clock = new ReceiverClock(this.#timing, nowMs);
     if (record.state === "pulling") this.#pacer.begin(nowMs);
@@ -73,7 +75,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   }
 
   get wakeAtMs(): number | undefined {
-    const times = [this.#answer?.atMs, this.#stateDeadlineMs()].filter((atMs) => atMs !== undefined);
+    const times = [this.#answer.dueAtMs, this.#stateDeadlineMs()].filter((atMs) => atMs !== undefined);
     return times.length > 0 ? Math.min(...times) : undefined;
   }
 
@@ -100,7 +102,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
         this.#planAnswer(input.poll, nowMs);
         break;
       case "overheard":
-        if (this.#answer && input.deficit >= this.#answer.deficit) this.#answer = undefined;
+        this.#answer.overhear(input.deficit);
         break;
       case "cancel":
         if (this.#concerns(input.cancel.name) && input.cancel.updateAtMs === this.#record.schedule?.updateAtMs)
@@ -257,8 +259,15 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
       if (this.#canRequest && this.state !== "pulling") this.#request(nowMs);
       return;
     }
-    const slot = Math.floor(this.#options.random() * poll.slotCount);
-    this.#answer = { atMs: nowMs + slot * poll.slotMs, deficit };
+    this.#answer.plan(poll, deficit, nowMs);
+  }
+
+  /** The answer to a poll. */
+  #sayLacking(): void {
+    const { schedule } = this.#record;
+    if (!this.#isListening || schedule === undefined) return;
+    const status = this.#status(STATUS_OF[this.state].detail, schedule.name);
+    this.#outputs.push({ kind: "status", status: { ...status, deficit: this.#lackingCount } });
   }
 
   /** Packets that it still needs; who has heard nothing of a content does not know how many there are. */
@@ -276,16 +285,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
   }
 
   #meetDeadlines(nowMs: number): void {
-    if (this.#answer && this.#answer.atMs <= nowMs) {
-      this.#answer = undefined;
-      const { schedule } = this.#record;
-      const { detail } = STATUS_OF[this.state];
-      if (this.#isListening && schedule)
-        this.#outputs.push({
-          kind: "status",
-          status: { ...this.#status(detail, schedule.name), deficit: this.#lackingCount },
-        });
-    }
+    if (this.#answer.take(nowMs)) this.#sayLacking();
     const dueAtMs = this.#stateDeadlineMs();
     if (dueAtMs === undefined || dueAtMs > nowMs) return;
     switch (this.state) {
@@ -400,7 +400,7 @@ export class Receiver implements Core<ReceiverInput, ReceiverOutput> {
     const { name } = change.schedule ?? this.#record.schedule ?? {};
     const kept = event === "schedule" || arrow.to === "idle" ? {} : this.#record;
     this.#store({ ...kept, ...change, state: arrow.to, result: arrow.extra });
-    this.#answer = undefined;
+    this.#answer.drop();
     if (event === "silent") this.#reception?.save();
     for (const action of arrow.actions) {
       if (action === "prepare") this.#prepare();

@@ -32,12 +32,15 @@ test("every mistake is named at once", () => {
     source: "",
     subBands: [
       { ...band, budgetMs: 4e6, scope: "hop" },
-      { ...band, toKhz: 1, powerMw: "x" },
+      { ...band, name: "866.0-867.0/b", toKhz: 1, powerMw: "x" },
+      { ...band, name: "north" },
+      { ...band, name: "866.0-867.5" },
+      { ...band, name: "866.0-867.0/week", windowMs: 7 * 86_400_000 },
     ],
   };
   assert.throws(
     () => decodeRegion(JSON.stringify(wrong)),
-    (error) => error instanceof UsageError && (error.facts["problems"] as string[]).length === 6,
+    (error) => error instanceof UsageError && (error.facts["problems"] as string[]).length === 9,
   );
 });
 

@@ -1,9 +1,11 @@
 /** A region file: an operator's own table of sub-bands, where the defaults of `regions` do not fit the place or have aged. */
 import { UsageError } from "../lib/errors.ts";
-import type { SubBand } from "./regions.ts";
+import { LONGEST_WINDOW_MS, type SubBand } from "./regions.ts";
+import { type BandEdges, edgesIn, subBandFault } from "./sub-band-name.ts";
 
 /** More sub-bands than any country has. */
 const MOST_SUB_BANDS = 100;
+const LONGEST_NAME = 64;
 
 /**
  * Reads the JSON of a region file:
@@ -11,7 +13,7 @@ const MOST_SUB_BANDS = 100;
  *     { "source": "who says so", "subBands": [{ "name": "868.0-868.6", "fromKhz": 868000, "toKhz": 868600, "powerMw": 25,
  *       "windowMs": 3600000, "budgetMs": 36000, "offMs": 0, "scope": "transmitter" }] }
  *
- * `offMs` is 0 and `scope` "transmitter" unless given; "channel" wants a `channelCount` where channels are hopped over.
+ * A name is of the form that `sub-band-name` reads, and says the same edges. `offMs` is 0 and `scope` "transmitter" unless given; "channel" wants a `channelCount` where channels are hopped over.
  *
  * @throws {UsageError} REGION with every mistake in `facts.problems`.
  */
@@ -57,14 +59,16 @@ function toSubBand(given: Record<string, unknown>, { at, source, problems }: Pla
     return least;
   };
   const { name, scope = "transmitter" } = given;
-  if (typeof name !== "string" || !/^\S{1,64}$/.test(name)) problems.push(`${at}.name: 1 … 64 characters, no spaces`);
   if (scope !== "transmitter" && scope !== "channel") problems.push(`${at}.scope: "transmitter" or "channel"`);
   const windowMs = number("windowMs", 1);
   const budgetMs = number("budgetMs", 0);
+  if (windowMs > LONGEST_WINDOW_MS) problems.push(`${at}.windowMs: not more than a day`);
   if (budgetMs > windowMs) problems.push(`${at}.budgetMs: not more than the window`);
   const fromKhz = number("fromKhz", 1);
   const toKhz = number("toKhz", 1);
   if (toKhz <= fromKhz) problems.push(`${at}.toKhz: above fromKhz`);
+  const fault = nameFault(String(name ?? ""), { fromKhz, toKhz });
+  if (fault !== undefined) problems.push(`${at}.name: ${fault}`);
   return {
     name: String(name),
     fromKhz,
@@ -75,4 +79,11 @@ function toSubBand(given: Record<string, unknown>, { at, source, problems }: Pla
     ...(given["channelCount"] !== undefined && { channelCount: number("channelCount", 1) }),
     source,
   };
+}
+
+function nameFault(name: string, { fromKhz, toKhz }: BandEdges): string | undefined {
+  if (name.length > LONGEST_NAME) return `at most ${LONGEST_NAME} characters`;
+  const edges = edgesIn(name);
+  const isOther = edges !== undefined && (edges.fromKhz !== fromKhz || edges.toKhz !== toKhz);
+  return subBandFault(name) ?? (isOther ? `${name} is not from ${fromKhz} to ${toKhz} kHz` : undefined);
 }

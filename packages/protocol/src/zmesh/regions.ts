@@ -28,6 +28,8 @@ export interface SubBand {
 }
 
 const HOUR_MS = 3_600_000;
+/** No law averages over more. */
+export const LONGEST_WINDOW_MS = 24 * HOUR_MS;
 const EN_300_220 = "ETSI EN 300 220-2 V3.2.1, table B.1";
 const FCC = "FCC 47 CFR §15.247 (a)(1)(i)";
 

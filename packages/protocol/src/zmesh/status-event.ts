@@ -12,6 +12,7 @@ import {
 } from "../update/firmware-update.ts";
 import { NAME_BYTES } from "./content-name.ts";
 import { assertLength, FieldReader, FieldWriter } from "./fields.ts";
+import type { VersionTriad } from "./version-triad.ts";
 
 /** The id under which the event is listed; the 18 octets do not carry it. */
 export const STATUS_EVENT_ID = 0x31;
@@ -57,8 +58,8 @@ export interface StatusEvent {
   readonly state: FirmwareState;
   readonly detail: StatusDetail;
   readonly result: FirmwareResult;
-  /** What runs: major, minor, patch, 0 … 255 each. */
-  readonly version: readonly [major: number, minor: number, patch: number];
+  /** What runs. */
+  readonly version: VersionTriad;
   /** Data messages received. */
   readonly receivedCount: number;
   /** Packets still missing, 0 … 65535. */

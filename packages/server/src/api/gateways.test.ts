@@ -102,6 +102,76 @@ test("a gateway follows its orders, resumes, fetches in ranges and reports; its 
   assert.equal(series.items[0]?.points.length, 1);
 });
 
+/** The code and what is wrong where. */
+const refused = async (options: InjectOptions) => {
+  const answer = await ask(options);
+  const { code, facts } = answer.json() as { code: string; facts?: { problems: { path: string }[] } };
+  return [answer.statusCode, code, ...(facts?.problems ?? []).map(({ path }) => path)];
+};
+
+test("a gateway that could never send, or never be asked for, is refused, with every mistake", async () => {
+  const gateway = { id: "gw-x", cells: ["hall"] };
+  const wrong: readonly (readonly [change: object, path: string])[] = [
+    ...["999-1000", "868.6-868.0", "north", "", " 868.0-868.6", "863.0-870.0/lbt", "902.0-928.0/50", "\u0000"].map(
+      (band) => [{ band }, "band"] as const,
+    ),
+    ...["", ".", "..", "a b", "x".repeat(65)].map((id) => [{ id }, "id"] as const),
+    ...[[], ["hall", "hall"]].map((cells) => [{ cells }, "cells"] as const),
+    ...[0, -1, 99, 10_000_001, 0.5, null, "50000"].map((rateBps) => [{ rateBps }, "rateBps"] as const),
+    ...[-0.1, 0.91, null, "0"].map((loss) => [{ loss }, "loss"] as const),
+    [{ subBand: "868.0-868.6" }, "subBand"],
+  ];
+  for (const [change, path] of wrong)
+    assert.deepEqual(
+      await refused({ method: "POST", url: "/api/v1/gateways", payload: { ...gateway, ...change } }),
+      [400, "VALIDATION", path],
+      JSON.stringify(change),
+    );
+  for (const [i, band] of ["wired", "917.0-923.5", "869.7-870.0/5mW"].entries())
+    assert.equal(
+      (await ask({ method: "POST", url: "/api/v1/gateways", payload: { ...gateway, id: `band-${i}`, band } }))
+        .statusCode,
+      201,
+      band,
+    );
+});
+
+test("a gateway's ledger that no law could have is not taken: plans count on it", async () => {
+  const { token } = (
+    await ask({ method: "POST", url: "/api/v1/gateways", payload: { id: "gw-l", cells: ["far"] } })
+  ).json() as { token: string };
+  const { state } = new ExampleGateway("gw-l");
+  for (const change of [{ windowMs: 0 }, { windowMs: 1e308 }, { budgetMs: -1 }, { usedMs: 1e308 }, { doubtMs: null }]) {
+    const ledgers = state.ledgers.map((ledger) => ({ ...ledger, ...change }));
+    const payload = { state: { ...state, ledgers }, reports: [] };
+    const answer = await ask({ method: "POST", url: "/api/v1/gateways/gw-l/reports", payload }, token);
+    assert.equal(answer.json().code, "VALIDATION", JSON.stringify(change));
+  }
+});
+
+test("§9: a mesh device is not taken in with what it could not say of itself", async () => {
+  const device = { payload: new ExampleMeshDevice("dev-x", 9).label, manufacturer: "ACME", model: "TX" };
+  const wrong: readonly (readonly [change: object, path: string])[] = [
+    ...["1.0.300", "256.0.0", "1.0", "newest", "1.2.3.4"].map((version) => [{ version }, "version"] as const),
+    ...["", "A\u0000", "x".repeat(65)].map((model) => [{ model }, "model"] as const),
+    [{ cell: "" }, "cell"],
+    [{ cells: ["hall"] }, "cells"],
+  ];
+  for (const [change, path] of wrong)
+    assert.deepEqual(
+      await refused({ method: "POST", url: "/api/v1/mesh/devices", payload: { ...device, ...change } }),
+      [400, "VALIDATION", path],
+      JSON.stringify(change),
+    );
+  assert.equal((await ask({ url: "/api/v1/mesh/devices/dev-x" })).json().code, "UNKNOWN_DEVICE");
+});
+
+test("a plan is for a campaign or for an image, which a campaign has", async () => {
+  const image = `imageId=${"0".repeat(16)}`;
+  for (const query of ["", `${image}&campaignId=c`])
+    assert.deepEqual(await refused({ url: `/api/v1/mesh/plan?${query}` }), [422, "MESH_PLAN"], query);
+});
+
 interface Order {
   readonly number: number;
   readonly order: {

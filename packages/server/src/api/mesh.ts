@@ -101,6 +101,8 @@ function planRoutes(app: Api, { stores, mesh }: MeshParts): void {
       },
     },
     async ({ query: { campaignId, imageId, withinS } }) => {
+      if (campaignId !== undefined && imageId !== undefined)
+        throw new UsageError("MESH_PLAN", "a campaign has its image: say for which campaign, or for which image");
       const campaign = campaignId === undefined ? undefined : await stores.campaigns.get(campaignId);
       if (campaignId !== undefined && campaign === undefined)
         throw new UsageError("UNKNOWN_CAMPAIGN", `there is no campaign ${campaignId}`, { campaignId });

@@ -1,5 +1,6 @@
 /** The campaign engine: the rules, applied in the store's transactions. Knows no clock, no socket and no SQL. */
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { largestOf } from "@airlift/protocol/lib/extremes";
 import type { CampaignCommand } from "@airlift/protocol/update/campaign";
 import { type Campaign, countsOf } from "./campaign.ts";
 import { NO_HISTORY } from "./device.ts";
@@ -128,7 +129,7 @@ export class CampaignEngine {
   }
 
   #follow(campaignId: string, reports: readonly Report[]): Promise<Campaign> {
-    const utcMs = Math.max(...reports.map((report) => report.utcMs));
+    const utcMs = largestOf(reports.map((report) => report.utcMs));
     return this.#turn(campaignId, utcMs, (turn) => turn.follow(reports));
   }
 

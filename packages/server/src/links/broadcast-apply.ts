@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { SealedCommand } from "@airlift/protocol/api/gateway";
 import type { Gateway } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
+import { leastOf } from "@airlift/protocol/lib/extremes";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { DeviceCommand } from "@airlift/protocol/zmesh/command";
 import { DEVICE_REPEATS, GROUP_REPEATS, MOST_COMMANDS } from "../mesh/session-order.ts";
@@ -15,6 +16,7 @@ import type { MeshChange, MeshReport, MeshUpdate } from "../store/mesh-updates.t
 import type { Stores } from "../store/ports.ts";
 import type { AirtimeRooms } from "./airtime-rooms.ts";
 import { ApplyHours, type ApplyOpening } from "./apply-hours.ts";
+import { troubleOf } from "./broadcast-trouble.ts";
 import { gatewayFor, imageNameOf, wordOrder, wordsToDevices, wordToGroup } from "./broadcast-words.ts";
 
 export interface ApplyOptions {
@@ -69,18 +71,18 @@ export class BroadcastApply {
     if (this.#isPermitNew && performance.now() - this.#permittedAtMs < gatherMs) return reports;
     this.#isPermitNew = false;
     const { parties, changes } = await this.#parties(gateways, hours);
-    const said = [...(changes.length === 0 ? [] : await stores.mesh.sessions.record({ changes }))];
+    const said = [reports, changes.length === 0 ? [] : await stores.mesh.sessions.record({ changes })];
     const busy = new Set(pending.map(({ gatewayId }) => gatewayId));
     const leftMs = new Map<string, number>();
     for (const party of parties) {
       const { gateway } = party;
       if (busy.has(gateway.id)) continue;
       const roomMs = leftMs.get(gateway.id) ?? Math.min(this.#options.rooms.freeMs(gateway), PORTION_MS);
-      const { usedMs, reports: own } = await this.#say(party, roomMs, hours);
+      const { usedMs, reports: own } = await this.#sayOrExplain(party, roomMs, hours);
       leftMs.set(gateway.id, roomMs - usedMs);
-      said.push(...own);
+      said.push(own);
     }
-    return [...reports, ...said];
+    return said.flat();
   }
 
   /** An order to tell these devices, each alone. At most `MOST_COMMANDS`. */
@@ -114,7 +116,7 @@ export class BroadcastApply {
         const may = await Promise.all(waiting.map((update) => hours.mayApply(update)));
         if (may.every(Boolean)) continue;
         withdrawn.push(order);
-        changes.push(...waiting.map((update) => heldChange(update, "the word to install was taken back")));
+        for (const update of waiting) changes.push(heldChange(update, "the word to install was taken back"));
       }
     }
     if (withdrawn.length === 0) return { pending: open, reports: [] };
@@ -143,6 +145,17 @@ export class BroadcastApply {
     return { parties: [...parties.values()], changes };
   }
 
+  async #sayOrExplain(party: Party, roomMs: number, hours: ApplyHours) {
+    try {
+      return await this.#say(party, roomMs, hours);
+    } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble === undefined) throw error;
+      const changes = party.ready.map(({ update }) => heldChange(update, trouble));
+      return { usedMs: 0, reports: await this.#options.stores.mesh.sessions.record({ changes }) };
+    }
+  }
+
   /** As many of them as there is room for. @param roomMs Of air. */
   async #say({ gateway, ready }: Party, roomMs: number, hours: ApplyHours) {
     const { stores, rooms } = this.#options;
@@ -156,7 +169,7 @@ export class BroadcastApply {
       const changes = why === undefined ? [] : updates.map((update) => heldChange(update, why));
       return { usedMs: 0, reports: await stores.mesh.sessions.record({ changes }) };
     }
-    const untilMs = Math.min(...told.map((one) => one.untilMs));
+    const untilMs = leastOf(told.map((one) => one.untilMs));
     const order = await (groupId === undefined
       ? this.orderFor(gateway, updatesOf(told), untilMs)
       : this.#groupOrder(gateway, { groupId, updates, untilMs }));

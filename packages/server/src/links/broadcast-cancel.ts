@@ -1,9 +1,12 @@
 /** Ends updates and broadcasts before their time: devices are told, and what is for nobody any more leaves the air. */
+import type { SealedCommand } from "@airlift/protocol/api/gateway";
 import type { Gateway, MeshSession } from "@airlift/protocol/api/mesh";
+import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
 import type { NewOrder } from "../store/gateway-store.ts";
 import type { MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
 import type { Stores } from "../store/ports.ts";
+import { troubleOf } from "./broadcast-trouble.ts";
 import { imageNameOf, wordOrders, wordsToDevices, wordToGroup } from "./broadcast-words.ts";
 
 export interface CancelOptions {
@@ -48,7 +51,7 @@ export class BroadcastCancel {
         return { updateId, state: "cancelled" as const, failure: null, sentence };
       });
     const reports = await mesh.sessions.record({ changes, orders });
-    for (const session of await mesh.sessions.open()) if (await mesh.isEmpty(session.id)) await this.#stop(session);
+    for (const session of await mesh.sessions.open()) if (await mesh.isEmpty(session.id)) await this.#tryStop(session);
     return reports;
   }
 
@@ -56,7 +59,7 @@ export class BroadcastCancel {
   async silence(campaignId: string): Promise<void> {
     try {
       const open = await this.#options.stores.mesh.sessions.open();
-      for (const session of open) if (session.campaignId === campaignId) await this.#stop(session);
+      for (const session of open) if (session.campaignId === campaignId) await this.#tryStop(session);
     } catch (error) {
       this.#options.log.error(
         { err: error, campaignId },
@@ -78,13 +81,26 @@ export class BroadcastCancel {
     return wordOrders(gateway, commands, { fromMs, untilMs: fromMs + CANCEL_PATIENCE_MS });
   }
 
-  async #stop({ id, gatewayId, groupId, imageId, updateAtMs }: OpenSession): Promise<void> {
+  /** Each by itself: one that cannot be stopped keeps no other one on air. */
+  async #tryStop(session: OpenSession): Promise<void> {
+    try {
+      await this.#stop(session);
+    } catch (error) {
+      const { id: sessionId, gatewayId } = session;
+      if (error instanceof EnvironmentError && troubleOf(error) === undefined) throw error;
+      this.#options.log.error({ err: error, sessionId, gatewayId }, "a broadcast could not be stopped");
+    }
+  }
+
+  async #stop(session: OpenSession): Promise<void> {
+    const { id, gatewayId } = session;
     const { stores, utcMs } = this.#options;
     const { mesh } = stores;
-    const release = await mesh.releaseOf(imageId);
-    const { rateBps } = await mesh.gateways.get(gatewayId);
-    const name = release === undefined ? new Uint8Array(6) : imageNameOf(release);
-    const commands = [await wordToGroup(stores, groupId, { kind: "cancel", cancel: { updateAtMs, name } })];
+    const gateway = (await mesh.gateways.list()).find((one) => one.id === gatewayId);
+    // One that was removed hears no orders: that its broadcasts are over is found by whoever looks after the left behind.
+    if (gateway === undefined) return;
+    const { rateBps } = gateway;
+    const commands = await this.#wordsTo(session);
     const untilMs = utcMs() + CANCEL_PATIENCE_MS;
     const content = {
       order: { kind: "cancel" as const, sessionId: id, rateBps, ttl: 0, commands, untilMs },
@@ -96,5 +112,21 @@ export class BroadcastCancel {
       ended: [{ id, outcome: "cancelled", detail: "stopped by an operator" }],
       events: [{ kind: "mesh.session", sentence, facts: { sessionId: id, gatewayId, outcome: "cancelled" } }],
     });
+  }
+
+  /** The group is told to forget it. Whether or not that can be said, the broadcast ends. */
+  async #wordsTo({ groupId, imageId, updateAtMs }: OpenSession): Promise<SealedCommand[]> {
+    const { stores, log } = this.#options;
+    const release = await stores.mesh.releaseOf(imageId);
+    if (release === undefined) return [];
+    const cancel = { updateAtMs, name: imageNameOf(release) };
+    try {
+      return [await wordToGroup(stores, groupId, { kind: "cancel", cancel })];
+    } catch (error) {
+      const reason = troubleOf(error);
+      if (reason === undefined) throw error;
+      log.warn({ groupId, reason }, "a group could not be told that its broadcast is cancelled");
+      return [];
+    }
   }
 }

@@ -30,12 +30,11 @@ export function needOf(
   return { contents: [manifest.content, image.content], devices, commandBytes, gapMs, openings };
 }
 
-/** Half an hour of grace is no use to the law: what is not known is taken from the band's own limit. @throws {UsageError} SUB_BAND */
-export function planGateway({ id, cells, band, rateBps, loss, state }: Gateway): PlanGateway {
+/** By its own ledger, or else by the law's limit for its sub-band; undefined when nothing is known of that. */
+export function planGateway({ id, cells, band, rateBps, loss, state }: Gateway): PlanGateway | undefined {
   const ledger = state?.ledgers.find((one) => one.band === band);
   const limit = subBandNamed(band)?.limit;
-  if (ledger === undefined && limit === undefined)
-    throw new UsageError("SUB_BAND", `nothing is known of the sub-band ${band} of the gateway ${id}`, { id, band });
+  if (ledger === undefined && limit === undefined) return undefined;
   return {
     id,
     cells,

@@ -124,5 +124,5 @@ export function absenceOf({ isOnline, state, band }: Gateway): string | undefine
   if (!state.isClockTrusted) return "does not know the time";
   if (state.links.length > 0 && state.links.every(({ isUp }) => !isUp)) return "has no link to its radio";
   const own = state.ledgers.map((ledger) => ledger.band);
-  return own.includes(band) ? undefined : `sends in ${own.join(", ")}, and is planned for ${band}`;
+  return own.includes(band) ? undefined : `sends in ${own.join(", ") || "no sub-band"}, and is planned for ${band}`;
 }

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { GatewayOrder } from "@airlift/protocol/api/gateway";
 import type { AirliftError } from "@airlift/protocol/lib/errors";
+import { pino } from "pino";
+import { BroadcastDelivery } from "./broadcast-delivery.ts";
 import { BroadcastStage, transmitIn } from "./broadcast-stage.ts";
 import { ExampleGateway, type ExampleMeshDevice } from "./mesh-example.ts";
+import { MeshReleases } from "./mesh-releases.ts";
 
 let stage: BroadcastStage;
 before(async () => {
@@ -141,7 +145,43 @@ test("a gateway in a sub-band of which nothing is known yet is in nobody's way",
   const { gateways } = stage.stores.mesh;
   await gateways.add({ id: "typo-1", cells: ["far"], band: "900-901" });
   assert.equal((await world.door.preview(world.image.id, ids, 86_400_000)).sessions[0]?.gatewayId, world.gateway.id);
+  // It is heard, and sends elsewhere: still nothing is known of the sub-band that it was added with.
+  await world.broadcast.report("typo-1", new ExampleGateway("typo-1").batch());
+  assert.equal((await world.door.preview(world.image.id, ids, 86_400_000)).sessions.length, 1);
   await gateways.remove("typo-1");
+});
+
+test("an image that cannot be packed keeps its own devices waiting, with the reason, and nobody else", async () => {
+  const world = await stage.world(1).open();
+  const [device] = world.devices as [ExampleMeshDevice];
+  const { stores } = stage;
+  const { id: imageId } = world.image;
+  await stores.updates.create({ endpoint: device.deviceId, imageId, by: "auto", apply: true });
+  const releases = new MeshReleases(stores, join(import.meta.filename, "no folder"));
+  const broadcast = new BroadcastDelivery({ stores, releases, log: pino({ level: "silent" }), gatherMs: 0 });
+  await broadcast.sweep();
+  assert.equal(await world.sentenceOf(0), "waiting: the image's file cannot be written");
+  await world.broadcast.sweep();
+  assert.equal(transmitIn(await world.orders()).deviceCount, 1);
+});
+
+test("a group whose numbers are used up keeps no other group waiting, and its devices say why they wait", async () => {
+  const spent = await stage.world(1).open();
+  const other = await stage.world(1).open();
+  const { devices } = stage.stores.mesh;
+  const { groupId = "" } = (await devices.get(spent.devices[0]?.deviceId ?? "")) ?? {};
+  await assert.rejects(devices.reserveGroup(groupId, 2 ** 24), { code: "FSEQ_EXHAUSTED" });
+  for (const world of [spent, other]) {
+    const [device] = world.devices as [ExampleMeshDevice];
+    const { id: imageId } = world.image;
+    await stage.stores.updates.create({ endpoint: device.deviceId, imageId, by: "auto", apply: true });
+  }
+  await spent.broadcast.sweep();
+  assert.equal(transmitIn(await other.orders()).deviceCount, 1);
+  assert.equal(await spent.sentenceOf(0), `waiting: the group ${groupId} has used up its numbers and needs a new key`);
+  await devices.rotate(groupId);
+  await spent.broadcast.sweep();
+  assert.equal(transmitIn(await spent.orders()).deviceCount, 1);
 });
 
 test("a gateway that sends in another sub-band than it is planned for takes no part, and its operator is told once", async () => {

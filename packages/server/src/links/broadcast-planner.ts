@@ -1,8 +1,7 @@
 /** Turns updates of mesh devices that wait into broadcasts: one session for each gateway that is needed, ordered and on record at once. */
-import type { MeshPlan } from "@airlift/protocol/api/mesh";
+import type { Gateway, MeshPlan } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
-import { subBandNamed } from "@airlift/protocol/zmesh/regions";
 import type { PackedRelease } from "../mesh/packed-release.ts";
 import { type BroadcastNeed, planSessions, type SessionPlan } from "../mesh/session-plan.ts";
 import type { MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
@@ -11,6 +10,7 @@ import type { AirtimeRooms } from "./airtime-rooms.ts";
 import { meshPlan, needOf, openingsIn, planGateway } from "./broadcast-need.ts";
 import { absenceOf, BroadcastObstacles } from "./broadcast-obstacles.ts";
 import { type MadeSession, makeSession, newestOf, type Party } from "./broadcast-session.ts";
+import { troubleOf } from "./broadcast-trouble.ts";
 import type { MeshReleases } from "./mesh-releases.ts";
 
 export interface PlannerOptions {
@@ -31,6 +31,15 @@ export const DEFAULT_MOST_GATHER_MS = 60_000;
 /** Of a gateway's budget, what has to be free for a broadcast to begin: its schedules have to be said before the time that they name. */
 const START_SHARE = 0.25;
 
+/** What is to begin. */
+interface Planned {
+  readonly plans: readonly SessionPlan[];
+  readonly need: BroadcastNeed;
+  readonly release: PackedRelease;
+  /** That were planned with. */
+  readonly gateways: readonly Gateway[];
+}
+
 export class BroadcastPlanner {
   readonly #options: PlannerOptions;
   /** Since when parties wait for those who are to begin with them; monotonic. */
@@ -47,15 +56,15 @@ export class BroadcastPlanner {
       .filter(({ sessionId }) => sessionId === null)
       .concat(again);
     if (waiting.length === 0) return [];
-    const reports: MeshReport[] = [];
+    const reports: (readonly MeshReport[])[] = [];
     const parties = Map.groupBy(waiting, ({ campaignId, imageId, groupId }) => `${campaignId} ${imageId} ${groupId}`);
     const gathering = await this.#gathering(parties);
     for (const [key, updates] of parties) {
       if (gathering.has(key)) continue;
       const [{ imageId, groupId, campaignId }] = updates as [MeshUpdate];
-      reports.push(...(await this.#planOrExplain({ updates, imageId, groupId, campaignId })));
+      reports.push(await this.#planOrExplain({ updates, imageId, groupId, campaignId }));
     }
-    return reports;
+    return reports.flat();
   }
 
   /** Those whose campaign is still letting others begin: one broadcast for all takes the air once. */
@@ -84,11 +93,11 @@ export class BroadcastPlanner {
     const places = devices.map(({ cell, hasGroupKey }) => ({ cell, hasGroupKey }));
     const gateways = await stores.mesh.gateways.list();
     // What a band of an operator's own allows, its gateway says; until then nothing can be said of it, nor of it alone.
-    const known = gateways.filter(({ band, state }) => state !== null || subBandNamed(band) !== undefined);
+    const known = gateways.flatMap((gateway) => planGateway(gateway) ?? []);
     const fromMs = utcMs() + leadMs;
     const need = needOf(release, places, [{ fromMs, untilMs: fromMs + spanMs }]);
     try {
-      return meshPlan(imageId, devices.length, planSessions(need, known.map(planGateway)));
+      return meshPlan(imageId, devices.length, planSessions(need, known));
     } catch (error) {
       if (!(error instanceof UsageError) || error.code !== "NO_GATEWAY") throw error;
       const cells = new Set(devices.map(({ cell }) => cell));
@@ -104,6 +113,8 @@ export class BroadcastPlanner {
     try {
       return await this.#plan(party);
     } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble !== undefined) return await this.#wait(party.updates, trouble);
       if (!(error instanceof UsageError)) throw error;
       // A gateway may come, and a window; what the law or the image forbids stays forbidden.
       if (error.code === "NO_GATEWAY" || error.code === "NO_OPENING")
@@ -133,37 +144,42 @@ export class BroadcastPlanner {
     const { stores, releases, utcMs, leadMs, spanMs } = this.#options;
     const release = await releases.ensure(party.imageId);
     const obstacles = await BroadcastObstacles.read(stores, utcMs());
-    const reports: MeshReport[] = [];
-    const reached: MeshUpdate[] = [];
+    const reports: (readonly MeshReport[])[] = [];
+    const cells = new Set<string | null>();
     for (const [cell, updates] of Map.groupBy(party.updates, (update) => update.cell)) {
       const why = obstacles.why(cell, party.groupId);
-      if (why === undefined) reached.push(...updates);
-      else reports.push(...(await this.#wait(updates, why)));
+      if (why === undefined) cells.add(cell);
+      else reports.push(await this.#wait(updates, why));
     }
-    if (reached.length === 0) return reports;
+    const reached = party.updates.filter(({ cell }) => cells.has(cell));
+    if (reached.length === 0) return reports.flat();
     const ready = obstacles.gateways.filter((gateway) => obstacles.of(gateway, party.groupId) === undefined);
     const fromMs = utcMs() + leadMs;
     const kept = party.campaignId === null ? undefined : await stores.campaigns.get(party.campaignId);
     const openings = openingsIn(kept?.policy, { fromMs, untilMs: fromMs + spanMs });
     const need = needOf(release, reached, openings);
-    const plans = planSessions(need, ready.map(planGateway));
-    const begun = await this.#begin({ ...party, updates: reached }, { plans, need, release });
-    return [...reports, ...begun];
+    const plans = planSessions(
+      need,
+      ready.flatMap((gateway) => planGateway(gateway) ?? []),
+    );
+    reports.push(await this.#begin({ ...party, updates: reached }, { plans, need, release, gateways: ready }));
+    return reports.flat();
   }
 
   /** Those of the plans whose gateways have room to begin; who is in none of them reads when there will be. */
-  async #begin(party: Party, of: { plans: readonly SessionPlan[]; need: BroadcastNeed; release: PackedRelease }) {
+  async #begin(party: Party, of: Planned) {
     const { stores, rooms, utcMs } = this.#options;
     const keys = await stores.mesh.keysOf(party.imageId, () => {
       throw new UsageError("RELEASE_KEYS", "the release's keys are gone", { imageId: party.imageId });
     });
+    const gateways = new Map(of.gateways.map((gateway) => [gateway.id, gateway]));
     const left = new Map(party.updates.map((update) => [update.updateId, update]));
     const made: MadeSession[] = [];
     const held = new Map<string, MeshUpdate[]>();
     for (const plan of of.plans) {
       const own = [...left.values()].filter(({ cell }) => cell === null || plan.cells.includes(cell));
       for (const { updateId, cell } of own) if (cell !== null) left.delete(updateId);
-      const wait = await rooms.waitFor(await stores.mesh.gateways.get(plan.gateway.id), startMs(of.need, plan));
+      const wait = await rooms.waitFor(gateways.get(plan.gateway.id) as Gateway, startMs(of.need, plan));
       if (wait !== undefined) held.set(wait, own);
       else {
         const part = { plan, release: of.release, keys, updates: own };
@@ -177,15 +193,12 @@ export class BroadcastPlanner {
       changes,
     });
     const taken = new Set(changes.map(({ updateId }) => updateId));
-    const waits: MeshReport[] = [];
-    for (const [why, updates] of held)
-      waits.push(
-        ...(await this.#wait(
-          updates.filter(({ updateId }) => !taken.has(updateId)),
-          why,
-        )),
-      );
-    return [...reports, ...waits];
+    const waits: (readonly MeshReport[])[] = [];
+    for (const [why, updates] of held) {
+      const others = updates.filter(({ updateId }) => !taken.has(updateId));
+      waits.push(await this.#wait(others, why));
+    }
+    return [...reports, ...waits.flat()];
   }
 }
 

@@ -14,11 +14,12 @@ import { NEVER } from "@airlift/protocol/zmesh/instant";
 import type { PackedContent } from "@airlift/protocol/zmesh/packed-content";
 import { drawKeys, packRelease } from "@airlift/protocol/zmesh/release";
 import { repairRows } from "@airlift/protocol/zmesh/repair-rows";
+import { NO_TRIAD, triadOf } from "@airlift/protocol/zmesh/version-triad";
 import { writeFileAtomically } from "@airlift/runtime/atomic-file";
 import { generateSigningKey, loadSigningKey } from "@airlift/runtime/crypto";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import type { PackedRelease, PackedShape } from "../mesh/packed-release.ts";
-import { triadOf } from "../mesh/status-news.ts";
+import { failWriting } from "../store/image-files.ts";
 import type { Stores } from "../store/ports.ts";
 
 /** A constrained device has no larger slot; and an image is held in memory while it is packed. */
@@ -49,8 +50,8 @@ export class MeshReleases {
   /**
    * The image as it is sent; packed when it never was.
    *
-   * @throws {UsageError} UNKNOWN_IMAGE (404) · MESH_VERSION: devices tell a version by three numbers up to 255 · MESH_IMAGE_SIZE ·
-   *   NAME_COLLISION: another image has its name on air.
+   * @throws {UsageError} UNKNOWN_IMAGE (404) · MESH_VERSION: devices cannot tell its version · MESH_IMAGE_SIZE ·
+   *   NAME_COLLISION: another image has its name on air. @throws {EnvironmentError} IMAGE_READ, IMAGE_WRITE, DISK_FULL
    */
   async ensure(imageId: string): Promise<PackedRelease> {
     const known = await this.#stores.mesh.releaseOf(imageId);
@@ -112,10 +113,9 @@ export class MeshReleases {
     if (image === undefined) throw new UsageError("UNKNOWN_IMAGE", `there is no image ${imageId}`);
     const version = triadOf(image.version);
     if (version === undefined)
-      throw new UsageError(
-        "MESH_VERSION",
-        `a mesh device tells its version by three numbers up to 255, and ${image.version} is not such a one`,
-      );
+      throw new UsageError("MESH_VERSION", `the image's version is ${image.version}, and ${NO_TRIAD}`, {
+        version: image.version,
+      });
     if (image.sizeBytes > LARGEST_MESH_IMAGE_BYTES)
       throw new UsageError("MESH_IMAGE_SIZE", `an image of ${image.sizeBytes} bytes is too large to be broadcast`, {
         sizeBytes: image.sizeBytes,
@@ -157,9 +157,10 @@ export class MeshReleases {
   async #write(content: PackedContent): Promise<PackedShape> {
     const payloads = Array.from({ length: content.dataCount + 2 }, (_, seq) => content.payloadAt(seq));
     const octets = Buffer.concat(payloads);
-    await mkdir(this.#folder, { recursive: true });
     const name = toHex(content.name);
-    await writeFileAtomically(this.#fileOf(name), octets);
+    await mkdir(this.#folder, { recursive: true })
+      .then(() => writeFileAtomically(this.#fileOf(name), octets))
+      .catch(failWriting);
     return {
       content: {
         name,

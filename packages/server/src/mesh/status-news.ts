@@ -3,12 +3,12 @@ import { countText } from "@airlift/protocol/lib/count-text";
 import { type FailureKind, isFinalUpdateState, type UpdateState } from "@airlift/protocol/update/device-update";
 import type { FirmwareResult } from "@airlift/protocol/update/firmware-update";
 import type { StatusDetail, StatusEvent } from "@airlift/protocol/zmesh/status-event";
+import type { VersionTriad } from "@airlift/protocol/zmesh/version-triad";
 
 /** What is known of the update when a device speaks of its content. */
 export interface MeshStanding {
   readonly state: UpdateState;
-  /** Three numbers, as a device tells its version. */
-  readonly imageVersion: readonly [number, number, number];
+  readonly imageVersion: VersionTriad;
   /** Of the image, and in one packet. */
   readonly lengthBytes: number;
   readonly chunkBytes: number;
@@ -95,11 +95,4 @@ function news(change: Told | undefined, { receivedCount }: StatusEvent, standing
   const hasAll = state !== "transferring" && state !== "waiting" && state !== "failed";
   const { lengthBytes, chunkBytes } = standing;
   return { ...change, acknowledgedBytes: hasAll ? lengthBytes : Math.min(lengthBytes, receivedCount * chunkBytes) };
-}
-
-/** The three numbers by which mesh devices tell a version: "1.2.3", "v1.2.3+7"; undefined for one that they cannot tell. */
-export function triadOf(version: string): [number, number, number] | undefined {
-  const [, ...parts] = /^v?(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?![.\d])/.exec(version) ?? [];
-  const [major = 256, minor = 256, patch = 256] = parts.map(Number);
-  return Math.max(major, minor, patch) > 255 ? undefined : [major, minor, patch];
 }

@@ -3,17 +3,15 @@ import type { BatchAnswer, EventReport, GatewayReport, OpenedEvent, ReportBatch 
 import { toHex } from "@airlift/protocol/lib/bytes";
 import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { openStatus } from "@airlift/protocol/zmesh/command-channel";
-import { BATTERY_UNKNOWN, type StatusEvent } from "@airlift/protocol/zmesh/status-event";
+import type { StatusEvent } from "@airlift/protocol/zmesh/status-event";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
-import { type Kysely, sql } from "kysely";
-import { readStatus } from "../mesh/status-news.ts";
-import { storableText } from "./database.ts";
+import type { Kysely } from "kysely";
+import { takeTidings } from "./gateway-tidings.ts";
 import type { Journal } from "./journal.ts";
 import { devicePlace, type MeshSecrets } from "./mesh-secrets.ts";
-import { endSession, noteProgress } from "./mesh-sessions.ts";
+import { changesOf, type Opened, readSpeakers, type Speaker, saveSpeakers } from "./mesh-speakers.ts";
 import { unsaidChanges, unsaidWords } from "./mesh-unsaid.ts";
-import { changeMeshUpdates, type MeshChange, type MeshReport, readMeshUpdates } from "./mesh-updates.ts";
-import type { NewEvent } from "./ports.ts";
+import { changeMeshUpdates, type MeshReport } from "./mesh-updates.ts";
 import type { Tables } from "./tables.ts";
 
 /** What a batch came to. */
@@ -25,21 +23,6 @@ export interface TakenBatch {
   readonly refusedCount: number;
   /** A session came to its end. */
   readonly hasEnds: boolean;
-}
-
-interface Speaker {
-  readonly endpoint: string;
-  readonly groupName: string;
-  readonly generation: number;
-  lastFseq: number;
-  newest: StatusEvent | undefined;
-  hasJoined: boolean;
-  wasHeard: boolean;
-}
-
-interface Opened {
-  readonly speaker: Speaker;
-  readonly status: StatusEvent;
 }
 
 export class MeshReports {
@@ -68,9 +51,9 @@ export class MeshReports {
       async (transaction) => {
         const { last_report: lastNumber } = await lockGateway(transaction, gatewayId);
         const fresh = reports.filter(({ number }) => number > lastNumber);
-        const speakers = await this.#speakers(transaction, speaking);
+        const speakers = await readSpeakers(transaction, speaking);
         const said = await this.#openAll(transaction, { reports, speakers, lastNumber });
-        const own = await takeOwnReports(transaction, gatewayId, fresh);
+        const own = await takeTidings(transaction, gatewayId, fresh);
         await saveSpeakers(transaction, gatewayId, [...speakers.values()]);
         const told = await changesOf(transaction, said.opened);
         // What a device says of itself goes before what its gateway has not said to it.
@@ -98,31 +81,6 @@ export class MeshReports {
     this.#takenCount += takenCount;
     this.#refusedCount += taken.refusedCount;
     return taken;
-  }
-
-  async #speakers(transaction: Kysely<Tables>, names: readonly string[]): Promise<Map<string, Speaker>> {
-    const { rows } = await sql<{
-      endpoint: string;
-      name: string;
-      last_fseq: number;
-      group_name: string;
-      generation: number;
-    }>`
-      select d.endpoint, d.name, d.last_fseq, g.name as group_name, g.generation
-      from mesh_devices d join mesh_groups g on g.id = d.group_id
-      where d.name = any(${names}::text[]) order by d.endpoint for update of d`.execute(transaction);
-    const speakers = new Map<string, Speaker>();
-    for (const { endpoint, name, last_fseq, group_name, generation } of rows)
-      speakers.set(name, {
-        endpoint,
-        groupName: group_name,
-        generation,
-        lastFseq: last_fseq,
-        newest: undefined,
-        hasJoined: false,
-        wasHeard: false,
-      });
-    return speakers;
   }
 
   /** Repetitions are answered again, so that a gateway which missed the answer goes on; they change nothing. */
@@ -193,117 +151,4 @@ async function lockGateway(transaction: Kysely<Tables>, gatewayId: string): Prom
     .executeTakeFirst();
   if (row === undefined) throw new UsageError("UNKNOWN_GATEWAY", `there is no gateway ${gatewayId}`, { id: gatewayId });
   return row;
-}
-
-/** What the gateway tells of itself, in order. */
-async function takeOwnReports(
-  transaction: Kysely<Tables>,
-  gatewayId: string,
-  reports: readonly GatewayReport[],
-): Promise<{ readonly events: NewEvent[]; readonly hasEnds: boolean }> {
-  const events: NewEvent[] = [];
-  for (const report of reports) {
-    if (report.kind === "progress") await noteProgress(transaction, gatewayId, report.progress);
-    else if (report.kind === "end") {
-      const { outcome, detail, progress } = report;
-      if (!(await isSessionOf(transaction, gatewayId, progress.sessionId))) continue;
-      await noteProgress(transaction, gatewayId, progress);
-      await endSession(transaction, { id: progress.sessionId, outcome, detail, progress });
-      const seconds = (progress.airtimeMs / 1000).toFixed(1);
-      const sentence = `broadcast ${progress.sessionId} at ${gatewayId} is ${outcome} after ${seconds} s of air${detail === null ? "" : `: ${detail}`}`;
-      events.push({
-        kind: "mesh.session",
-        sentence,
-        facts: { sessionId: progress.sessionId, gatewayId, outcome, airtimeMs: progress.airtimeMs },
-      });
-    } else if (report.kind === "order" && report.outcome === "refused")
-      events.push(await refusedOrder(transaction, gatewayId, report));
-    else if (report.kind === "order")
-      await sql`update gateway_orders set is_over = true where gateway_id = ${gatewayId} and number = ${report.order}
-        and content -> 'order' ->> 'kind' = 'cancel'`.execute(transaction);
-    else if (report.kind === "command")
-      await sql`update gateway_orders set is_over = true where gateway_id = ${gatewayId}
-        and content -> 'order' ->> 'commandId' = ${report.commandId}`.execute(transaction);
-  }
-  return { events, hasEnds: reports.some(({ kind }) => kind === "end" || kind === "order") };
-}
-
-/** A gateway tells of its own broadcasts; what it says of another's is as if it were not there. */
-async function isSessionOf(transaction: Kysely<Tables>, gatewayId: string, sessionId: string): Promise<boolean> {
-  const row = await transaction
-    .selectFrom("mesh_sessions")
-    .select("id")
-    .where("id", "=", storableText(sessionId))
-    .where("gateway_id", "=", gatewayId)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
-async function refusedOrder(
-  transaction: Kysely<Tables>,
-  gatewayId: string,
-  { order, code, detail }: Extract<GatewayReport, { kind: "order" }>,
-): Promise<NewEvent> {
-  const row = await transaction
-    .updateTable("gateway_orders")
-    .set({ is_over: true })
-    .where("gateway_id", "=", gatewayId)
-    .where("number", "=", order)
-    .returning(["session_id", "content"])
-    .executeTakeFirst();
-  const why = detail ?? code ?? "for no reason that it told";
-  if (row?.session_id != null && row.content.order.kind === "transmit")
-    await endSession(transaction, { id: row.session_id, outcome: "failed", detail: why, progress: null });
-  const sentence = `the gateway ${gatewayId} refused order ${order}: ${why}`;
-  return { kind: "mesh.session", sentence, facts: { gatewayId, order, code, sessionId: row?.session_id ?? null } };
-}
-
-async function saveSpeakers(
-  transaction: Kysely<Tables>,
-  gatewayId: string,
-  speakers: readonly Speaker[],
-): Promise<void> {
-  const heard = speakers.filter(({ wasHeard }) => wasHeard);
-  if (heard.length === 0) return;
-  const newest = (pick: (status: StatusEvent) => number | null) =>
-    heard.map(({ newest: one }) => (one ? pick(one) : null));
-  await sql`
-    with heard as (
-      select * from unnest(
-        ${heard.map(({ endpoint }) => endpoint)}::text[], ${heard.map(({ lastFseq }) => lastFseq)}::integer[],
-        ${heard.map(({ hasJoined, generation }) => (hasJoined ? generation : null))}::integer[],
-        ${newest(({ receivedCount }) => receivedCount)}::integer[], ${newest(({ deficit }) => deficit)}::integer[],
-        ${newest(({ batteryPercent }) => (batteryPercent === BATTERY_UNKNOWN ? null : batteryPercent))}::integer[]
-      ) as heard(endpoint, fseq, generation, received, deficit, battery)),
-    seen as (
-      update devices set last_seen_at = now(), battery = coalesce(heard.battery, devices.battery)
-      from heard where devices.endpoint = heard.endpoint)
-    update mesh_devices d set last_fseq = heard.fseq, joined_generation = coalesce(heard.generation, d.joined_generation),
-      gateway_id = ${gatewayId}, heard_at = now(), ask_count = 0, received_count = coalesce(heard.received, d.received_count),
-      deficit = coalesce(heard.deficit, d.deficit), battery = coalesce(heard.battery, d.battery)
-    from heard where d.endpoint = heard.endpoint`.execute(transaction);
-}
-
-/** A status is for the device's update that is under way, if it is of its content. */
-async function changesOf(transaction: Kysely<Tables>, opened: readonly Opened[]): Promise<MeshChange[]> {
-  if (opened.length === 0) return [];
-  const endpoints = [...new Set(opened.map(({ speaker }) => speaker.endpoint))];
-  const updates = await readMeshUpdates(transaction, sql`u.endpoint = any(${endpoints}::text[])`);
-  const imageIds = [...new Set(updates.map(({ imageId }) => imageId))];
-  if (imageIds.length === 0) return [];
-  const rows = await transaction.selectFrom("mesh_releases").selectAll().where("image_id", "in", imageIds).execute();
-  const releases = new Map(rows.map((row) => [row.image_id, row]));
-  const ofEndpoint = new Map(updates.map((update) => [update.endpoint, update]));
-  const changes = new Map<string, MeshChange>();
-  for (const { speaker, status } of opened) {
-    const update = ofEndpoint.get(speaker.endpoint);
-    const release = update && releases.get(update.imageId);
-    if (update === undefined || release?.name !== toHex(status.name)) continue;
-    const { image, version } = release.packed;
-    const state = changes.get(update.updateId)?.state ?? update.state;
-    const { lengthBytes, chunkBytes } = image;
-    const news = readStatus(status, { state, imageVersion: version, lengthBytes, chunkBytes });
-    if (news !== undefined) changes.set(update.updateId, { updateId: update.updateId, ...news });
-  }
-  return [...changes.values()];
 }

@@ -1,4 +1,5 @@
 /** Keys of devices, groups and releases: 16 octets of key and 9 of IV each, sealed under the master key for the place they belong to. */
+import { randomBytes } from "node:crypto";
 import { type Kysely, sql } from "kysely";
 import type { MasterKeys } from "./master-keys.ts";
 import type { Tables } from "./tables.ts";
@@ -16,7 +17,11 @@ export const groupPlace = (groupId: string, generation: number): string => `grou
 export const releasePlace = (imageId: string): string => `release ${imageId}`;
 
 const KEY_BYTES = 16;
+const IV_BYTES = 9;
 const placeOf = (place: string): string => `mesh\0${place}`;
+
+/** New ones, for a group. */
+export const drawChannel = (): ChannelKeys => ({ key: randomBytes(KEY_BYTES), iv: randomBytes(IV_BYTES) });
 
 /** Unsealed keys that are kept in memory: 100,000 devices take 20 MB. */
 const MOST_REMEMBERED = 100_000;

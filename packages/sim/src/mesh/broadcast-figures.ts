@@ -3,6 +3,7 @@
  * ranks computed by columns and no octets moved.
  */
 import type { Random } from "@airlift/protocol/lib/core";
+import { largestOf } from "@airlift/protocol/lib/extremes";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import { CONTROL_REPEATS } from "@airlift/protocol/zmesh/broadcast-runs";
 import { COMMAND_BYTES } from "@airlift/protocol/zmesh/command";
@@ -133,7 +134,7 @@ class Broadcast {
   #afterPoll(devices: readonly Device[], random: Random): readonly Device[] {
     const deficits = this.#answers(devices, random);
     if (deficits.length === 0) return devices;
-    const largest = Math.max(...deficits);
+    const largest = largestOf(deficits);
     const { loss } = this.#assumption;
     const sentCount = this.#run.dataCount + this.#sentRows;
     const seen = lossAfter(this.#assumption, { sentCount, deficit: largest });
