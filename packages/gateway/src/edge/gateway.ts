@@ -2,13 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import {
-  AirCycle,
-  type BatchAnswer,
-  type EventReport,
-  type GatewayOrder,
-  type GatewayState,
-} from "@airlift/protocol/api/gateway";
+import type { BatchAnswer, GatewayOrder, GatewayState } from "@airlift/protocol/api/gateway";
 import { fromHex, toHex } from "@airlift/protocol/lib/bytes";
 import { AirliftError, type UsageError } from "@airlift/protocol/lib/errors";
 import type { Frame } from "@airlift/protocol/zmesh/frame";
@@ -19,18 +13,19 @@ import type { Logger } from "pino";
 import type { RadioLink } from "../links/radio-link.ts";
 import { Air } from "./air.ts";
 import { CommandQueue } from "./command-queue.ts";
-import { readJson, replaceFile } from "./durable-file.ts";
 import { Ears } from "./ears.ts";
 import { type FileLock, lockFile } from "./file-lock.ts";
+import { GatewayFile, type GatewayRecord } from "./gateway-file.ts";
 import { LedgerFile } from "./ledger-file.ts";
 import { LinkWatch } from "./link-watch.ts";
 import { OrderFeed } from "./order-feed.ts";
-import { DEFAULT_MAX_WAITING, type NewReport, Outbox } from "./outbox.ts";
+import { type NewReport, Outbox } from "./outbox.ts";
 import { RecentFrames } from "./recent-frames.ts";
 import { Reporter } from "./reporter.ts";
 import { ServerClient } from "./server-client.ts";
-import { refusalOf } from "./server-refusal.ts";
 import { SessionDesk } from "./session-desk.ts";
+import { TroubleLog } from "./trouble-log.ts";
+import { UnopenedEvents } from "./unopened-events.ts";
 import { WallClock } from "./wall-clock.ts";
 
 export interface GatewayOptions {
@@ -52,13 +47,6 @@ export interface GatewayOptions {
   readonly onRefused?: (error: UsageError) => void;
 }
 
-interface Stored {
-  readonly lastOrder: number;
-  readonly lastUtcMs?: number;
-  /** Its turn among its neighbours, as the server last said; it holds while the server is away. */
-  readonly turn?: AirCycle | undefined;
-}
-
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #lock: FileLock;
@@ -74,15 +62,10 @@ export class Gateway {
   readonly #feed: OrderFeed;
   readonly #runId = toHex(zmeshCrypto.randomBytes(8));
   readonly #startedAtMs: number;
-  /** Events that the server has not opened yet: number and device. */
-  readonly #unopened = new Map<number, string>();
-  #stored: Stored;
-  #isServerLost = false;
-  #isDiskLost = false;
-  /** The server has answered in this run. */
-  #wasAnswered = false;
-  #isBandTold = false;
+  readonly #unopened: UnopenedEvents;
+  readonly #file: GatewayFile;
   readonly #watch: LinkWatch;
+  readonly #troubles: TroubleLog;
 
   /**
    * Opens all that is on disk; nothing is sent before `start`.
@@ -92,6 +75,14 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { dataDir, links, networkKey, band, log } = options;
+    this.#troubles = new TroubleLog({
+      id: options.id,
+      serverUrl: options.serverUrl,
+      dataDir,
+      band: band.name,
+      log,
+      refused: (error) => options.onRefused?.(error),
+    });
     this.#watch = new LinkWatch({ links, log, changed: () => this.#reporter.nudge() });
     this.#ears = new Ears({
       links,
@@ -108,21 +99,17 @@ export class Gateway {
       for (const link of links) void link.close();
       throw error;
     }
-    const known = readJson(this.#storedPath);
-    this.#stored = storedOf(known);
+    this.#file = new GatewayFile(join(dataDir, "gateway.json"));
     const path = join(dataDir, `ledger-${encodeURIComponent(band.name)}.json`);
-    this.#ledger = new LedgerFile({ path, limit: band.limit, wasUsed: known !== undefined });
+    this.#ledger = new LedgerFile({ path, limit: band.limit, wasUsed: this.#file.wasThere });
     if (this.#ledger.doubtMs(0) > 0) log.warn({ path }, "the duty ledger was lost: its whole budget counts as used");
     // From here on a ledger that is missing was lost.
     this.#ledger.save();
-    this.#store({});
-    this.#clock = new WallClock(this.#stored.lastUtcMs);
+    this.#file.save({});
+    this.#clock = new WallClock(this.#file.record.lastUtcMs);
     this.#startedAtMs = this.#clock.utcMs();
     this.#outbox = new Outbox(dataDir);
-    for (const { number, json } of this.#outbox.oldest(Number.POSITIVE_INFINITY)) {
-      const { kind, name } = JSON.parse(json) as Partial<EventReport>;
-      if (kind === "event" && name !== undefined) this.#unopened.set(number, name);
-    }
+    this.#unopened = new UnopenedEvents(this.#outbox.oldest(Number.POSITIVE_INFINITY));
     this.#server = new ServerClient({
       url: options.serverUrl,
       gatewayId: options.id,
@@ -131,7 +118,7 @@ export class Gateway {
     this.#feed = new OrderFeed({
       server: this.#server,
       log,
-      lastOrder: () => this.#stored.lastOrder,
+      lastOrder: () => this.#file.record.lastOrder,
       take: (order) => this.#take(order),
     });
     const air = new Air({ links, networkKey, crypto: zmeshCrypto });
@@ -140,7 +127,7 @@ export class Gateway {
       ledger: this.#ledger,
       clock: this.#clock,
       // Whose broadcast is on says what belongs to it at any time: neighbours' broadcasts are not on.
-      turn: () => (this.#sessions.hasAir(this.#clock.utcMs()) ? undefined : this.#stored.turn),
+      turn: () => (this.#sessions.hasAir(this.#clock.utcMs()) ? undefined : this.#file.record.turn),
     });
     this.#sessions = new SessionDesk({
       air,
@@ -152,7 +139,7 @@ export class Gateway {
       server: this.#server,
       log,
       report: (report) => this.#report(report),
-      unopened: (since) => this.#unopenedSince(since),
+      unopened: (since) => this.#unopened.since(since),
       lastReport: () => this.#outbox.lastNumber,
       ...(options.answerPatienceMs !== undefined && { answerPatienceMs: options.answerPatienceMs }),
     });
@@ -161,7 +148,7 @@ export class Gateway {
       server: this.#server,
       state: () => this.state(),
       answered: (...answer) => this.#answered(...answer),
-      failed: (error) => this.#serverLost(error),
+      failed: (error) => this.#troubles.failed(error),
       setAside: (report, reason) =>
         log.error({ report, reason }, "the server refuses a report: it is set aside, in outbox-refused.json"),
     });
@@ -199,7 +186,7 @@ export class Gateway {
       startedAtMs: this.#startedAtMs,
       utcMs: this.#clock.utcMs(),
       isClockTrusted: this.#clock.isTrusted,
-      lastOrder: this.#stored.lastOrder,
+      lastOrder: this.#file.record.lastOrder,
       links: this.#ears.states(),
       ledgers: [this.#ledger.state(this.#options.band.name)],
       sessions: this.#sessions.progress(),
@@ -228,17 +215,7 @@ export class Gateway {
       fseq: frame.fseq,
       payload: toHex(frame.payload),
     });
-    this.#unopened.set(number, name);
-    if (this.#unopened.size <= DEFAULT_MAX_WAITING) return;
-    // The server is away, and the outbox has no room for it either.
-    const [oldest] = this.#unopened.keys();
-    if (oldest !== undefined) this.#unopened.delete(oldest);
-  }
-
-  #unopenedSince(since: number): string[] {
-    const names = new Set<string>();
-    for (const [number, name] of this.#unopened) if (number > since) names.add(name);
-    return [...names];
+    this.#unopened.add(number, name);
   }
 
   #hearInterest(frame: Frame): void {
@@ -250,69 +227,27 @@ export class Gateway {
 
   #report(report: NewReport): number {
     const number = this.#outbox.add(report);
-    this.#checkDisk();
+    this.#troubles.kept(this.#outbox.problem);
     this.#options.onReport?.(report);
     this.#reporter.nudge();
     return number;
   }
 
   #answered(answer: BatchAnswer, roundTripMs: number): void {
-    if (this.#isServerLost) this.#options.log.info("the server is back");
-    this.#isServerLost = false;
-    this.#wasAnswered = true;
-    this.#checkBand(answer.band);
-    if (!isDeepStrictEqual(answer.turn, this.#stored.turn)) this.#store({ turn: answer.turn });
+    this.#troubles.answered(answer.band);
+    if (!isDeepStrictEqual(answer.turn, this.#file.record.turn)) this.#store({ turn: answer.turn });
     this.#clock.set(answer.utcMs, roundTripMs);
     this.#sessions.answers(
       answer.events.map(({ number, content, deficit }) => {
-        const device = this.#unopened.get(number) ?? "";
-        return { device, content, deficit };
+        return { device: this.#unopened.deviceOf(number), content, deficit };
       }),
     );
-    for (const number of this.#unopened.keys()) if (number <= answer.takenNumber) this.#unopened.delete(number);
-    if ((this.#stored.lastUtcMs ?? 0) + 60_000 < this.#clock.utcMs()) this.#store({});
-  }
-
-  /** The server plans for a sub-band; one that this gateway does not send in means that it refuses whatever it is told to send. */
-  #checkBand(planned: string | undefined): void {
-    const { band, id, log } = this.#options;
-    if (planned !== undefined && planned !== band.name && !this.#isBandTold)
-      log.warn(
-        { planned, band: band.name },
-        `the server plans for ${id} in another sub-band: it refuses all broadcasts`,
-      );
-    this.#isBandTold = planned !== undefined && planned !== band.name;
-  }
-
-  #serverLost(error: unknown): void {
-    const refusal = this.#wasAnswered ? undefined : refusalOf(error, this.#options);
-    if (refusal !== undefined) {
-      this.#options.onRefused?.(refusal);
-      return;
-    }
-    if (!(error instanceof AirliftError)) {
-      this.#tellDisk(String(error));
-      return;
-    }
-    if (!this.#isServerLost)
-      this.#options.log.warn({ reason: String(error) }, "the server cannot be reached: going on without it");
-    this.#isServerLost = true;
-  }
-
-  /** What devices say goes on to the server without a disk. */
-  #checkDisk(): void {
-    const { problem } = this.#outbox;
-    if (problem !== undefined && !this.#isDiskLost) this.#tellDisk(problem);
-    this.#isDiskLost = problem !== undefined;
-  }
-
-  #tellDisk(reason: string): void {
-    const { dataDir, log } = this.#options;
-    log.error({ dataDir, reason }, "what has to be kept cannot be: is the disk full?");
+    this.#unopened.opened(answer.takenNumber);
+    if ((this.#file.record.lastUtcMs ?? 0) + 60_000 < this.#clock.utcMs()) this.#store({});
   }
 
   async #take({ number, order }: GatewayOrder): Promise<void> {
-    if (number <= this.#stored.lastOrder) return;
+    if (number <= this.#file.record.lastOrder) return;
     let [code, detail]: [string | null, string | null] = [null, null];
     try {
       await this.#sessions.take(order, this.#options.band);
@@ -327,28 +262,9 @@ export class Gateway {
     this.#report({ kind: "order", atMs: this.#clock.utcMs(), order: number, outcome, code, detail });
   }
 
-  get #storedPath(): string {
-    return join(this.#options.dataDir, "gateway.json");
+  #store(change: Partial<GatewayRecord>): void {
+    this.#file.save({ ...change, ...(this.#clock.isTrusted && { lastUtcMs: this.#clock.utcMs() }) });
   }
-
-  #store(change: Partial<Stored>): void {
-    const clock = this.#clock as WallClock | undefined;
-    const lastUtcMs = clock?.isTrusted === true ? clock.utcMs() : this.#stored.lastUtcMs;
-    this.#stored = { ...this.#stored, ...change, ...(lastUtcMs !== undefined && { lastUtcMs }) };
-    replaceFile(this.#storedPath, JSON.stringify(this.#stored));
-  }
-}
-
-function storedOf(value: unknown): Stored {
-  const { lastOrder, lastUtcMs, turn } = (typeof value === "object" && value !== null ? value : {}) as Record<
-    string,
-    unknown
-  >;
-  return {
-    lastOrder: typeof lastOrder === "number" ? lastOrder : 0,
-    ...(typeof lastUtcMs === "number" && { lastUtcMs }),
-    turn: AirCycle.safeParse(turn).data,
-  };
 }
 
 /** The key that all members of a network share, from 32 hex digits. */
