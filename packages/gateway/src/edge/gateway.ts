@@ -170,6 +170,7 @@ export class Gateway {
     this.#sessions.close();
     this.#queue.close();
     this.#reporter.close();
+    this.#server.close();
     this.#outbox.close();
     this.#ledger.save();
     this.#store({});

@@ -63,6 +63,7 @@ export class Reporter {
       await this.#send(reports);
       this.#pauseMs = 0;
     } catch (error) {
+      if (this.#isClosed) return;
       if (!isRefusal(error) || !this.#narrow(reports, error)) {
         this.#suspect = undefined;
         this.#pauseMs = Math.min(RETRY.longestMs, Math.max(RETRY.firstMs, 2 * this.#pauseMs));

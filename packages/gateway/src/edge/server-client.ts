@@ -22,6 +22,7 @@ const LONGEST_REASON = 500;
 
 export class ServerClient {
   readonly #options: ServerOptions;
+  readonly #stop = new AbortController();
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -71,12 +72,17 @@ export class ServerClient {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: batch,
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
     });
     const text = await textOf(answer, LARGEST_ANSWER_CHARACTERS).catch(() => "");
     const parsed = BatchAnswer.safeParse(parseJson(text));
     if (!parsed.success) throw new PeerError("SERVER_ANSWER", "the server's answer is not understood");
     return parsed.data;
+  }
+
+  /** Gives up the batch that is on its way; after the next start it goes up again. */
+  close(): void {
+    this.#stop.abort();
   }
 
   async #request(path: string, request: HttpRequest): Promise<IncomingMessage> {
