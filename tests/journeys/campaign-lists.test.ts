@@ -132,7 +132,7 @@ test("a plan in the wizard is worked out once, whatever other campaigns do meanw
   await page.getByRole("heading", { name: "Mine" }).waitFor();
   assert.deepEqual(
     questions.filter((question) => question.startsWith("POST")),
-    ["POST campaigns/plan", "POST campaigns"],
+    ["POST campaigns/preview", "POST campaigns/plan", "POST campaigns"],
   );
   await Promise.all([page.close(), board.close()]);
 });

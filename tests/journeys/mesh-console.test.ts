@@ -55,7 +55,6 @@ test("a campaign for both is planned, with its airtime, and started as any other
   await page.getByLabel("Image").selectOption({ label: "Airlift virtual 2.0.0" });
   await page.getByRole("button", { name: "Next" }).click();
   await page.getByRole("button", { name: "Remove wave 1" }).click();
-  await page.getByRole("button", { name: "Remove wave 1" }).click();
   await page.getByRole("button", { name: "Next" }).click();
   await page.getByRole("button", { name: "Next" }).click();
   await page.getByText(new RegExp(`${WIRED + RADIO} would be updated; .* on the air`)).waitFor();

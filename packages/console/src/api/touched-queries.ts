@@ -16,10 +16,11 @@ const update = ({ endpoint }: Event): Keys => [["updates"], ["devices", "one", e
 const credential = ({ endpoint }: Event): Keys => [["credentials", endpoint]];
 const token = (): Keys => [["tokens"]];
 /** Of this campaign and no other. Its devices, its timeline and the list of all follow their events themselves. */
-const campaign = ({ campaignId }: Event): Keys => [
+export const keysOfCampaign = (campaignId: string | null): Keys => [
   ...["one", "plan", "broadcast"].map((part) => ["campaigns", part, campaignId]),
   ["campaigns", "in"],
 ];
+const campaign = ({ campaignId }: Event): Keys => keysOfCampaign(campaignId);
 const broadcast = (): Keys => [["mesh", "sessions"], ["gateways"], ["campaigns", "broadcast"]];
 const gateway = (): Keys => [["gateways"]];
 

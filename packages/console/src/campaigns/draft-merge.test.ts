@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CampaignSpec } from "@airlift/protocol/api/campaign";
-import { emptyDraft, specOf } from "./draft.ts";
+import { specOf } from "./draft.ts";
 import { changedMembers, contested, editOf, mergeDrafts, newsOf } from "./draft-merge.ts";
+import { emptyDraft } from "./proposal.ts";
 import { draftOf } from "./read-draft.ts";
 
 const spec = CampaignSpec.parse({

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CampaignSpec } from "@airlift/protocol/api/campaign";
-import { emptyDraft, newWave, specOf } from "./draft.ts";
+import { newWave, specOf } from "./draft.ts";
+import { emptyDraft } from "./proposal.ts";
 
 const filled = { ...emptyDraft("Europe/Oslo"), name: "Pump 2", image: "0123456789abcdef", query: "model==pump" };
 

@@ -43,6 +43,8 @@ export interface CampaignDraft {
   readonly mayDowngrade: boolean;
   readonly mayBeDelta: boolean;
   readonly rollbackImage: string;
+  /** Members that nobody has written themselves: they follow the size of the fleet. */
+  readonly proposed?: readonly ("waves" | "criteria")[];
   /** Of members that have fields here, the parts that have none. */
   readonly carried?: {
     readonly caps?: Omit<CampaignSpec["caps"], "inFlight">;
@@ -72,31 +74,6 @@ export const newCriterion = (criterion: Partial<CriterionDraft> = {}): Criterion
   minimumExecuted: "20",
   action: "pauseCampaign",
   ...criterion,
-});
-
-/** A careful beginning: a few, a tenth, the rest; it pauses when one in twenty ends badly. */
-export const emptyDraft = (timeZone: string): CampaignDraft => ({
-  name: "",
-  image: "",
-  query: "",
-  isContinuous: false,
-  waves: [
-    newWave({ name: "canaries", share: "count", size: "5", successPercent: "100" }),
-    newWave({ name: "tenth" }),
-    newWave({ name: "rest", share: "remaining", size: "", soak: "0s" }),
-  ],
-  criteria: [newCriterion()],
-  inFlight: "1000",
-  startsPerMinute: "",
-  downloadCron: "",
-  downloadFor: "8h",
-  applyCron: "",
-  applyFor: "2h",
-  timeZone,
-  needsApproval: false,
-  mayDowngrade: false,
-  mayBeDelta: false,
-  rollbackImage: "",
 });
 
 /** What the server checks; a field that holds no number is sent as it is, and refused there in words. */

@@ -5,6 +5,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { ApiError, type Tagged } from "../api/request.ts";
+import { keysOfCampaign } from "../api/touched-queries.ts";
 import { useLeaveGuard } from "../parts/leave-guard.ts";
 import { Failure, isMissing } from "../parts/notices.tsx";
 import { useTitle } from "../parts/title.ts";
@@ -12,7 +13,7 @@ import { type CampaignDraft, specOf } from "./draft.ts";
 import { DraftClosed, NothingToEdit } from "./draft-closed.tsx";
 import { DraftConflict } from "./draft-conflict.tsx";
 import { changedMembers, editOf, mergeDrafts, newsOf } from "./draft-merge.ts";
-import { campaignQuery, changeDraft } from "./queries.ts";
+import { campaignQuery, campaignsQuery, changeDraft } from "./queries.ts";
 import { draftOf } from "./read-draft.ts";
 import { Wizard } from "./wizard.tsx";
 
@@ -45,7 +46,8 @@ function useEdit({ seen, isDeleted }: EditProps) {
   const saving = useMutation({
     mutationFn: ({ answer, etag }: Tagged<Campaign>) => changeDraft(id, editOf(draftOf(answer.spec), draft), etag),
     onSuccess: async () => {
-      void client.invalidateQueries({ queryKey: ["campaigns"] });
+      for (const queryKey of [...keysOfCampaign(id), campaignsQuery().queryKey])
+        void client.invalidateQueries({ queryKey });
       await navigate({ to: "/campaigns/$id", params: { id }, ignoreBlocker: true });
     },
     // The refusal is told when there is something to compare with.
@@ -94,7 +96,7 @@ function Edit({ seen, isDeleted }: EditProps) {
         title={`Edit ${base.answer.spec.name}`}
         draft={draft}
         // Of the rest of the spec, which has no fields, too.
-        spec={{ ...base.answer.spec, ...specOf(draft) }}
+        specOf={(edited) => ({ ...base.answer.spec, ...specOf(edited) })}
         onChange={(part) => setDraft({ ...draft, ...part })}
         aside={
           <Button
@@ -105,12 +107,12 @@ function Edit({ seen, isDeleted }: EditProps) {
             Leave it
           </Button>
         }
-        end={(isPlanned) => (
+        end={(planned) => (
           <>
             {error && <Failure error={error} />}
             <Group>
               <Button
-                disabled={!isPlanned || isClosed || isContested || changed.length === 0}
+                disabled={!planned || isClosed || isContested || changed.length === 0}
                 loading={saving.isPending}
                 onClick={() => saving.mutate(base)}
               >

@@ -7,15 +7,21 @@ import { imagesQuery } from "../api/queries.ts";
 import { type CriterionDraft, newCriterion } from "./draft.ts";
 import { Field } from "./field.tsx";
 import { wordsOf } from "./outcome-bar.tsx";
+import { leastJudged } from "./proposal.ts";
 import type { StepProps } from "./step-props.ts";
 import { ImageSelect } from "./targets-step.tsx";
 
-export function LimitsStep({ draft, onChange }: StepProps) {
+export interface LimitsStepProps extends StepProps {
+  /** Undefined = not known. */
+  readonly deviceCount: number | undefined;
+}
+
+export function LimitsStep({ draft, onChange, deviceCount }: LimitsStepProps) {
   const { data } = useInfiniteQuery(imagesQuery());
   const images = data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <Stack gap="md">
-      <CriteriaFields draft={draft} onChange={onChange} />
+      <CriteriaFields draft={draft} onChange={onChange} deviceCount={deviceCount} />
       <PaceFields draft={draft} onChange={onChange} />
       <WindowFields draft={draft} onChange={onChange} />
       <Checkbox
@@ -47,7 +53,9 @@ export function LimitsStep({ draft, onChange }: StepProps) {
   );
 }
 
-function CriteriaFields({ draft: { criteria }, onChange }: StepProps) {
+function CriteriaFields({ draft: { criteria }, onChange, deviceCount }: LimitsStepProps) {
+  const add = () =>
+    onChange({ criteria: [...criteria, newCriterion({ minimumExecuted: `${leastJudged(deviceCount)}` })] });
   const change = (key: string, part: Partial<CriterionDraft>) =>
     onChange({ criteria: criteria.map((one) => (one.key === key ? { ...one, ...part } : one)) });
   return (
@@ -66,7 +74,7 @@ function CriteriaFields({ draft: { criteria }, onChange }: StepProps) {
         />
       ))}
       <Group>
-        <Button variant="default" onClick={() => onChange({ criteria: [...criteria, newCriterion()] })}>
+        <Button variant="default" onClick={add}>
           Add a criterion
         </Button>
       </Group>

@@ -7,7 +7,8 @@ import { ownerOf, personOf } from "../api/session.ts";
 import { Failure } from "../parts/notices.tsx";
 import { useStored } from "../parts/stored.ts";
 import { useTitle } from "../parts/title.ts";
-import { type CampaignDraft, emptyDraft, specOf } from "./draft.ts";
+import { type CampaignDraft, specOf } from "./draft.ts";
+import { emptyDraft } from "./proposal.ts";
 import { campaignsQuery, createCampaign } from "./queries.ts";
 import { Wizard } from "./wizard.tsx";
 
@@ -25,7 +26,7 @@ export function NewCampaignPage() {
       key={beginnings}
       title="New campaign"
       draft={draft}
-      spec={specOf(draft)}
+      specOf={specOf}
       onChange={(part) => setDraft({ ...draft, ...part })}
       aside={
         <Button
@@ -39,24 +40,22 @@ export function NewCampaignPage() {
           Begin anew
         </Button>
       }
-      end={(isPlanned) => (
-        <Creation draft={draft} isPlanned={isPlanned} onCreated={() => setDraft(emptyDraft(draft.timeZone))} />
-      )}
+      end={(planned) => <Creation planned={planned} onCreated={() => setDraft(emptyDraft(draft.timeZone))} />}
     />
   );
 }
 
 interface CreationProps {
-  readonly draft: CampaignDraft;
-  readonly isPlanned: boolean;
+  /** Undefined = there is no plan of it yet. */
+  readonly planned: CampaignDraft | undefined;
   readonly onCreated: () => void;
 }
 
-function Creation({ draft, isPlanned, onCreated }: CreationProps) {
+function Creation({ planned, onCreated }: CreationProps) {
   const navigate = useNavigate();
   const client = useQueryClient();
   const { mutate, error, isPending } = useMutation({
-    mutationFn: () => createCampaign(specOf(draft)),
+    mutationFn: (draft: CampaignDraft) => createCampaign(specOf(draft)),
     onSuccess: async (campaign) => {
       void client.invalidateQueries({ queryKey: campaignsQuery().queryKey });
       await navigate({ to: "/campaigns/$id", params: { id: campaign.id } });
@@ -68,7 +67,7 @@ function Creation({ draft, isPlanned, onCreated }: CreationProps) {
     <>
       {error && <Failure error={error} />}
       <Group>
-        <Button disabled={!isPlanned} loading={isPending} onClick={() => mutate()}>
+        <Button disabled={!planned} loading={isPending} onClick={() => planned && mutate(planned)}>
           Create the draft
         </Button>
         <Text size="sm" c="dimmed">

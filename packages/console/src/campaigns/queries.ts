@@ -58,6 +58,17 @@ export const planQuery = (id: string) =>
 export const previewTargets = (query: string) =>
   ask<TargetPreview>("campaigns/preview", { method: "POST", body: { query }, isRepeatable: true });
 
+/** How many devices a draft is for. */
+export const targetCountQuery = (query: string) =>
+  queryOptions({
+    queryKey: ["targetCount", query],
+    queryFn: async () => (await previewTargets(query)).count,
+    // What is wrong with the query is told by the plan, and a proposal does not change under whoever looks at it.
+    retry: false,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+  });
+
 /** What a campaign would do that is not kept yet. It is worked out anew when the viewer asks, not when somebody else's campaign moves. */
 export const dryRunQuery = (spec: NewCampaign) =>
   queryOptions({

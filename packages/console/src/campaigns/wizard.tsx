@@ -4,9 +4,11 @@ import { Button, Group, Skeleton, Stack, Stepper, Text, Title } from "@mantine/c
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Failure } from "../parts/notices.tsx";
+import type { CampaignDraft } from "./draft.ts";
 import { LimitsStep } from "./limits-step.tsx";
 import { PlanView } from "./plan-view.tsx";
-import { dryRunQuery } from "./queries.ts";
+import { ownChange, suited } from "./proposal.ts";
+import { dryRunQuery, targetCountQuery } from "./queries.ts";
 import type { StepProps } from "./step-props.ts";
 import { TargetsStep } from "./targets-step.tsx";
 import { WavesStep } from "./waves-step.tsx";
@@ -19,13 +21,17 @@ export interface WizardProps extends StepProps {
   /** Beside the title. */
   readonly aside: ReactNode;
   /** The campaign as a whole, whose plan is shown at last. */
-  readonly spec: NewCampaign;
-  /** Below the plan; told whether there is one. */
-  readonly end: (isPlanned: boolean) => ReactNode;
+  readonly specOf: (draft: CampaignDraft) => NewCampaign;
+  /** Below the plan; told of what it is the plan, once there is one. */
+  readonly end: (planned: CampaignDraft | undefined) => ReactNode;
 }
 
-export function Wizard({ title, draft, onChange, aside, spec, end }: WizardProps) {
+export function Wizard({ title, draft: written, onChange: onWritten, aside, specOf, end }: WizardProps) {
   const { step, setStep, place } = useSteps();
+  // Not before its query is written.
+  const { data: deviceCount, isLoading } = useQuery({ ...targetCountQuery(written.query), enabled: step > 0 });
+  const draft = suited(written, deviceCount);
+  const onChange = (change: Partial<CampaignDraft>) => onWritten(ownChange(draft, change));
   const isReady = draft.name.trim() !== "" && draft.image !== "" && draft.query.trim() !== "";
   return (
     <Stack gap="md">
@@ -42,9 +48,12 @@ export function Wizard({ title, draft, onChange, aside, spec, end }: WizardProps
       </Stepper>
       <section ref={place} tabIndex={-1} className="unmarked" aria-label={`Step ${step + 1} of ${STEPS.length}`}>
         {step === 0 && <TargetsStep draft={draft} onChange={onChange} />}
-        {step === 1 && <WavesStep draft={draft} onChange={onChange} />}
-        {step === 2 && <LimitsStep draft={draft} onChange={onChange} />}
-        {step === LAST && <PlanStep spec={spec} end={end} />}
+        {isLoading && <Skeleton height={200} />}
+        {step === 1 && !isLoading && <WavesStep draft={draft} onChange={onChange} />}
+        {step === 2 && !isLoading && <LimitsStep draft={draft} onChange={onChange} deviceCount={deviceCount} />}
+        {step === LAST && !isLoading && (
+          <PlanStep spec={specOf(draft)} end={(isPlanned) => end(isPlanned ? draft : undefined)} />
+        )}
       </section>
       <Group justify="space-between">
         <Button variant="default" disabled={step === 0} onClick={() => setStep(step - 1)}>
@@ -79,7 +88,12 @@ function useSteps() {
   return { step, setStep, place };
 }
 
-function PlanStep({ spec, end }: Pick<WizardProps, "spec" | "end">) {
+interface PlanStepProps {
+  readonly spec: NewCampaign;
+  readonly end: (isPlanned: boolean) => ReactNode;
+}
+
+function PlanStep({ spec, end }: PlanStepProps) {
   const plan = useQuery(dryRunQuery(spec));
   return (
     <Stack gap="md">
