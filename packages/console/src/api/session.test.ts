@@ -4,7 +4,12 @@ import type { Session } from "@airlift/protocol/api/credentials";
 import { QueryClient } from "@tanstack/react-query";
 import { ownerOf, sessionEnded, sessionQuery, signedIn, signedOut } from "./session.ts";
 
-const aSession = (name: string, role: Session["role"] = "operator"): Session => ({ name, role, expiresAt: null });
+const aSession = (name: string, role: Session["role"] = "operator", account: string | null = null): Session => ({
+  name,
+  role,
+  account,
+  expiresAt: null,
+});
 
 /** A page that Ann is signed in to, and that has seen something. */
 function annsPage() {
@@ -48,4 +53,19 @@ test("whoever signs out leaves nothing behind", () => {
   const { client, seen, session } = annsPage();
   signedOut(client);
   assert.deepEqual([seen(), session(), ownerOf(client)], [0, null, undefined]);
+});
+
+test("two that a sign-in provider calls the same are two, and one whom it calls something else meanwhile is one", () => {
+  const client = new QueryClient();
+  const came = (name: string, subject: string) =>
+    signedIn(client, aSession(name, "operator", `account https://login.example ${subject}`));
+  const seen = () => client.getQueryData(["devices"]);
+  came("kim", "1");
+  client.setQueryData(["devices"], "the first Kim's to see");
+  sessionEnded(client);
+  came("kim renamed", "1");
+  assert.equal(seen(), "the first Kim's to see");
+  sessionEnded(client);
+  came("kim renamed", "2");
+  assert.equal(seen(), undefined);
 });

@@ -43,8 +43,11 @@ export function signedOut(client: QueryClient): void {
 /** Undefined = it is nobody's: there is nothing behind the sign-in. */
 export const ownerOf = (client: QueryClient): Session | undefined => owners.get(client);
 
-/** Tells people apart, and one in two roles: they see different things. */
-export const personOf = ({ name, role }: Session): string => `${role} ${name}`;
+/**
+ * Tells people apart, and one in two roles: they see different things. Two may be called the same by a sign-in provider;
+ * whoever gives tokens their names gives one name to one person.
+ */
+export const personOf = ({ name, role, account }: Session): string => `${role} ${account ?? name}`;
 
 /** Whether the one whose page it is has this role or a greater one; false until that is known. */
 export function useMay(least: Role): boolean {

@@ -85,7 +85,7 @@ test("a failure stops the walk until it is told to go on", async () => {
 
 test("a refusal for want of a session ends the page's session, as any other question's does", async (t) => {
   t.after(() => queryClient.clear());
-  signedIn(queryClient, { name: "ann", role: "viewer", expiresAt: null });
+  signedIn(queryClient, { name: "ann", role: "viewer", account: null, expiresAt: null });
   const list = new WindowedList<number>({
     fetchPage: () => Promise.reject(new ApiError(401, { code: "TOKEN_REFUSED", detail: "it was revoked" })),
   });

@@ -135,7 +135,13 @@ export const NewSession = z.object({ token: z.string().max(256) });
 export const SignInMethods = z.object({ token: z.literal(true), oidc: z.boolean() });
 
 /** Who asks, as the server sees it. */
-export const Session = z.object({ name: z.string(), role: z.enum(ROLES), expiresAt: instant.nullable() });
+export const Session = z.object({
+  name: z.string(),
+  role: z.enum(ROLES),
+  /** Tells a person from another of the same name: issuer and subject of who came by a sign-in provider; null = the name does. */
+  account: z.string().nullable(),
+  expiresAt: instant.nullable(),
+});
 export type Session = z.infer<typeof Session>;
 
 /** What a change of the master key did. */

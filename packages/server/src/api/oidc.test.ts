@@ -129,6 +129,7 @@ describe("signing in with a provider", () => {
     assert.deepEqual([session?.httpOnly, session?.sameSite], [true, "Strict"]);
     const who = await ask("/api/v1/session", `airlift_session=${session?.value}`);
     assert.deepEqual([who.json().name, who.json().role], ["ann", "approver"]);
+    assert.equal(who.json().account, `account ${issuer} s-1`);
     const [listed] = (await scratch.stores.tokens.list({ limit: 1 })).items;
     assert.deepEqual([listed?.name, listed?.role], ["ann", "approver"]);
     const { body } = await api.inject({ url: "/api/v1/audit", headers: { authorization: `Bearer ${admin}` } });

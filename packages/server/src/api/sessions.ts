@@ -2,6 +2,7 @@
 import { NewSession, Session } from "@airlift/protocol/api/credentials";
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
+import { accountOf } from "../campaign/person.ts";
 import type { Principal } from "./principal.ts";
 import type { Api, ApiParts } from "./routes.ts";
 import { sessionCookie, sessionCookieOf } from "./session-cookie.ts";
@@ -26,20 +27,17 @@ export function sessionRoutes(app: Api, { stores: { tokens }, config }: ApiParts
       const { token } = request.body;
       const holder = await check(request, token, () => tokens.holderOf(token));
       request.principal = { kind: "session", address: request.ip, ...holder };
-      const { secret, name, role, expiresAtMs } = await tokens.openSession(token);
-      const lifetimeS = (expiresAtMs - Date.now()) / 1000;
+      const { secret, ...opened } = await tokens.openSession(token);
+      const lifetimeS = (opened.expiresAtMs - Date.now()) / 1000;
       reply.header("set-cookie", sessionCookie(secret, { isSecure: isSecure(request), lifetimeS }));
-      return await reply.status(201).send({ name, role, expiresAt: new Date(expiresAtMs).toISOString() });
+      return await reply.status(201).send(toSession(opened));
     },
   );
 
   app.get(
     "/session",
     { schema: { tags: ["session"], summary: "Who asks", response: { 200: Session } } },
-    async ({ principal }) => {
-      const { name, role, expiresAtMs } = principal as Principal;
-      return { name, role, expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString() };
-    },
+    async ({ principal }) => toSession(principal as Principal),
   );
 
   app.delete(
@@ -55,3 +53,12 @@ export function sessionRoutes(app: Api, { stores: { tokens }, config }: ApiParts
     },
   );
 }
+
+type Holder = Pick<Principal, "name" | "role" | "personId" | "expiresAtMs">;
+
+const toSession = ({ name, role, personId, expiresAtMs }: Holder): Session => ({
+  name,
+  role,
+  account: accountOf(personId),
+  expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString(),
+});

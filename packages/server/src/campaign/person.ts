@@ -41,4 +41,7 @@ export function isSamePerson(one: Person, other: Person): boolean {
   return one.name === other.name;
 }
 
-const isAccount = ({ id }: Person): boolean => id?.startsWith("account ") === true;
+/** Who a person is, where that is known from more than a name; null = a token, or nobody was asked. */
+export const accountOf = (id: PersonId | undefined): string | null => (id?.startsWith("account ") === true ? id : null);
+
+const isAccount = ({ id }: Person): boolean => accountOf(id) !== null;
