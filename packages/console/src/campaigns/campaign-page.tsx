@@ -3,8 +3,8 @@ import type { Campaign } from "@airlift/protocol/api/campaign";
 import { Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { imageQuery } from "../api/queries.ts";
 import type { Tagged } from "../api/request.ts";
+import { useImageName } from "../parts/image-name.ts";
 import { Moment } from "../parts/instants.tsx";
 import { Empty, Failure, isMissing } from "../parts/notices.tsx";
 import { saveFile } from "../parts/save-file.ts";
@@ -74,7 +74,7 @@ function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
   const campaign = seen.answer;
   const { name, state, sentence, spec, createdBy, createdAt, approvedBy, approvalReason } = campaign;
   const { rollbackId, rollbackOf } = campaign;
-  const { data: image } = useQuery(imageQuery(campaign.imageId));
+  const imageName = useImageName(campaign.imageId);
   return (
     <Stack gap="xs">
       <Group justify="space-between">
@@ -88,8 +88,8 @@ function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
       </Group>
       <Text role="status">{sentence}</Text>
       <Text size="sm" c="dimmed">
-        {image ? `${image.manufacturer} ${image.model} ${image.version}` : campaign.imageId} to devices with{" "}
-        <span className="mono anywhere">{spec.targets.query}</span> · created by {createdBy}, <Moment at={createdAt} />
+        {imageName} to devices with <span className="mono anywhere">{spec.targets.query}</span> · created by {createdBy}
+        , <Moment at={createdAt} />
         {approvedBy !== null && ` · approved by ${approvedBy}`}
         {approvedBy === null &&
           rollbackOf === null &&

@@ -12,6 +12,9 @@ import { targetsPage } from "./queries.ts";
 /** What a report is read for, the worst first. */
 const BAD = ["failed", "fellBack", "silent", "cancelled", "skipped"] as const;
 
+/** On paper nobody can point at a time to see its zone. */
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 /** Of each state those that fit on some pages; it is worked out anew when somebody asks. */
 const reportQuery = (id: string) =>
   queryOptions({
@@ -32,7 +35,7 @@ export function ReportPart({ campaign }: { readonly campaign: Campaign }) {
     <Stack gap="md">
       <Group justify="space-between">
         <Text size="sm" c="dimmed">
-          As of <Moment at={new Date(dataUpdatedAt).toISOString()} />
+          As of <Moment at={new Date(dataUpdatedAt).toISOString()} />, by the clock of {ZONE}
         </Text>
         <Group gap="xs" className="no-print">
           <Button size="compact-sm" variant="default" onClick={() => void refetch()}>

@@ -73,7 +73,8 @@ export const Criteria = ({ criteria }: { readonly criteria: readonly CriterionSt
             low={0.5}
             high={0.8}
             optimum={0}
-            aria-label={standing.sentence}
+            // The sentence beside it says all of it.
+            aria-hidden
           />
           <Text size="sm">
             {standing.sentence} → {wordsOf(standing.criterion.do)}

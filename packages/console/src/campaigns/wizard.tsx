@@ -43,7 +43,12 @@ export function Wizard({ title, draft: written, onChange: onWritten, aside, spec
       </Group>
       <Stepper active={step} onStepClick={setStep} size="sm">
         {STEPS.map((label, index) => (
-          <Stepper.Step key={label} label={label} allowStepSelect={index === 0 || isReady} />
+          <Stepper.Step
+            key={label}
+            label={label}
+            allowStepSelect={index === 0 || isReady}
+            aria-current={index === step ? "step" : undefined}
+          />
         ))}
       </Stepper>
       <section ref={place} tabIndex={-1} className="unmarked" aria-label={`Step ${step + 1} of ${STEPS.length}`}>

@@ -44,7 +44,8 @@ export function DevicesPage() {
 function Count({ query }: { readonly query: string | undefined }) {
   const { data } = useQuery(previewQuery(query));
   return (
-    <Text size="sm" c="dimmed" role="status">
+    // What was asked for is told; how many there are at all changes whenever one comes.
+    <Text size="sm" c="dimmed" role={query === undefined ? undefined : "status"}>
       {data &&
         `${data.isExact ? "" : "about "}${data.count.toLocaleString()} ${query === undefined ? "in all" : "found"}`}
     </Text>

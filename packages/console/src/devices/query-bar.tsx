@@ -68,17 +68,30 @@ interface ChipsProps {
 
 const Chips = ({ saved, current, onRemove }: ChipsProps) => (
   <Group gap="xs" role="group" aria-label="Kept queries">
-    <Link to="/devices" search={{}} className="chip" data-current={current === undefined || undefined}>
+    <Link
+      to="/devices"
+      search={{}}
+      activeOptions={{ exact: true }}
+      className="chip"
+      data-current={current === undefined || undefined}
+    >
       All
     </Link>
     {USUAL.map(({ name, query }) => (
-      <Link key={name} to="/devices" search={{ query }} className="chip" data-current={current === query || undefined}>
+      <Link
+        key={name}
+        to="/devices"
+        search={{ query }}
+        activeOptions={{ exact: true }}
+        className="chip"
+        data-current={current === query || undefined}
+      >
         {name}
       </Link>
     ))}
     {saved.map(({ name, query }) => (
       <span key={name} className="chip" data-current={current === query || undefined}>
-        <Link to="/devices" search={{ query }} title={query}>
+        <Link to="/devices" search={{ query }} activeOptions={{ exact: true }} title={query}>
           {name}
         </Link>
         <CloseButton size="xs" aria-label={`Forget ${name}`} onClick={() => onRemove(name)} />

@@ -5,6 +5,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { updatesQuery } from "../api/queries.ts";
+import { useImageName } from "../parts/image-name.ts";
 import { DeviceMoment } from "../parts/instants.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { UpdateState } from "../parts/states.tsx";
@@ -43,8 +44,9 @@ export function CurrentUpdate({ device }: PartProps) {
 
 function UpdatePaper({ update, device }: { readonly update: Update; readonly device: Device }) {
   const [isOpen, setOpen] = useState(false);
+  const imageName = useImageName(update.imageId);
   return (
-    <Paper withBorder p="md" component="article" aria-label={`Update to image ${update.imageId}`}>
+    <Paper withBorder p="md" component="article" aria-label={`Update to ${imageName}`}>
       <Stack gap="xs">
         <Group justify="space-between" align="start">
           <Group gap="xs">
@@ -63,7 +65,7 @@ function UpdatePaper({ update, device }: { readonly update: Update; readonly dev
         <Transfer update={update} />
         <Text size="xs" c="dimmed">
           <Link to="/images/$id" params={{ id: update.imageId }}>
-            image {update.imageId}
+            {imageName}
           </Link>{" "}
           · {update.method ?? update.by} · {update.target} · <DeviceMoment at={update.since} zone={device} />
         </Text>
