@@ -82,9 +82,11 @@ async function checkTruth({ id, counts }: Campaign): Promise<void> {
     assert.deepEqual([version, presence], ["2.0.0", "registered"], endpoint);
   for (const target of await stage.targets(id)) {
     assert.deepEqual([target.state, target.attempt], ["succeeded", 1], target.endpoint);
-    const events = (await stage.a.client.timeline(target.endpoint, 200))
-      .filter(({ campaignId }) => campaignId === id)
-      .toSorted((one, other) => one.id - other.id);
+    const timeline = await stage.a.client.timeline(target.endpoint, 200);
+    const registeredAt = timeline.flatMap(({ kind, at }) => (kind === "device.registered" ? [at] : []));
+    assert.ok(registeredAt.length >= 2, `${target.endpoint} came, and came again when it had restarted`);
+    assert.equal(new Set(registeredAt).size, registeredAt.length, `${target.endpoint}: each time is told once`);
+    const events = timeline.filter(({ campaignId }) => campaignId === id).toSorted((one, other) => one.id - other.id);
     assert.equal(events.at(-1)?.sentence, target.sentence, target.endpoint);
     const of = (event: string) =>
       events.filter(({ kind, facts }) => kind === "update.transition" && facts["event"] === event);
