@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeCsvLine, readCsvText } from "@airlift/protocol/api/csv";
 import fc from "fast-check";
-import { type CsvRecord, decodeCsv } from "./csv.ts";
+import { type CsvRecord, decodeCsv, readCsvLine } from "./csv.ts";
+import { fileLines } from "./file-text.ts";
 
 async function* linesOf(text: string): AsyncGenerator<string> {
   yield* text.split("\n");
@@ -39,4 +40,17 @@ test("a line that cannot be read is named and takes no other with it", async () 
       [4, ["c", "d"], false],
     ],
   );
+});
+
+test("a line by itself has its values, in quotes or without", () => {
+  assert.deepEqual(readCsvLine('"pump-1","a,b",00').values, ["pump-1", "a,b", "00"]);
+  assert.match(readCsvLine('"open').problem ?? "", /value 1 has a quote/);
+});
+
+test("a file that cannot be read by lines is told in plain words", async () => {
+  const read = async (file: string) => {
+    for await (const _ of fileLines(file));
+  };
+  await assert.rejects(read("/none.csv"), { code: "FILE", message: "/none.csv: there is no such file" });
+  await assert.rejects(read("/"), { code: "FILE", message: "/: this is a folder, not a file" });
 });

@@ -30,6 +30,9 @@ export async function* decodeCsv(lines: AsyncIterable<string>): AsyncGenerator<C
 /** An odd number of quotes: the last one has no end yet. */
 const isOpen = (text: string): boolean => (text.match(/"/g)?.length ?? 0) % 2 === 1;
 
+/** One record that stands on one line. */
+export const readCsvLine = (text: string): Omit<CsvRecord, "line"> => readRecord(text, 1);
+
 function readRecord(text: string, line: number): CsvRecord {
   const values: string[] = [];
   const value = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;

@@ -1,5 +1,5 @@
 /** Files that a command is given, with one clear line when they cannot be read. */
-import { readFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { UsageError } from "@airlift/protocol/lib/errors";
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -11,8 +11,24 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** @throws {UsageError} FILE */
 export async function fileText(file: string): Promise<string> {
-  return await readFile(file === "-" ? "/dev/stdin" : file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    const reason = REASONS[error.code ?? ""] ?? error.message;
-    throw new UsageError("FILE", `${file}: ${reason}`, {}, { cause: error });
+  return await readFile(pathOf(file), "utf8").catch((error) => {
+    throw unreadable(file, error);
   });
+}
+
+/** Its lines without their ends, one held at a time. @throws {UsageError} FILE */
+export async function* fileLines(file: string): AsyncGenerator<string> {
+  try {
+    const handle = await open(pathOf(file));
+    yield* handle.readLines();
+  } catch (error) {
+    throw unreadable(file, error as NodeJS.ErrnoException);
+  }
+}
+
+const pathOf = (file: string): string => (file === "-" ? "/dev/stdin" : file);
+
+function unreadable(file: string, error: NodeJS.ErrnoException): UsageError {
+  const reason = REASONS[error.code ?? ""] ?? error.message;
+  return new UsageError("FILE", `${file}: ${reason}`, {}, { cause: error });
 }

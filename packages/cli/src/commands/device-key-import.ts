@@ -1,10 +1,10 @@
 /** `airlift device-key import`: many credentials from a file; the same file again adds what is missing. */
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { ImportOutcome } from "@airlift/protocol/api/credentials";
-import { UsageError } from "@airlift/protocol/lib/errors";
+import { readCsvText } from "@airlift/protocol/api/csv";
 import type { Command } from "commander";
 import { type Client, postOf } from "../client.ts";
+import { readCsvLine } from "../csv.ts";
+import { fileLines } from "../file-text.ts";
 import { clientOf, printResult, say } from "../terminal.ts";
 import { printable } from "../text.ts";
 
@@ -75,18 +75,12 @@ async function* batchesOf(file: string): AsyncGenerator<Line[]> {
 }
 
 async function* linesOf(file: string): AsyncGenerator<Line> {
-  const input = createReadStream(file === "-" ? "/dev/stdin" : file);
-  const failed = new Promise<never>((_, reject) => {
-    input.once("error", (error) => reject(new UsageError("FILE", `${file}: ${error.message}`)));
-  });
-  failed.catch(() => {});
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })[Symbol.asyncIterator]();
-  for (let number = 1; ; number += 1) {
-    const { value: text = "", done } = await Promise.race([lines.next(), failed]);
-    if (done === true) return;
-    const isHead = number === 1 && /^\uFEFF?endpoint,/i.test(text);
+  let number = 0;
+  for await (const text of fileLines(file)) {
+    number += 1;
+    const isHead = number === 1 && /^\uFEFF?"?endpoint"?,/i.test(text);
     if (text.trim() === "" || text.startsWith("#") || isHead) continue;
-    yield { number, item: itemOf(text), size: Math.min(text.length, LONGEST_LINE_CHARACTERS) };
+    yield { number, item: itemOf(text.replace(/^\uFEFF/, "")), size: Math.min(text.length, LONGEST_LINE_CHARACTERS) };
   }
 }
 
@@ -94,7 +88,10 @@ async function* linesOf(file: string): AsyncGenerator<Line> {
 function itemOf(text: string): unknown {
   if (text.length > LONGEST_LINE_CHARACTERS) return undefined;
   if (!text.startsWith("{")) {
-    const [endpoint, identity, key, purpose] = text.split(",").map((cell) => cell.trim());
+    // What stands in quotes may have commas in it.
+    const { values, problem } = readCsvLine(text);
+    if (problem !== undefined) return undefined;
+    const [endpoint, identity, key, purpose] = values.map((value) => readCsvText(value.trim()));
     return { endpoint, credential: { kind: "psk", identity, key, ...(purpose && { purpose }) } };
   }
   try {

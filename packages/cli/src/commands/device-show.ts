@@ -45,6 +45,8 @@ function describe(device: Device, update: Update | null, facts: Facts): string {
     ...facts,
     ["model", model || "-"],
     ["version", device.version ?? "-"],
+    ...(device.tags.length === 0 ? [] : [["tags", device.tags.join(" ")] as const]),
+    ...(device.note === "" ? [] : [["note", device.note] as const]),
     ["update", update === null ? "none" : `${update.id} ${update.sentence}`],
   ]);
 }

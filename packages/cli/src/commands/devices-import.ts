@@ -1,17 +1,18 @@
 /** `airlift devices-import`: tags and notes of devices from comma-separated values. */
 
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { readCsvText } from "@airlift/protocol/api/csv";
 import { DeviceEdit, type DeviceLines } from "@airlift/protocol/api/schemas";
 import { countText } from "@airlift/protocol/lib/count-text";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { Command } from "commander";
 import { type CsvRecord, decodeCsv } from "../csv.ts";
+import { fileLines } from "../file-text.ts";
 import { clientOf, printResult, say, wholeNumber } from "../terminal.ts";
 import { printable } from "../text.ts";
 
 const LINES_AT_ONCE = 1000;
+/** Those that are read; others may stand beside them. */
+const COLUMNS = ["endpoint", "tags", "note"];
 
 export function registerDevicesImport(program: Command): void {
   program
@@ -20,7 +21,7 @@ export function registerDevicesImport(program: Command): void {
     .option("--from-line <n>", "begin at this line of the file, after one that was broken off", wholeNumber(2))
     .action(async (file: string, { fromLine = 2 }: { readonly fromLine?: number }, command: Command) => {
       const client = clientOf(command);
-      const read = new Import(decodeCsv(createInterface({ input: createReadStream(file), crlfDelay: Infinity })));
+      const read = new Import(decodeCsv(fileLines(file)));
       let written = 0;
       for await (const batch of read.batches(fromLine)) {
         const unknown = new Set(await client.importDevices(batch.map(({ line: _, ...edit }) => edit)));
@@ -53,12 +54,11 @@ class Import {
     say(printable(`line ${line}: ${why}`));
   }
 
-  /** @throws {UsageError} CSV_COLUMNS when the heading names no endpoint, or nothing else. */
+  /** @throws {UsageError} FILE, CSV_COLUMNS */
   async *batches(fromLine: number): AsyncGenerator<Line[]> {
     const { value: heading } = await this.#records.next();
     const names: readonly string[] = heading === undefined ? [] : heading.values;
-    if (!names.includes("endpoint") || !(names.includes("tags") || names.includes("note")))
-      throw new UsageError("CSV_COLUMNS", "the first line names the columns: endpoint, and tags or note or both");
+    checkColumns(names);
     let batch: Line[] = [];
     for await (const record of this.#records) {
       if (record.line < fromLine) continue;
@@ -87,4 +87,17 @@ class Import {
     this.refuse(line, why ?? "there is no endpoint");
     return undefined;
   }
+}
+
+/** @throws {UsageError} CSV_COLUMNS when the heading names no endpoint, nothing else, or one of them twice. */
+function checkColumns(names: readonly string[]): void {
+  const twice = COLUMNS.find((column) => names.indexOf(column) !== names.lastIndexOf(column));
+  if (twice !== undefined) throw new UsageError("CSV_COLUMNS", `the first line names the column ${twice} twice`);
+  if (names.includes("endpoint") && (names.includes("tags") || names.includes("note"))) return;
+  const found = names.length === 0 ? "there is no line" : `it is ${JSON.stringify(names.join(",").slice(0, 200))}`;
+  const hint = names.some((name) => /[;\t]/.test(name)) ? "; values are separated by commas" : "";
+  throw new UsageError(
+    "CSV_COLUMNS",
+    `the first line names the columns, endpoint, and tags or note or both: ${found}${hint}`,
+  );
 }

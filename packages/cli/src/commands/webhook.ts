@@ -41,7 +41,7 @@ export function registerWebhook(program: Command): void {
       const webhooks = await clientOf(command).all("webhooks", Webhook);
       printResult(command, webhooks, () =>
         table(
-          ["ID", "URL", "KINDS", "CAMPAIGN", "WAITING", "GIVEN UP", "STATE"],
+          ["ID", "URL", "KINDS", "CAMPAIGN", "WAITING", "GIVEN UP", "STATE", "NOTE"],
           webhooks.map((one) => [
             one.id,
             one.url,
@@ -50,6 +50,7 @@ export function registerWebhook(program: Command): void {
             `${one.waitingCount}`,
             `${one.deadCount}`,
             one.isEnabled ? "enabled" : one.disabledReason === null ? "rests" : `disabled: ${one.disabledReason}`,
+            one.note,
           ]),
         ),
       );

@@ -11,9 +11,10 @@ import type { CampaignPolicy } from "./policy.ts";
 import type { DeviceFacts } from "./query/ast.ts";
 import { matches } from "./query/match.ts";
 import { type Report, ReportQueue, type ReportQueueOptions } from "./report-queue.ts";
+import type { Retried, RetryQuery } from "./retry.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
 import type { CampaignStore } from "./store-ports.ts";
-import { type Retried, type RetryQuery, Turn } from "./turn.ts";
+import { Turn } from "./turn.ts";
 
 export interface CampaignEngineOptions {
   /** Targets that one transaction looks at. More = fewer commits, longer locks. */

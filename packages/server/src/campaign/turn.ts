@@ -3,6 +3,7 @@ import { UsageError } from "@airlift/protocol/lib/errors";
 import { type Admission, type AdmissionContext, admit, admitApply, reviewPermit } from "./admission.ts";
 import { type Campaign, isFinalCampaign, openWaves, progressOf } from "./campaign.ts";
 import { type CampaignInput, type CampaignOutput, stepCampaign, type TargetMove } from "./campaign-step.ts";
+import { admitted, reviewed } from "./decided.ts";
 import type { Candidate } from "./device.ts";
 import { followUpdate, type UpdateNews } from "./follow-update.ts";
 import { OpeningHours } from "./opening-hours.ts";
@@ -10,6 +11,7 @@ import { type Allowance, allowance } from "./pace.ts";
 import type { CampaignPolicy } from "./policy.ts";
 import type { DeviceFacts } from "./query/ast.ts";
 import type { Report } from "./report-queue.ts";
+import { type Retried, type RetryQuery, requireRetryable, triedAgain } from "./retry.ts";
 import type { OffsetAt } from "./schedule/wall-clock.ts";
 import type { CampaignTransaction } from "./store-ports.ts";
 import { canMove, moveOf, moveTarget, newTarget, placeOf, type Target } from "./target.ts";
@@ -19,15 +21,6 @@ interface TurnContext {
   readonly offsetAt: OffsetAt;
   readonly batchSize: number;
   readonly utcMs: number;
-}
-
-/** Which devices are tried again: one, or those that come after an endpoint (null = from the first on), a batch of them. */
-export type RetryQuery = { readonly endpoint: string } | { readonly after: string | null };
-
-/** How many devices were put back; `last`: the last of them, after which there may be more; null = that was all. */
-export interface Retried {
-  readonly count: number;
-  readonly last: string | null;
 }
 
 export class Turn {
@@ -107,21 +100,11 @@ export class Turn {
     const { utcMs, batchSize } = this.#context;
     const isOne = "endpoint" in which;
     const targets = isOne
-      ? [await this.#requireRetryable(which.endpoint)]
+      ? [requireRetryable(await this.#transaction.candidate(which.endpoint), which.endpoint)]
       : await this.#transaction.retryable(which.after, batchSize);
-    const change = { sentence: "waiting: tried again by hand", notBeforeMs: utcMs, failures: {}, failure: null };
-    for (const target of targets) this.#move(target, moveTarget(target, "againByHand", change));
+    for (const target of targets) this.#move(target, triedAgain(target, utcMs));
     const isMore = !isOne && targets.length === batchSize;
     return { count: targets.length, last: isMore ? (targets.at(-1)?.endpoint ?? null) : null };
-  }
-
-  async #requireRetryable(endpoint: string): Promise<Target> {
-    const candidate = await this.#transaction.candidate(endpoint);
-    if (!candidate) throw new UsageError("UNKNOWN_TARGET", `${endpoint} is not in the campaign`, { endpoint });
-    const { target } = candidate;
-    if (canMove(target, "againByHand")) return target;
-    const sentence = `${endpoint} is ${target.state}: there is nothing to try again`;
-    throw new UsageError("TARGET_STATE", sentence, { endpoint, state: target.state });
   }
 
   /** Takes devices in that came to match; those that are there already stay as they are. */
@@ -239,18 +222,9 @@ export class Turn {
     return { campaign: this.campaign, policy: this.#policy, hours: this.#hours, utcMs: this.#context.utcMs };
   }
 
-  #carryOut({ target, device }: Candidate, admission: Admission): void {
-    const { sentence } = admission;
-    if (admission.kind === "begin") {
-      const { image } = admission;
-      const begun = moveTarget(target, "begin", { sentence, imageId: image.id, cell: device.cell });
-      this.#move(target, begun, image.sizeBytes);
-    } else if (admission.kind === "wait") {
-      const event = target.isUnderWay ? "hold" : "defer";
-      this.#move(target, moveTarget(target, event, { sentence, notBeforeMs: admission.untilMs }));
-    } else if (admission.kind === "apply")
-      this.#move(target, moveTarget(target, "apply", { sentence, notBeforeMs: admission.untilMs }));
-    else this.#move(target, moveTarget(target, admission.kind, { sentence }));
+  #carryOut(candidate: Candidate, admission: Admission): void {
+    const begunBytes = admission.kind === "begin" ? admission.image.sizeBytes : null;
+    this.#move(candidate.target, admitted(candidate, admission), begunBytes);
   }
 
   /** Whoever may apply and has not done so is held when its wave or its window has closed. */
@@ -276,14 +250,7 @@ export class Turn {
   }
 
   #review(candidate: Candidate): void {
-    const { target } = candidate;
-    const review = reviewPermit(candidate, this.#admission());
-    const notBeforeMs = review.untilMs;
-    const isLate = target.state === "applying" || target.state === "confirming";
-    const sentence = review.kind === "keep" || isLate ? target.sentence : review.sentence;
-    const next =
-      review.kind === "keep" ? { ...target, notBeforeMs } : moveTarget(target, "withdraw", { sentence, notBeforeMs });
-    this.#move(target, next);
+    this.#move(candidate.target, reviewed(candidate.target, reviewPermit(candidate, this.#admission())));
   }
 
   async #stopTargets(): Promise<void> {

@@ -8,7 +8,7 @@ import { offsetAt } from "@airlift/runtime/zone-offset";
 import type { Logger } from "pino";
 import type { Campaign } from "../campaign/campaign.ts";
 import { CampaignEngine, type SpokenCommand } from "../campaign/engine.ts";
-import type { Retried, RetryQuery } from "../campaign/turn.ts";
+import type { Retried, RetryQuery } from "../campaign/retry.ts";
 import type { UnheardNews } from "../store/campaign-news.ts";
 import type { Stores } from "../store/ports.ts";
 import type { BroadcastDelivery } from "./broadcast-delivery.ts";
