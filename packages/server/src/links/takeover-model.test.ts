@@ -56,7 +56,7 @@ class Server {
     this.stores = own;
     this.#takeover = new Takeover({
       stores: own,
-      delivery: { restore: async () => {} },
+      delivery: { takeOver: async () => {} },
       onRegistrations: (kept) => this.#takeUp(kept),
       registrations: () => this.registry.all(),
       guests: () => this.registry.guests(),

@@ -33,7 +33,7 @@ function server(own: readonly Registration[], leftAmong: (asked: readonly Regist
   };
   const takeover = new Takeover({
     stores: stores as unknown as TakeoverOptions["stores"],
-    delivery: { restore: async () => {} },
+    delivery: { takeOver: async () => {} },
     onRegistrations: () => {},
     registrations: () => here.values(),
     guests: () => [...here.values()].filter(({ home }) => home !== undefined),

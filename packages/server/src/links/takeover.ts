@@ -8,7 +8,7 @@ import type { DeliveryEngine } from "./delivery-engine.ts";
 
 export interface TakeoverOptions {
   readonly stores: Pick<Stores, "devices" | "events" | "nodes" | "updates">;
-  readonly delivery: Pick<DeliveryEngine, "restore">;
+  readonly delivery: Pick<DeliveryEngine, "takeOver">;
   /** Registrations that are this server's from now on, so that they expire when nothing is heard. */
   readonly onRegistrations: (kept: readonly KeptRegistration[]) => void;
   /** All registrations that are here, to be gone through bit by bit. */
@@ -85,7 +85,7 @@ export class Takeover {
       ...(await stores.updates.claimFree(UPDATES_AT_ONCE)),
       ...(await stores.updates.claimStray(UPDATES_AT_ONCE)),
     ];
-    await delivery.restore(updates);
+    await delivery.takeOver(updates);
     if (registrations.length + updates.length > 0)
       log.info({ devices: registrations.length, updates: updates.length }, "took what another server had");
   }
