@@ -61,15 +61,21 @@ async function openDevice(endpoint: string, { answers }: { readonly answers: "it
   const coap = await openCoapUdp({ host: HOST });
   const values = new Map([
     ["/3/0/3", "1.0.0"],
+    ["/3/0/9", "50"],
     ["/5/0/3", "0"],
     ["/5/0/5", "0"],
     ["/5/0/9", "0"],
   ]);
   const heard: string[] = [];
   let known = "";
-  coap.serve(({ code, options }, { key }) => {
+  let isObserved = false;
+  coap.serve(({ code, options }, { key }, offer) => {
     if (answers === "its server" && key !== known) return createResponse(CODE.unauthorized);
     const path = `/${uriPath(options).join("/")}`;
+    if (offer !== undefined && path === "/3/0/9") {
+      offer.accept();
+      isObserved = true;
+    }
     if (code === METHOD.get) {
       const value = values.get(path);
       if (value === undefined) return createResponse(CODE.notFound);
@@ -92,6 +98,10 @@ async function openDevice(endpoint: string, { answers }: { readonly answers: "it
       const answer = await coap.request(peer, createRequest("post", `/rd?${query}`, { payload, options }));
       assert.equal(answer.code, CODE.created);
     },
+    isObserved: () => isObserved,
+    forgets: () => {
+      isObserved = false;
+    },
     hasDownloaded: () => void values.set("/5/0/3", "2"),
     count: (path: string) => heard.filter((one) => one === path).length,
   };
@@ -110,7 +120,7 @@ async function updateWhen(id: string, isIt: (update: Update) => boolean): Promis
   }
 }
 
-test("an update under way goes on when the server that its device knows is back, without the device's next word, once", async (t) => {
+test("an update under way, with what waits and is observed, goes on when the server that its device knows is back, without the device's next word, once", async (t) => {
   const device = await openDevice("faithful", { answers: "its server" });
   t.after(() => device.coap.close());
   const a = await openServer(scratch.stores);
@@ -119,13 +129,20 @@ test("an update under way goes on when the server that its device knows is back,
   const update = await scratch.stores.updates.create({ endpoint: "faithful", imageId, by: "pull", apply: true });
   await a.engine.start(update);
   await updateWhen(update.id, ({ state }) => state === "transferring");
+  await a.operations.observe({ endpoint: "faithful", timeoutMs: 60_000 }, ["/3/0/9"]);
   await kill(a, scratch.stores);
+  device.forgets();
 
   const b = await openServer(second);
   t.after(() => b.close());
   assert.equal(b.isHere("faithful"), true);
   const { sentence } = await updateWhen(update.id, (one) => one.sentence.includes("NOT_ITS_SERVER"));
   assert.match(sentence, /it knows the server a, which is away, and goes on when that one is back/);
+  await assert.rejects(b.operations.read({ endpoint: "faithful", timeoutMs: 60_000 }, ["/3/0/3"]), {
+    message: /^the device knows the server a, which is away, and refuses this one \(4\.01\)/,
+  });
+  await b.queue.submit("faithful", { operation: "read", path: "/3/0/3" });
+  await b.queue.submit("faithful", { operation: "execute", path: "/3/0/4" });
   device.hasDownloaded();
 
   const third = await openSecondStores(scratch, { node: { name: "a" } });
@@ -133,7 +150,17 @@ test("an update under way goes on when the server that its device knows is back,
   t.after(() => again.close().then(() => third.close()));
   const ended = await updateWhen(update.id, ({ finishedAt }) => finishedAt !== null);
   assert.equal(ended.state, "succeeded");
-  assert.deepEqual(device.heard, ["/5/0/1", "/5/0/2"]);
+  while ((await second.requests.list("faithful")).some(({ state }) => state !== "finished"));
+  while (!device.isObserved()) await second.ping();
+  assert.deepEqual(device.heard.toSorted(), ["/3/0/4", "/5/0/1", "/5/0/2"]);
+  const requests = await second.requests.list("faithful");
+  assert.deepEqual(
+    requests.map(({ outcome, answer }) => [outcome, answer?.code]),
+    [
+      ["answered", "2.04"],
+      ["answered", "2.05"],
+    ],
+  );
   while (b.isHere("faithful")) await second.ping();
   assert.equal(b.engine.runningCount, 0);
   assert.equal((await second.nodes.holderOf("faithful"))?.id, "a");
