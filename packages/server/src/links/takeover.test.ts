@@ -64,6 +64,16 @@ test("one that came back while the record was read stays", async () => {
   assert.deepEqual(left, []);
 });
 
+test("what a guest's home has said of it before does not send it away, what another server says does", (t) => {
+  const { takeover, hear, left } = server([exampleRegistration("a", { home: "there" })], () => []);
+  takeover.start();
+  t.after(() => takeover.close());
+  hear("a", "there", Date.now());
+  assert.deepEqual(left, []);
+  hear("a", "elsewhere", Date.now());
+  assert.deepEqual(left, ["a"]);
+});
+
 test("guests are asked for when their home lives again, all of them", async () => {
   const own = Array.from({ length: 12_000 }, (_, n) => exampleRegistration(`device-${n}`, { home: "there" }));
   const { takeover, asked, left, living } = server(own, (some) => some.map(({ endpoint }) => endpoint).slice(0, 4_000));

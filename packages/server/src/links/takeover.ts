@@ -70,6 +70,8 @@ export class Takeover {
     const { stores, registrationOf, isArriving, onLeft } = this.#options;
     if (kind !== "device.registered" || endpoint === null || typeof node !== "string") return;
     if (node === stores.nodes.id || isArriving(endpoint)) return;
+    // What its home says of a guest may be of the time before; when the home is back, the record tells.
+    if (registrationOf(endpoint)?.home === node) return;
     // A server that was without the database tells late what it has seen before the device came here.
     if (Date.parse(at) >= (registrationOf(endpoint)?.registeredAtMs ?? 0)) onLeft(endpoint);
   }
