@@ -44,6 +44,10 @@ export class InstantDelivery {
   letGoAll(): void {}
   async resume(): Promise<void> {}
 
+  takeOver(claimed: readonly UnfinishedUpdate[]): Promise<void> {
+    return this.restore(claimed);
+  }
+
   async restore(unfinished: readonly UnfinishedUpdate[]): Promise<void> {
     for (const { update } of unfinished) {
       if (this.#running.has(update.id)) continue;

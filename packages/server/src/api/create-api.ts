@@ -140,7 +140,7 @@ async function addRoutes(
       const { operations } = options;
       if (operations)
         await v1.register(async (near) => {
-          forwardRequests(near, stores.nodes, homeOf(options));
+          forwardRequests(near, stores.nodes, holderOf(options));
           operationRoutes(near.withTypeProvider<ZodTypeProvider>(), { ...options, operations });
           observationRoutes(near.withTypeProvider<ZodTypeProvider>(), { ...options, operations });
         });
@@ -179,11 +179,11 @@ async function addRoutes(
   });
 }
 
-/** The server at which the device of a request is registered, when it is another one. What may wait is put on record at any. */
-const homeOf = ({ fleet, stores }: ApiOptions): Elsewhere => ({
+/** The server that has the device of a request, when it is another one. What may wait is put on record at any. */
+const holderOf = ({ fleet, stores }: ApiOptions): Elsewhere => ({
   find: async ({ params }) => {
     const { endpoint } = params as OneDeviceParams;
-    return fleet.isHere(endpoint) ? undefined : await stores.nodes.homeOf(endpoint);
+    return fleet.isHere(endpoint) ? undefined : await stores.nodes.holderOf(endpoint);
   },
   canDoHere: ({ query }) => (query as { queue?: string }).queue === "true",
 });

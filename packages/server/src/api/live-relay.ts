@@ -70,7 +70,7 @@ export class LiveRelay {
   async #listen(signal: AbortSignal, onAnswer: () => void): Promise<boolean> {
     const { stores, fleet, endpoint, request } = this.#parts;
     if (fleet.isHere(endpoint)) return false;
-    const node = await stores.nodes.homeOf(endpoint);
+    const node = await stores.nodes.holderOf(endpoint);
     if (node === undefined || node.address === null) return false;
     const url = `${node.address}/api/v1/events?${new URLSearchParams({ endpoint })}`;
     const answer = await fetch(url, { headers: headersTo(node, request), redirect: "manual", signal });

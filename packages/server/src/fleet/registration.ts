@@ -20,6 +20,8 @@ export interface Registration {
   readonly objects: RegisteredObjects;
   readonly registeredAtMs: number;
   readonly lastSeenAtMs: number;
+  /** Another server, which the device spoke to last: this one stands in for it, and the device may not know it. Absent = this one. */
+  readonly home?: string | undefined;
 }
 
 /** What a Register request asks for, once it is checked. */

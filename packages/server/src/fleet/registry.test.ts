@@ -191,3 +191,40 @@ function exampleFleet(count: number): Registration[] {
     lastSeenAtMs: 0,
   }));
 }
+
+test("a guest is at home here from its first word on, or when it does what it is asked for", () => {
+  const registry = new Registry({ graceMs: 0 });
+  const guest = (endpoint: string, id: string): Registration => ({
+    ...request(endpoint),
+    id,
+    transport: "udp",
+    address: "h:1",
+    registeredAtMs: T0,
+    lastSeenAtMs: T0,
+    home: "another",
+  });
+  const guests = () => [...registry.guests()].map(({ endpoint }) => endpoint);
+  registry.step(
+    { kind: "restore", registrations: ["a", "b", "c", "d"].map((name) => guest(name, name)), utcMs: T0 },
+    0,
+  );
+  assert.deepEqual(guests(), ["a", "b", "c", "d"]);
+  const [updated] = registry.step({ kind: "update", id: "a", sender: udp("h:2"), change: {}, utcMs: T0 + 1 }, 1);
+  assert.ok(updated?.kind === "updated" && updated.registration.home === undefined);
+  const [settled] = registry.step({ kind: "settle", endpoint: "b" }, 2);
+  assert.ok(settled?.kind === "settled" && settled.registration.home === undefined);
+  assert.equal(settled.registration.lastSeenAtMs, T0);
+  assert.deepEqual(registry.step({ kind: "settle", endpoint: "b" }, 3), []);
+  registry.step({ kind: "register", id: "c2", sender: udp("h:3"), request: request("c"), utcMs: T0 + 4 }, 4);
+  assert.deepEqual(guests(), ["d"]);
+  // Doing what it is asked for renews no lifetime; with its end it keeps its home.
+  const ended = registry.step({ kind: "wake" }, 60_000);
+  assert.deepEqual(
+    ended.map((output) => ("registration" in output ? [output.registration.endpoint, output.registration.home] : [])),
+    [
+      ["b", undefined],
+      ["d", "another"],
+    ],
+  );
+  assert.deepEqual(guests(), []);
+});

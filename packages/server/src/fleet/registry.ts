@@ -27,13 +27,17 @@ export type RegistryInput =
   | { readonly kind: "bar"; readonly endpoint: string }
   /** Registrations of an earlier run; those that ended meanwhile expire at the next wake. */
   | { readonly kind: "restore"; readonly registrations: readonly Registration[]; readonly utcMs: number }
-  /** The device has registered at another server since. */
+  /** The device takes this server for its own, which may have stood in for another. */
+  | { readonly kind: "settle"; readonly endpoint: string }
+  /** The device is another server's by now. */
   | { readonly kind: "leave"; readonly endpoint: string }
   | { readonly kind: "wake" };
 
 export type RegistryOutput =
   | { readonly kind: "registered"; readonly registration: Registration; readonly replaced: Registration | undefined }
   | { readonly kind: "updated"; readonly registration: Registration; readonly moved: boolean }
+  /** It is at home here from now on. */
+  | { readonly kind: "settled"; readonly registration: Registration }
   | { readonly kind: "deregistered"; readonly registration: Registration }
   | { readonly kind: "withdrawn"; readonly registration: Registration }
   | { readonly kind: "barred"; readonly registration: Registration }
@@ -71,6 +75,8 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
   readonly #byPeer = new Map<string, Registration>();
   readonly #peerOf = new Map<string, string>();
   readonly #deadlines = new Deadlines<string>();
+  /** Those whose home is another server, by endpoint. */
+  readonly #guests = new Map<string, Registration>();
 
   constructor(options: RegistryOptions = {}) {
     this.#limit = options.registrationLimit ?? DEFAULT_REGISTRATION_LIMIT;
@@ -93,6 +99,11 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
   /** Of everybody who is here; may be gone through while they come and go. */
   all(): IterableIterator<Registration> {
     return this.#byEndpoint.values();
+  }
+
+  /** Of those whose home is another server; may be gone through while they come and go. */
+  guests(): IterableIterator<Registration> {
+    return this.#guests.values();
   }
 
   /**
@@ -118,6 +129,8 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
         const present = this.#byEndpoint.get(input.endpoint);
         return present === undefined || isSecure(present.transport) ? [] : this.#end(present.id, "barred");
       }
+      case "settle":
+        return this.#settle(this.#byEndpoint.get(input.endpoint));
       case "leave":
         return this.#end(this.#byEndpoint.get(input.endpoint)?.id ?? "", "left");
       case "restore":
@@ -161,7 +174,8 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     const why = whyNot(sender, old.endpoint, old);
     if (why !== undefined) return [{ kind: "forbidden", endpoint: old.endpoint, why }];
     const moved = peerKey !== this.#peerOf.get(id);
-    const registration: Registration = { ...old, ...change, transport, address, lastSeenAtMs: utcMs };
+    const { home: _, ...known } = old;
+    const registration: Registration = { ...known, ...change, transport, address, lastSeenAtMs: utcMs };
     this.#keep(registration, peerKey, nowMs + registration.lifetimeS * 1000);
     return [{ kind: "updated", registration, moved }];
   }
@@ -171,6 +185,13 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     if (!old) return [{ kind: "unknown" }];
     const why = whyNot(sender, old.endpoint, old);
     return why === undefined ? this.#end(id, "deregistered") : [{ kind: "forbidden", endpoint: old.endpoint, why }];
+  }
+
+  #settle(guest: Registration | undefined): RegistryOutput[] {
+    if (guest?.home === undefined) return [];
+    const { home: _, ...registration } = guest;
+    this.#replace(registration, this.#peerOf.get(guest.id));
+    return [{ kind: "settled", registration }];
   }
 
   #end(id: string, kind: "deregistered" | "withdrawn" | "barred" | "expired" | "left"): RegistryOutput[] {
@@ -191,6 +212,11 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
   }
 
   #keep(registration: Registration, peerKey: string | undefined, lifetimeEndMs: number): void {
+    this.#replace(registration, peerKey);
+    this.#deadlines.set(registration.id, lifetimeEndMs + this.#graceMs);
+  }
+
+  #replace(registration: Registration, peerKey: string | undefined): void {
     this.#leavePeer(registration.id);
     if (peerKey !== undefined) {
       this.#byPeer.set(peerKey, registration);
@@ -198,7 +224,8 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     }
     this.#byId.set(registration.id, registration);
     this.#byEndpoint.set(registration.endpoint, registration);
-    this.#deadlines.set(registration.id, lifetimeEndMs + this.#graceMs);
+    if (registration.home === undefined) this.#guests.delete(registration.endpoint);
+    else this.#guests.set(registration.endpoint, registration);
   }
 
   /** A NAT may have given the address to another device meanwhile. */
@@ -214,6 +241,7 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
     this.#leavePeer(id);
     this.#byId.delete(id);
     this.#byEndpoint.delete(endpoint);
+    this.#guests.delete(endpoint);
     this.#deadlines.delete(id);
   }
 }

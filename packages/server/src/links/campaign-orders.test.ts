@@ -42,7 +42,7 @@ function ordersOf(order: TargetOrder, spec = SPEC) {
       updates: { create, ofAttempt: async () => update },
       devices: { get: async () => ({ timezone: null, utcOffset: "+01:00" }) },
     },
-    delivery: { isRunning: () => true, apply: async () => void done.push("applied"), restore: async () => {} },
+    delivery: { isRunning: () => true, apply: async () => void done.push("applied"), takeOver: async () => {} },
     reports: { add: ({ state, sentence }: { state?: string; sentence?: string }) => done.push(`${state} ${sentence}`) },
     log: pino({ level: "silent" }),
   } as unknown as CampaignOrdersOptions;

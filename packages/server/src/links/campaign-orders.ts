@@ -16,7 +16,7 @@ import type { DeliveryEngine } from "./delivery-engine.ts";
 
 export interface CampaignOrdersOptions {
   readonly stores: Pick<Stores, "campaigns" | "updates"> & { readonly devices: Pick<Stores["devices"], "get"> };
-  readonly delivery: Pick<DeliveryEngine, "apply" | "hold" | "cancel" | "isRunning" | "restore">;
+  readonly delivery: Pick<DeliveryEngine, "apply" | "hold" | "cancel" | "isRunning" | "restore" | "takeOver">;
   readonly reports: Pick<CampaignReports, "add">;
   /** Is asked first, and takes what is for devices behind radio gateways. */
   readonly broadcast?: Pick<BroadcastDelivery, "take"> | undefined;
@@ -175,7 +175,7 @@ export class CampaignOrders {
     if (update.finishedAt !== null) reports.add(update);
     else if (!delivery.isRunning(update.id)) {
       // The order came here because the device is at no other server that lives.
-      await delivery.restore(await stores.updates.claimOf([target.endpoint]));
+      await delivery.takeOver(await stores.updates.claimOf([target.endpoint]));
       if (!delivery.isRunning(update.id)) await this.takeUpOrdered();
     }
     return update;

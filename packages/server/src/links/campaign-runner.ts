@@ -21,7 +21,7 @@ export interface CampaignRunnerOptions {
   readonly stores: Pick<Stores, "campaigns" | "devices" | "events" | "updates" | "nodes">;
   readonly delivery: Pick<
     DeliveryEngine,
-    "apply" | "hold" | "cancel" | "isRunning" | "restore" | "letGo" | "letGoAll" | "resume"
+    "apply" | "hold" | "cancel" | "isRunning" | "restore" | "takeOver" | "letGo" | "letGoAll" | "resume"
   >;
   /** For devices behind radio gateways. */
   readonly broadcast?: Pick<BroadcastDelivery, "take"> | undefined;

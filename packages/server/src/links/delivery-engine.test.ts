@@ -226,6 +226,23 @@ test("an update whose campaign permits nothing any more is left as it is on reco
   assert.equal(world.engine.runningCount, 1);
 });
 
+test("what another server had meanwhile goes on from its record, not from what ran here before", async (t) => {
+  const world = new World();
+  t.after(() => world.engine.close());
+  const downloaded = { ...IDLE, firmware: IDLE.firmware && { ...IDLE.firmware, state: 2 } };
+  const first = Promise.withResolvers<DeviceReport>();
+  world.readReport = () => first.promise;
+  const update = updateOf("pump", "pull");
+  const told = { ...newSnapshot(true), state: "transferring" as const, transferStarted: true };
+  await world.engine.restore([{ update, snapshot: told }]);
+  world.readReport = async () => downloaded;
+  await world.engine.takeOver([{ update, snapshot: { ...told, apply: false } }]);
+  first.resolve(downloaded);
+  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+  assert.equal(world.engine.runningCount, 1);
+  assert.equal(world.done.at(-1), "u-pump waitingToApply", world.done.join(", "));
+});
+
 test("an update for which there is no room is on record as cancelled, and one of the last run stops no start", async (t) => {
   const world = new World(1);
   t.after(() => world.engine.close());

@@ -90,7 +90,7 @@ export class DeliveryEngine {
   }
 
   /**
-   * Goes on with updates of an earlier run, or of another server; those that run here already go on as they are. One that cannot
+   * Goes on with updates of an earlier run; those that run here already go on as they are. One that cannot
    * be taken up keeps no other from it, nor the server from serving.
    *
    * @throws {EnvironmentError} DATABASE_AWAY; `resume` takes up the rest.
@@ -107,6 +107,17 @@ export class DeliveryEngine {
         this.#options.log.error({ err: error, updateId: update.id }, "an update is left as it is");
       }
     }
+  }
+
+  /**
+   * Goes on with what another server had until now. Whatever of it still runs here knows less than its record: this server was out of
+   * breath when the other one took it.
+   *
+   * @throws {EnvironmentError} DATABASE_AWAY; `resume` takes up the rest.
+   */
+  async takeOver(claimed: readonly UnfinishedUpdate[]): Promise<void> {
+    for (const { update } of claimed) this.letGo(update.id);
+    await this.restore(claimed);
   }
 
   /**

@@ -22,6 +22,8 @@ export interface DeviceAccessOptions {
   /** The way to a device now. */
   find(device: Registration): DevicePeer | undefined;
   registrationOf(endpoint: string): Registration | undefined;
+  /** As `PresentRequestsParts.onServed`. */
+  onServed(device: Registration): void;
 }
 
 export class DeviceAccess {
@@ -35,9 +37,9 @@ export class DeviceAccess {
   readonly arrivals: Arrivals;
 
   constructor(options: DeviceAccessOptions) {
-    const { stores, models, log, presence, flood, find, registrationOf } = options;
+    const { stores, models, log, presence, flood, find, registrationOf, onServed } = options;
     this.presence = new PresenceWatch({ ...presence, isConnected: (device) => find(device) !== undefined });
-    this.requests = new PresentRequests(new DoorRequests({ find }), this.presence);
+    this.requests = new PresentRequests({ within: new DoorRequests({ find }), presence: this.presence, onServed });
     const { requests } = this;
     const { events, remarks, observations: store, devices } = stores;
     const kept = { events, remarks, store, devices };

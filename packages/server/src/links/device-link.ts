@@ -184,7 +184,7 @@ export class DeviceLink {
     }
     // Of the update's object this says that no order would be taken either.
     if (response.code === CODE.unauthorized && path[0] === this.#object.objectId)
-      throw new EnvironmentError("NOT_ITS_SERVER", "it answered 4.01, as to a server that it is not registered with");
+      throw new EnvironmentError("NOT_ITS_SERVER", notItsServer(registration));
     if (response.code !== CODE.content) return undefined;
     const format = optionUint(response.options, OPTION.contentFormat) ?? CONTENT_FORMATS.text;
     return valuesByResource(decodePayload(format, response.payload, { base: path, models: STANDARD_MODELS }));
@@ -243,6 +243,12 @@ function valuesByResource(entries: readonly Entry[]): FoundValues {
   }
   return values;
 }
+
+/** What an operator can expect of a device that answers 4.01. */
+const notItsServer = ({ home }: Registration): string =>
+  home === undefined
+    ? "it answered 4.01, as to a server that it is not registered with"
+    : `it answered 4.01: it knows the server ${home}, which is away, and goes on when that one is back or the device comes here`;
 
 /** What became of a command: an answer of class 2, a refusal with its code, or nothing at all. */
 async function outcomeOf(answer: Promise<CoapResponse>): Promise<RequestOutcome> {

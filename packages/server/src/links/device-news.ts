@@ -8,7 +8,7 @@ import type { DeliveryEngine } from "./delivery-engine.ts";
 
 export interface DeviceNewsOptions {
   readonly stores: Pick<Stores, "campaigns" | "devices" | "updates">;
-  readonly delivery: Pick<DeliveryEngine, "restore">;
+  readonly delivery: Pick<DeliveryEngine, "takeOver">;
   readonly engine: Pick<CampaignEngine, "devicesChanged">;
   readonly utcMs: () => number;
   /** Some campaigns may have something to do now. */
@@ -77,7 +77,7 @@ export class DeviceNews {
     // The campaigns look at what is on record.
     await stores.devices.flush();
     const registered = batch.flatMap(([endpoint, hasRegistered]) => (hasRegistered ? [endpoint] : []));
-    if (registered.length > 0) await delivery.restore(await stores.updates.claimOf(registered));
+    if (registered.length > 0) await delivery.takeOver(await stores.updates.claimOf(registered));
     const endpoints = batch.map(([endpoint]) => endpoint);
     if ((await stores.campaigns.continuous()).length > 0) {
       const devices = await stores.devices.getMany(endpoints);

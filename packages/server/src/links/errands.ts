@@ -171,7 +171,7 @@ export class Errands {
         onReport(endpoint, isFirmware ? report : { ...report, firmware: undefined });
     } catch (error) {
       if (!(error instanceof AirliftError)) throw error;
-      why = whyUnread(error);
+      why = whyUnread(error, registration);
       if (error.code === "DEVICE_ASLEEP") this.#feed({ kind: "asleep" });
       log.debug({ endpoint, code: error.code }, "a device did not report");
     }
@@ -252,8 +252,11 @@ export class Errands {
 }
 
 /** Why a device could not be read, in words for its timeline. */
-function whyUnread(error: AirliftError): string {
-  if (error.code === "COAP_TIMEOUT") return "the device does not answer";
+function whyUnread(error: AirliftError, { home }: Registration): string {
+  if (error.code === "COAP_TIMEOUT")
+    return home === undefined
+      ? "the device does not answer"
+      : `the device knows the server ${home} and does not answer this one`;
   return error instanceof PeerError
     ? `the device's answer cannot be read (${error.code}: ${error.message})`
     : `the device cannot be asked (${error.code}: ${error.message})`;

@@ -18,7 +18,7 @@ import { updateObjectOf } from "../delivery/update-object.ts";
 import type { BootstrapCredentials } from "../fleet/bootstrap.ts";
 import type { FloodGateOptions } from "../fleet/flood-gate.ts";
 import type { PresenceOptions } from "../fleet/presence.ts";
-import type { Registration } from "../fleet/registration.ts";
+import { isStillAt, type Registration } from "../fleet/registration.ts";
 import { Registry, type RegistryInput, type RegistryOutput } from "../fleet/registry.ts";
 import { isSecure, type Transport } from "../fleet/sender.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
@@ -114,6 +114,10 @@ export class Lwm2mServer {
         return peer && watchedPeer(peer, device, (fault) => this.#faults.note(fault));
       },
       registrationOf,
+      onServed: (device) => {
+        if (isStillAt(device, registrationOf(device.endpoint)))
+          this.#driven.feed({ kind: "settle", endpoint: device.endpoint });
+      },
     });
     const { presence, requests, operations, queue, arrivals } = this.#access;
     const link = new DeviceLink(requests);
@@ -158,7 +162,11 @@ export class Lwm2mServer {
       models,
       onValues: (registration, entries) => this.operations.onSent(registration, entries),
       onNews: (registration) => this.#follower.news(registration),
-      onHeard: (endpoint) => setImmediate(() => this.presence.feed({ kind: "heard", endpoint })),
+      onHeard: (endpoint) =>
+        setImmediate(() => {
+          this.presence.feed({ kind: "heard", endpoint });
+          this.#driven.feed({ kind: "settle", endpoint });
+        }),
       onFault: (fault) => this.#faults.note(fault),
       onForbidden: (endpoint, sender, why) => this.#faults.forbidden(endpoint, sender, why),
     });
@@ -180,9 +188,13 @@ export class Lwm2mServer {
       stores,
       delivery: this.engine,
       log,
-      onRegistrations: (kept) =>
-        this.#takeUp(kept.filter(({ endpoint }) => this.registrationOf(endpoint) === undefined)),
+      onRegistrations: (kept) => {
+        this.#takeUp(kept.filter(({ endpoint }) => this.registrationOf(endpoint) === undefined));
+        // Of those that never left here, what waits may have.
+        for (const { endpoint } of kept) arrivals.add(endpoint);
+      },
       registrations: () => this.#registry.all(),
+      guests: () => this.#registry.guests(),
       registrationOf,
       isArriving: (endpoint) => this.#record.isArriving(endpoint),
       onLeft: (endpoint) => {

@@ -73,9 +73,9 @@ export class OperationExchange {
       const response = await send(device, attempts.requestIn(format), signal);
       if (isSuccessCode(response.code)) return response;
       const isLast = at === formats.length - 1;
-      if (!FORMAT_REFUSALS.has(response.code) || format === undefined) throw refusalOf(response);
+      if (!FORMAT_REFUSALS.has(response.code) || format === undefined) throw refusalOf(response, device);
       this.memory.remember(device.endpoint, use, format);
-      if (isLast) throw refusalOf(response);
+      if (isLast) throw refusalOf(response, device);
     }
     throw new UsageError("CONTENT_FORMAT", "no format that this device and these values have in common");
   }
@@ -137,18 +137,21 @@ const REFUSALS: Readonly<Record<string, string>> = {
   "5.03": "the device is busy",
 };
 
-function refusalOf({ code, payload }: CoapResponse): PeerError {
+function refusalOf({ code, payload }: CoapResponse, { home }: Registration): PeerError {
   const words = (decodeUtf8(payload) ?? "").replace(/\p{Cc}/gu, " ").slice(0, 200);
   const said = words === "" ? "" : `: ${words}`;
   const told = formatCode(code);
-  const what = REFUSALS[told];
+  const isStranger = code === CODE.unauthorized && home !== undefined;
+  const what = isStranger ? `the device knows the server ${home}, which is away, and refuses this one` : REFUSALS[told];
   const sentence = what === undefined ? `the device answered ${told}` : `${what} (${told})`;
   return new PeerError("DEVICE_REFUSED", `${sentence}${said}`, { code: told });
 }
 
-function translate(error: unknown, { endpoint }: Registration, timeoutMs: number): unknown {
-  if (error instanceof SilenceError || (error instanceof EnvironmentError && error.code === "COAP_TIMEOUT"))
-    return new EnvironmentError("DEVICE_SILENT", `${endpoint} did not answer in time`, { endpoint, timeoutMs });
+function translate(error: unknown, { endpoint, home }: Registration, timeoutMs: number): unknown {
+  if (error instanceof SilenceError || (error instanceof EnvironmentError && error.code === "COAP_TIMEOUT")) {
+    const known = home === undefined ? "" : `: it knows the server ${home}, which is away`;
+    return new EnvironmentError("DEVICE_SILENT", `${endpoint} did not answer in time${known}`, { endpoint, timeoutMs });
+  }
   if (error instanceof EnvironmentError && UNREACHABLE.has(error.code))
     return new EnvironmentError(
       "DEVICE_SILENT",

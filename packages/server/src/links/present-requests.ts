@@ -1,5 +1,6 @@
 /** Requests to devices that keep presence up to date, and that do not go out while a device sleeps. */
 import type { BlockSource } from "@airlift/protocol/coap/body";
+import { isSuccessCode } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
 import { AirliftError, EnvironmentError } from "@airlift/protocol/lib/errors";
 import type { Lwm2mRequest } from "@airlift/protocol/lwm2m/request";
@@ -8,6 +9,13 @@ import type { Registration } from "../fleet/registration.ts";
 import type { DeviceRequests } from "./device-requests.ts";
 import type { PresenceWatch } from "./presence-watch.ts";
 
+export interface PresentRequestsParts {
+  readonly within: DeviceRequests;
+  readonly presence: PresenceWatch;
+  /** The device has done what it was asked for: it takes this server for its own. */
+  onServed(device: Registration): void;
+}
+
 /**
  * All promises reject as those of the requests within, and at once with {EnvironmentError} DEVICE_ASLEEP while the device
  * sleeps: what is sent then would only be repeated in vain for 93 s (LwM2M Transport 1.2 §6.5).
@@ -15,17 +23,19 @@ import type { PresenceWatch } from "./presence-watch.ts";
 export class PresentRequests implements DeviceRequests {
   readonly #within: DeviceRequests;
   readonly #presence: PresenceWatch;
+  readonly #onServed: PresentRequestsParts["onServed"];
 
-  constructor(within: DeviceRequests, presence: PresenceWatch) {
+  constructor({ within, presence, onServed }: PresentRequestsParts) {
     this.#within = within;
     this.#presence = presence;
+    this.#onServed = onServed;
   }
 
-  request(device: Registration, request: Lwm2mRequest, options?: WholeOptions): Promise<CoapResponse> {
-    return this.#watch(device, () => this.#within.request(device, request, options));
+  async request(device: Registration, request: Lwm2mRequest, options?: WholeOptions): Promise<CoapResponse> {
+    return this.#served(device, await this.#watch(device, () => this.#within.request(device, request, options)));
   }
 
-  upload(
+  async upload(
     device: Registration,
     request: Lwm2mRequest,
     source: BlockSource,
@@ -36,10 +46,11 @@ export class PresentRequests implements DeviceRequests {
       this.#presence.feed({ kind: "heard", endpoint: device.endpoint });
       options.onProgress?.(progress);
     };
-    return this.#watch(device, () => this.#within.upload(device, request, source, { ...options, onProgress }));
+    const upload = () => this.#within.upload(device, request, source, { ...options, onProgress });
+    return this.#served(device, await this.#watch(device, upload));
   }
 
-  observe(
+  async observe(
     device: Registration,
     request: Lwm2mRequest,
     onNotification: (response: CoapResponse) => void,
@@ -49,7 +60,14 @@ export class PresentRequests implements DeviceRequests {
       this.#presence.feed({ kind: "heard", endpoint: device.endpoint });
       onNotification(response);
     };
-    return this.#watch(device, () => this.#within.observe(device, request, onNews, options));
+    const observation = await this.#watch(device, () => this.#within.observe(device, request, onNews, options));
+    this.#served(device, observation.response);
+    return observation;
+  }
+
+  #served(device: Registration, response: CoapResponse): CoapResponse {
+    if (isSuccessCode(response.code)) this.#onServed(device);
+    return response;
   }
 
   async #watch<Answer>(device: Registration, ask: () => Promise<Answer>): Promise<Answer> {

@@ -53,6 +53,7 @@ export function registrationAnswer(output: RegistryOutput): CoapResponse {
       return createResponse(CODE.created, EMPTY, location);
     }
     case "updated":
+    case "settled":
       return createResponse(CODE.changed);
     case "deregistered":
     case "withdrawn":

@@ -43,6 +43,9 @@ export class RegistrationFollower {
       case "updated":
         this.#onUpdate(output.registration, output.moved);
         return;
+      case "settled":
+        this.#parts.record.save(output.registration, "registered");
+        return;
       case "deregistered":
       case "withdrawn":
       case "barred":

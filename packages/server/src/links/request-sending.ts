@@ -1,10 +1,13 @@
 /** One waiting request on its way: how it is sent, what it came to, and how that reads. */
-import { formatCode, isSuccessCode } from "@airlift/protocol/coap/codes";
+import { CODE, formatCode, isSuccessCode } from "@airlift/protocol/coap/codes";
 import { CoapRefusal, type CoapResponse } from "@airlift/protocol/coap/exchange";
 import { OPTION, optionUint } from "@airlift/protocol/coap/options";
 import { AirliftError } from "@airlift/protocol/lib/errors";
+import { DEVICE_RESOURCES } from "@airlift/protocol/lwm2m/objects/device";
+import { readRequest } from "@airlift/protocol/lwm2m/operations";
+import { pathOf } from "@airlift/protocol/lwm2m/path";
 import type { Logger } from "pino";
-import { pathsOf, type QueuedRequest, type RequestContent } from "../fleet/queued-request.ts";
+import { isRepeatable, pathsOf, type QueuedRequest, type RequestContent } from "../fleet/queued-request.ts";
 import type { Registration } from "../fleet/registration.ts";
 import type { RequestQueueInput } from "../fleet/request-queue.ts";
 import type { QueueAnswer, RequestEnd } from "../store/request-queue-store.ts";
@@ -32,23 +35,43 @@ export interface Result {
 /** Octets of an answer that are kept. */
 const ANSWER_BYTES = 16 * 1024;
 
-/** Never rejects. */
+const NEVER_LEFT: Result = { how: "notSent", answer: null };
+
+/** Never rejects. What a guest refuses, or might not hear, waits for its home or its next word. */
 export async function sendRequest(request: QueuedRequest, parts: SendingParts): Promise<Result> {
   const { endpoint, content } = request;
   const { requests, registrationOf, signal, log, onAnswer } = parts;
   const registration = registrationOf(endpoint);
-  if (registration === undefined) return { how: "notSent", answer: null };
+  if (registration === undefined) return NEVER_LEFT;
+  const { home } = registration;
+  const ended = (response: CoapResponse, told?: string): Result =>
+    home !== undefined && response.code === CODE.unauthorized
+      ? NEVER_LEFT
+      : { how: "answered", answer: answerOf(response), told };
   try {
+    if (home !== undefined && !isRepeatable(content) && !(await doesAnswer(registration, parts))) return NEVER_LEFT;
     const response = await requests.request(registration, toLwm2mRequest(content), { signal });
-    const told = isSuccessCode(response.code) ? onAnswer?.(request, response) : undefined;
-    return { how: "answered", answer: answerOf(response), told };
+    return ended(response, isSuccessCode(response.code) ? onAnswer?.(request, response) : undefined);
   } catch (error) {
-    if (error instanceof CoapRefusal) return { how: "answered", answer: answerOf(error.response) };
+    if (error instanceof CoapRefusal) return ended(error.response);
     if (!(error instanceof AirliftError)) log.error({ err: error, endpoint }, "a waiting request failed");
     const why = error instanceof Error ? error.message : String(error);
     const code = error instanceof AirliftError ? error.code : "";
-    if (NOT_SENT.has(code)) return { how: "notSent", answer: null };
+    if (NOT_SENT.has(code)) return NEVER_LEFT;
     return { how: NO_ANSWER.has(code) ? "unanswered" : "failed", answer: null, why };
+  }
+}
+
+/** Every device has it (LwM2M Core 1.2, object 3): Supported Binding and Modes. */
+const HARMLESS = readRequest(pathOf(3, 0, DEVICE_RESOURCES.supportedBindings));
+
+/** Whether a guest does what this server asks. Without an answer to what may not be done twice, nobody would know. */
+async function doesAnswer(guest: Registration, { requests, signal }: SendingParts): Promise<boolean> {
+  try {
+    return isSuccessCode((await requests.request(guest, HARMLESS, { signal })).code);
+  } catch (error) {
+    if (error instanceof AirliftError) return false;
+    throw error;
   }
 }
 

@@ -11,6 +11,7 @@ function server(own: readonly Registration[], leftAmong: (asked: readonly Regist
   const here = new Map(own.map((registration) => [registration.endpoint, registration]));
   const asked: string[][] = [];
   const listeners: ((event: Event) => void)[] = [];
+  const living = ["here"];
   const left: string[] = [];
   const arriving = new Set<string>();
   /** What the server `node` says about a device that came to it at `atMs`. */
@@ -19,9 +20,9 @@ function server(own: readonly Registration[], leftAmong: (asked: readonly Regist
     for (const listener of listeners) listener(event as Event);
   };
   const stores = {
-    nodes: { id: "here", holdsLease: true },
+    nodes: { id: "here", holdsLease: true, list: async () => living.map((id) => ({ id, isAlive: true })) },
     devices: {
-      claimFree: async () => [],
+      claim: async () => [],
       leftAmong: async (registrations: readonly Registration[]) => {
         asked.push(registrations.map(({ endpoint }) => endpoint));
         return leftAmong(registrations);
@@ -32,9 +33,10 @@ function server(own: readonly Registration[], leftAmong: (asked: readonly Regist
   };
   const takeover = new Takeover({
     stores: stores as unknown as TakeoverOptions["stores"],
-    delivery: { restore: async () => {} },
+    delivery: { takeOver: async () => {} },
     onRegistrations: () => {},
     registrations: () => here.values(),
+    guests: () => [...here.values()].filter(({ home }) => home !== undefined),
     registrationOf: (endpoint) => here.get(endpoint),
     isArriving: (endpoint) => arriving.has(endpoint),
     onLeft: (endpoint) => {
@@ -43,7 +45,7 @@ function server(own: readonly Registration[], leftAmong: (asked: readonly Regist
     },
     log: pino({ level: "silent" }),
   });
-  return { takeover, here, asked, left, arriving, hear };
+  return { takeover, here, asked, left, living, arriving, hear };
 }
 
 test("a device that is on record elsewhere is left to that server, though no event told of it", async () => {
@@ -60,6 +62,26 @@ test("one that came back while the record was read stays", async () => {
   });
   await takeover.look();
   assert.deepEqual(left, []);
+});
+
+test("what a guest's home has said of it before does not send it away, what another server says does", (t) => {
+  const { takeover, hear, left } = server([exampleRegistration("a", { home: "there" })], () => []);
+  takeover.start();
+  t.after(() => takeover.close());
+  hear("a", "there", Date.now());
+  assert.deepEqual(left, []);
+  hear("a", "elsewhere", Date.now());
+  assert.deepEqual(left, ["a"]);
+});
+
+test("guests are asked for when their home lives again, all of them", async () => {
+  const own = Array.from({ length: 12_000 }, (_, n) => exampleRegistration(`device-${n}`, { home: "there" }));
+  const { takeover, asked, left, living } = server(own, (some) => some.map(({ endpoint }) => endpoint).slice(0, 4_000));
+  await takeover.look();
+  assert.deepEqual([asked.length, left.length], [1, 4_000]);
+  living.push("there");
+  await takeover.look();
+  assert.deepEqual([asked.length, left.length, asked.at(-1)?.length], [3, 12_000, 4_000]);
 });
 
 test("a large fleet is gone through bit by bit, and then anew", async () => {

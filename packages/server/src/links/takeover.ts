@@ -1,4 +1,4 @@
-/** What changes hands between servers on one database: what a dead one had, and devices that come and go. */
+/** What changes hands between servers on one database: what a dead one had, what one that is back gets again, and devices that come and go. */
 import type { Event } from "@airlift/protocol/api/schemas";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
@@ -8,15 +8,17 @@ import type { DeliveryEngine } from "./delivery-engine.ts";
 
 export interface TakeoverOptions {
   readonly stores: Pick<Stores, "devices" | "events" | "nodes" | "updates">;
-  readonly delivery: Pick<DeliveryEngine, "restore">;
+  readonly delivery: Pick<DeliveryEngine, "takeOver">;
   /** Registrations that are this server's from now on, so that they expire when nothing is heard. */
   readonly onRegistrations: (kept: readonly KeptRegistration[]) => void;
   /** All registrations that are here, to be gone through bit by bit. */
   readonly registrations: () => Iterator<Registration>;
+  /** Those of them whose home is another server. */
+  readonly guests: () => Iterable<Registration>;
   readonly registrationOf: (endpoint: string) => Registration | undefined;
   /** Whether what others say of a device is older than that it has registered here. */
   readonly isArriving: (endpoint: string) => boolean;
-  /** The device has registered at another server; it need not have been at this one. */
+  /** The device is at another server; it need not have been at this one. */
   readonly onLeft: (endpoint: string) => void;
   readonly log: Logger;
 }
@@ -68,6 +70,8 @@ export class Takeover {
     const { stores, registrationOf, isArriving, onLeft } = this.#options;
     if (kind !== "device.registered" || endpoint === null || typeof node !== "string") return;
     if (node === stores.nodes.id || isArriving(endpoint)) return;
+    // What its home says of a guest may be of the time before; when the home is back, the record tells.
+    if (registrationOf(endpoint)?.home === node) return;
     // A server that was without the database tells late what it has seen before the device came here.
     if (Date.parse(at) >= (registrationOf(endpoint)?.registeredAtMs ?? 0)) onLeft(endpoint);
   }
@@ -75,25 +79,36 @@ export class Takeover {
   async #look(): Promise<void> {
     const { stores, delivery, onRegistrations, log } = this.#options;
     if (!stores.nodes.holdsLease) return;
-    const registrations = await stores.devices.claimFree(DEVICES_AT_ONCE);
+    const registrations = await stores.devices.claim(DEVICES_AT_ONCE);
     if (registrations.length > 0) onRegistrations(registrations);
-    await this.#leaveLost();
+    await this.#leave(this.#nextOwn());
+    await this.#leaveGuests();
     const updates = [
       ...(await stores.updates.claimFree(UPDATES_AT_ONCE)),
       ...(await stores.updates.claimStray(UPDATES_AT_ONCE)),
     ];
-    await delivery.restore(updates);
+    await delivery.takeOver(updates);
     if (registrations.length + updates.length > 0)
-      log.info({ devices: registrations.length, updates: updates.length }, "took over what another server had");
+      log.info({ devices: registrations.length, updates: updates.length }, "took what another server had");
   }
 
   /** Devices that are elsewhere by now though no event said so here: one may not have been stored, or not in the order of what it tells. */
-  async #leaveLost(): Promise<void> {
+  async #leave(own: readonly Registration[]): Promise<void> {
     const { stores, registrationOf, onLeft } = this.#options;
-    const own = this.#nextOwn();
     const byEndpoint = new Map(own.map((registration) => [registration.endpoint, registration]));
     for (const endpoint of await stores.devices.leftAmong(own))
       if (registrationOf(endpoint) === byEndpoint.get(endpoint)) onLeft(endpoint);
+  }
+
+  /** All of them that have a home again: it takes them back without a word of theirs. */
+  async #leaveGuests(): Promise<void> {
+    const { stores, guests } = this.#options;
+    const all = [...guests()];
+    if (all.length === 0) return;
+    const alive = new Set((await stores.nodes.list()).flatMap(({ id, isAlive }) => (isAlive ? [id] : [])));
+    const wanted = all.filter(({ home }) => home !== undefined && alive.has(home));
+    for (let from = 0; from < wanted.length; from += OWN_AT_ONCE)
+      await this.#leave(wanted.slice(from, from + OWN_AT_ONCE));
   }
 
   #nextOwn(): Registration[] {

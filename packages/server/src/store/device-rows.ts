@@ -19,6 +19,8 @@ export const REGISTRATION_COLUMNS = [
   "registered_at",
   "last_seen_at",
   "resources",
+  "node_id",
+  "home_id",
 ] as const;
 
 /** A row of these columns. */
@@ -55,6 +57,7 @@ export function toRegistration(row: RegistrationRow): KeptRegistration {
     objects: row.objects,
     registeredAtMs: row.registered_at.getTime(),
     lastSeenAtMs: row.last_seen_at.getTime(),
+    ...(row.home_id !== null && row.home_id !== row.node_id && { home: row.home_id }),
     ...(Object.keys(row.resources).length > 0 && { resources: row.resources }),
   };
 }

@@ -1,5 +1,5 @@
 /** The devices: how each is registered and what it last said of itself. Written in batches, read at once. */
-import { type Kysely, type Selectable, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Registration } from "../fleet/registration.ts";
 import { BatchWriter, type BatchWriterOptions } from "./batch-writer.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
@@ -8,7 +8,7 @@ import { REGISTRATION_COLUMNS, type RegistrationRow, selectDevices, toDevice, to
 import { endRegistrations, mergeReports, saveRegistrations, saveReports } from "./device-writes.ts";
 import { isFree } from "./node-store.ts";
 import type { DeviceReport, DeviceStore, KeptRegistration, Page, PageRequest, StoredDevice } from "./ports.ts";
-import type { DeviceTable, Tables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
 
 /** What waits for one endpoint. */
 interface Pending {
@@ -18,6 +18,10 @@ interface Pending {
 
 /** Registrations that are read at once: a restart's memory does not grow with the fleet by more than what is kept of it. */
 const PAGE_ROWS = 5_000;
+/** Registrations that are claimed at once at a start: a statement's work, and what others wait for it, is bounded. */
+const CLAIMED_AT_ONCE = 20_000;
+
+const COLUMNS_OF_DEVICES = sql.join(REGISTRATION_COLUMNS.map((name) => sql.ref(`devices.${name}`)));
 
 export class PostgresDeviceStore implements DeviceStore {
   readonly #tables: Kysely<Tables>;
@@ -46,10 +50,10 @@ export class PostgresDeviceStore implements DeviceStore {
   }
 
   async loadRegistrations(): Promise<KeptRegistration[]> {
-    await this.claimFree();
+    while ((await this.#claim(sql`devices.endpoint`, CLAIMED_AT_ONCE)).length === CLAIMED_AT_ONCE);
     return await this.#tables.transaction().execute(async (transaction) => {
       await sql`declare kept no scroll cursor for
-        select ${sql.join(REGISTRATION_COLUMNS.map((name) => sql.ref(name)))} from devices
+        select ${COLUMNS_OF_DEVICES} from devices
         where node_id = ${this.#nodeId} and transport <> 'zmesh'`.execute(transaction);
       const fetchNext = () => sql<RegistrationRow>`fetch ${sql.raw(`${PAGE_ROWS}`)} from kept`.execute(transaction);
       const kept: KeptRegistration[] = [];
@@ -59,15 +63,8 @@ export class PostgresDeviceStore implements DeviceStore {
     });
   }
 
-  async claimFree(limit?: number): Promise<KeptRegistration[]> {
-    const { rows } = await sql<Selectable<DeviceTable>>`
-      with mine as (
-        select endpoint from devices where node_id is distinct from ${this.#nodeId} and transport <> 'zmesh'
-          and ${isFree("devices.node_id")}
-        ${limit === undefined ? sql`` : sql`limit ${limit}`} for update skip locked)
-      update devices set node_id = ${this.#nodeId} from mine where devices.endpoint = mine.endpoint
-      returning devices.*`.execute(this.#tables);
-    return rows.map(toRegistration);
+  async claim(limit: number): Promise<KeptRegistration[]> {
+    return (await this.#claim<RegistrationRow>(COLUMNS_OF_DEVICES, limit)).map(toRegistration);
   }
 
   async leftAmong(registrations: readonly Registration[]): Promise<string[]> {
@@ -75,13 +72,14 @@ export class PostgresDeviceStore implements DeviceStore {
     const { rows } = await sql<{ endpoint: string }>`
       select ours.endpoint from unnest(
         ${registrations.map(({ endpoint }) => endpoint)}::text[], ${registrations.map(({ endpoint }) => storableText(endpoint))}::text[],
-        ${registrations.map(({ lastSeenAtMs }) => new Date(lastSeenAtMs).toISOString())}::timestamptz[]
-      ) as ours(endpoint, name, seen_at)
+        ${registrations.map(({ lastSeenAtMs }) => new Date(lastSeenAtMs).toISOString())}::timestamptz[],
+        ${registrations.map(({ home }) => home !== undefined)}::boolean[]
+      ) as ours(endpoint, name, seen_at, is_guest)
       join devices on devices.endpoint = ours.name
       join nodes on nodes.id = devices.node_id and nodes.lease_until > now()
-      where devices.node_id <> ${this.#nodeId} and devices.presence = 'registered' and devices.last_seen_at > ours.seen_at`.execute(
-      this.#tables,
-    );
+      where devices.node_id <> ${this.#nodeId} and (ours.is_guest
+        or devices.presence = 'registered' and (devices.last_seen_at > ours.seen_at
+          or devices.last_seen_at = ours.seen_at and devices.home_id <> ${this.#nodeId}))`.execute(this.#tables);
     return rows.map(({ endpoint }) => endpoint);
   }
 
@@ -151,6 +149,19 @@ export class PostgresDeviceStore implements DeviceStore {
       .limit(page.limit + 1)
       .execute();
     return toPage(rows, page.limit, { item: toDevice, position: (row) => row.endpoint });
+  }
+
+  /** Whose home is alive is left to it; rows that another server is changing now are left to that one. */
+  async #claim<Row>(returned: RawBuilder<unknown>, limit: number): Promise<Row[]> {
+    const { rows } = await sql<Row>`
+      with mine as (
+        select endpoint from devices where node_id is distinct from ${this.#nodeId} and transport <> 'zmesh'
+          and (home_id = ${this.#nodeId} and (presence = 'registered' or ${isFree("devices.node_id")})
+            or ${isFree("devices.node_id")} and ${isFree("devices.home_id")})
+        limit ${limit} for update skip locked)
+      update devices set node_id = ${this.#nodeId} from mine where devices.endpoint = mine.endpoint
+      returning ${returned}`.execute(this.#tables);
+    return rows;
   }
 
   async #write(rows: readonly Pending[]): Promise<void> {

@@ -10,7 +10,7 @@ import type { Tables } from "./tables.ts";
 const LAST_INSTANT_MS = Date.UTC(9999, 11, 31);
 
 /** Columns of a registration: the type of its array and the value of one row, in the order of the statement. */
-const COLUMNS: readonly (readonly [string, string, (registration: KeptRegistration) => unknown])[] = [
+const COLUMNS: readonly (readonly [string, string, (registration: KeptRegistration, nodeId: string) => unknown])[] = [
   ["endpoint", "text", (it) => storableText(it.endpoint)],
   ["registration_id", "text", (it) => storableText(it.id)],
   ["presence", "text", (it) => it.presence],
@@ -25,21 +25,21 @@ const COLUMNS: readonly (readonly [string, string, (registration: KeptRegistrati
   ["last_seen_at", "timestamptz", (it) => instantOf(it.lastSeenAtMs)],
   ["expires_at", "timestamptz", (it) => instantOf(expiresAtMs(it))],
   ["secured_at", "timestamptz", (it) => (isSecure(it.transport) ? instantOf(it.registeredAtMs) : null)],
+  ["node_id", "text", (_, nodeId) => nodeId],
+  ["home_id", "text", (it, nodeId) => it.home ?? nodeId],
 ];
 
 // Once secured, always secured. An Update of a registration that was forgiven meanwhile changes nothing.
 const SECURED_AT = `case when devices.registered_at is distinct from excluded.registered_at
   then coalesce(excluded.secured_at, devices.secured_at) else devices.secured_at end`;
 
-const UPSERT_HEAD = `insert into devices (${COLUMNS.map(([name]) => name).join(", ")}, node_id) select new.*, `;
+const UPSERT_HEAD = `insert into devices (${COLUMNS.map(([name]) => name).join(", ")}) select new.* from unnest(`;
 // What one server has to say late must not undo that the device has registered at another since.
 const UPSERT_TAIL = `) as new(${COLUMNS.map(([name]) => name).join(", ")})
   order by new.endpoint collate "C" on conflict (endpoint) do update set ${COLUMNS.slice(1)
     .map(([name]) => `${name} = ${name === "secured_at" ? SECURED_AT : `excluded.${name}`}`)
-    .join(", ")}, node_id = excluded.node_id
-  where devices.node_id is not distinct from excluded.node_id
-    or devices.registration_id = excluded.registration_id
-    or excluded.last_seen_at >= devices.last_seen_at`;
+    .join(", ")}
+  where devices.node_id is not distinct from excluded.node_id or excluded.last_seen_at >= devices.last_seen_at`;
 
 /** Registrations as they are now; each device is this server's from then on. */
 export async function saveRegistrations(
@@ -47,14 +47,15 @@ export async function saveRegistrations(
   registrations: readonly KeptRegistration[],
   nodeId: string,
 ): Promise<void> {
-  const arrays = COLUMNS.map(([, type, read]) => sql`${registrations.map(read)}::${sql.raw(type)}[]`);
-  const from = sql`${nodeId}::text from unnest(${sql.join(arrays)}`;
-  await sql`${sql.raw(UPSERT_HEAD)}${from}${sql.raw(UPSERT_TAIL)}`.execute(tables);
+  const arrays = COLUMNS.map(
+    ([, type, read]) => sql`${registrations.map((one) => read(one, nodeId))}::${sql.raw(type)}[]`,
+  );
+  await sql`${sql.raw(UPSERT_HEAD)}${sql.join(arrays)}${sql.raw(UPSERT_TAIL)}`.execute(tables);
 }
 
 /**
  * A fleet that expires at once: of what is on record only the presence and times change, so only they are sent. One that came and
- * went within a batch is not on record yet.
+ * went within a batch is not on record yet. Of one that another server has by now, it says whether it is here.
  */
 export async function endRegistrations(
   tables: Kysely<Tables>,
@@ -73,10 +74,14 @@ export async function endRegistrations(
       ${column((it) => instantOf(expiresAtMs(it)))}::timestamptz[]
     ) as ended(name, registration_id, presence, last_seen_at, expires_at) join locked on locked.endpoint = ended.name
     where devices.endpoint = ended.name and devices.registration_id = ended.registration_id
+      and devices.node_id is not distinct from ${nodeId}
     returning devices.endpoint`.execute(tables);
   if (rows.length === registrations.length) return;
   const known = new Set(rows.map(({ endpoint }) => endpoint));
-  const unknown = registrations.filter(({ endpoint }) => !known.has(storableText(endpoint)));
+  // A guest is on record; where it is not as ours, its home has it back.
+  const unknown = registrations.filter(
+    ({ endpoint, home }) => home === undefined && !known.has(storableText(endpoint)),
+  );
   await saveRegistrations(tables, unknown, nodeId);
 }
 

@@ -22,6 +22,7 @@ import { DELIVERED_BYTES } from "./migrations/0018-delivered-bytes.ts";
 import { PERMITS } from "./migrations/0019-permits.ts";
 import { REASONS_AND_WAVES } from "./migrations/0020-reasons-and-waves.ts";
 import { OBSERVATION_FORMATS } from "./migrations/0021-observation-formats.ts";
+import { HOMES } from "./migrations/0022-homes.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Migration {
@@ -53,6 +54,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "permits", sql: PERMITS },
   { name: "reasons and waves", sql: REASONS_AND_WAVES },
   { name: "observation formats", sql: OBSERVATION_FORMATS },
+  { name: "homes", sql: HOMES },
 ];
 
 /** Names the lock that keeps two starting servers apart; any number that nobody else uses. */

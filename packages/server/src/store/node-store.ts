@@ -109,8 +109,8 @@ export class NodeStore {
       .execute();
   }
 
-  /** The other server at which a device is registered, if that one is alive. @throws {EnvironmentError} DATABASE_AWAY */
-  async homeOf(endpoint: string): Promise<LivingNode | undefined> {
+  /** The other server that has the registration of a device, if that one is alive. @throws {EnvironmentError} DATABASE_AWAY */
+  async holderOf(endpoint: string): Promise<LivingNode | undefined> {
     return await this.#others()
       .innerJoin("devices", "devices.node_id", "nodes.id")
       .select(["nodes.id", "nodes.address"])

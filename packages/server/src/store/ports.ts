@@ -164,11 +164,17 @@ export interface DeviceReport {
 export type StoredDevice = Omit<Device, keyof Reachability>;
 
 export interface DeviceStore {
-  /** For a restart: every registration that is this server's, or nobody's any more and then is this server's; in no order. */
+  /** For a restart: every registration that is this server's, with those that it claims; in no order. */
   loadRegistrations(): Promise<KeptRegistration[]>;
-  /** Takes over up to `limit` registrations of servers that are gone, so that they expire when nothing is heard. */
-  claimFree(limit: number): Promise<KeptRegistration[]>;
-  /** Endpoints of those of these registrations of ours that another server, which lives, has on record as heard there later. */
+  /**
+   * Takes up to `limit` registrations: those whose home is this server, from whoever stood in for it, and those whose home is gone as
+   * well as the server that has them (docs/decisions/0085).
+   */
+  claim(limit: number): Promise<KeptRegistration[]>;
+  /**
+   * Endpoints of those of these registrations of ours that another server, which lives, has on record: as heard there later, or, of one
+   * whose home is elsewhere, at all.
+   */
   leftAmong(registrations: readonly Registration[]): Promise<string[]>;
   /**
    * Saves soon, in a batch; only the newest of one endpoint is written. Never blocks, never throws.

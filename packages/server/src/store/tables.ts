@@ -93,8 +93,10 @@ export interface DeviceTable {
   last_failure_at: MaybeInstant;
   /** Versions that campaigns replaced, the newest first. */
   left_versions: ColumnType<string[], string[] | undefined, string[]>;
-  /** The server that the device registered at. */
+  /** The server that has its registration. */
   node_id: string | null;
+  /** The server that it spoke to last; another one stands in for it while `node_id` differs. */
+  home_id: string | null;
 }
 
 export interface NodeTable {
