@@ -1,14 +1,19 @@
 /** Which messages came already, and what they were answered with (RFC 7252 §4.5). */
 import { LinkedQueue, type QueueLinks } from "./linked-queue.ts";
+import type { CoapMessage } from "./message.ts";
 
 /** A confirmable or non-confirmable message that has been received. */
 export interface Seen extends QueueLinks<Seen> {
   readonly messageId: number;
+  readonly tokenHash: number;
   readonly owner: Seen[];
   readonly forgetAtMs: number;
   /** The datagram that answered it; `undefined` while the answer is being worked out, and for a message without one. */
   reply: Uint8Array | undefined;
 }
+
+/** What tells two messages of one peer apart. */
+type Identity = Pick<CoapMessage, "messageId" | "token">;
 
 export interface DedupLimits {
   /** Messages remembered for one peer: the latest ones. */
@@ -42,20 +47,25 @@ export class Dedup {
     return this.#bytes;
   }
 
-  /** The message of this number if it came before and its lifetime has not passed. */
-  find(owner: readonly Seen[], messageId: number, nowMs: number): Seen | undefined {
+  /**
+   * The message if it came before and its lifetime has not passed. With another token it is another message: a peer that has started
+   * anew, at the same address, may well begin with the numbers of its last minutes.
+   */
+  find(owner: readonly Seen[], { messageId, token }: Identity, nowMs: number): Seen | undefined {
     for (let i = owner.length - 1; i >= 0; i -= 1) {
       const seen = owner[i] as Seen;
-      if (seen.messageId === messageId) return seen.forgetAtMs > nowMs ? seen : undefined;
+      if (seen.messageId === messageId && seen.tokenHash === hashOf(token))
+        return seen.forgetAtMs > nowMs ? seen : undefined;
     }
     return undefined;
   }
 
   /** Remembers a message whose answer is still to come. */
-  add(owner: Seen[], messageId: number, forgetAtMs: number): Seen {
+  add(owner: Seen[], { messageId, token }: Identity, forgetAtMs: number): Seen {
     if (owner.length >= this.#limits.seenPerPeer) this.#forgetOldestOf(owner);
     const seen: Seen = {
       messageId,
+      tokenHash: hashOf(token),
       owner,
       forgetAtMs,
       reply: undefined,
@@ -103,4 +113,11 @@ export class Dedup {
     this.#answered.remove(seen);
     this.#bytes -= OVERHEAD_BYTES + (seen.reply?.length ?? 0);
   }
+}
+
+/** FNV-1a: the token itself would cost each of so many messages an array of its own. */
+function hashOf(token: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const octet of token) hash = Math.imul(hash ^ octet, 0x01000193);
+  return hash;
 }

@@ -103,6 +103,15 @@ test("§4.5: a duplicate of a request in work, and one of a non-confirmable requ
   assert.deepEqual(bench.receive({ type: 1, messageId: 8 }), []);
 });
 
+test("§4.5: a peer that started anew and uses a number again is served: its token is another one", () => {
+  const bench = new Bench();
+  const incoming = incomingOf(bench.receive({ code: METHOD.post }));
+  bench.feed({ kind: "respond", incoming, response: content("old") });
+  const anew = incomingOf(bench.receive({ code: METHOD.post, token: Uint8Array.of(9) }));
+  const reply = only(sentMessages(bench.feed({ kind: "respond", incoming: anew, response: content("new") })));
+  assert.deepEqual([reply.messageId, reply.token, reply.payload], [7, Uint8Array.of(9), encodeUtf8("new")]);
+});
+
 test("§5.2.2: an answer that takes long comes in a message of its own, after an empty acknowledgement", () => {
   const bench = new Bench();
   const incoming = incomingOf(bench.receive({}));

@@ -134,7 +134,7 @@ export class Endpoint<P extends Peer> implements Core<EndpointInput<P>, Endpoint
   }
 
   #requested(state: PeerState<P>, message: CoapMessage, nowMs: number): void {
-    const seen = this.#layer.dedup.find(state.seen, message.messageId, nowMs);
+    const seen = this.#layer.dedup.find(state.seen, message, nowMs);
     if (seen === undefined) this.#server.accept(state, message, nowMs);
     else if (seen.reply) this.#layer.send(state.peer, seen.reply);
   }
@@ -170,12 +170,12 @@ export class Endpoint<P extends Peer> implements Core<EndpointInput<P>, Endpoint
       this.#layer.send(peer, encodeEmpty(MESSAGE_TYPE.reset, messageId));
       return;
     }
-    const before = this.#layer.dedup.find(state.seen, messageId, nowMs);
+    const before = this.#layer.dedup.find(state.seen, message, nowMs);
     if (before) {
       if (before.reply) this.#layer.send(peer, before.reply);
       return;
     }
-    const seen = this.#layer.dedup.add(state.seen, messageId, nowMs + this.#lifetimeMs);
+    const seen = this.#layer.dedup.add(state.seen, message, nowMs + this.#lifetimeMs);
     const options = acceptableOptions(message.options);
     let isWanted = false;
     if (typeof options === "number") this.#client.acceptUnusable(state, token, nowMs);
