@@ -34,7 +34,7 @@ interface Setting {
 async function onStage(open: () => Promise<RadioLink>, play: (setting: Setting) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "airlift-mesh-"));
   const server = new ScriptedServer();
-  const gateway = new Gateway({
+  const gateway = Gateway.open({
     id: "g1",
     serverUrl: await server.listen(),
     links: [await open()],

@@ -6,7 +6,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Gateway } from "@airlift/gateway/edge/gateway";
+import { Gateway, type GatewayOptions } from "@airlift/gateway/edge/gateway";
 import { WIRED_BAND } from "@airlift/gateway/edge/wired-band";
 import { planLink } from "@airlift/gateway/links/open-link";
 import type { RadioLink } from "@airlift/gateway/links/radio-link";
@@ -36,7 +36,7 @@ interface Setting {
   readonly folder: string;
   readonly devices: readonly StageDevice[];
   open(): Promise<RadioLink>;
-  gateway(changes?: Partial<ConstructorParameters<typeof Gateway>[0]>): Promise<Gateway>;
+  gateway(changes?: Partial<GatewayOptions>): Promise<Gateway>;
 }
 
 async function onStage(
@@ -69,7 +69,7 @@ async function onStage(
       await device.start();
     }
     const gateway: Setting["gateway"] = async (changes = {}) => {
-      const made = new Gateway({
+      const made = Gateway.open({
         id: "g1",
         serverUrl,
         // Opened only where it is used: what nobody closes keeps the process alive.

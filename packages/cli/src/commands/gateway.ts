@@ -1,5 +1,6 @@
 /** `airlift gateway`: the radio edge, until it is told to stop. */
 import { readFileSync } from "node:fs";
+import { diskFailureOf } from "@airlift/gateway/edge/disk-failure";
 import { Gateway, networkKeyOf } from "@airlift/gateway/edge/gateway";
 import { WIRED_BAND } from "@airlift/gateway/edge/wired-band";
 import { lossyLink } from "@airlift/gateway/links/lossy-link";
@@ -53,6 +54,15 @@ export function registerGateway(program: Command): void {
 async function run(flags: GatewayFlags, command: Command): Promise<void> {
   const options = readOptions(flags);
   beginAgainIfCompiled();
+  try {
+    await runUntilStopped(options, flags, command);
+  } catch (error) {
+    throw diskFailureOf(error, options.dataDir) ?? error;
+  }
+}
+
+/** @throws What the server has against it, and the errors of node:fs. */
+async function runUntilStopped(options: ReturnType<typeof readOptions>, flags: GatewayFlags, command: Command) {
   const log = pino({ level: flags.logLevel }, pino.destination({ dest: 2, sync: true }));
   const stopped = untilStopped();
   const opened = await Promise.all(options.plans.map((plan) => plan.open()));
@@ -61,9 +71,9 @@ async function run(flags: GatewayFlags, command: Command): Promise<void> {
     version: string;
   };
   const { id, serverUrl, token, dataDir, networkKey, band } = options;
-  const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
-  const gateway = new Gateway({
-    onRefused: refuse,
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+  const gateway = Gateway.open({
+    onRefused: fail,
     id,
     serverUrl,
     links,
@@ -81,7 +91,12 @@ async function run(flags: GatewayFlags, command: Command): Promise<void> {
     { id, band: band.name, links: uris },
     () => `gateway ${id} sends in ${band.name} over ${uris.join(", ")}\n`,
   );
-  await Promise.race([stopped, refused]).finally(() => gateway.close());
+  // A timer that could not keep what it had to has nobody to tell.
+  process.on("uncaughtException", (error) => {
+    if (diskFailureOf(error, dataDir) === undefined) throw error;
+    fail(error);
+  });
+  await Promise.race([stopped, failed]).finally(() => gateway.close());
 }
 
 /** @throws {UsageError} OPTIONS, a line for each mistake. */

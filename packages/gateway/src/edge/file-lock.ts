@@ -1,6 +1,6 @@
 /** One process at a time: a file that names its owner, and is taken over when that owner is no more. */
 import { randomBytes } from "node:crypto";
-import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { EnvironmentError } from "@airlift/protocol/lib/errors";
 import { machineMoment } from "./machine-time.ts";
 
@@ -14,15 +14,15 @@ export interface FileLock {
 export function lockFile(path: string): FileLock {
   const mine = JSON.stringify(ownerOf(process.pid));
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
-  writeFileSync(draft, mine, { mode: 0o600 });
   try {
+    writeFileSync(draft, mine, { mode: 0o600 });
     for (let attempt = 0; attempt < 3; attempt += 1) {
       if (tryLink(draft, path)) return { release: () => release(path, mine) };
       evict(path, draft);
     }
     throw held(path);
   } finally {
-    unlinkSync(draft);
+    rmSync(draft, { force: true });
   }
 }
 

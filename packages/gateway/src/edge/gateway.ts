@@ -13,6 +13,7 @@ import type { Logger } from "pino";
 import type { RadioLink } from "../links/radio-link.ts";
 import { Air } from "./air.ts";
 import { CommandQueue } from "./command-queue.ts";
+import { diskFailureOf } from "./disk-failure.ts";
 import { Ears } from "./ears.ts";
 import { type FileLock, lockFile } from "./file-lock.ts";
 import { GatewayFile, type GatewayRecord } from "./gateway-file.ts";
@@ -70,10 +71,26 @@ export class Gateway {
   /**
    * Opens all that is on disk; nothing is sent before `start`.
    *
-   * @throws {EnvironmentError} `LOCKED` when another gateway uses the folder; node:fs throws its own.
+   * @throws {EnvironmentError} `LOCKED` when another gateway uses the folder; node:fs throws its own. The links are closed then, too.
    */
-  constructor(options: GatewayOptions) {
+  static open(options: GatewayOptions): Gateway {
+    const { dataDir, links } = options;
+    let lock: FileLock | undefined;
+    try {
+      mkdirSync(join(dataDir, "sessions"), { recursive: true });
+      lock = lockFile(join(dataDir, "gateway.lock"));
+      return new Gateway(options, lock);
+    } catch (error) {
+      // An open link keeps a process from ending.
+      for (const link of links) void link.close();
+      lock?.release();
+      throw error;
+    }
+  }
+
+  private constructor(options: GatewayOptions, lock: FileLock) {
     this.#options = options;
+    this.#lock = lock;
     const { dataDir, links, networkKey, band, log } = options;
     this.#troubles = new TroubleLog({
       id: options.id,
@@ -91,14 +108,6 @@ export class Gateway {
       heard: (frame) => this.#hear(frame),
       foreign: () => this.#reporter.nudge(),
     });
-    mkdirSync(join(dataDir, "sessions"), { recursive: true });
-    try {
-      this.#lock = lockFile(join(dataDir, "gateway.lock"));
-    } catch (error) {
-      // The links are ours from here on, and an open one keeps a process from ending.
-      for (const link of links) void link.close();
-      throw error;
-    }
     this.#file = new GatewayFile(join(dataDir, "gateway.json"));
     const path = join(dataDir, `ledger-${encodeURIComponent(band.name)}.json`);
     this.#ledger = new LedgerFile({ path, limit: band.limit, wasUsed: this.#file.wasThere });
@@ -163,7 +172,7 @@ export class Gateway {
     this.#feed.start();
   }
 
-  /** Silent when it settles; what was under way goes on with the next start. */
+  /** Silent when it settles; what was under way goes on with the next start. The errors are those of node:fs: it is silent all the same. */
   async close(): Promise<void> {
     this.#feed.close();
     this.#watch.close();
@@ -172,10 +181,14 @@ export class Gateway {
     this.#reporter.close();
     this.#server.close();
     this.#outbox.close();
-    this.#ledger.save();
-    this.#store({});
-    await Promise.all(this.#options.links.map((link) => link.close()));
-    this.#lock.release();
+    try {
+      this.#ledger.save();
+      this.#store({});
+    } finally {
+      // Also without a disk: an open link keeps a process from ending.
+      await Promise.all(this.#options.links.map((link) => link.close()));
+      this.#lock.release();
+    }
   }
 
   /** What is true now. */
@@ -201,8 +214,14 @@ export class Gateway {
   // What is heard
 
   #hear(frame: Frame): void {
-    if (frame.kind === "event") this.#hearEvent(frame);
-    else if (frame.kind === "interest") this.#hearInterest(frame);
+    try {
+      if (frame.kind === "event") this.#hearEvent(frame);
+      else if (frame.kind === "interest") this.#hearInterest(frame);
+    } catch (error) {
+      if (diskFailureOf(error, this.#options.dataDir) === undefined) throw error;
+      // Devices say it again.
+      this.#troubles.kept(String(error));
+    }
   }
 
   #hearEvent(frame: Frame): void {
@@ -253,7 +272,10 @@ export class Gateway {
     try {
       await this.#sessions.take(order, this.#options.band);
     } catch (error) {
-      if (!(error instanceof AirliftError)) throw error;
+      if (!(error instanceof AirliftError)) {
+        this.#troubles.kept(String(error));
+        throw error;
+      }
       [code, detail] = [error.code, error.message];
     }
     // The order is on disk now: it will not be needed again.
