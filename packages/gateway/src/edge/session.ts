@@ -200,6 +200,12 @@ export class Session {
   #proceed(): void {
     this.#transmitter ??= this.#open();
     const transmitter = this.#transmitter;
+    if (transmitter.state === "finished") {
+      // A power cut came between the end of a part and the note that it was the part's.
+      this.#partEnded(transmitter.tally);
+      this.#timer.arm(0);
+      return;
+    }
     const nowMs = monotonicMs();
     const wakeAtMs = transmitter.wakeAtMs ?? nowMs;
     if (this.#isOverBudget(nowMs)) {
