@@ -130,7 +130,10 @@ function withOurErrors(pool: pg.Pool, outage: Outage): PostgresPool {
           outage.answered();
           return answer;
         } catch (error) {
-          throw failure(error);
+          const known = failure(error);
+          // Who refuses a statement for what is in it has answered.
+          if (known instanceof pg.DatabaseError) outage.answered();
+          throw known;
         }
       };
       return { query, release: (discard?: boolean) => client.release(discard) };

@@ -14,7 +14,7 @@ const OF_ONE_STATEMENT = /^(25006|40...|55P03|57014)$/;
 export class Outage {
   readonly #listener: OutageListener | undefined;
   #sinceMs: number | undefined;
-  /** Statements that were carried out, since the start. */
+  /** Statements that were carried out or refused, since the start. */
   answerCount = 0;
 
   constructor(listener: OutageListener | undefined) {
@@ -32,7 +32,7 @@ export class Outage {
     }
   }
 
-  /** A statement was carried out. */
+  /** A statement was carried out, or refused for what is in it. */
   answered(): void {
     this.answerCount += 1;
     if (this.#sinceMs === undefined) return;
