@@ -188,11 +188,8 @@ export class Lwm2mServer {
       stores,
       delivery: this.engine,
       log,
-      onRegistrations: (kept) => {
-        this.#takeUp(kept.filter(({ endpoint }) => this.registrationOf(endpoint) === undefined));
-        // Of those that never left here, what waits may have.
-        for (const { endpoint } of kept) arrivals.add(endpoint);
-      },
+      onRegistrations: (kept) => this.#takeUp(kept),
+      onClaimed: (endpoint) => arrivals.add(endpoint),
       registrations: () => this.#registry.all(),
       guests: () => this.#registry.guests(),
       registrationOf,
