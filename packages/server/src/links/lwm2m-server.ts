@@ -76,6 +76,8 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   readonly models?: Models | undefined;
   /** How many notifications of one device are taken. */
   readonly flood?: FloodGateOptions | undefined;
+  /** As `TakeoverOptions.lookMs`. */
+  readonly lookMs?: number | undefined;
 }
 
 /** When a device may ask again that came while the registrations of the last run were being read. */
@@ -188,6 +190,7 @@ export class Lwm2mServer {
       stores,
       delivery: this.engine,
       log,
+      lookMs: options.lookMs,
       onRegistrations: (kept) => this.#takeUp(kept),
       onClaimed: (endpoint) => arrivals.add(endpoint),
       registrations: () => this.#registry.all(),

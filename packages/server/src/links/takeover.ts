@@ -23,9 +23,11 @@ export interface TakeoverOptions {
   /** The device is at another server; it need not have been at this one. */
   readonly onLeft: (endpoint: string) => void;
   readonly log: Logger;
+  /** How often it is looked for what nobody has. Default `LOOK_MS`. */
+  readonly lookMs?: number | undefined;
 }
 
-/** How often it is looked for what nobody has: half a lease. */
+/** Half a lease. */
 const LOOK_MS = 5_000;
 const DEVICES_AT_ONCE = 5_000;
 const UPDATES_AT_ONCE = 1_000;
@@ -45,7 +47,7 @@ export class Takeover {
 
   start(): void {
     this.#stopListening = this.#options.stores.events.subscribe((event) => this.#onEvent(event));
-    this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
+    this.#timer = setInterval(() => void this.look(), this.#options.lookMs ?? LOOK_MS).unref();
     void this.look();
   }
 
