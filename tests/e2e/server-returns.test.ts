@@ -43,6 +43,7 @@ const openServer = (stores: Stores, port = 0): Promise<Lwm2mServer> =>
     publicHost: null,
     httpPort: () => 0,
     policy: POLICY,
+    lookMs: 100,
   });
 
 /** Ends a server without a word to the others, and some time ago. */

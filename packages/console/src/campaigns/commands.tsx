@@ -47,8 +47,8 @@ const OFFERS: readonly Offer[] = [
     color: "teal",
     least: "approver",
     states: ["awaitingApproval"],
-    consequence: ({ createdBy, counts }) =>
-      `You say that what ${createdBy} has written may go to ${devices(counts.total)}. It still has to be started.`,
+    consequence: ({ createdBy, changedBy, counts }) =>
+      `You say that it may go to ${devices(counts.total)} as ${[...new Set([createdBy, ...changedBy])].join(", ")} wrote it. It still has to be started.`,
   },
   {
     command: "reject",

@@ -44,3 +44,9 @@ export function expiresAtMs(registration: Registration): number {
  */
 export const isStillAt = (asked: Registration, now: Registration | undefined): boolean =>
   now !== undefined && now.id === asked.id && now.address === asked.address;
+
+/** Whether `kept` knows more of a device than `known`: it came to another server meanwhile, which stands in for its home or is it. */
+export const isOutdated = (known: Registration | undefined, kept: Registration): boolean =>
+  known === undefined ||
+  known.lastSeenAtMs < kept.lastSeenAtMs ||
+  (known.lastSeenAtMs === kept.lastSeenAtMs && known.home !== kept.home);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Registration, RegistrationRequest } from "./registration.ts";
+import { isOutdated, type Registration, type RegistrationRequest } from "./registration.ts";
 import { Registry } from "./registry.ts";
 import { type Sender, udpPeerKey } from "./sender.ts";
 
@@ -227,4 +227,32 @@ test("a guest is at home here from its first word on, or when it does what it is
     ],
   );
   assert.deepEqual(guests(), []);
+});
+
+test("what is on record takes the place of what is known only when it tells more", () => {
+  const known: Registration = {
+    ...request("a"),
+    id: "old",
+    transport: "udp",
+    address: "h:1",
+    registeredAtMs: T0,
+    lastSeenAtMs: T0,
+  };
+  const newer = { ...known, id: "new", address: "h:2", lastSeenAtMs: T0 + 1, home: "another" };
+  assert.deepEqual(
+    [
+      isOutdated(undefined, known),
+      isOutdated(known, known),
+      isOutdated(known, newer),
+      isOutdated(newer, known),
+      isOutdated(known, { ...known, home: "another" }),
+    ],
+    [true, false, true, false, true],
+  );
+  const registry = new Registry({ graceMs: 0 });
+  registry.step({ kind: "restore", registrations: [known], utcMs: T0 }, 0);
+  registry.step({ kind: "restore", registrations: [newer], utcMs: T0 }, 0);
+  assert.deepEqual([registry.size, registry.get("a"), registry.of(udp("h:1"))], [1, newer, undefined]);
+  const unknown = registry.step({ kind: "update", id: "old", sender: udp("h:1"), change: {}, utcMs: T0 }, 1);
+  assert.deepEqual(unknown, [{ kind: "unknown" }]);
 });

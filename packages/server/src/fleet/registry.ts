@@ -25,7 +25,7 @@ export type RegistryInput =
   | { readonly kind: "withdraw"; readonly endpoint: string }
   /** Without a proof nobody may speak for this endpoint from now on. */
   | { readonly kind: "bar"; readonly endpoint: string }
-  /** Registrations of an earlier run; those that ended meanwhile expire at the next wake. */
+  /** Registrations as they are on record, in place of what is known of these devices; those that ended meanwhile expire at the next wake. */
   | { readonly kind: "restore"; readonly registrations: readonly Registration[]; readonly utcMs: number }
   /** The device takes this server for its own, which may have stood in for another. */
   | { readonly kind: "settle"; readonly endpoint: string }
@@ -135,6 +135,8 @@ export class Registry implements Core<RegistryInput, RegistryOutput> {
         return this.#end(this.#byEndpoint.get(input.endpoint)?.id ?? "", "left");
       case "restore":
         for (const registration of input.registrations) {
+          const outdated = this.#byEndpoint.get(registration.endpoint);
+          if (outdated !== undefined) this.#forget(outdated);
           // Sessions and connections of an earlier run are known to the doors, if they are there at all.
           const peerKey = registration.transport === "udp" ? udpPeerKey(registration.address) : undefined;
           this.#keep(registration, peerKey, nowMs + expiresAtMs(registration) - input.utcMs);

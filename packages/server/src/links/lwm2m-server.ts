@@ -76,6 +76,8 @@ export interface Lwm2mServerOptions extends DoorsOptions {
   readonly models?: Models | undefined;
   /** How many notifications of one device are taken. */
   readonly flood?: FloodGateOptions | undefined;
+  /** As `TakeoverOptions.lookMs`. */
+  readonly lookMs?: number | undefined;
 }
 
 /** When a device may ask again that came while the registrations of the last run were being read. */
@@ -188,11 +190,9 @@ export class Lwm2mServer {
       stores,
       delivery: this.engine,
       log,
-      onRegistrations: (kept) => {
-        this.#takeUp(kept.filter(({ endpoint }) => this.registrationOf(endpoint) === undefined));
-        // Of those that never left here, what waits may have.
-        for (const { endpoint } of kept) arrivals.add(endpoint);
-      },
+      lookMs: options.lookMs,
+      onRegistrations: (kept) => this.#takeUp(kept),
+      onClaimed: (endpoint) => arrivals.add(endpoint),
       registrations: () => this.#registry.all(),
       guests: () => this.#registry.guests(),
       registrationOf,

@@ -39,6 +39,19 @@ test("a packet is the same by HTTP, by CoAP's path and in the gateway's file; pa
     assert.equal(await world.door.packetAt(wrong), undefined, wrong);
 });
 
+test("a label with another key, IV or name than the device was taken in with is refused", async () => {
+  const { world } = await stage.begun(1);
+  const [device] = world.devices as [ExampleMeshDevice];
+  const fields = device.label.split(":");
+  for (const place of [3, 4, 5]) {
+    const payload = fields.map((text, i) =>
+      i === place ? text.replace(/.$/, (last) => (last === "1" ? "2" : "1")) : text,
+    );
+    const asked = { payload: payload.join(":"), manufacturer: "ACME", model: world.model };
+    await assert.rejects(world.door.onboard(asked), { code: "MESH_DEVICE_EXISTS" }, payload[place]);
+  }
+});
+
 test("a label that comes again does not take back what the device said; in another group the device gets that group's key", async () => {
   const { world } = await stage.begun(1);
   const [device] = world.devices as [ExampleMeshDevice];

@@ -58,6 +58,7 @@ class Server {
       stores: own,
       delivery: { takeOver: async () => {} },
       onRegistrations: (kept) => this.#takeUp(kept),
+      onClaimed: () => {},
       registrations: () => this.registry.all(),
       guests: () => this.registry.guests(),
       registrationOf: (endpoint) => this.registry.get(endpoint),
@@ -105,8 +106,7 @@ class Server {
   }
 
   #takeUp(kept: readonly KeptRegistration[]): void {
-    const registrations = kept.filter(({ endpoint }) => this.registry.get(endpoint) === undefined);
-    this.registry.step({ kind: "restore", registrations, utcMs: 0 }, 0);
+    this.registry.step({ kind: "restore", registrations: kept, utcMs: 0 }, 0);
   }
 }
 
@@ -132,9 +132,9 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
 /** Three servers, and what is each device's home by what it said. */
 class World {
   readonly homes = new Map<string, Name>();
+  readonly spokenAtMs = new Map<string, number>();
   readonly #servers = new Map<Name, Server>();
   readonly #alive = new Set<Name>(NAMES);
-  readonly #spokenAtMs = new Map<string, number>();
   #utcMs = 1_000;
 
   static async start(): Promise<World> {
@@ -165,11 +165,11 @@ class World {
       this.#utcMs += 1;
       await this.#of(name).speak(act.endpoint, this.#utcMs);
       this.homes.set(act.endpoint, name);
-      this.#spokenAtMs.set(act.endpoint, this.#utcMs);
+      this.spokenAtMs.set(act.endpoint, this.#utcMs);
     } else if (kind === "serve") {
       // What it said to another one since counts for more.
       const heardAtMs = await this.#of(name).serve(act.endpoint);
-      if (heardAtMs !== undefined && heardAtMs === this.#spokenAtMs.get(act.endpoint))
+      if (heardAtMs !== undefined && heardAtMs === this.spokenAtMs.get(act.endpoint))
         this.homes.set(act.endpoint, name);
     }
   }
@@ -204,6 +204,11 @@ test("a device is where it spoke last while that server lives, else at one other
         assert.deepEqual([endpoint, hosts.map(({ stores: { nodes } }) => nodes.id)], [endpoint, [node]]);
         assert.ok(aliveIds.includes(node));
         if (aliveIds.includes(home)) assert.equal(node, home);
+        const known = hosts[0]?.registry.get(endpoint);
+        assert.deepEqual(
+          [endpoint, known?.lastSeenAtMs, known?.home ?? node],
+          [endpoint, world.spokenAtMs.get(endpoint), home],
+        );
         const { rows } = await sql<{ node_id: string }>`
           select node_id from updates where endpoint = ${endpoint}`.execute(database.tables);
         assert.deepEqual(rows, [{ node_id: node }]);

@@ -35,6 +35,7 @@ function server(own: readonly Registration[], leftAmong: (asked: readonly Regist
     stores: stores as unknown as TakeoverOptions["stores"],
     delivery: { takeOver: async () => {} },
     onRegistrations: () => {},
+    onClaimed: () => {},
     registrations: () => here.values(),
     guests: () => [...here.values()].filter(({ home }) => home !== undefined),
     registrationOf: (endpoint) => here.get(endpoint),

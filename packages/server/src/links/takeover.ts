@@ -2,15 +2,17 @@
 import type { Event } from "@airlift/protocol/api/schemas";
 import { AirliftError } from "@airlift/protocol/lib/errors";
 import type { Logger } from "pino";
-import type { Registration } from "../fleet/registration.ts";
+import { isOutdated, type Registration } from "../fleet/registration.ts";
 import type { KeptRegistration, Stores } from "../store/ports.ts";
 import type { DeliveryEngine } from "./delivery-engine.ts";
 
 export interface TakeoverOptions {
   readonly stores: Pick<Stores, "devices" | "events" | "nodes" | "updates">;
   readonly delivery: Pick<DeliveryEngine, "takeOver">;
-  /** Registrations that are this server's from now on, so that they expire when nothing is heard. */
+  /** Registrations that are this server's from now on, so that they expire when nothing is heard; those of which less is known here. */
   readonly onRegistrations: (kept: readonly KeptRegistration[]) => void;
+  /** The device is this server's again, also one that never left here: what waits for it may have. */
+  readonly onClaimed: (endpoint: string) => void;
   /** All registrations that are here, to be gone through bit by bit. */
   readonly registrations: () => Iterator<Registration>;
   /** Those of them whose home is another server. */
@@ -21,9 +23,11 @@ export interface TakeoverOptions {
   /** The device is at another server; it need not have been at this one. */
   readonly onLeft: (endpoint: string) => void;
   readonly log: Logger;
+  /** How often it is looked for what nobody has. Default `LOOK_MS`. */
+  readonly lookMs?: number | undefined;
 }
 
-/** How often it is looked for what nobody has: half a lease. */
+/** Half a lease. */
 const LOOK_MS = 5_000;
 const DEVICES_AT_ONCE = 5_000;
 const UPDATES_AT_ONCE = 1_000;
@@ -43,7 +47,7 @@ export class Takeover {
 
   start(): void {
     this.#stopListening = this.#options.stores.events.subscribe((event) => this.#onEvent(event));
-    this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
+    this.#timer = setInterval(() => void this.look(), this.#options.lookMs ?? LOOK_MS).unref();
     void this.look();
   }
 
@@ -77,10 +81,11 @@ export class Takeover {
   }
 
   async #look(): Promise<void> {
-    const { stores, delivery, onRegistrations, log } = this.#options;
+    const { stores, delivery, onRegistrations, onClaimed, registrationOf, log } = this.#options;
     if (!stores.nodes.holdsLease) return;
     const registrations = await stores.devices.claim(DEVICES_AT_ONCE);
-    if (registrations.length > 0) onRegistrations(registrations);
+    onRegistrations(registrations.filter((kept) => isOutdated(registrationOf(kept.endpoint), kept)));
+    for (const { endpoint } of registrations) onClaimed(endpoint);
     await this.#leave(this.#nextOwn());
     await this.#leaveGuests();
     const updates = [

@@ -92,7 +92,7 @@ export class MeshDevices {
         .executeTakeFirst();
       if (row === undefined) throw new UsageError("UNKNOWN_GROUP", `there is no group ${groupId}`, { groupId });
       await this.#secrets.keep(transaction, groupPlace(groupId, row.generation), drawChannel());
-      const sentence = `the group ${groupId} has a new key, its ${row.generation}th`;
+      const sentence = `the group ${groupId} has a new key: number ${row.generation}`;
       return {
         result: undefined,
         events: [{ kind: "mesh.key", sentence, facts: { groupId, generation: row.generation } }],

@@ -1,7 +1,7 @@
 /** Taking devices in, each with the group of its make and model. */
 import { randomBytes } from "node:crypto";
 import type { NewMeshDevice } from "@airlift/protocol/api/mesh";
-import { toHex } from "@airlift/protocol/lib/bytes";
+import { equalBytes, toHex } from "@airlift/protocol/lib/bytes";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { CommandChannel } from "@airlift/protocol/zmesh/command-channel";
 import { groupNameOf, type Onboarding } from "@airlift/protocol/zmesh/onboarding";
@@ -21,7 +21,7 @@ interface OnboardingStores {
 /**
  * Takes a device in, with its group if it is the first of its make and model. The same label again changes nothing but what is said of it.
  *
- * @throws {UsageError} MESH_DEVICE_EXISTS (409) when the id or the name belongs to another device.
+ * @throws {UsageError} MESH_DEVICE_EXISTS (409) when the id or the name belongs to another device, or the label says another key, IV or name.
  */
 export async function onboardDevice(
   { journal, secrets }: OnboardingStores,
@@ -37,8 +37,9 @@ export async function onboardDevice(
       const before = await placeOf(transaction, endpoint);
       const isNew = await secrets.keep(transaction, place, channel);
       const kept = await secrets.get(place, transaction);
-      if (!isNew && toHex(kept?.key ?? new Uint8Array()) !== toHex(channel.key))
-        throw new UsageError("MESH_DEVICE_EXISTS", `${endpoint} is here already, with another key`, { endpoint });
+      const isSame = kept !== undefined && equalBytes(kept.key, channel.key) && equalBytes(kept.iv, channel.iv);
+      if (!isNew && !(isSame && (before === undefined || before.name === name)))
+        throw new UsageError("MESH_DEVICE_EXISTS", `${endpoint} is here already, with another label`, { endpoint });
       await transaction
         .insertInto("mesh_devices")
         .values({ endpoint, name, group_id: groupId, cell: asked.cell ?? null })
@@ -108,13 +109,16 @@ interface MeshPlace {
   readonly cell: string | null;
 }
 
-async function placeOf(tables: Kysely<Tables>, endpoint: string): Promise<MeshPlace | undefined> {
+async function placeOf(
+  tables: Kysely<Tables>,
+  endpoint: string,
+): Promise<(MeshPlace & { readonly name: string }) | undefined> {
   const row = await tables
     .selectFrom("mesh_devices")
-    .select(["group_id", "cell"])
+    .select(["group_id", "cell", "name"])
     .where("endpoint", "=", endpoint)
     .executeTakeFirst();
-  return row && { groupId: row.group_id, cell: row.cell };
+  return row && { groupId: row.group_id, cell: row.cell, name: row.name };
 }
 
 /** Undefined when nothing is new. */

@@ -81,10 +81,6 @@ export class MeshSecrets {
     const row = await this.#tables.selectFrom("mesh_secrets").selectAll().where("place", "=", place).executeTakeFirst();
     return row && this.#keys.unseal({ keyVersion: row.key_version, bytes: row.secret }, placeOf(place));
   }
-
-  forget(place: string): void {
-    this.#known.delete(place);
-  }
 }
 
 /** Seals some under the current master key. @returns How many. */
