@@ -172,6 +172,18 @@ test("a plan is for a campaign or for an image, which a campaign has", async () 
     assert.deepEqual(await refused({ url: `/api/v1/mesh/plan?${query}` }), [422, "MESH_PLAN"], query);
 });
 
+test("what a campaign's broadcasts come to is null for one that has none, and 404 for one that there is not", async () => {
+  const name = { manufacturer: "ACME", model: "B", version: "2.0.0", hardware: [] };
+  const { image } = await scratch.stores.images.add(Readable.from([octets(7, 32)]), name);
+  const campaign = { name: "nobody by radio", image: image.id, targets: { query: "model==B" } };
+  const created = await ask({ method: "POST", url: "/api/v1/campaigns", payload: campaign });
+  assert.equal(created.statusCode, 201, created.body);
+  const answer = await ask({ url: `/api/v1/campaigns/${created.json().id}/broadcast` });
+  assert.deepEqual([answer.statusCode, answer.json()], [200, null]);
+  for (const url of ["/api/v1/campaigns/nobody/broadcast", "/api/v1/mesh/plan?campaignId=nobody"])
+    assert.deepEqual(await refused({ url }), [404, "UNKNOWN_CAMPAIGN"], url);
+});
+
 interface Order {
   readonly number: number;
   readonly order: {
