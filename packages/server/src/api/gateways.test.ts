@@ -149,6 +149,30 @@ test("a gateway's ledger that no law could have is not taken: plans count on it"
   }
 });
 
+test("reports of a kind that this server does not know are taken and ignored; the others of their batch count", async () => {
+  const { token } = (
+    await ask({ method: "POST", url: "/api/v1/gateways", payload: { id: "gw-n", cells: ["near"] } })
+  ).json() as { token: string };
+  const { state } = new ExampleGateway("gw-n");
+  const report = async (reports: readonly object[]) =>
+    await ask({ method: "POST", url: "/api/v1/gateways/gw-n/reports", payload: { state, reports } }, token);
+  const order = { atMs: 0, kind: "order", order: 1, outcome: "refused", code: "BAND", detail: "of another band" };
+  const answer = await report([
+    { number: 1, atMs: 0, kind: "weather", wind: { speedKmh: 7 } },
+    { ...order, number: 2 },
+    { number: 5, atMs: 0, kind: "unknown" },
+  ]);
+  assert.deepEqual([answer.statusCode, answer.json().takenNumber], [200, 5], answer.body);
+  const { items } = await scratch.stores.events.list({}, { limit: 5 });
+  assert.ok(items.some(({ sentence }) => sentence === "the gateway gw-n refused order 1: of another band"));
+  for (const wrong of [
+    { ...order, number: 6, outcome: "lost" },
+    { atMs: 0, kind: "weather" },
+    { number: 6, atMs: 0 },
+  ])
+    assert.equal((await report([wrong])).json().code, "VALIDATION", JSON.stringify(wrong));
+});
+
 test("§9: a mesh device is not taken in with what it could not say of itself", async () => {
   const device = { payload: new ExampleMeshDevice("dev-x", 9).label, manufacturer: "ACME", model: "TX" };
   const wrong: readonly (readonly [change: object, path: string])[] = [

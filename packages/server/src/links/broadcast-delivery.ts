@@ -187,6 +187,12 @@ export class BroadcastDelivery {
     const { answer, reports, refusedCount, hasEnds } = await mesh.reports.take(gatewayId, batch);
     const band = await mesh.gateways.saveState(gatewayId, batch.state);
     await this.#gateways.look(gatewayId, batch.state, band);
+    const kinds = batch.reports.flatMap((one) => (one.kind === "unknown" ? [one.said] : []));
+    if (kinds.length > 0)
+      this.#options.log.warn(
+        { gatewayId, kinds: [...new Set(kinds)] },
+        "a gateway is newer than this server: part of what it tells is ignored",
+      );
     if (refusedCount > 0) this.#options.log.debug({ gatewayId, refusedCount }, "events of devices were refused");
     this.#tell(reports);
     if (hasEnds || reports.some(({ state }) => state === "waitingToApply")) void this.sweep();
