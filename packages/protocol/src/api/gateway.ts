@@ -353,16 +353,15 @@ export const GatewayReport = z.discriminatedUnion("kind", [
 export type GatewayReport = z.infer<typeof GatewayReport>;
 
 /** A report of a kind that a server does not know: its gateway is newer. Its number is taken, and nothing else of it. */
-export const UnknownReport = z.object({ ...reportHead, kind: z.literal("unknown"), said: z.string() });
+export const UnknownReport = z.object({ ...reportHead, kind: z.literal("unknown") });
 export type UnknownReport = z.infer<typeof UnknownReport>;
 
 const KNOWN_KINDS: readonly unknown[] = GatewayReport.options.map(({ shape }) => shape.kind.value);
 
 function withKnownKind(report: unknown): unknown {
   if (typeof report !== "object" || report === null || !("kind" in report)) return report;
-  const { kind } = report;
-  if (typeof kind !== "string" || KNOWN_KINDS.includes(kind)) return report;
-  return { ...report, kind: "unknown", said: kind.slice(0, 64) };
+  const isStrange = typeof report.kind === "string" && !KNOWN_KINDS.includes(report.kind);
+  return isStrange ? { ...report, kind: "unknown" } : report;
 }
 
 /** Reports in one request at the most. */

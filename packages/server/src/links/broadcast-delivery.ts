@@ -187,11 +187,11 @@ export class BroadcastDelivery {
     const { answer, reports, refusedCount, hasEnds } = await mesh.reports.take(gatewayId, batch);
     const band = await mesh.gateways.saveState(gatewayId, batch.state);
     await this.#gateways.look(gatewayId, batch.state, band);
-    const kinds = batch.reports.flatMap((one) => (one.kind === "unknown" ? [one.said] : []));
-    if (kinds.length > 0)
+    const strangeCount = batch.reports.filter(({ kind }) => kind === "unknown").length;
+    if (strangeCount > 0)
       this.#options.log.warn(
-        { gatewayId, kinds: [...new Set(kinds)] },
-        "a gateway is newer than this server: part of what it tells is ignored",
+        { gatewayId, strangeCount },
+        "a gateway tells what this server does not know: it is newer",
       );
     if (refusedCount > 0) this.#options.log.debug({ gatewayId, refusedCount }, "events of devices were refused");
     this.#tell(reports);
