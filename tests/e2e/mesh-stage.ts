@@ -9,9 +9,9 @@ import { lossyLink } from "@airlift/gateway/links/lossy-link";
 import type { RadioLink } from "@airlift/gateway/links/radio-link";
 import {
   type BatchAnswer,
+  type EventReport,
   type GatewayContent,
   type GatewayOrder,
-  type GatewayReport,
   type GatewayState,
   ReportBatch,
   type SealedCommand,
@@ -106,7 +106,7 @@ export function gatewayContent(content: PackedContent): {
 
 /** The server's side, without a server: gives orders, opens events. */
 export class ScriptedServer {
-  readonly reports: GatewayReport[] = [];
+  readonly reports: ReportBatch["reports"] = [];
   readonly events: { readonly name: string; readonly status: StatusEvent }[] = [];
   state: GatewayState | undefined;
   /** While it is away, connections are broken. */
@@ -281,7 +281,7 @@ export class ScriptedServer {
     return { takenNumber: this.#taken, utcMs: Date.now(), events };
   }
 
-  #open({ name, fseq, payload }: GatewayReport & { kind: "event" }): StatusEvent | undefined {
+  #open({ name, fseq, payload }: EventReport): StatusEvent | undefined {
     const channel = this.#channels.get(name);
     if (!channel || fseq <= (this.#lastFseq.get(name) ?? -1)) return undefined;
     const status = openStatus({ ...channel, crypto: zmeshCrypto }, fseq, fromHex(payload) ?? new Uint8Array(0));

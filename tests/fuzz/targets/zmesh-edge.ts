@@ -122,6 +122,7 @@ const reports = [
   { number: 3, atMs: 1, kind: "progress", progress },
   { number: 4, atMs: 1, kind: "end", progress, outcome: "finished", detail: null },
   { number: 5, atMs: 1, kind: "command", commandId: "c", sentCount: 1, droppedCount: 0 },
+  { number: 6, atMs: 1, kind: "of tomorrow", more: [1] },
 ];
 const answer = { takenNumber: 5, utcMs: 1, events: [{ number: 1, content: "010203040506", deficit: 3 }] };
 

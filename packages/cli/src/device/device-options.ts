@@ -5,6 +5,7 @@ import { PULL_SCHEMES, SERVER_SCHEMES } from "@airlift/device/agent-options";
 import { credentialMistakes, type ServerCredentials } from "@airlift/device/credentials";
 import type { DeliveryMethods } from "@airlift/device/objects/firmware-object";
 import { type PullScheme, parsePackageUri } from "@airlift/device/transfer/package-uri";
+import { LABEL_RULE, label } from "@airlift/protocol/api/schemas";
 import type { PublicKey } from "@airlift/protocol/image/crypto-port";
 import type { Trust } from "@airlift/protocol/image/verify";
 import { UsageError } from "@airlift/protocol/lib/errors";
@@ -67,6 +68,12 @@ export class OptionReader {
   text(name: string, text: string | undefined): string {
     if (text === undefined || text === "") this.mistakes.push(`--${name} is missing`);
     return text ?? "";
+  }
+
+  /** What images are for: an image with another one could not even be added. */
+  label(name: string, text: string): string {
+    if (!label.safeParse(text).success) this.mistakes.push(`--${name}: ${LABEL_RULE}`);
+    return text;
   }
 
   /** `coap://host[:port]`, also with coaps, coap+tcp or coaps+tcp. */
@@ -164,8 +171,8 @@ export function readDeviceOptions(raw: RawDeviceOptions): DeviceOptions {
     lwm2mVersion: reader.choice("lwm2m", raw.lwm2m, LWM2M_VERSIONS),
     queueMode: raw.queueMode ?? false,
     trust: reader.trust(raw.trust ?? [], raw.allowUnsigned ?? false),
-    manufacturer: reader.text("manufacturer", raw.manufacturer),
-    model: reader.text("model", raw.model),
+    manufacturer: reader.label("manufacturer", raw.manufacturer),
+    model: reader.label("model", raw.model),
     blockBytes: reader.blockBytes(raw.blockSize),
     methods: reader.choice("methods", raw.methods, ["both", "push", "pull"]),
     pullSchemes: reader.choices("protocols", raw.protocols, PULL_SCHEMES),

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { networkKeyOf } from "@airlift/gateway/edge/gateway";
 import { type LinkPlan, planLink } from "@airlift/gateway/links/open-link";
-import { label } from "@airlift/protocol/api/schemas";
+import { LABEL_RULE, label } from "@airlift/protocol/api/schemas";
 import type { PublicKey } from "@airlift/protocol/image/crypto-port";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import type { TargetDevice } from "@airlift/protocol/zmesh/target";
@@ -97,7 +97,7 @@ export function readMeshOptions(flags: RawMeshOptions, mistakes: Mistakes): Mesh
     mistakes.add("--trust KEY.pub.pem or --allow-unsigned: one of the two");
   const plan = mistakes.attempt(() => planLink(flags.link ?? ""));
   for (const name of ["manufacturer", "model", "hardware"] as const)
-    if (!label.safeParse(flags[name]).success) mistakes.add(`--${name}: 1 … 64 characters`);
+    if (!label.safeParse(flags[name]).success) mistakes.add(`--${name}: ${LABEL_RULE}`);
   if (triadOf(flags.version) === undefined) mistakes.add(`--version ${flags.version}: ${NO_TRIAD}`);
   return {
     plan: plan as LinkPlan,

@@ -65,6 +65,8 @@ const REFUSALS: Readonly<Record<string, string>> = {
   OIDC_NO_ROLE: "Your organisation knows you, but gives you no role here. Ask for one, or sign in as somebody else.",
   OIDC_REFUSED: "The provider did not sign this browser in, or it took too long. Begin again.",
   OIDC_AWAY: "The provider does not answer. Try again later, or sign in with a token.",
+  OIDC_SETUP:
+    "This server and the provider are not set up for each other. Tell whoever runs this server: its log says where.",
 };
 
 function Refusal() {

@@ -352,11 +352,28 @@ export const GatewayReport = z.discriminatedUnion("kind", [
 ]);
 export type GatewayReport = z.infer<typeof GatewayReport>;
 
+/** A report of a kind that a server does not know: its gateway is newer. Its number is taken, and nothing else of it. */
+export const UnknownReport = z.object({ ...reportHead, kind: z.literal("unknown") });
+export type UnknownReport = z.infer<typeof UnknownReport>;
+
+const KNOWN_KINDS: readonly unknown[] = GatewayReport.options.map(({ shape }) => shape.kind.value);
+
+function withKnownKind(report: unknown): unknown {
+  if (typeof report !== "object" || report === null || !("kind" in report)) return report;
+  const isStrange = typeof report.kind === "string" && !KNOWN_KINDS.includes(report.kind);
+  return isStrange ? { ...report, kind: "unknown" } : report;
+}
+
 /** Reports in one request at the most. */
 export const MAX_BATCH_REPORTS = 500;
 
 /** The body of `POST …/reports`. Reports in the order of their numbers; none = a heartbeat. */
-export const ReportBatch = z.object({ state: GatewayState, reports: z.array(GatewayReport).max(MAX_BATCH_REPORTS) });
+export const ReportBatch = z.object({
+  state: GatewayState,
+  reports: z
+    .array(z.preprocess(withKnownKind, z.discriminatedUnion("kind", [...GatewayReport.options, UnknownReport])))
+    .max(MAX_BATCH_REPORTS),
+});
 export type ReportBatch = z.infer<typeof ReportBatch>;
 
 /** What a device's event said, once the server had opened it. */
@@ -370,7 +387,10 @@ export const OpenedEvent = z.object({
 });
 export type OpenedEvent = z.infer<typeof OpenedEvent>;
 
-/** The answer: the reports are stored, durably. A report that is not understood is taken too, and ignored. */
+/**
+ * The answer: the reports are stored, durably. A report of a kind that the server does not know is taken too, and ignored: a newer
+ * gateway goes on. One of a known kind with what it cannot have refuses its batch (400), and the gateway sets that one aside.
+ */
 export const BatchAnswer = z.object({
   /** The highest number that is stored; the gateway forgets all up to it. */
   takenNumber: z.int().min(0),

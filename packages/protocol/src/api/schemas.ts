@@ -17,6 +17,9 @@ export const label = z
   .max(64)
   .regex(/^[^\p{Cc}]*$/u, "has control characters");
 
+/** What a `label` is, for those who gave another text. */
+export const LABEL_RULE = "1 … 64 characters without control characters";
+
 /** How an image says who made it, and whether the server could check it. */
 export const ImageSignature = z.object({
   algorithm: z.enum(["ed25519", "ecdsa", "rsa-2048", "rsa-3072"]),

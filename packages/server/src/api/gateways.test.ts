@@ -149,6 +149,30 @@ test("a gateway's ledger that no law could have is not taken: plans count on it"
   }
 });
 
+test("reports of a kind that this server does not know are taken and ignored; the others of their batch count", async () => {
+  const { token } = (
+    await ask({ method: "POST", url: "/api/v1/gateways", payload: { id: "gw-n", cells: ["near"] } })
+  ).json() as { token: string };
+  const { state } = new ExampleGateway("gw-n");
+  const report = async (reports: readonly object[]) =>
+    await ask({ method: "POST", url: "/api/v1/gateways/gw-n/reports", payload: { state, reports } }, token);
+  const order = { atMs: 0, kind: "order", order: 1, outcome: "refused", code: "BAND", detail: "of another band" };
+  const answer = await report([
+    { number: 1, atMs: 0, kind: "weather", wind: { speedKmh: 7 } },
+    { ...order, number: 2 },
+    { number: 5, atMs: 0, kind: "unknown" },
+  ]);
+  assert.deepEqual([answer.statusCode, answer.json().takenNumber], [200, 5], answer.body);
+  const { items } = await scratch.stores.events.list({}, { limit: 5 });
+  assert.ok(items.some(({ sentence }) => sentence === "the gateway gw-n refused order 1: of another band"));
+  for (const wrong of [
+    { ...order, number: 6, outcome: "lost" },
+    { atMs: 0, kind: "weather" },
+    { number: 6, atMs: 0 },
+  ])
+    assert.equal((await report([wrong])).json().code, "VALIDATION", JSON.stringify(wrong));
+});
+
 test("§9: a mesh device is not taken in with what it could not say of itself", async () => {
   const device = { payload: new ExampleMeshDevice("dev-x", 9).label, manufacturer: "ACME", model: "TX" };
   const wrong: readonly (readonly [change: object, path: string])[] = [
@@ -170,6 +194,18 @@ test("a plan is for a campaign or for an image, which a campaign has", async () 
   const image = `imageId=${"0".repeat(16)}`;
   for (const query of ["", `${image}&campaignId=c`])
     assert.deepEqual(await refused({ url: `/api/v1/mesh/plan?${query}` }), [422, "MESH_PLAN"], query);
+});
+
+test("what a campaign's broadcasts come to is null for one that has none, and 404 for one that there is not", async () => {
+  const name = { manufacturer: "ACME", model: "B", version: "2.0.0", hardware: [] };
+  const { image } = await scratch.stores.images.add(Readable.from([octets(7, 32)]), name);
+  const campaign = { name: "nobody by radio", image: image.id, targets: { query: "model==B" } };
+  const created = await ask({ method: "POST", url: "/api/v1/campaigns", payload: campaign });
+  assert.equal(created.statusCode, 201, created.body);
+  const answer = await ask({ url: `/api/v1/campaigns/${created.json().id}/broadcast` });
+  assert.deepEqual([answer.statusCode, answer.json()], [200, null]);
+  for (const url of ["/api/v1/campaigns/nobody/broadcast", "/api/v1/mesh/plan?campaignId=nobody"])
+    assert.deepEqual(await refused({ url }), [404, "UNKNOWN_CAMPAIGN"], url);
 });
 
 interface Order {

@@ -12,6 +12,7 @@ import {
 import { pageOf } from "@airlift/protocol/api/schemas";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { z } from "zod";
+import { requireCampaign } from "./campaigns.ts";
 import type { MeshCommands } from "./ports.ts";
 import { PageQuery } from "./queries.ts";
 import type { Api, ApiParts } from "./routes.ts";
@@ -103,10 +104,8 @@ function planRoutes(app: Api, { stores, mesh }: MeshParts): void {
     async ({ query: { campaignId, imageId, withinS } }) => {
       if (campaignId !== undefined && imageId !== undefined)
         throw new UsageError("MESH_PLAN", "a campaign has its image: say for which campaign, or for which image");
-      const campaign = campaignId === undefined ? undefined : await stores.campaigns.get(campaignId);
-      if (campaignId !== undefined && campaign === undefined)
-        throw new UsageError("UNKNOWN_CAMPAIGN", `there is no campaign ${campaignId}`, { campaignId });
-      const image = campaign?.policy.image.id ?? imageId;
+      const kept = campaignId === undefined ? undefined : await requireCampaign({ stores }, campaignId);
+      const image = kept?.policy.image.id ?? imageId;
       if (image === undefined) throw new UsageError("MESH_PLAN", "say for which campaign, or for which image");
       const endpoints =
         campaignId === undefined ? await stores.mesh.endpointsFor(image) : await stores.mesh.targetsOf(campaignId);
@@ -123,7 +122,10 @@ function planRoutes(app: Api, { stores, mesh }: MeshParts): void {
         response: { 200: BroadcastSection.nullable() },
       },
     },
-    async ({ params }) => await stores.mesh.sessions.broadcastOf(params.id),
+    async ({ params }) => {
+      await requireCampaign({ stores }, params.id);
+      return await stores.mesh.sessions.broadcastOf(params.id);
+    },
   );
 }
 

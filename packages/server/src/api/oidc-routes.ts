@@ -1,8 +1,9 @@
 /** /api/v1/session/oidc: the way of a browser to the sign-in provider and back. */
 import { SignInMethods } from "@airlift/protocol/api/credentials";
-import { AirliftError, UsageError } from "@airlift/protocol/lib/errors";
-import type { FastifyReply, FastifyRequest } from "fastify";
+import { AirliftError, EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from "fastify";
 import { type OidcAttempt, type OidcOptions, OidcProvider } from "./oidc.ts";
+import { reasonOf } from "./oidc-failure.ts";
 import { sendProblem } from "./problem.ts";
 import type { Api, ApiParts } from "./routes.ts";
 import { sessionCookie } from "./session-cookie.ts";
@@ -22,6 +23,7 @@ export function oidcRoutes(app: Api, { stores: { tokens } }: ApiParts, options: 
     throw new UsageError("UNKNOWN_PROVIDER", "this server has no sign-in provider: sign in with a token");
   };
 
+  if (known !== undefined) app.addHook("onReady", async () => void lookAt(known, app.log));
   app.get(
     "/session/methods",
     { schema: { tags: ["session"], summary: "How a browser can sign in", response: { 200: SignInMethods } } },
@@ -39,6 +41,9 @@ export function oidcRoutes(app: Api, { stores: { tokens } }: ApiParts, options: 
     const attempt = attemptOf(request.headers.cookie);
     forget(request, reply);
     const { name, role, account } = await provider.finish(new URL(request.url, ownOrigin(request)), attempt);
+    // What the provider says now is true of their other browsers too.
+    await tokens.revokeOtherRoles(account, role);
+    if (role === undefined) throw provider.roleMissing(name);
     // A token that nobody has the text of: listed with the others, and whoever revokes it ends the session.
     const { token } = await tokens.create({ name, role, expiresInS: SESSION_S }, account);
     const { secret, expiresAtMs, ...holder } = await tokens.openSession(token);
@@ -49,11 +54,23 @@ export function oidcRoutes(app: Api, { stores: { tokens } }: ApiParts, options: 
   });
 }
 
+/** Mistakes in the settings are told when the server starts, not when somebody wants to sign in; tokens are good without a provider. */
+async function lookAt(provider: OidcProvider, log: FastifyBaseLogger): Promise<void> {
+  try {
+    await provider.check();
+  } catch (error) {
+    if (!(error instanceof AirliftError)) log.error({ err: error }, "the sign-in provider could not be looked at");
+    else log.warn({ code: error.code, reason: reasonOf(error) }, "nobody can sign in at the provider as things are");
+  }
+}
+
 /** People get a page that says why, and where they can try again; the code alone, since an address can be written by anybody. */
 async function sendToSignIn(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  if (!(error instanceof AirliftError)) return await sendProblem(error, request, reply);
+  const level = error instanceof EnvironmentError ? "warn" : "info";
+  request.log[level]({ code: error.code, reason: reasonOf(error) }, "a sign-in at the provider came to nothing");
   const isPerson = (request.headers.accept ?? "").includes("text/html");
-  if (!isPerson || !(error instanceof AirliftError)) return await sendProblem(error, request, reply);
-  return await reply.redirect(`/?refused=${error.code}`, 303);
+  return isPerson ? await reply.redirect(`/?refused=${error.code}`, 303) : await sendProblem(error, request, reply);
 }
 
 const ownOrigin = ({ protocol, host }: FastifyRequest): string => `${protocol}://${host}`;

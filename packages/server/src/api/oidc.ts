@@ -1,8 +1,9 @@
 /** Signing in with a company's own accounts (OpenID Connect Core 1.0, authorization code with PKCE): who comes back gets the session that a token would have got. */
 import { ROLES, type Role } from "@airlift/protocol/api/credentials";
-import { EnvironmentError, UsageError } from "@airlift/protocol/lib/errors";
+import { UsageError } from "@airlift/protocol/lib/errors";
 import * as client from "openid-client";
 import type { PersonId } from "../campaign/person.ts";
+import { discoveryFailure, signInFailure } from "./oidc-failure.ts";
 
 /** What the operator said of the provider. */
 export interface OidcOptions {
@@ -29,11 +30,16 @@ export interface SignedIn {
   readonly name: string;
   /** The issuer and the subject: nobody else ever has both. */
   readonly account: PersonId;
-  readonly role: Role;
+  /** The highest that the provider names; undefined = none that means anything here. */
+  readonly role: Role | undefined;
 }
+
+type Claims = Readonly<Record<string, unknown>>;
 
 /** How long the provider may take to answer. */
 const PATIENCE_S = 10;
+/** For so long its description is taken to be as it was: addresses in it move once in years. */
+const DESCRIPTION_MS = 3_600_000;
 const LONGEST_NAME = 64;
 /** Nobody signs in as a gateway. */
 const OWN_ROLES: ReadonlyMap<string, Role> = new Map(
@@ -43,16 +49,23 @@ const OWN_ROLES: ReadonlyMap<string, Role> = new Map(
 export class OidcProvider {
   readonly #options: OidcOptions;
   #configuration: Promise<client.Configuration> | undefined;
+  /** Monotonic. */
+  #askedAtMs = 0;
 
   constructor(options: OidcOptions) {
     this.#options = options;
+  }
+
+  /** Whether it answers, and is the one that the settings name. @throws {EnvironmentError} OIDC_AWAY, OIDC_SETUP */
+  async check(): Promise<void> {
+    await this.#discover();
   }
 
   /**
    * Where the browser is to go, and what it has to keep.
    *
    * @param redirectUri Our own address that the provider sends it back to.
-   * @throws {EnvironmentError} OIDC_AWAY
+   * @throws {EnvironmentError} OIDC_AWAY, OIDC_SETUP
    */
   async begin(redirectUri: string): Promise<{ url: string; attempt: OidcAttempt }> {
     const configuration = await this.#discover();
@@ -76,43 +89,68 @@ export class OidcProvider {
    * Who has come back.
    *
    * @param url Our own address with what the provider added to it.
-   * @throws {UsageError} OIDC_REFUSED (403) when it is not what this attempt asked for, OIDC_NO_ROLE (403)
-   * @throws {EnvironmentError} OIDC_AWAY
+   * @throws {UsageError} OIDC_REFUSED (403) when it is not what this attempt asked for
+   * @throws {EnvironmentError} OIDC_AWAY, OIDC_SETUP
    */
   async finish(url: URL, { state, nonce, verifier }: OidcAttempt): Promise<SignedIn> {
     const configuration = await this.#discover();
-    const tokens = await client
-      .authorizationCodeGrant(configuration, url, {
+    try {
+      const tokens = await client.authorizationCodeGrant(configuration, url, {
         expectedState: state,
         expectedNonce: nonce,
         pkceCodeVerifier: verifier,
         idTokenExpected: true,
-      })
-      .catch((error: unknown) => {
-        if (isNetworkTrouble(error)) throw away(error);
-        throw new UsageError("OIDC_REFUSED", "the provider did not sign this browser in", {}, { cause: error });
       });
-    const claims = tokens.claims() as Readonly<Record<string, unknown>>;
-    const { roleClaim, nameClaim, roles } = this.#options;
-    const role = roleOf(claimAt(claims, roleClaim), roles);
-    const name = nameOf(claims, nameClaim);
-    if (role !== undefined) return { name, role, account: `account ${claims["iss"]} ${claims["sub"]}` };
-    const hint = `the provider's claim ${roleClaim} has to say airlift-viewer, airlift-operator, airlift-approver or airlift-admin`;
-    throw new UsageError("OIDC_NO_ROLE", `${name} has no role here: ${hint}, or what --oidc-role names`, { name });
+      return this.#signedIn(await this.#claimsOf(configuration, tokens));
+    } catch (error) {
+      const failure = signInFailure(error);
+      // It may have moved: the next browser begins with what it says of itself then.
+      if (failure.code !== "OIDC_REFUSED") this.#configuration = undefined;
+      throw failure;
+    }
   }
 
-  /** Asked for once; a provider that was away is asked again. */
+  /** {UsageError} OIDC_NO_ROLE (403) */
+  roleMissing(name: string): UsageError {
+    const hint = `the provider's claim ${this.#options.roleClaim} has to say airlift-viewer, airlift-operator, airlift-approver or airlift-admin`;
+    return new UsageError("OIDC_NO_ROLE", `${name} has no role here: ${hint}, or what --oidc-role names`, { name });
+  }
+
+  /** Of the ID token; what is not in it a provider may tell at its UserInfo endpoint alone (OpenID Connect Core 1.0 §5.4). */
+  async #claimsOf(
+    configuration: client.Configuration,
+    tokens: Awaited<ReturnType<typeof client.authorizationCodeGrant>>,
+  ): Promise<Claims> {
+    const claims = tokens.claims() as Claims;
+    const { roleClaim, nameClaim } = this.#options;
+    const isWhole = [roleClaim, nameClaim].every((place) => claimAt(claims, place) != null);
+    if (isWhole || configuration.serverMetadata().userinfo_endpoint === undefined) return claims;
+    const more = await client.fetchUserInfo(configuration, tokens.access_token, `${claims["sub"]}`);
+    return { ...more, ...claims };
+  }
+
+  #signedIn(claims: Claims): SignedIn {
+    const { roleClaim, nameClaim, roles } = this.#options;
+    const role = roleOf(claimAt(claims, roleClaim), roles);
+    return { name: nameOf(claims, nameClaim), role, account: `account ${claims["iss"]} ${claims["sub"]}` };
+  }
+
+  /** A provider that was away is asked again. */
   #discover(): Promise<client.Configuration> {
     const { issuer, clientId, clientSecret } = this.#options;
+    const nowMs = performance.now();
+    if (this.#configuration !== undefined && nowMs - this.#askedAtMs < DESCRIPTION_MS) return this.#configuration;
+    this.#askedAtMs = nowMs;
     // Without TLS only on this machine: the settings see to that.
     const execute = issuer.startsWith("http:") ? [client.allowInsecureRequests] : [];
-    this.#configuration ??= client
+    const asked = client
       .discovery(new URL(issuer), clientId, clientSecret, undefined, { execute, timeout: PATIENCE_S })
       .catch((error: unknown) => {
-        this.#configuration = undefined;
-        throw away(error);
+        if (this.#configuration === asked) this.#configuration = undefined;
+        throw discoveryFailure(error);
       });
-    return this.#configuration;
+    this.#configuration = asked;
+    return asked;
   }
 }
 
@@ -128,7 +166,7 @@ export function roleOf(claim: unknown, roles: ReadonlyMap<string, Role> = new Ma
 }
 
 /** What is at a claim's place; a claim whose own name has dots goes before objects in objects. */
-function claimAt(claims: Readonly<Record<string, unknown>>, place: string): unknown {
+function claimAt(claims: Claims, place: string): unknown {
   if (Object.hasOwn(claims, place)) return claims[place];
   let found: unknown = claims;
   for (const name of place.split("."))
@@ -136,14 +174,8 @@ function claimAt(claims: Readonly<Record<string, unknown>>, place: string): unkn
   return found;
 }
 
-function nameOf(claims: Readonly<Record<string, unknown>>, place: string): string {
+function nameOf(claims: Claims, place: string): string {
   const named = claimAt(claims, place);
   const name = typeof named === "string" && named !== "" ? named : `${claims["sub"]}`;
   return name.replaceAll(/\p{Cc}/gu, "").slice(0, LONGEST_NAME);
 }
-
-const isNetworkTrouble = (error: unknown): boolean =>
-  error instanceof TypeError || (error instanceof Error && ["TimeoutError", "AbortError"].includes(error.name));
-
-const away = (error: unknown): EnvironmentError =>
-  new EnvironmentError("OIDC_AWAY", "the sign-in provider does not answer as one", {}, { cause: error });

@@ -5,11 +5,13 @@ import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import { zmeshCrypto } from "@airlift/runtime/zmesh-crypto";
 import { ASK_FSEQS, askDevice, DEVICE_REPEATS, SCHEDULE_BYTES } from "../mesh/session-order.ts";
 import type { NewOrder } from "../store/gateway-store.ts";
+import type { Muteness } from "../store/mesh-devices.ts";
 import type { MeshChange, MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
 import type { Stores } from "../store/ports.ts";
 import type { AirtimeRooms } from "./airtime-rooms.ts";
 import { ApplyHours } from "./apply-hours.ts";
 import { type BroadcastApply, unheardText } from "./broadcast-apply.ts";
+import { MUTE_TEXT, muteChange } from "./broadcast-trouble.ts";
 import { gatewayFor, wordOrders } from "./broadcast-words.ts";
 
 export interface AskOptions {
@@ -48,16 +50,36 @@ export class BroadcastAsks {
     const { stores, quietMs } = this.#options;
     const { mesh } = stores;
     const reports: MeshReport[] = [];
-    if (lacking.length > 0) reports.push(...(await this.#record(await this.#asks(lacking.slice(0, ASKS_AT_ONCE)))));
+    if (lacking.length > 0) {
+      const { able, changes } = await this.#split(lacking.slice(0, ASKS_AT_ONCE), muteChange);
+      const asked = await this.#asks(able);
+      reports.push(...(await this.#record({ ...asked, changes: [...changes, ...asked.changes] })));
+    }
     const quiet = await mesh.quietUpdates(quietMs, ASKS_AT_ONCE);
     if (quiet.length === 0) return reports;
-    const sentence = `silent: nothing was heard of the device after it was asked ${MOST_ASKS} times`;
-    const gone = quiet
+    const { able, changes } = await this.#split(quiet, ({ updateId }, muteness) =>
+      silent(updateId, `nothing was heard of the device, and it cannot be asked: ${MUTE_TEXT[muteness]}`),
+    );
+    const gone = able
       .filter(({ askCount }) => askCount >= MOST_ASKS)
-      .map(({ updateId }) => ({ updateId, state: "silent" as const, failure: null, sentence }));
-    const asked = await this.#asks(quiet.filter(({ askCount }) => askCount < MOST_ASKS));
-    reports.push(...(await this.#record({ ...asked, changes: [...gone, ...asked.changes] })));
+      .map(({ updateId }) => silent(updateId, `nothing was heard of the device after it was asked ${MOST_ASKS} times`));
+    const asked = await this.#asks(able.filter(({ askCount }) => askCount < MOST_ASKS));
+    reports.push(...(await this.#record({ ...asked, changes: [...changes, ...gone, ...asked.changes] })));
     return reports;
+  }
+
+  /** Those that can be asked, and what is said of the others. */
+  async #split(updates: readonly MeshUpdate[], say: (update: MeshUpdate, muteness: Muteness) => MeshChange) {
+    const endpoints = updates.map(({ endpoint }) => endpoint);
+    const mute = await this.#options.stores.mesh.devices.muteAmong(endpoints, ASK_FSEQS);
+    const able: MeshUpdate[] = [];
+    const changes: MeshChange[] = [];
+    for (const update of updates) {
+      const muteness = mute.get(update.endpoint);
+      if (muteness === undefined) able.push(update);
+      else changes.push(say(update, muteness));
+    }
+    return { able, changes };
   }
 
   async #record({ orders, changes, again }: Asked): Promise<readonly MeshReport[]> {
@@ -122,3 +144,10 @@ export class BroadcastAsks {
 const costMs = ({ rateBps }: Gateway): number => ASK_FSEQS * DEVICE_REPEATS * airtimeMs(SCHEDULE_BYTES, rateBps);
 
 const stay = ({ updateId, state }: MeshUpdate) => ({ updateId, state, failure: null });
+
+const silent = (updateId: string, why: string): MeshChange => ({
+  updateId,
+  state: "silent",
+  failure: null,
+  sentence: `silent: ${why}`,
+});

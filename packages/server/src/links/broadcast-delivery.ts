@@ -187,6 +187,12 @@ export class BroadcastDelivery {
     const { answer, reports, refusedCount, hasEnds } = await mesh.reports.take(gatewayId, batch);
     const band = await mesh.gateways.saveState(gatewayId, batch.state);
     await this.#gateways.look(gatewayId, batch.state, band);
+    const strangeCount = batch.reports.filter(({ kind }) => kind === "unknown").length;
+    if (strangeCount > 0)
+      this.#options.log.warn(
+        { gatewayId, strangeCount },
+        "a gateway tells what this server does not know: it is newer",
+      );
     if (refusedCount > 0) this.#options.log.debug({ gatewayId, refusedCount }, "events of devices were refused");
     this.#tell(reports);
     if (hasEnds || reports.some(({ state }) => state === "waitingToApply")) void this.sweep();

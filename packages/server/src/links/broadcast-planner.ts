@@ -3,6 +3,7 @@ import type { Gateway, MeshPlan } from "@airlift/protocol/api/mesh";
 import { UsageError } from "@airlift/protocol/lib/errors";
 import { airtimeMs } from "@airlift/protocol/zmesh/airtime";
 import type { PackedRelease } from "../mesh/packed-release.ts";
+import { deviceFseqs } from "../mesh/session-order.ts";
 import { type BroadcastNeed, planSessions, type SessionPlan } from "../mesh/session-plan.ts";
 import type { MeshReport, MeshUpdate } from "../store/mesh-updates.ts";
 import type { Stores } from "../store/ports.ts";
@@ -10,7 +11,7 @@ import type { AirtimeRooms } from "./airtime-rooms.ts";
 import { meshPlan, needOf, openingsIn, planGateway } from "./broadcast-need.ts";
 import { absenceOf, BroadcastObstacles } from "./broadcast-obstacles.ts";
 import { type MadeSession, makeSession, newestOf, type Party } from "./broadcast-session.ts";
-import { troubleOf } from "./broadcast-trouble.ts";
+import { muteChange, troubleOf, waitChange } from "./broadcast-trouble.ts";
 import type { MeshReleases } from "./mesh-releases.ts";
 
 export interface PlannerOptions {
@@ -131,12 +132,21 @@ export class BroadcastPlanner {
   }
 
   async #wait(updates: readonly MeshUpdate[], why: string): Promise<readonly MeshReport[]> {
-    // Who has a part of it from an earlier broadcast keeps it.
-    const changes = updates.map(({ updateId, state }) => {
-      const kept = state === "transferring" ? state : ("waiting" as const);
-      return { updateId, state: kept, failure: null, sentence: `${kept}: ${why}` };
-    });
+    const changes = updates.map((update) => waitChange(update, why));
     return await this.#options.stores.mesh.sessions.record({ changes });
+  }
+
+  /** Whoever could not be told alone what it needs to hear, or to install, is in no broadcast, and reads why at once. */
+  async #withoutMute(updates: readonly MeshUpdate[]) {
+    const { devices, sessions } = this.#options.stores.mesh;
+    const endpoints = updates.map(({ endpoint }) => endpoint);
+    const mute = await devices.muteAmong(endpoints, deviceFseqs({ mustJoin: true, isScheduledAlone: true }));
+    const able = updates.filter(({ endpoint }) => !mute.has(endpoint));
+    const changes = updates.flatMap((update) => {
+      const muteness = mute.get(update.endpoint);
+      return muteness === undefined ? [] : [muteChange(update, muteness)];
+    });
+    return { able, reports: changes.length === 0 ? [] : await sessions.record({ changes }) };
   }
 
   /** For those that can be reached now; the others wait, each for what is in its own way. */
@@ -144,14 +154,15 @@ export class BroadcastPlanner {
     const { stores, releases, utcMs, leadMs, spanMs } = this.#options;
     const release = await releases.ensure(party.imageId);
     const obstacles = await BroadcastObstacles.read(stores, utcMs());
-    const reports: (readonly MeshReport[])[] = [];
+    const { able, reports: muteReports } = await this.#withoutMute(party.updates);
+    const reports: (readonly MeshReport[])[] = [muteReports];
     const cells = new Set<string | null>();
-    for (const [cell, updates] of Map.groupBy(party.updates, (update) => update.cell)) {
+    for (const [cell, updates] of Map.groupBy(able, (update) => update.cell)) {
       const why = obstacles.why(cell, party.groupId);
       if (why === undefined) cells.add(cell);
       else reports.push(await this.#wait(updates, why));
     }
-    const reached = party.updates.filter(({ cell }) => cells.has(cell));
+    const reached = able.filter(({ cell }) => cells.has(cell));
     if (reached.length === 0) return reports.flat();
     const ready = obstacles.gateways.filter((gateway) => obstacles.of(gateway, party.groupId) === undefined);
     const fromMs = utcMs() + leadMs;

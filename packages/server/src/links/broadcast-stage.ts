@@ -36,6 +36,10 @@ export class BroadcastStage {
     return this.#scratch.stores;
   }
 
+  get databaseUrl(): string {
+    return this.#scratch.database.url;
+  }
+
   /** Open it before use. */
   world(deviceCount: number, options: WorldOptions = {}): MeshWorld {
     this.#worldCount += 1;

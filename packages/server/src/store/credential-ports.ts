@@ -84,6 +84,8 @@ export interface TokenStore {
   list(page: PageRequest): Promise<Page<Token>>;
   /** Also ends its sessions. @throws {UsageError} UNKNOWN_TOKEN (404) */
   revoke(id: string): Promise<Token>;
+  /** Ends all that an account has with another role than `role`; undefined = all that it has. */
+  revokeOtherRoles(account: PersonId, role: Role | undefined): Promise<void>;
   /** Who shows this token; `undefined` when it never was one, was revoked or has expired. */
   holderOf(text: string): Promise<TokenHolder | undefined>;
   /** Whether this token or cookie was good a while ago, without asking the database. */
@@ -91,5 +93,6 @@ export interface TokenStore {
   /** @throws {UsageError} TOKEN_REFUSED when the token is not good. */
   openSession(text: string): Promise<OpenedSession>;
   sessionHolder(secret: string): Promise<TokenHolder | undefined>;
+  /** With the token of whoever signed in with an account: nobody has its text. */
   closeSession(secret: string): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** What a gateway tells of its own broadcasts and orders. */
-import type { GatewayReport } from "@airlift/protocol/api/gateway";
+import type { GatewayReport, ReportBatch } from "@airlift/protocol/api/gateway";
 import { type Kysely, sql } from "kysely";
 import { storableText } from "./database.ts";
 import { endSession, noteProgress } from "./mesh-sessions.ts";
@@ -10,7 +10,7 @@ import type { Tables } from "./tables.ts";
 export async function takeTidings(
   transaction: Kysely<Tables>,
   gatewayId: string,
-  reports: readonly GatewayReport[],
+  reports: ReportBatch["reports"],
 ): Promise<{ readonly events: NewEvent[]; readonly hasEnds: boolean }> {
   const events: NewEvent[] = [];
   for (const report of reports) {

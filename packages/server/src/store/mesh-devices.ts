@@ -25,6 +25,9 @@ export interface ReservedGroup extends ReservedChannel {
   readonly place: string;
 }
 
+/** Why nothing can be said to a device alone: its own key is not here, or no number of its channel is left. */
+export type Muteness = "keyless" | "numberless";
+
 const LARGEST_FSEQ = 2 ** 24 - 1;
 
 export class MeshDevices {
@@ -132,6 +135,17 @@ export class MeshDevices {
       reserved.set(endpoint, { channel: { name: Buffer.from(name, "hex"), ...own }, firstFseq: next_fseq - count });
     }
     return reserved;
+  }
+
+  /** Of these, those that so many frames cannot be said to, each alone. */
+  async muteAmong(endpoints: readonly string[], count: number): Promise<ReadonlyMap<string, Muteness>> {
+    const { rows } = await sql<{ endpoint: string; isKeyless: boolean }>`
+      select d.endpoint, s.place is null as "isKeyless" from mesh_devices d
+      left join mesh_secrets s on s.place = ${devicePlace("")} || d.endpoint
+      where d.endpoint = any(${endpoints}::text[]) and (s.place is null or d.next_fseq + ${count} > ${LARGEST_FSEQ})`.execute(
+      this.#tables,
+    );
+    return new Map(rows.map(({ endpoint, isKeyless }) => [endpoint, isKeyless ? "keyless" : "numberless"]));
   }
 
   async #read(rest: ReturnType<typeof sql>): Promise<MeshDevice[]> {

@@ -1,5 +1,5 @@
 /** What gateways bring: one batch is one transaction, and the same batch again changes nothing. */
-import type { BatchAnswer, EventReport, GatewayReport, OpenedEvent, ReportBatch } from "@airlift/protocol/api/gateway";
+import type { BatchAnswer, EventReport, OpenedEvent, ReportBatch } from "@airlift/protocol/api/gateway";
 import { toHex } from "@airlift/protocol/lib/bytes";
 import { PeerError, UsageError } from "@airlift/protocol/lib/errors";
 import { openStatus } from "@airlift/protocol/zmesh/command-channel";
@@ -90,7 +90,7 @@ export class MeshReports {
       reports,
       speakers,
       lastNumber,
-    }: { reports: readonly GatewayReport[]; speakers: Map<string, Speaker>; lastNumber: number },
+    }: { reports: ReportBatch["reports"]; speakers: Map<string, Speaker>; lastNumber: number },
   ) {
     const places = [...speakers.values()].map(({ endpoint }) => devicePlace(endpoint));
     const keys = await this.#secrets.getMany(places, transaction);
@@ -123,7 +123,7 @@ export class MeshReports {
 }
 
 /** Of the devices that speak in them. */
-const namesOf = (reports: readonly GatewayReport[]): string[] => [
+const namesOf = (reports: ReportBatch["reports"]): string[] => [
   ...new Set(reports.flatMap((report) => (report.kind === "event" ? [report.name] : []))),
 ];
 

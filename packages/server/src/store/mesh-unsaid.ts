@@ -1,5 +1,5 @@
 /** Words to install that did not get on air: whoever they were for still waits. */
-import type { GatewayReport } from "@airlift/protocol/api/gateway";
+import type { ReportBatch } from "@airlift/protocol/api/gateway";
 import { type Kysely, sql } from "kysely";
 import { storableText } from "./database.ts";
 import type { MeshChange } from "./mesh-updates.ts";
@@ -17,7 +17,7 @@ export interface UnsaidWord {
 export async function unsaidWords(
   tables: Kysely<Tables>,
   gatewayId: string,
-  reports: readonly GatewayReport[],
+  reports: ReportBatch["reports"],
 ): Promise<UnsaidWord[]> {
   const unsaid = unsaidIn(reports);
   if (unsaid.length === 0) return [];
@@ -34,7 +34,7 @@ export async function unsaidWords(
 /** What of them is true by now, as these reports say. It counts as a question to the device, which nobody could have heard. */
 export async function unsaidChanges(
   transaction: Kysely<Tables>,
-  { gatewayId, reports, words }: { gatewayId: string; reports: readonly GatewayReport[]; words: readonly UnsaidWord[] },
+  { gatewayId, reports, words }: { gatewayId: string; reports: ReportBatch["reports"]; words: readonly UnsaidWord[] },
 ): Promise<MeshChange[]> {
   const unsaid = unsaidIn(reports);
   const ids = words.filter(({ commandId }) => unsaid.includes(commandId)).map(({ updateId }) => updateId);
@@ -50,7 +50,7 @@ export async function unsaidChanges(
 }
 
 /** Ids of commands of which nothing was on air. */
-const unsaidIn = (reports: readonly GatewayReport[]): string[] =>
+const unsaidIn = (reports: ReportBatch["reports"]): string[] =>
   reports.flatMap((report) =>
     report.kind === "command" && report.sentCount === 0 && report.droppedCount > 0
       ? [storableText(report.commandId)]

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type CreatedToken, NewToken, type Role, type Token } from "@airlift/protocol/api/credentials";
 import { UsageError } from "@airlift/protocol/lib/errors";
-import { type Kysely, type Selectable, sql } from "kysely";
+import { type Kysely, type RawBuilder, type Selectable, sql } from "kysely";
 import type { PersonId } from "../campaign/person.ts";
 import type { ApiTokenTable } from "./access-tables.ts";
 import type { OpenedSession, TokenHolder, TokenStore } from "./credential-ports.ts";
@@ -86,6 +86,14 @@ export class PostgresTokenStore implements TokenStore {
     return toToken(result);
   }
 
+  async revokeOtherRoles(account: PersonId, role: Role | undefined): Promise<void> {
+    const which = sql`account = ${account} and expires_at > now() and role is distinct from ${role ?? null}`;
+    await this.#journal.write(async (transaction) => ({
+      result: undefined,
+      events: await revokeThose(transaction, which),
+    }));
+  }
+
   async holderOf(text: string): Promise<TokenHolder | undefined> {
     if (!TOKEN.test(text)) return undefined;
     const hash = hashOf(text);
@@ -120,7 +128,15 @@ export class PostgresTokenStore implements TokenStore {
   }
 
   async closeSession(secret: string): Promise<void> {
-    await this.#tables.deleteFrom("api_sessions").where("hash", "=", hashOf(secret)).execute();
+    await this.#journal.write(async (transaction) => {
+      const closed = await transaction
+        .deleteFrom("api_sessions")
+        .where("hash", "=", hashOf(secret))
+        .returning("token_id")
+        .executeTakeFirst();
+      const which = sql`id = ${closed?.token_id ?? ""} and account is not null`;
+      return { result: undefined, events: await revokeThose(transaction, which) };
+    });
     this.#holders.clear();
   }
 
@@ -190,14 +206,14 @@ export async function insertGatewayToken(transaction: Kysely<Tables>, gatewayId:
 
 /** Ends the tokens of a gateway that is no more; the events tell every server, and whoever listens with one of them. */
 export async function revokeGatewayTokens(transaction: Kysely<Tables>, gatewayId: string): Promise<NewEvent[]> {
-  const rows = await transaction
-    .updateTable("api_tokens")
-    .set({ revoked_at: sql<Date>`now()` })
-    .where("role", "=", "gateway")
-    .where("name", "=", gatewayId)
-    .where("revoked_at", "is", null)
-    .returning(["id", "name", "role"])
-    .execute();
+  return await revokeThose(transaction, sql`role = 'gateway' and name = ${gatewayId}`);
+}
+
+async function revokeThose(transaction: Kysely<Tables>, which: RawBuilder<unknown>): Promise<NewEvent[]> {
+  const { rows } = await sql<{ id: string; name: string; role: Role }>`
+    update api_tokens set revoked_at = now() where revoked_at is null and ${which} returning id, name, role`.execute(
+    transaction,
+  );
   return rows.map(revokedEvent);
 }
 
