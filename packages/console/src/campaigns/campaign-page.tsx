@@ -72,7 +72,7 @@ export function CampaignPage() {
 
 function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
   const campaign = seen.answer;
-  const { name, state, sentence, spec, createdBy, createdAt, approvedBy, approvalReason } = campaign;
+  const { name, state, sentence, spec, createdBy, createdAt, changedBy, approvedBy, approvalReason } = campaign;
   const { rollbackId, rollbackOf } = campaign;
   const imageName = useImageName(campaign.imageId);
   return (
@@ -90,6 +90,7 @@ function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
       <Text size="sm" c="dimmed">
         {imageName} to devices with <span className="mono anywhere">{spec.targets.query}</span> · created by {createdBy}
         , <Moment at={createdAt} />
+        {changedBy.length > 0 && ` · changed by ${changedBy.join(", ")}`}
         {approvedBy !== null && ` · approved by ${approvedBy}`}
         {approvedBy === null &&
           rollbackOf === null &&
