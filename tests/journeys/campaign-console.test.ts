@@ -1,7 +1,10 @@
 /** A rollout by three people in the console: brought in, planned, approved, paused by its criterion, gone on with, finished, and undone. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { Page } from "playwright-core";
+import { Client } from "@airlift/cli/client";
+import { CampaignSummary } from "@airlift/protocol/api/campaign";
+import { ROUTES } from "@airlift/protocol/api/routes";
+import type { Locator, Page } from "playwright-core";
 import { barriers } from "./barriers.ts";
 import { Stage, until } from "./stage.ts";
 
@@ -82,6 +85,13 @@ test("the wizard, by keyboard alone, ends in the plan and in a draft that has ev
   assert.deepEqual(await barriers(operator), []);
 });
 
+test("somebody else changes the draft, and its page says who", async () => {
+  const night = new Client({ url: stage.url, token: await stage.createToken("operator", "night desk") });
+  const [, id = ""] = /campaigns\/(\w+)/.exec(operator.url()) ?? [];
+  await night.ask(ROUTES.editCampaign, { params: { id }, body: { priority: 1 } });
+  await operator.getByText(/created by fleet desk, .* · changed by night desk/).waitFor();
+});
+
 test("its maker submits it and may not approve it; who may is shown it, and does", async () => {
   await say(operator, "Submit");
   await operator.getByText("awaiting approval", { exact: true }).waitFor();
@@ -94,7 +104,12 @@ test("its maker submits it and may not approve it; who may is shown it, and does
   await waits.getByRole("link", { name: "Pump 2.0.0" }).click();
   await approver.getByRole("link", { name: "Plan", exact: true }).click();
   await approver.getByText(`${ALL} would be updated`).waitFor();
-  await say(approver, "Approve");
+  await approver.getByRole("button", { name: /^Approve / }).press("Enter");
+  await approver.getByText(`what fleet desk and night desk have written may go to ${ALL} devices`).waitFor();
+  await approver
+    .getByRole("dialog")
+    .getByRole("button", { name: /^Approve / })
+    .press("Enter");
   await untilFocused(approver, "Start");
   await operator.getByText("ready", { exact: true }).waitFor();
 });
@@ -128,6 +143,16 @@ test("each device that failed says why, and its page has the exchanges", async (
     .waitFor();
   await operator.goBack();
   await operator.goBack();
+});
+
+test("the page of a device that waits says which campaign it waits for, and why", async () => {
+  await operator.getByLabel("State").selectOption("");
+  await operator.getByLabel("Wave").selectOption("1");
+  await operator.getByRole("link", { name: "pump-2", exact: true }).click();
+  const campaigns = operator.getByRole("region", { name: "Campaigns of the device" });
+  await campaigns.getByText(/^wave .*: not started: the campaign is paused \(paused by itself/).waitFor();
+  assert.deepEqual(await barriers(operator), []);
+  await campaigns.getByRole("link", { name: "Pump 2.0.0, all of them" }).click();
 });
 
 test("told to go on, it finishes with the rest", async () => {
@@ -181,16 +206,34 @@ test("on a phone neither the board nor why a device stands where it stands needs
   assert.ok((content ?? 0) <= (width ?? 0), `${content} px wide on a screen of ${width} px`);
   await stage.picture(operator, "campaign-phone");
   await operator.getByRole("navigation", { name: "Parts of the campaign" }).getByText("Devices").click();
-  const why = operator.getByRole("gridcell", { name: /^succeeded: / }).first();
-  await why.waitFor();
-  const box = await why.boundingBox();
-  assert.ok(box !== null && box.x >= 0 && box.x + box.width <= 390);
+  await onThePhone(operator.getByRole("gridcell", { name: /^succeeded: / }));
+  assert.deepEqual(await barriers(operator), []);
+});
+
+test("nor do the report and the plan: what is a table elsewhere is a list of cards", async () => {
+  const id = (await stage.client.all("campaigns", CampaignSummary)).find(({ rollbackId }) => rollbackId !== null)?.id;
+  await operator.goto(`${stage.url}/campaigns/${id}?part=report`);
+  const without = operator.getByRole("list", { name: "Devices without it" }).getByRole("listitem");
+  await onThePhone(without.filter({ hasText: "worn-1" }).getByText(/^failed: /));
+  await onThePhone(without.first().getByText("Attempts"));
+  assert.deepEqual(await barriers(operator), []);
+  await stage.picture(operator, "campaign-report-phone");
+  await operator.getByRole("link", { name: "Plan", exact: true }).click();
+  const waves = operator.getByRole("list", { name: "Waves of the plan" });
+  await onThePhone(waves.getByText("Expected end, with its soak time"));
   assert.deepEqual(await barriers(operator), []);
 });
 
 test("no page has thrown, logged an error, or run into the policy", () => {
   assert.deepEqual(stage.complaints, []);
 });
+
+/** The first of what was looked for is there, and is not beside the screen. */
+async function onThePhone(found: Locator): Promise<void> {
+  await found.first().waitFor();
+  const box = await found.first().boundingBox();
+  assert.ok(box !== null && box.x >= 0 && box.x + box.width <= 390, JSON.stringify(box));
+}
 
 /** Gives a command by keyboard and confirms it in its dialog. */
 async function say(page: Page, command: string): Promise<void> {
