@@ -1,4 +1,4 @@
-/** `airlift campaign` as a process of its own against a real API and store; the devices are played by the test. */
+/** `airlift campaign`, and what `airlift device-show` says of campaigns, as a process of its own against a real API and store; the devices are played by the test. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,6 +17,7 @@ import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 
 const CLI = fileURLToPath(import.meta.resolve("@airlift/cli/main"));
+const REACHABILITY = { awake: "awake", awakeUntil: null, nextExpectedAt: null, reachability: "always on" };
 const folder = mkdtempSync(join(tmpdir(), "campaign-"));
 let scratch: ScratchStores;
 let api: FastifyInstance;
@@ -40,7 +41,7 @@ before(async () => {
     config: { httpHost: "127.0.0.1", publicHost: null, maxImageBytes: 2 ** 20, noAuth: true },
     stores,
     commands: {} as ApiParts["commands"],
-    fleet: {} as ApiParts["fleet"],
+    fleet: { reachabilityOf: () => REACHABILITY } as unknown as ApiParts["fleet"],
     campaigns: { command: (...said) => engine.command(...said), retry },
     log: pino({ level: "silent" }),
   });
@@ -63,8 +64,8 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function start(...args: string[]) {
-  const child = spawn(process.execPath, [CLI, "campaign", ...args], {
+function airlift(...words: string[]) {
+  const child = spawn(process.execPath, [CLI, ...words], {
     env: { PATH: "/usr/bin:/bin", AIRLIFT_URL: url },
   });
   const texts = { out: "", err: "" };
@@ -80,6 +81,7 @@ function start(...args: string[]) {
   };
   return { ended, untilOut };
 }
+const start = (...args: string[]) => airlift("campaign", ...args);
 const campaign = (...args: string[]) => start(...args).ended;
 
 function fileOf(name: string, lines: readonly string[]): string {
@@ -192,6 +194,43 @@ test("watching ends with 1 when it was stopped; a draft that needs approval does
   assert.equal(code, 1, err);
   assert.match((await campaign("resume", id)).err, /cannot be told to resume \(CAMPAIGN_STATE\)/);
   assert.match((await campaign("retry", id, "pump-1")).err, /\(CAMPAIGN_STATE\)/);
+});
+
+test("its devices are listed with why each of them waits, by state and by wave, as many as are wanted", async () => {
+  const waves = ["waves:", "  - { name: few, devices: { count: 1 } }", "  - { name: rest, devices: remaining }"];
+  const id = await created(specFile("waits.yaml", waves));
+  const endpoints = async (...filter: string[]) => {
+    const { code, out, err } = await campaign("devices", id, ...filter, "--json");
+    assert.equal(code, 0, err);
+    return (JSON.parse(out) as { endpoint: string }[]).map(({ endpoint }) => endpoint);
+  };
+  const drafted = await campaign("devices", id);
+  assert.match(drafted.out, /^ENDPOINT +WAVE +STATE +ATTEMPT +UPDATE +WHY\npump-1 /);
+  assert.match(drafted.out, /^pump-2 .* queued +0 +- +not started: the campaign is draft$/m);
+  await campaign("start", id);
+  const [first = ""] = await endpoints("--wave", "few");
+  await campaign("pause", id);
+  const second = first === "pump-1" ? "pump-2" : "pump-1";
+  const begun = await campaign("devices", id, "--state", "waiting", "--wave", "1");
+  assert.match(begun.out, new RegExp(`^${first} +few +waiting +\\d `, "m"));
+  const rest = await campaign("devices", id, "--wave", "rest");
+  assert.match(rest.out, new RegExp(`^${second} +rest .* not started: the campaign is paused \\(paused by local`, "m"));
+  assert.deepEqual(await endpoints("--wave", "2"), [second]);
+  assert.deepEqual(await endpoints("--state", "failed"), []);
+  const cut = await campaign("devices", id, "--limit", "1");
+  assert.deepEqual([cut.err, cut.out.split("\n").length], ["there are more: --limit is 1\n", 3]);
+  const wrong = await campaign("devices", id, "--wave", "3");
+  assert.deepEqual([wrong.code, wrong.err], [2, "airlift: there is no wave 3: the campaign has few, rest\n"]);
+  assert.match((await campaign("devices", "nobody")).err, /there is no campaign nobody \(UNKNOWN_CAMPAIGN\)/);
+  const shown = async (...more: string[]) => (await airlift("device-show", second, ...more).ended).out;
+  assert.match(
+    await shown(),
+    new RegExp(`^campaign +${id} spring \\(paused\\), wave rest: queued \\(not started: the campaign is paused`, "m"),
+  );
+  const [waits] = JSON.parse(await shown("--json")).campaigns;
+  assert.deepEqual([waits.campaignId, waits.campaignState, waits.waveName], [id, "paused", "rest"]);
+  await campaign("stop", id);
+  assert.doesNotMatch(await shown(), /^campaign/m);
 });
 
 test("trying all devices again ends, each of them tried once, however soon they fail again", async () => {

@@ -1,6 +1,6 @@
 /** Campaigns and their plans for people at a terminal. */
 
-import type { Campaign, CampaignPlan, WaveCounts } from "@airlift/protocol/api/campaign";
+import type { Campaign, CampaignPlan, CampaignTarget, WaveCounts } from "@airlift/protocol/api/campaign";
 import { countText } from "@airlift/protocol/lib/count-text";
 import type { Command } from "commander";
 import { printResult } from "./terminal.ts";
@@ -29,7 +29,7 @@ export function countsText({ failed, ...counts }: WaveCounts): string {
 const MOST_GATEWAYS = 3;
 
 /** "running (started by otto: 12 devices in 3 waves)"; a sentence that says the state itself is enough. */
-export const standingText = ({ state, sentence }: Pick<Campaign, "state" | "sentence">): string =>
+export const standingText = ({ state, sentence }: Pick<Campaign | CampaignTarget, "state" | "sentence">): string =>
   sentence.startsWith(state) ? sentence : `${state} (${sentence})`;
 
 /** "air: 5.6 s of 14.8 s planned, 26.8 s of 32.4 s left at north-1 in 868.0-868.6", then who lacks how much; empty without a mesh. */

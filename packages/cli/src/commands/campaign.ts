@@ -17,6 +17,7 @@ import { fileText } from "../file-text.ts";
 import { clientOf, printResult, say } from "../terminal.ts";
 import { agoText, table } from "../text.ts";
 import { registerConsent } from "./campaign-consent.ts";
+import { registerCampaignDevices } from "./campaign-devices.ts";
 import { registerCampaignWatch } from "./campaign-watch.ts";
 
 /** What is told to a campaign whatever it has become meanwhile. */
@@ -46,6 +47,7 @@ export function registerCampaign(program: Command): void {
       });
   registerCampaignWatch(campaign);
   registerLists(campaign);
+  registerCampaignDevices(campaign);
   registerRetry(campaign);
 }
 

@@ -329,6 +329,14 @@ export const CampaignTarget = z.object({
 });
 export type CampaignTarget = z.infer<typeof CampaignTarget>;
 
+/** A device in a campaign that is running or paused, with what the campaign is called. */
+export const DeviceCampaign = CampaignTarget.extend({
+  campaignName: name,
+  campaignState: z.enum(CAMPAIGN_STATES),
+  waveName: name,
+});
+export type DeviceCampaign = z.infer<typeof DeviceCampaign>;
+
 /** What `airlift campaign plan` shows. Nothing is changed by it. */
 export const CampaignPlan = z.object({
   matchedCount: count,

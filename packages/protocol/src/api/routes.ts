@@ -10,6 +10,7 @@ import {
   CampaignSpec,
   CampaignSummary,
   CampaignTarget,
+  DeviceCampaign,
   RetriedCount,
   TargetPreview,
 } from "./campaign.ts";
@@ -116,6 +117,12 @@ export const ROUTES = {
   editDevice: { method: "PATCH", path: "/devices/{endpoint}", body: DeviceEdit, answer: Device },
   previewDevices: { method: "GET", path: "/device-preview", query: ["query"], answer: DevicePreview },
   importDevices: { method: "POST", path: "/device-import", body: DeviceLines, answer: ImportAnswer },
+  listDeviceCampaigns: {
+    method: "GET",
+    path: "/devices/{endpoint}/campaigns",
+    query: page,
+    answer: pageOf(DeviceCampaign),
+  },
   listDeviceEvents: { method: "GET", path: "/devices/{endpoint}/events", query: page, answer: pageOf(Event) },
 
   readResource: {

@@ -50,6 +50,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   "GET /api/v1/devices": "viewer",
   "GET /api/v1/devices/:endpoint": "viewer",
   "GET /api/v1/device-preview": "viewer",
+  "GET /api/v1/devices/:endpoint/campaigns": "viewer",
   "GET /api/v1/devices/:endpoint/events": "viewer",
   "GET /api/v1/devices/:endpoint/values": "viewer",
   "GET /api/v1/devices/:endpoint/objects": "viewer",

@@ -125,6 +125,31 @@ describe("a campaign's life", () => {
     await stage.stop(id);
   });
 
+  test("a device tells of the running and paused campaigns that have it, newest first, and why it waits in each", async () => {
+    const waves = [
+      { name: "few", devices: { query: "endpoint==pump-01" } },
+      { name: "rest", devices: "remaining" as const },
+    ];
+    const of = async (endpoint: string, more = "") =>
+      (await stage.ask({ url: `/api/v1/devices/${endpoint}/campaigns${more}` })).body;
+    const older = await stage.create({ waves });
+    assert.deepEqual(await of("pump-09"), { items: [], next: null });
+    for (const word of ["submit", "start", "pause"]) await stage.post(`/${older.id}/${word}`);
+    const [target] = (await stage.get(`/${older.id}/targets?wave=1`)).body.items;
+    const { items } = await of(target.endpoint);
+    assert.deepEqual(items, [{ ...target, campaignName: "spring", campaignState: "paused", waveName: "rest" }]);
+    assert.match(items[0].sentence, /^not started: the campaign is paused \(paused by local/);
+    const newer = await stage.create();
+    for (const word of ["submit", "start"]) await stage.post(`/${newer.id}/${word}`);
+    const first = await of("pump-09", "?limit=1");
+    assert.deepEqual([first.items[0].campaignId, first.items.length], [newer.id, 1]);
+    const second = await of("pump-09", `?limit=1&cursor=${first.next}`);
+    assert.deepEqual([second.items[0].campaignId, second.next], [older.id, null]);
+    for (const { id } of [older, newer]) await stage.stop(id);
+    assert.deepEqual(await of("pump-09"), { items: [], next: null });
+    assert.deepEqual((await of("nobody")).code, "UNKNOWN_DEVICE");
+  });
+
   test("devices that were cancelled are tried again one by one, and one that is not there is 404", async () => {
     const { id } = await stage.create({ caps: { inFlight: 2 } });
     await stage.post(`/${id}/submit`);

@@ -23,6 +23,7 @@ import { describeCampaigns } from "./campaign-metrics.ts";
 import { campaignRoutes } from "./campaigns.ts";
 import { serveConsole } from "./console.ts";
 import { credentialRoutes } from "./credentials.ts";
+import { deviceCampaignRoutes } from "./device-campaigns.ts";
 import { deviceQueueRoutes } from "./device-queue.ts";
 import { deviceRoutes, type OneDeviceParams } from "./devices.ts";
 import { type EventFeedOptions, eventRoutes } from "./events.ts";
@@ -160,6 +161,7 @@ async function addRoutes(
         meshRoutes(api, parts);
       }
       campaignRoutes(api, options);
+      deviceCampaignRoutes(api, options);
       const campaigns = options.campaigns ?? new CampaignEngine(stores.campaigns, offsetAt);
       campaignCommandRoutes(api, { ...options, campaigns });
       serverRoutes(api, options);

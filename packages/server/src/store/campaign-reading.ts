@@ -34,6 +34,12 @@ export interface TargetFilter {
   readonly wave?: number | undefined;
 }
 
+/** A device in a campaign. */
+export interface CampaignOfDevice {
+  readonly kept: KeptCampaign;
+  readonly target: Target;
+}
+
 export class CampaignReading {
   readonly #tables: Kysely<Tables>;
 
@@ -78,6 +84,30 @@ export class CampaignReading {
       .limit(page.limit + 1)
       .execute();
     return toPage(rows, page.limit, { item: toTarget, position: (row) => row.endpoint });
+  }
+
+  /** The campaigns that are running or paused and have this device, newest first. */
+  async ofDevice(endpoint: string, page: PageRequest): Promise<Page<CampaignOfDevice>> {
+    const own = this.#tables.selectFrom("campaign_targets").where("endpoint", "=", storableText(endpoint));
+    let query = selectCampaigns(this.#tables)
+      .where("state", "in", ["running", "paused"])
+      .where("id", "in", own.select("campaign_id"));
+    if (page.cursor !== undefined) query = query.where("seq", "<", decodeNumberCursor(page.cursor));
+    const rows = await query
+      .orderBy("seq", "desc")
+      .limit(page.limit + 1)
+      .execute();
+    const ids = rows.map(({ id }) => id);
+    const targets = ids.length === 0 ? [] : await own.selectAll().where("campaign_id", "in", ids).execute();
+    const { items, next } = toPage(rows, page.limit, { item: toKept, position: (row) => row.seq });
+    const inCampaign = new Map(targets.map((row) => [row.campaign_id, toTarget(row)]));
+    return {
+      items: items.flatMap((kept) => {
+        const target = inCampaign.get(kept.campaign.id);
+        return target === undefined ? [] : [{ kept, target }];
+      }),
+      next,
+    };
   }
 
   /** The update of each device's newest attempt, by endpoint; a device without one is absent. */
