@@ -1,6 +1,8 @@
 /** A rollout by three people in the console: brought in, planned, approved, paused by its criterion, gone on with, finished, and undone. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Client } from "@airlift/cli/client";
+import { ROUTES } from "@airlift/protocol/api/routes";
 import type { Page } from "playwright-core";
 import { barriers } from "./barriers.ts";
 import { Stage, until } from "./stage.ts";
@@ -82,6 +84,13 @@ test("the wizard, by keyboard alone, ends in the plan and in a draft that has ev
   assert.deepEqual(await barriers(operator), []);
 });
 
+test("somebody else changes the draft, and its page says who", async () => {
+  const night = new Client({ url: stage.url, token: await stage.createToken("operator", "night desk") });
+  const [, id = ""] = /campaigns\/(\w+)/.exec(operator.url()) ?? [];
+  await night.ask(ROUTES.editCampaign, { params: { id }, body: { priority: 1 } });
+  await operator.getByText(/created by fleet desk, .* · changed by night desk/).waitFor();
+});
+
 test("its maker submits it and may not approve it; who may is shown it, and does", async () => {
   await say(operator, "Submit");
   await operator.getByText("awaiting approval", { exact: true }).waitFor();
@@ -94,7 +103,12 @@ test("its maker submits it and may not approve it; who may is shown it, and does
   await waits.getByRole("link", { name: "Pump 2.0.0" }).click();
   await approver.getByRole("link", { name: "Plan", exact: true }).click();
   await approver.getByText(`${ALL} would be updated`).waitFor();
-  await say(approver, "Approve");
+  await approver.getByRole("button", { name: /^Approve / }).press("Enter");
+  await approver.getByText(`may go to ${ALL} devices as fleet desk, night desk wrote it`).waitFor();
+  await approver
+    .getByRole("dialog")
+    .getByRole("button", { name: /^Approve / })
+    .press("Enter");
   await untilFocused(approver, "Start");
   await operator.getByText("ready", { exact: true }).waitFor();
 });
@@ -128,6 +142,16 @@ test("each device that failed says why, and its page has the exchanges", async (
     .waitFor();
   await operator.goBack();
   await operator.goBack();
+});
+
+test("the page of a device that waits says which campaign it waits for, and why", async () => {
+  await operator.getByLabel("State").selectOption("");
+  await operator.getByLabel("Wave").selectOption("1");
+  await operator.getByRole("link", { name: "pump-2", exact: true }).click();
+  const campaigns = operator.getByRole("region", { name: "Campaigns of the device" });
+  await campaigns.getByText(/^wave .*: not started: the campaign is paused \(paused by itself/).waitFor();
+  assert.deepEqual(await barriers(operator), []);
+  await campaigns.getByRole("link", { name: "Pump 2.0.0, all of them" }).click();
 });
 
 test("told to go on, it finishes with the rest", async () => {

@@ -1,5 +1,6 @@
 /** The questions pages ask, with the keys under which their answers are kept. */
 import type { AuditLine } from "@airlift/protocol/api/audit";
+import type { DeviceCampaign } from "@airlift/protocol/api/campaign";
 import type { Credential, Token } from "@airlift/protocol/api/credentials";
 import type { DeviceObject, LastValue, Observation } from "@airlift/protocol/api/operations";
 import type {
@@ -65,6 +66,9 @@ export const previewQuery = (query: string | undefined) =>
   oneOf<DevicePreview>(["devices", "preview", query], pathOf("device-preview", { query }));
 
 export const deviceQuery = (endpoint: string) => oneOf<Device>(["devices", "one", endpoint], deviceOf(endpoint));
+
+export const deviceCampaignsQuery = (endpoint: string) =>
+  itemsOf<DeviceCampaign>(["deviceCampaigns", endpoint], deviceOf(endpoint, "/campaigns"));
 
 export const timelineQuery = (endpoint: string) => listOf<Event>(["events", endpoint], deviceOf(endpoint, "/events"));
 

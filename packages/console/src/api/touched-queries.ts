@@ -12,7 +12,12 @@ const device = ({ endpoint }: Event): Keys => [
   ["observations", endpoint],
 ];
 const presence = (event: Event): Keys => [...device(event), ["statistics"]];
-const update = ({ endpoint }: Event): Keys => [["updates"], ["devices", "one", endpoint], ["devices", "preview"]];
+const update = ({ endpoint }: Event): Keys => [
+  ["updates"],
+  ["devices", "one", endpoint],
+  ["devices", "preview"],
+  ["deviceCampaigns", endpoint],
+];
 const credential = ({ endpoint }: Event): Keys => [["credentials", endpoint]];
 const token = (): Keys => [["tokens"]];
 /** Of this campaign and no other. Its devices, its timeline and the list of all follow their events themselves. */
@@ -20,7 +25,7 @@ export const keysOfCampaign = (campaignId: string | null): Keys => [
   ...["one", "plan", "broadcast"].map((part) => ["campaigns", part, campaignId]),
   ["campaigns", "in"],
 ];
-const campaign = ({ campaignId }: Event): Keys => keysOfCampaign(campaignId);
+const campaign = ({ campaignId }: Event): Keys => [...keysOfCampaign(campaignId), ["deviceCampaigns"]];
 const broadcast = (): Keys => [["mesh", "sessions"], ["gateways"], ["campaigns", "broadcast"]];
 const gateway = (): Keys => [["gateways"]];
 

@@ -1,5 +1,6 @@
 /** How a device stands: what goes on, what it is, what operators call it, and what happened to it. */
 import { Paper, Stack, Title } from "@mantine/core";
+import { DeviceCampaigns } from "./campaigns-part.tsx";
 import { DeviceFacts } from "./device-facts.tsx";
 import { DeviceLabels } from "./device-labels.tsx";
 import type { PartProps } from "./device-page.tsx";
@@ -9,6 +10,7 @@ import { CurrentUpdate } from "./updates-part.tsx";
 export const StandingPart = ({ device }: PartProps) => (
   <Stack>
     {device.updateId !== null && <CurrentUpdate device={device} />}
+    <DeviceCampaigns device={device} />
     <div className="columns">
       <Paper withBorder p="md">
         <DeviceFacts device={device} />
