@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client } from "@airlift/cli/client";
+import { CampaignSummary } from "@airlift/protocol/api/campaign";
 import { ROUTES } from "@airlift/protocol/api/routes";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { barriers } from "./barriers.ts";
 import { Stage, until } from "./stage.ts";
 
@@ -205,16 +206,35 @@ test("on a phone neither the board nor why a device stands where it stands needs
   assert.ok((content ?? 0) <= (width ?? 0), `${content} px wide on a screen of ${width} px`);
   await stage.picture(operator, "campaign-phone");
   await operator.getByRole("navigation", { name: "Parts of the campaign" }).getByText("Devices").click();
-  const why = operator.getByRole("gridcell", { name: /^succeeded: / }).first();
-  await why.waitFor();
-  const box = await why.boundingBox();
-  assert.ok(box !== null && box.x >= 0 && box.x + box.width <= 390);
+  await onThePhone(operator.getByRole("gridcell", { name: /^succeeded: / }));
+  assert.deepEqual(await barriers(operator), []);
+});
+
+test("nor do the report and the plan: what is a table elsewhere is a list of cards", async () => {
+  const id = (await stage.client.all("campaigns", CampaignSummary)).find(({ rollbackId }) => rollbackId !== null)?.id;
+  await operator.goto(`${stage.url}/campaigns/${id}?part=report`);
+  const without = operator.getByRole("list", { name: "Devices without it" }).getByRole("listitem");
+  await onThePhone(without.filter({ hasText: "worn-1" }).getByText(/^failed: /));
+  await onThePhone(without.first().getByText("Attempts"));
+  await without.last().scrollIntoViewIfNeeded();
+  assert.deepEqual(await barriers(operator), []);
+  await stage.picture(operator, "campaign-report-phone");
+  await operator.getByRole("link", { name: "Plan", exact: true }).click();
+  const waves = operator.getByRole("list", { name: "Waves of the plan" });
+  await onThePhone(waves.getByText("Expected end, with its soak time"));
   assert.deepEqual(await barriers(operator), []);
 });
 
 test("no page has thrown, logged an error, or run into the policy", () => {
   assert.deepEqual(stage.complaints, []);
 });
+
+/** The first of what was looked for is there, and is not beside the screen. */
+async function onThePhone(found: Locator): Promise<void> {
+  await found.first().waitFor();
+  const box = await found.first().boundingBox();
+  assert.ok(box !== null && box.x >= 0 && box.x + box.width <= 390, JSON.stringify(box));
+}
 
 /** Gives a command by keyboard and confirms it in its dialog. */
 async function say(page: Page, command: string): Promise<void> {

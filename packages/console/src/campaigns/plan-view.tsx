@@ -3,7 +3,7 @@ import type { CampaignPlan } from "@airlift/protocol/api/campaign";
 import { Alert, List, Stack, Text, Title } from "@mantine/core";
 import { sizeText, spanText } from "../parts/amounts.ts";
 import { Moment } from "../parts/instants.tsx";
-import { Scrolls } from "../parts/scrolls.tsx";
+import { ShortTable } from "../parts/short-table.tsx";
 
 export function PlanView({ plan }: { readonly plan: CampaignPlan }) {
   const { matchedCount, targetCount, waves, bytes, airtimeMs, expectedEndAt, exclusions, warnings } = plan;
@@ -22,32 +22,21 @@ export function PlanView({ plan }: { readonly plan: CampaignPlan }) {
         )}
       </Text>
       <PlanWarnings warnings={warnings} />
-      <Scrolls label="Waves of the plan">
-        <table className="plain">
-          <thead>
-            <tr>
-              <th scope="col">Wave</th>
-              <th scope="col">Devices</th>
-              <th scope="col">Bytes</th>
-              <th scope="col">Expected end, with its soak time</th>
-            </tr>
-          </thead>
-          <tbody>
-            {waves.map((wave, index) => (
-              // Waves may have the same name, and never change their places.
-              // biome-ignore lint/suspicious/noArrayIndexKey: the place is the identity
-              <tr key={index}>
-                <th scope="row" className="anywhere">
-                  {index + 1}. {wave.name}
-                </th>
-                <td>{wave.count.toLocaleString()}</td>
-                <td>{sizeText(wave.bytes)}</td>
-                <td>{wave.expectedEndAt === null ? "–" : <Moment at={wave.expectedEndAt} />}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scrolls>
+      <ShortTable
+        label="Waves of the plan"
+        columns={[
+          { name: "Wave", onCard: "title", cell: ({ name, number }) => `${number}. ${name}` },
+          { name: "Devices", cell: ({ count }) => count.toLocaleString() },
+          { name: "Bytes", cell: ({ bytes }) => sizeText(bytes) },
+          {
+            name: "Expected end, with its soak time",
+            cell: ({ expectedEndAt }) => (expectedEndAt === null ? "–" : <Moment at={expectedEndAt} />),
+          },
+        ]}
+        rows={waves.map((wave, index) => ({ ...wave, number: index + 1 }))}
+        // Waves may have the same name, and never change their places.
+        keyOf={({ number }) => number}
+      />
       {exclusions.length > 0 && <Exclusions exclusions={exclusions} />}
     </Stack>
   );

@@ -4,7 +4,7 @@ import { Button, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Moment } from "../parts/instants.tsx";
 import { Failure } from "../parts/notices.tsx";
-import { Scrolls } from "../parts/scrolls.tsx";
+import { ShortTable } from "../parts/short-table.tsx";
 import { Board } from "./board.tsx";
 import { wordsOf } from "./outcome-bar.tsx";
 import { targetsPage } from "./queries.ts";
@@ -68,30 +68,16 @@ interface BadTableProps {
 }
 
 const BadTable = ({ campaign: { waves }, targets }: BadTableProps) => (
-  <Scrolls label="Devices without it">
-    <table className="plain">
-      <thead>
-        <tr>
-          <th scope="col">Device</th>
-          <th scope="col">Wave</th>
-          <th scope="col">State</th>
-          <th scope="col">Attempts</th>
-          <th scope="col">Why</th>
-        </tr>
-      </thead>
-      <tbody>
-        {targets.map(({ endpoint, wave, state, attempt, sentence }) => (
-          <tr key={endpoint}>
-            <th scope="row" className="anywhere">
-              {endpoint}
-            </th>
-            <td>{waves[wave]?.name ?? wave + 1}</td>
-            <td>{wordsOf(state)}</td>
-            <td>{attempt}</td>
-            <td className="anywhere value">{sentence}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  </Scrolls>
+  <ShortTable
+    label="Devices without it"
+    columns={[
+      { name: "Device", onCard: "title", cell: ({ endpoint }) => endpoint },
+      { name: "Wave", cell: ({ wave }) => waves[wave]?.name ?? wave + 1 },
+      { name: "State", onCard: "mark", cell: ({ state }) => wordsOf(state) },
+      { name: "Attempts", cell: ({ attempt }) => attempt },
+      { name: "Why", onCard: "text", cell: ({ sentence }) => sentence },
+    ]}
+    rows={targets}
+    keyOf={({ endpoint }) => endpoint}
+  />
 );

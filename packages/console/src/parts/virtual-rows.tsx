@@ -64,8 +64,8 @@ export function VirtualTable<Row>(props: VirtualTableProps<Row>) {
   return isNarrow ? <Rows key="cards" {...props} columns={cards} isCards /> : <Rows key="table" {...props} />;
 }
 
-/** As they stand on a card, so that they are read aloud. */
-const cardOrder = <Row,>(columns: readonly Column<Row>[]): readonly Column<Row>[] =>
+/** Columns as they stand on a card, so that they are read aloud. */
+export const cardOrder = <Of extends Pick<Column<never>, "onCard">>(columns: readonly Of[]): readonly Of[] =>
   CARD_PARTS.flatMap((part) => columns.filter(({ onCard = "fact" }) => onCard === part));
 
 interface RowsProps<Row> extends VirtualTableProps<Row> {
