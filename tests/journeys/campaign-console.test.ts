@@ -105,7 +105,7 @@ test("its maker submits it and may not approve it; who may is shown it, and does
   await approver.getByRole("link", { name: "Plan", exact: true }).click();
   await approver.getByText(`${ALL} would be updated`).waitFor();
   await approver.getByRole("button", { name: /^Approve / }).press("Enter");
-  await approver.getByText(`what fleet desk and night desk have written may go to ${ALL} devices`).waitFor();
+  await approver.getByText(`may go to ${ALL} devices as fleet desk, night desk wrote it`).waitFor();
   await approver
     .getByRole("dialog")
     .getByRole("button", { name: /^Approve / })
@@ -216,6 +216,7 @@ test("nor do the report and the plan: what is a table elsewhere is a list of car
   const without = operator.getByRole("list", { name: "Devices without it" }).getByRole("listitem");
   await onThePhone(without.filter({ hasText: "worn-1" }).getByText(/^failed: /));
   await onThePhone(without.first().getByText("Attempts"));
+  await without.last().scrollIntoViewIfNeeded();
   assert.deepEqual(await barriers(operator), []);
   await stage.picture(operator, "campaign-report-phone");
   await operator.getByRole("link", { name: "Plan", exact: true }).click();

@@ -72,7 +72,7 @@ export function CampaignPage() {
 
 function Head({ seen }: { readonly seen: Tagged<Campaign> }) {
   const campaign = seen.answer;
-  const { name, state, sentence, spec, createdBy, createdAt, changedBy, approvedBy, approvalReason } = campaign;
+  const { name, state, sentence, spec, createdBy, changedBy, createdAt, approvedBy, approvalReason } = campaign;
   const { rollbackId, rollbackOf } = campaign;
   const imageName = useImageName(campaign.imageId);
   return (

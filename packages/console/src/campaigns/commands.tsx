@@ -7,7 +7,6 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import type { Tagged } from "../api/request.ts";
 import { useMay } from "../api/session.ts";
 import { ActionButton } from "../parts/action-button.tsx";
-import { authorsText } from "./authors.ts";
 import { failedCount } from "./outcome-bar.tsx";
 import { PlanWarnings } from "./plan-view.tsx";
 import { campaignQuery, campaignsQuery, deleteDraft, planQuery, retryDevices, tellCampaign } from "./queries.ts";
@@ -48,11 +47,8 @@ const OFFERS: readonly Offer[] = [
     color: "teal",
     least: "approver",
     states: ["awaitingApproval"],
-    consequence: (campaign) => {
-      const authors = authorsText(campaign);
-      const have = authors === campaign.createdBy ? "has" : "have";
-      return `You say that what ${authors} ${have} written may go to ${devices(campaign.counts.total)}. It still has to be started.`;
-    },
+    consequence: ({ createdBy, changedBy, counts }) =>
+      `You say that it may go to ${devices(counts.total)} as ${[...new Set([createdBy, ...changedBy])].join(", ")} wrote it. It still has to be started.`,
   },
   {
     command: "reject",
