@@ -22,6 +22,7 @@ import type { DeviceCommand } from "@airlift/protocol/zmesh/command";
 import { type CommandChannel, openStatus, sealCommand } from "@airlift/protocol/zmesh/command-channel";
 import type { HeardCounts } from "@airlift/protocol/zmesh/foreign-frames";
 import { AT_ONCE } from "@airlift/protocol/zmesh/instant";
+import { deviceNameOf } from "@airlift/protocol/zmesh/onboarding";
 import type { PackedContent } from "@airlift/protocol/zmesh/packed-content";
 import type { ReceiverStatus } from "@airlift/protocol/zmesh/receiver-types";
 import { packRelease } from "@airlift/protocol/zmesh/release";
@@ -41,7 +42,7 @@ const DEFAULT_LEAD_MS = 10_000;
 export function channelOf(number: number): CommandChannel {
   const digest = createHash("sha256").update(`${number}`).digest();
   return {
-    name: new Uint8Array(digest.subarray(0, 6)),
+    name: deviceNameOf(`${number}`, zmeshCrypto),
     key: new Uint8Array(digest.subarray(6, 22)),
     iv: new Uint8Array(digest.subarray(22, 31)),
   };
