@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import type { BatchAnswer, GatewayState } from "@airlift/protocol/api/gateway";
 import { PeerError } from "@airlift/protocol/lib/errors";
 import { Outbox } from "./outbox.ts";
@@ -105,8 +105,17 @@ test("a token that is not taken says nothing about a report", async () => {
   }
 });
 
-test("news that come while a batch is on its way are told behind it, and not with the next heartbeat", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+/** A reporter in virtual time; what it has told, and a way to answer it. */
+async function inVirtualTime(
+  { mock }: TestContext,
+  play: (at: {
+    told: string[];
+    tell: (version: string) => void;
+    answer: () => Promise<void>;
+    tick: (ms: number) => void;
+  }) => Promise<void>,
+) {
+  mock.timers.enable({ apis: ["setTimeout"] });
   const folder = mkdtempSync(join(tmpdir(), "airlift-reporter-"));
   const outbox = new Outbox(folder);
   const told: string[] = [];
@@ -125,23 +134,44 @@ test("news that come while a batch is on its way are told behind it, and not wit
     failed: () => assert.fail(),
     setAside: () => assert.fail(),
   });
-  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  const tell = (next: string) => {
+    version = next;
+    reporter.nudge();
+  };
+  const answer = async () => {
+    answers.shift()?.({ takenNumber: 0, utcMs: 0, events: [] });
+    await new Promise((resolve) => setImmediate(resolve));
+  };
   try {
     reporter.start();
-    context.mock.timers.tick(0);
-    version = "link down";
-    reporter.nudge();
-    answers.shift()?.({ takenNumber: 0, utcMs: 0, events: [] });
-    await settled();
-    context.mock.timers.tick(GATHER_MS);
-    assert.deepEqual(told, ["link up", "link down"]);
-    answers.shift()?.({ takenNumber: 0, utcMs: 0, events: [] });
-    await settled();
-    context.mock.timers.tick(GATHER_MS);
-    assert.equal(told.length, 2, "what was told is no news");
+    mock.timers.tick(0);
+    await play({ told, tell, answer, tick: (ms) => mock.timers.tick(ms) });
   } finally {
     reporter.close();
     outbox.close();
     rmSync(folder, { recursive: true });
   }
+}
+
+test("news that come while a batch is on its way are told behind it, and not with the next heartbeat", async (context) => {
+  await inVirtualTime(context, async ({ told, tell, answer, tick }) => {
+    tell("link down");
+    await answer();
+    tick(GATHER_MS);
+    assert.deepEqual(told, ["link up", "link down"]);
+    await answer();
+    tick(GATHER_MS);
+    assert.equal(told.length, 2, "what was told is no news");
+  });
+});
+
+test("news that come without a pause are told all the same", async (context) => {
+  await inVirtualTime(context, async ({ told, tell, answer, tick }) => {
+    await answer();
+    for (let ms = 0; ms < GATHER_MS; ms += 5) {
+      tell(`heard for ${ms} ms`);
+      tick(5);
+    }
+    assert.deepEqual(told, ["link up", "heard for 25 ms"]);
+  });
 });

@@ -27,7 +27,7 @@ export class Reporter {
   readonly #timer = new EdgeTimer(() => void this.#run());
   #isBusy = false;
   #isClosed = false;
-  /** There was news after the batch that is on its way was made. */
+  /** There was news after the last batch was made. */
   #hasNews = false;
   #pauseMs = 0;
   /** Reports that the next batch may have: fewer while one is looked for that the server refuses. */
@@ -45,6 +45,8 @@ export class Reporter {
 
   /** Something waits, or the state has changed in a way that somebody waits for. */
   nudge(): void {
+    // The first one waits for company, and no later one makes it wait longer: what comes without a pause would never go.
+    if (this.#hasNews) return;
     this.#hasNews = true;
     if (!this.#isBusy && this.#pauseMs === 0) this.#timer.arm(GATHER_MS);
   }
