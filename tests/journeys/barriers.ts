@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
+import { until } from "./stage.ts";
 
 /** What axe holds against a page, the serious only. */
 export async function barriers(page: Page): Promise<string[]> {
@@ -13,4 +14,12 @@ export async function barriers(page: Page): Promise<string[]> {
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" · ")}`);
+}
+
+/** Resolves when nothing on the page needs scrolling sideways: what is drawn to measure follows its window a moment later. */
+export async function fitsItsWindow(page: Page): Promise<void> {
+  await until(
+    "the page is as wide as its window",
+    async () => await page.evaluate<boolean>("document.documentElement.scrollWidth <= innerWidth"),
+  );
 }

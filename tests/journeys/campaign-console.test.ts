@@ -5,7 +5,7 @@ import { Client } from "@airlift/cli/client";
 import { CampaignSummary } from "@airlift/protocol/api/campaign";
 import { ROUTES } from "@airlift/protocol/api/routes";
 import type { Locator, Page } from "playwright-core";
-import { barriers } from "./barriers.ts";
+import { barriers, fitsItsWindow } from "./barriers.ts";
 import { Stage, until } from "./stage.ts";
 
 const GOOD = 8;
@@ -202,8 +202,7 @@ test("rolled back, all that it has updated run again what they ran", async () =>
 
 test("on a phone neither the board nor why a device stands where it stands needs scrolling sideways", async () => {
   await operator.setViewportSize({ width: 390, height: 800 });
-  const [content, width] = (await operator.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as number[];
-  assert.ok((content ?? 0) <= (width ?? 0), `${content} px wide on a screen of ${width} px`);
+  await fitsItsWindow(operator);
   await stage.picture(operator, "campaign-phone");
   await operator.getByRole("navigation", { name: "Parts of the campaign" }).getByText("Devices").click();
   await onThePhone(operator.getByRole("gridcell", { name: /^succeeded: / }));
