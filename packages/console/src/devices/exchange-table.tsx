@@ -6,6 +6,7 @@ import { exchangesQuery } from "../api/queries.ts";
 import { clockTime, type DeviceZone, deviceTime } from "../parts/instants.tsx";
 import { Failure } from "../parts/notices.tsx";
 import { Scrolls } from "../parts/scrolls.tsx";
+import { TableHead } from "../parts/table-head.tsx";
 
 export interface ExchangeTableProps {
   readonly updateId: string;
@@ -20,15 +21,7 @@ export function ExchangeTable({ updateId, zone }: ExchangeTableProps) {
   return (
     <Scrolls label="Exchanges">
       <table className="plain">
-        <thead>
-          <tr>
-            {["Attempt", "At", "Asked", "Answer", "Took", "Sent again", "Package"].map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <TableHead names={["Attempt", "At", "Asked", "Answer", "Took", "Sent again", "Package"]} />
         <tbody>
           {data.map((exchange) => (
             <tr key={exchange.number}>

@@ -9,6 +9,7 @@ import { Dialog } from "../parts/dialog.tsx";
 import { Ago } from "../parts/instants.tsx";
 import { Failure } from "../parts/notices.tsx";
 import { Scrolls } from "../parts/scrolls.tsx";
+import { TableHead } from "../parts/table-head.tsx";
 import type { DeviceOperations } from "./operations.ts";
 
 export interface ResourceLine {
@@ -28,15 +29,7 @@ export interface ResourceTableProps {
 export const ResourceTable = ({ lines, operations, observations, mayAsk }: ResourceTableProps) => (
   <Scrolls label="Resources">
     <table className="plain">
-      <thead>
-        <tr>
-          {["Path", "Name", "Value", "Told", ...(mayAsk ? ["Ask the device"] : [])].map((name) => (
-            <th key={name} scope="col">
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <TableHead names={["Path", "Name", "Value", "Told", ...(mayAsk ? ["Ask the device"] : [])]} />
       <tbody>
         {lines.map((line) => (
           <tr key={line.path} data-path={line.path}>

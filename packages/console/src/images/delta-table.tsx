@@ -4,6 +4,7 @@ import { Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { Ago } from "../parts/instants.tsx";
 import { Scrolls } from "../parts/scrolls.tsx";
+import { TableHead } from "../parts/table-head.tsx";
 
 /** "4.2 %" of the whole image. */
 export const shareText = ({ share }: Delta): string =>
@@ -20,15 +21,7 @@ export function DeltaTable({ deltas }: { readonly deltas: readonly Delta[] }) {
   return (
     <Scrolls label="Deltas">
       <table className="plain">
-        <thead>
-          <tr>
-            <th scope="col">From version</th>
-            <th scope="col">Size</th>
-            <th scope="col">Of the whole image</th>
-            <th scope="col">Id</th>
-            <th scope="col">Added</th>
-          </tr>
-        </thead>
+        <TableHead names={["From version", "Size", "Of the whole image", "Id", "Added"]} />
         <tbody>
           {deltas.map((delta) => (
             <tr key={delta.id}>

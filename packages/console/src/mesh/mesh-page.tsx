@@ -10,6 +10,7 @@ import { bandText } from "../parts/amounts.ts";
 import { Ago } from "../parts/instants.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
 import { Scrolls } from "../parts/scrolls.tsx";
+import { TableHead } from "../parts/table-head.tsx";
 import { useTitle } from "../parts/title.ts";
 import { AirtimePlot } from "./airtime-plot.tsx";
 
@@ -111,16 +112,7 @@ function Sessions() {
   return (
     <Scrolls label="Broadcasts">
       <table className="plain">
-        <thead>
-          <tr>
-            <th scope="col">Gateway</th>
-            <th scope="col">Campaign</th>
-            <th scope="col">Devices</th>
-            <th scope="col">Sent</th>
-            <th scope="col">State</th>
-            <th scope="col">Since</th>
-          </tr>
-        </thead>
+        <TableHead names={["Gateway", "Campaign", "Devices", "Sent", "State", "Since"]} />
         <tbody>
           {sessions.map(({ id, gatewayId, campaignId, deviceCount, progress, outcome, detail, createdAt }) => (
             <tr key={id}>
@@ -165,14 +157,7 @@ function Groups() {
   return (
     <Scrolls label="Groups of mesh devices">
       <table className="plain">
-        <thead>
-          <tr>
-            <th scope="col">Make and model</th>
-            <th scope="col">Devices</th>
-            <th scope="col">With the present key</th>
-            <th scope="col">Key number</th>
-          </tr>
-        </thead>
+        <TableHead names={["Make and model", "Devices", "With the present key", "Key number"]} />
         <tbody>
           {data.map(({ id, manufacturer, model, deviceCount, keyCount, generation }) => (
             <tr key={id}>

@@ -2,6 +2,7 @@
 
 import { useNarrow } from "./narrow.ts";
 import { Scrolls } from "./scrolls.tsx";
+import { TableHead } from "./table-head.tsx";
 import { type Column, cardOrder } from "./virtual-rows.tsx";
 
 export interface ShortTableProps<Row> {
@@ -35,15 +36,7 @@ const Cards = <Row,>({ label, columns, rows, keyOf }: ShortTableProps<Row>) => (
 const PlainTable = <Row,>({ label, columns, rows, keyOf }: ShortTableProps<Row>) => (
   <Scrolls label={label}>
     <table className="plain">
-      <thead>
-        <tr>
-          {columns.map(({ name }) => (
-            <th key={name} scope="col">
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <TableHead names={columns.map(({ name }) => name)} />
       <tbody>
         {rows.map((row) => (
           <tr key={keyOf(row)}>

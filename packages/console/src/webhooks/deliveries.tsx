@@ -5,6 +5,7 @@ import { deliveriesQuery } from "../api/queries.ts";
 import { Ago } from "../parts/instants.tsx";
 import { Failure } from "../parts/notices.tsx";
 import { Scrolls } from "../parts/scrolls.tsx";
+import { TableHead } from "../parts/table-head.tsx";
 
 export function Deliveries({ webhookId }: { readonly webhookId: string }) {
   const { data, error, refetch } = useInfiniteQuery({ ...deliveriesQuery(webhookId), staleTime: 0 });
@@ -15,15 +16,7 @@ export function Deliveries({ webhookId }: { readonly webhookId: string }) {
   return (
     <Scrolls label="Deliveries">
       <table className="plain">
-        <thead>
-          <tr>
-            {["Event", "State", "Attempts", "Answer", "Problem", "Since"].map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <TableHead names={["Event", "State", "Attempts", "Answer", "Problem", "Since"]} />
         <tbody>
           {deliveries.map(({ id, kind, state, attempts, status, problem, createdAt }) => (
             <tr key={id}>

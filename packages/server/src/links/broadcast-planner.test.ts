@@ -5,7 +5,7 @@ import type { GatewayOrder } from "@airlift/protocol/api/gateway";
 import type { AirliftError } from "@airlift/protocol/lib/errors";
 import { pino } from "pino";
 import { BroadcastDelivery } from "./broadcast-delivery.ts";
-import { BroadcastStage, transmitIn } from "./broadcast-stage.ts";
+import { BroadcastStage, type MeshWorld, transmitIn } from "./broadcast-stage.ts";
 import { ExampleGateway, type ExampleMeshDevice } from "./mesh-example.ts";
 import { MeshReleases } from "./mesh-releases.ts";
 
@@ -14,6 +14,18 @@ before(async () => {
   stage = await BroadcastStage.open();
 });
 after(() => stage.close());
+
+/** A campaign of `world` begins: nothing goes on air, and its only gateway is why. */
+async function assertUnreached(world: MeshWorld, why: string): Promise<void> {
+  await world.tell();
+  await world.campaign();
+  await world.turn();
+  assert.deepEqual(await world.orders(), []);
+  assert.equal(
+    await world.sentenceOf(0),
+    `waiting: no gateway reaches cell of ${world.model}: ${world.gateway.id} ${why}`,
+  );
+}
 
 test("while a campaign is still letting devices begin, those that have begun wait for them, but not for ever", async () => {
   for (const [mostGatherMs, counts] of [
@@ -66,14 +78,7 @@ test("what the law does not allow within the time is refused with the numbers, a
 test("a gateway that does not know the time is not trusted with one; when it does, the broadcast begins", async () => {
   const world = await stage.world(1).open();
   world.gateway.isClockTrusted = false;
-  await world.tell();
-  await world.campaign();
-  await world.turn();
-  assert.deepEqual(await world.orders(), []);
-  assert.equal(
-    await world.sentenceOf(0),
-    `waiting: no gateway reaches cell of ${world.model}: ${world.gateway.id} does not know the time`,
-  );
+  await assertUnreached(world, "does not know the time");
   world.gateway.isClockTrusted = true;
   await world.tell();
   await world.turn();
@@ -84,14 +89,7 @@ test("no broadcast is planned for a gateway all of whose links are down, and non
   const world = await stage.world(1).open();
   const counts = { sentCount: 0, heardCount: 0, refusedCount: 0, healedCount: 0 };
   world.gateway.links = [{ link: "kiss:/dev/ttyUSB0", isUp: false, ...counts }];
-  await world.tell();
-  await world.campaign();
-  await world.turn();
-  assert.deepEqual(await world.orders(), []);
-  assert.equal(
-    await world.sentenceOf(0),
-    `waiting: no gateway reaches cell of ${world.model}: ${world.gateway.id} has no link to its radio`,
-  );
+  await assertUnreached(world, "has no link to its radio");
   world.gateway.links = [...world.gateway.links, { link: "kiss:/dev/ttyUSB1", isUp: true, ...counts }];
   await world.tell();
   await world.turn();
